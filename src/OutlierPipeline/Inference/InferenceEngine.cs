@@ -1,0 +1,165 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+
+namespace OutlierPipeline.Inference;
+
+/// <summary>One model package in one ONNX Runtime session. <see cref="Run"/> is for one thread at a time.</summary>
+public sealed partial class InferenceEngine : IDisposable
+{
+    private readonly InferenceSession _session;
+    private readonly RunOptions _run = new();
+    private readonly List<FrameBatch> _batches = [];
+
+    /// <exception cref="ModelPackageException">The graph cannot be loaded, or its inputs and outputs are not those of the card.</exception>
+    /// <exception cref="AcceleratorException">The accelerator named in the options is not there.</exception>
+    public InferenceEngine(ModelPackage package, InferenceOptions options, ILogger log)
+    {
+        Package = package;
+        using var session = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        // Spinning worker threads would take the cores that decode the next batch.
+        session.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+        if (options.Threads > 0) session.IntraOpNumThreads = options.Threads;
+        Accelerator = ChooseAccelerator(session, options, log);
+        try
+        {
+            _session = new InferenceSession(package.Graph.ToArray(), session);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new ModelPackageException(GraphFile, $"ONNX Runtime cannot load it: {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+        try
+        {
+            CheckGraph();
+        }
+        catch
+        {
+            _session.Dispose();
+            throw;
+        }
+        Log.Loaded(log, package.Card.Name, package.Card.Version, package.Card.Network.Size.ToString(), Accelerator);
+    }
+
+    public ModelPackage Package { get; }
+
+    /// <summary>What computes.</summary>
+    public Accelerator Accelerator { get; }
+
+    private string GraphFile => Path.Combine(Package.Path, "model.onnx");
+
+    /// <summary>Memory for batches of up to <paramref name="capacity"/> frames, owned by this engine.</summary>
+    public FrameBatch CreateBatch(int capacity)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
+        var batch = new FrameBatch(_session, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes(capacity));
+        _batches.Add(batch);
+        return batch;
+    }
+
+    /// <summary>The fixed set of sizes that run: powers of two and the steps half-way between them, and the capacity itself.</summary>
+    public static IReadOnlyList<int> BatchSizes(int capacity) =>
+        [.. Enumerable.Range(0, 31).SelectMany(power => new[] { 1 << power, (1 << power) + (1 << power >> 1) }).Where(size => size > 0 && size < capacity).Append(capacity).Distinct().Order()];
+
+    /// <summary>Computes scores, error map and code of the batch's first <see cref="FrameBatch.Count"/> slots.</summary>
+    /// <exception cref="OnnxRuntimeException">The device failed: the process cannot go on with this engine.</exception>
+    public void Run(FrameBatch batch)
+    {
+        if (batch.Count == 0) return;
+        _session.RunWithBinding(_run, batch.Binding());
+    }
+
+    /// <summary>The decoder's drawing of one picture, <c>[H, W, 3]</c> uint8, RGB; for tools, not for the frame path.</summary>
+    /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB.</param>
+    public byte[] Reconstruct(ReadOnlySpan<byte> pixels)
+    {
+        var network = Package.Card.Network;
+        using var input = OrtValue.CreateTensorValueFromMemory(pixels.ToArray(), [1, network.Height, network.Width, 3]);
+        using var outputs = _session.Run(_run, ["image"], [input], ["reconstruction"]);
+        return outputs[0].GetTensorDataAsSpan<byte>().ToArray();
+    }
+
+    public void Dispose()
+    {
+        foreach (var batch in _batches) batch.Dispose();
+        _batches.Clear();
+        _run.Dispose();
+        _session.Dispose();
+    }
+
+    private static Accelerator ChooseAccelerator(SessionOptions session, InferenceOptions options, ILogger log)
+    {
+        string[] available = OrtEnv.Instance().GetAvailableProviders();
+        if (options.Accelerator == Accelerator.Cpu) return Accelerator.Cpu;
+        if (options.Accelerator == Accelerator.TensorRt)
+        {
+            Require("TensorrtExecutionProvider", () => session.AppendExecutionProvider_Tensorrt(options.Device));
+            Require("CUDAExecutionProvider", () => session.AppendExecutionProvider_CUDA(options.Device));
+            return Accelerator.TensorRt;
+        }
+        if (options.Accelerator == Accelerator.Cuda)
+        {
+            Require("CUDAExecutionProvider", () => session.AppendExecutionProvider_CUDA(options.Device));
+            return Accelerator.Cuda;
+        }
+        if (!available.Contains("CUDAExecutionProvider"))
+        {
+            Log.AutoCpu(log, "this build has no CUDA provider");
+            return Accelerator.Cpu;
+        }
+        try
+        {
+            session.AppendExecutionProvider_CUDA(options.Device);
+            return Accelerator.Cuda;
+        }
+        catch (OnnxRuntimeException e)
+        {
+            Log.AutoCpu(log, e.Message.ReplaceLineEndings(" "));
+            return Accelerator.Cpu;
+        }
+
+        void Require(string provider, Action append)
+        {
+            if (!available.Contains(provider))
+                throw new AcceleratorException($"Inference:Accelerator is {options.Accelerator}, but this build of ONNX Runtime has no {provider} (it has {string.Join(", ", available)}): build with -p:Accelerator=Cuda, or set Cpu or Auto");
+            try
+            {
+                append();
+            }
+            catch (OnnxRuntimeException e)
+            {
+                throw new AcceleratorException($"Inference:Accelerator is {options.Accelerator}, but it does not start: {e.Message.ReplaceLineEndings(" ")}", e);
+            }
+        }
+    }
+
+    private void CheckGraph()
+    {
+        var network = Package.Card.Network;
+        int scores = Package.Card.Scores.Count;
+        Check(_session.InputMetadata, "input", "image", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
+        Check(_session.OutputMetadata, "output", "scores", TensorElementType.Float, -1, scores);
+        Check(_session.OutputMetadata, "output", "latent", TensorElementType.Float, -1, network.Latent);
+        Check(_session.OutputMetadata, "output", "error_map", TensorElementType.Float, -1, network.ErrorMapHeight, network.ErrorMapWidth);
+        Check(_session.OutputMetadata, "output", "reconstruction", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
+        if (!_session.ModelMetadata.CustomMetadataMap.TryGetValue("scores", out string? names) || names != string.Join(',', Package.Card.Scores))
+            throw new ModelPackageException(GraphFile, $"names the scores [{names}], model.json names [{string.Join(',', Package.Card.Scores)}]");
+    }
+
+    private void Check(IReadOnlyDictionary<string, NodeMetadata> nodes, string kind, string name, TensorElementType type, params int[] shape)
+    {
+        if (!nodes.TryGetValue(name, out var node)) throw new ModelPackageException(GraphFile, $"has no {kind} {name}");
+        bool fits = node.IsTensor && node.ElementDataType == type && node.Dimensions.Length == shape.Length
+            && node.Dimensions.Zip(shape).All(pair => pair.First == pair.Second || pair.First == -1);
+        if (!fits) throw new ModelPackageException(GraphFile, $"{kind} {name} is {node.ElementDataType} [{string.Join(", ", node.Dimensions)}], model.json asks for {type} [{string.Join(", ", shape)}]");
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(100, LogLevel.Information, "Model {Name} {Version} ({Size}) is loaded on {Accelerator}.")]
+        public static partial void Loaded(ILogger log, string name, string version, string size, Accelerator accelerator);
+
+        [LoggerMessage(101, LogLevel.Information, "Inference:Accelerator is Auto and takes the CPU: {Reason}.")]
+        public static partial void AutoCpu(ILogger log, string reason);
+    }
+}

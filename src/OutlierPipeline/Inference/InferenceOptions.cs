@@ -1,0 +1,32 @@
+namespace OutlierPipeline.Inference;
+
+/// <summary>What computes the network.</summary>
+public enum Accelerator
+{
+    /// <summary>The fastest that is there; the log says which and why.</summary>
+    Auto,
+    Cpu,
+    Cuda,
+    TensorRt,
+}
+
+/// <summary>Configuration section <c>Inference</c>.</summary>
+public sealed record InferenceOptions
+{
+    /// <summary>A named accelerator that is missing stops the start; <see cref="Accelerator.Auto"/> falls back.</summary>
+    public Accelerator Accelerator { get; init; } = Accelerator.Auto;
+
+    /// <summary>Number of the GPU.</summary>
+    public int Device { get; init; }
+
+    /// <summary>Threads of one CPU session; 0 takes one a core.</summary>
+    public int Threads { get; init; }
+
+    /// <summary>Messages for what is out of range.</summary>
+    public IEnumerable<string> Validate()
+    {
+        if (!Enum.IsDefined(Accelerator)) yield return $"Inference:Accelerator is {Accelerator}; expected Auto, Cpu, Cuda or TensorRt";
+        if (Device is < 0 or > 63) yield return $"Inference:Device is {Device}; expected the number of a GPU, 0 or more";
+        if (Threads is < 0 or > 1024) yield return $"Inference:Threads is {Threads}; expected 0 (one a core) to 1024";
+    }
+}
