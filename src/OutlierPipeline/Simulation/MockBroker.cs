@@ -10,15 +10,30 @@ namespace OutlierPipeline.Simulation;
 public sealed partial class MockBroker : IDisposable
 {
     private const int ProducerType = 0;
+    private const string Library = "librdkafka";
     private readonly nint _client;
     private readonly nint _cluster;
+
+    // Confluent.Kafka ships several builds of librdkafka for Linux and takes the first that the system's libraries let it load: so do we.
+    static MockBroker() => NativeLibrary.SetDllImportResolver(typeof(MockBroker).Assembly, (name, assembly, path) =>
+    {
+        if (name != Library) return 0;
+        foreach (string build in new[] { Library, "centos8-librdkafka", "alpine-librdkafka" })
+        {
+            if (NativeLibrary.TryLoad(build, assembly, path, out nint handle)) return handle;
+        }
+        return 0;
+    });
 
     /// <param name="brokers">Number of brokers, at least 1.</param>
     /// <exception cref="InvalidOperationException">librdkafka could not start it.</exception>
     public MockBroker(int brokers = 1)
     {
         byte[] error = new byte[512];
-        _client = New(ProducerType, NewConfiguration(), error, (nuint)error.Length);
+        nint configuration = NewConfiguration();
+        // This client carries the cluster and talks to no broker: its warning that it knows none would only puzzle.
+        _ = Set(configuration, "log_level", "2", error, (nuint)error.Length);
+        _client = New(ProducerType, configuration, error, (nuint)error.Length);
         if (_client == 0) throw new InvalidOperationException($"the mock broker could not start: {Encoding.UTF8.GetString(error).TrimEnd('\0')}");
         _cluster = NewCluster(_client, brokers);
         if (_cluster == 0) throw new InvalidOperationException("the mock broker could not start: no port could be opened on 127.0.0.1");
@@ -58,39 +73,42 @@ public sealed partial class MockBroker : IDisposable
         Destroy(_client);
     }
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_conf_new")]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_conf_new")]
     private static partial nint NewConfiguration();
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_new")]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_conf_set", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Set(nint configuration, string name, string value, byte[] error, nuint errorSize);
+
+    [LibraryImport(Library, EntryPoint = "rd_kafka_new")]
     private static partial nint New(int type, nint configuration, byte[] error, nuint errorSize);
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_destroy")]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_destroy")]
     private static partial void Destroy(nint client);
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_mock_cluster_new")]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_cluster_new")]
     private static partial nint NewCluster(nint client, int brokers);
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_mock_cluster_destroy")]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_cluster_destroy")]
     private static partial void DestroyCluster(nint cluster);
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_mock_cluster_bootstraps")]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_cluster_bootstraps")]
     private static partial nint Bootstraps(nint cluster);
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_mock_topic_create", StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_topic_create", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int CreateTopic(nint cluster, string topic, int partitions, int replicationFactor);
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_mock_topic_set_error", StringMarshalling = StringMarshalling.Utf8)]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_topic_set_error", StringMarshalling = StringMarshalling.Utf8)]
     private static partial void SetTopicError(nint cluster, string topic, int error);
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_mock_push_request_errors_array")]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_push_request_errors_array")]
     private static partial void PushErrors(nint cluster, short apiKey, nuint count, int[] errors);
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_mock_broker_set_down")]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_broker_set_down")]
     private static partial int SetDown(nint cluster, int broker);
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_mock_broker_set_up")]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_broker_set_up")]
     private static partial int SetUp(nint cluster, int broker);
 
-    [LibraryImport("librdkafka", EntryPoint = "rd_kafka_mock_group_initial_rebalance_delay_ms")]
+    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_group_initial_rebalance_delay_ms")]
     private static partial void SetInitialRebalanceDelay(nint cluster, int milliseconds);
 }

@@ -1,0 +1,41 @@
+using OutlierPipeline.Frames;
+
+namespace OutlierPipeline.Streaming;
+
+/// <summary>Configuration section <c>Frames</c>.</summary>
+public sealed record FramesOptions
+{
+    private const string HeaderPrefix = "header:";
+
+    /// <summary>Where a record's camera id stands: <c>key</c> or <c>header:NAME</c>.</summary>
+    public string CameraId { get; init; } = "key";
+
+    /// <summary>Largest encoded picture, in bytes.</summary>
+    public int MaxBytes { get; init; } = new FrameLimits().MaxBytes;
+
+    /// <summary>Largest picture, in pixels.</summary>
+    public long MaxPixels { get; init; } = new FrameLimits().MaxPixels;
+
+    /// <summary>Encoded frames held in memory between reading and scoring, in bytes; beyond it partitions are paused.</summary>
+    public long MaxBufferedBytes { get; init; } = 64L * 1024 * 1024;
+
+    /// <summary>Threads that decode, for each model; 0 takes one a core.</summary>
+    public int DecodeWorkers { get; init; }
+
+    internal FrameLimits Limits => new() { MaxBytes = MaxBytes, MaxPixels = MaxPixels };
+
+    /// <summary>The header that names the camera, or null where the key does.</summary>
+    internal string? CameraHeader => CameraId.StartsWith(HeaderPrefix, StringComparison.Ordinal) ? CameraId[HeaderPrefix.Length..] : null;
+
+    internal int Workers => DecodeWorkers > 0 ? DecodeWorkers : Environment.ProcessorCount;
+
+    /// <summary>Messages for what is out of range.</summary>
+    public IEnumerable<string> Validate()
+    {
+        if (CameraId != "key" && string.IsNullOrEmpty(CameraHeader)) yield return $"Frames:CameraId is '{CameraId}'; expected key or header:NAME";
+        if (MaxBytes < 1024) yield return $"Frames:MaxBytes is {MaxBytes}; expected at least 1024";
+        if (MaxPixels < 1024) yield return $"Frames:MaxPixels is {MaxPixels}; expected at least 1024";
+        if (MaxBufferedBytes < MaxBytes) yield return $"Frames:MaxBufferedBytes is {MaxBufferedBytes}; expected at least Frames:MaxBytes ({MaxBytes})";
+        if (DecodeWorkers is < 0 or > 1024) yield return $"Frames:DecodeWorkers is {DecodeWorkers}; expected 0 (one a core) to 1024";
+    }
+}

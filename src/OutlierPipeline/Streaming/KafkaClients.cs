@@ -1,0 +1,112 @@
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+
+namespace OutlierPipeline.Streaming;
+
+/// <summary>Builds the librdkafka clients from <see cref="KafkaOptions"/>, with the settings on which the promises rest.</summary>
+internal static partial class KafkaClients
+{
+    public static IConsumer<CameraKey, RentedPayload> FrameConsumer(
+        KafkaOptions options,
+        CameraKeys keys,
+        PayloadBudget budget,
+        ILogger log,
+        Func<IConsumer<CameraKey, RentedPayload>, List<TopicPartition>, IEnumerable<TopicPartitionOffset>> assigned,
+        Action<IConsumer<CameraKey, RentedPayload>, List<TopicPartitionOffset>> revoked,
+        Action<IConsumer<CameraKey, RentedPayload>, List<TopicPartitionOffset>> lost)
+    {
+        var config = new ConsumerConfig(Common(options))
+        {
+            GroupId = options.GroupId,
+            GroupInstanceId = options.InstanceId,
+            PartitionAssignmentStrategy = PartitionAssignmentStrategy.CooperativeSticky,
+            EnableAutoCommit = false,
+            EnableAutoOffsetStore = false,
+            // Positions are chosen in the assign handler; one that the log no longer holds is an outcome, never a silent reset.
+            AutoOffsetReset = AutoOffsetReset.Error,
+            IsolationLevel = IsolationLevel.ReadCommitted,
+        };
+        // librdkafka's own queue counts into the memory bound: 64 MiB by default there, for every consumer.
+        SetDefault(config, options, "queued.max.messages.kbytes", "16384");
+        return new ConsumerBuilder<CameraKey, RentedPayload>(config)
+            .SetKeyDeserializer(keys)
+            .SetValueDeserializer(budget)
+            .SetLogHandler((_, message) => Forward(log, message))
+            .SetErrorHandler((_, error) => Forward(log, options, error))
+            .SetPartitionsAssignedHandler(assigned)
+            .SetPartitionsRevokedHandler(revoked)
+            .SetPartitionsLostHandler(lost)
+            .Build();
+    }
+
+    /// <summary>A consumer outside the group, for reading <c>ood.state</c> and for watermarks.</summary>
+    public static IConsumer<byte[], byte[]> Reader(KafkaOptions options, ILogger log)
+    {
+        var config = new ConsumerConfig(Common(options))
+        {
+            GroupId = options.GroupId,
+            EnableAutoCommit = false,
+            EnableAutoOffsetStore = false,
+            AutoOffsetReset = AutoOffsetReset.Earliest,
+            IsolationLevel = IsolationLevel.ReadCommitted,
+            EnablePartitionEof = true,
+        };
+        return new ConsumerBuilder<byte[], byte[]>(config)
+            .SetLogHandler((_, message) => Forward(log, message))
+            .SetErrorHandler((_, error) => Forward(log, options, error))
+            .Build();
+    }
+
+    public static IProducer<byte[], byte[]> Producer(KafkaOptions options, ILogger log)
+    {
+        var config = new ProducerConfig(Common(options)) { EnableIdempotence = true, Acks = Acks.All };
+        // A millisecond joins the results of one batch in one request and costs little of the latency.
+        SetDefault(config, options, "linger.ms", "1");
+        SetDefault(config, options, "compression.type", "lz4");
+        return new ProducerBuilder<byte[], byte[]>(config)
+            .SetLogHandler((_, message) => Forward(log, message))
+            .SetErrorHandler((_, error) => Forward(log, options, error))
+            .Build();
+    }
+
+    public static IAdminClient Admin(KafkaOptions options, ILogger log) =>
+        new AdminClientBuilder(new AdminClientConfig(Common(options)))
+            .SetLogHandler((_, message) => Forward(log, message))
+            .SetErrorHandler((_, error) => Forward(log, options, error))
+            .Build();
+
+    private static Dictionary<string, string> Common(KafkaOptions options)
+    {
+        var config = new Dictionary<string, string>(options.Client)
+        {
+            ["bootstrap.servers"] = options.BootstrapServers,
+            // One set of properties serves consumers and producers; librdkafka warns of those that are only the other's.
+            ["log.configuration.warnings"] = "false",
+        };
+        config.TryAdd("client.id", "outlier-pipeline");
+        return config;
+    }
+
+    private static void SetDefault(ClientConfig config, KafkaOptions options, string key, string value)
+    {
+        if (!options.Client.ContainsKey(key)) config.Set(key, value);
+    }
+
+    private static void Forward(ILogger log, LogMessage message) =>
+        Log.Librdkafka(log, message.Level <= SyslogLevel.Critical ? LogLevel.Error : LogLevel.Debug, message.Facility, message.Message);
+
+    private static void Forward(ILogger log, KafkaOptions options, Error error)
+    {
+        if (error.Code is ErrorCode.Local_AllBrokersDown or ErrorCode.Local_Resolve or ErrorCode.Local_Transport) Log.Unreachable(log, options.BootstrapServers, error.Reason);
+        else Log.Librdkafka(log, error.IsFatal ? LogLevel.Error : LogLevel.Warning, error.Code.ToString(), error.Reason);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(200, LogLevel.Warning, "Kafka at {Servers} cannot be reached ({Reason}); trying again.")]
+        public static partial void Unreachable(ILogger log, string servers, string reason);
+
+        [LoggerMessage(EventId = 201, Message = "librdkafka {Facility}: {Message}")]
+        public static partial void Librdkafka(ILogger log, LogLevel level, string facility, string message);
+    }
+}
