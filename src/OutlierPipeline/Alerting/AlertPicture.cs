@@ -1,0 +1,63 @@
+using OutlierPipeline.Frames;
+using SkiaSharp;
+
+namespace OutlierPipeline.Alerting;
+
+/// <summary>The picture of an alert: the frame as the model saw it, and beside it the same with the error map laid over.</summary>
+public static class AlertPicture
+{
+    public const int MaxBytes = 64 * 1024;
+    private const int Gap = 2;
+
+    /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB.</param>
+    /// <param name="errorMap"><c>[rows, columns]</c>, higher is stranger.</param>
+    /// <returns>A JPEG of at most <see cref="MaxBytes"/>.</returns>
+    public static byte[] Encode(ReadOnlySpan<byte> pixels, FrameSize size, ReadOnlySpan<float> errorMap, int rows, int columns)
+    {
+        using var frame = new SKBitmap(size.Width, size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
+        var target = frame.GetPixelSpan();
+        for (int i = 0, o = 0; i < pixels.Length; i += 3, o += 4)
+        {
+            target[o] = pixels[i];
+            target[o + 1] = pixels[i + 1];
+            target[o + 2] = pixels[i + 2];
+            target[o + 3] = 255;
+        }
+        using var heat = HeatMap(errorMap, rows, columns);
+        using var surface = SKSurface.Create(new SKImageInfo(size.Width * 2 + Gap, size.Height));
+        var canvas = surface.Canvas;
+        canvas.Clear(SKColors.Black);
+        canvas.DrawBitmap(frame, 0, 0);
+        canvas.DrawBitmap(frame, size.Width + Gap, 0);
+        using var heatImage = SKImage.FromBitmap(heat);
+        canvas.DrawImage(heatImage, SKRect.Create(size.Width + Gap, 0, size.Width, size.Height), new SKSamplingOptions(SKFilterMode.Linear));
+        using var image = surface.Snapshot();
+        for (int quality = 80; ; quality -= 20)
+        {
+            using var jpeg = image.Encode(SKEncodedImageFormat.Jpeg, quality);
+            if (jpeg.Size <= MaxBytes) return jpeg.ToArray();
+            if (quality <= 20) return [];
+        }
+    }
+
+    /// <summary>Black and clear where the picture is normal, yellow and dense where it is strangest.</summary>
+    private static SKBitmap HeatMap(ReadOnlySpan<float> errorMap, int rows, int columns)
+    {
+        float low = float.MaxValue;
+        float high = float.MinValue;
+        foreach (float value in errorMap)
+        {
+            if (!float.IsFinite(value)) continue;
+            low = Math.Min(low, value);
+            high = Math.Max(high, value);
+        }
+        var heat = new SKBitmap(columns, rows, SKColorType.Rgba8888, SKAlphaType.Unpremul);
+        for (int i = 0; i < errorMap.Length; i++)
+        {
+            float share = high > low ? Math.Clamp((errorMap[i] - low) / (high - low), 0, 1) : 0;
+            if (float.IsNaN(share)) share = 1;
+            heat.SetPixel(i % columns, i / columns, new SKColor(255, (byte)(220 * share), 0, (byte)(220 * share)));
+        }
+        return heat;
+    }
+}

@@ -1,0 +1,80 @@
+using System.Threading.Channels;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Streaming;
+
+namespace OutlierPipeline.Batching;
+
+/// <summary>
+/// Frames that go through the stages together, in the order they were read. Most have a slot of the tensor; those that are known to be no
+/// pictures ride along without one, so that a camera's frames stay in order.
+/// </summary>
+public sealed class MicroBatch : IDisposable
+{
+    private readonly Frame?[] _frames;
+    private readonly int[] _slots;
+    private readonly ManualResetEventSlim _decoded = new(false);
+    private readonly ChannelWriter<MicroBatch> _free;
+    private int _undecoded;
+
+    internal MicroBatch(ModelPackage package, FrameBatch tensor, ChannelWriter<MicroBatch> free)
+    {
+        Package = package;
+        _free = free;
+        Tensor = tensor;
+        // Riders cost no arithmetic, but a batch of them alone must end too.
+        _frames = new Frame?[tensor.Capacity * 4];
+        _slots = new int[_frames.Length];
+    }
+
+    /// <summary>The model that scores the batch.</summary>
+    public ModelPackage Package { get; }
+
+    /// <summary>Pixels and scores.</summary>
+    public FrameBatch Tensor { get; }
+
+    /// <summary>Frames in the batch, riders included.</summary>
+    public int Count { get; private set; }
+
+    internal bool IsFull => Tensor.Count == Tensor.Capacity || Count == _frames.Length;
+
+    /// <summary>The frame and its slot, or -1.</summary>
+    public (Frame Frame, int Slot) this[int index] => (_frames[index]!, _slots[index]);
+
+    internal void Begin()
+    {
+        Count = 0;
+        Tensor.Count = 0;
+        _decoded.Reset();
+        // One for the batcher itself: the batch is decoded only once no more frames come.
+        _undecoded = 1;
+    }
+
+    /// <summary>Adds a frame; its slot, or -1 if it needs none.</summary>
+    internal int Add(Frame frame)
+    {
+        bool isPicture = frame.Error == Frames.FrameError.None && !frame.IsSkipped;
+        int slot = isPicture ? Tensor.Count++ : -1;
+        _frames[Count] = frame;
+        _slots[Count++] = slot;
+        if (isPicture) Interlocked.Increment(ref _undecoded);
+        return slot;
+    }
+
+    /// <summary>A worker has finished one slot, or the batcher takes no more frames.</summary>
+    internal void MarkDecoded()
+    {
+        if (Interlocked.Decrement(ref _undecoded) == 0) _decoded.Set();
+    }
+
+    /// <summary>The frames are done: the batch may be filled again.</summary>
+    internal void Return()
+    {
+        Array.Clear(_frames, 0, Count);
+        _free.TryWrite(this);
+    }
+
+    /// <summary>Blocks until every slot is decoded.</summary>
+    internal void WaitDecoded() => _decoded.Wait();
+
+    public void Dispose() => _decoded.Dispose();
+}

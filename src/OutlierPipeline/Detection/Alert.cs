@@ -1,0 +1,85 @@
+namespace OutlierPipeline.Detection;
+
+/// <summary>What kind of trouble an incident is.</summary>
+public enum AlertKind
+{
+    /// <summary>The whole picture is unlike the training footage: weather, light, place.</summary>
+    Scene,
+
+    /// <summary>Something stays in one place of the picture: dirt on the lens, dead rows.</summary>
+    Obstruction,
+
+    /// <summary>The picture does not change while time goes on.</summary>
+    Frozen,
+
+    /// <summary>The picture is strange and nearly black.</summary>
+    Dark,
+
+    /// <summary>The camera sends no frames. Found by a later version.</summary>
+    Silent,
+
+    /// <summary>The camera sends what cannot be decoded.</summary>
+    Undecodable,
+
+    /// <summary>The whole fleet wanders away from the calibration. Found by a later version.</summary>
+    Drift,
+}
+
+/// <summary>What to do about an incident: docs/severity.md.</summary>
+public enum Severity
+{
+    /// <summary>Recalibrate.</summary>
+    Info,
+
+    /// <summary>Look today.</summary>
+    Warning,
+
+    /// <summary>Act now: sustained and gross.</summary>
+    Critical,
+}
+
+/// <summary>The steps of an incident's life.</summary>
+public enum AlertType
+{
+    Opened,
+    Escalated,
+    Closed,
+}
+
+/// <summary>One frame's place in Kafka and in time (Unix nanoseconds).</summary>
+public readonly record struct FrameRef(string Topic, int Partition, long Offset, long TimestampNanoseconds);
+
+/// <summary>One step of an incident, to be published.</summary>
+/// <param name="Incident">The incident's id, the same in all its steps.</param>
+/// <param name="Step">1 for the opening, then counting.</param>
+/// <param name="First">The first frame of the evidence.</param>
+/// <param name="Last">The frame at which the step was taken.</param>
+/// <param name="FiredScore">The score that was strangest on its own, or null where no score fired.</param>
+/// <param name="Reason">A readable sentence.</param>
+public sealed record AlertStep(AlertType Type, string Incident, int Step, string Camera, AlertKind Kind, Severity Severity, FrameRef First, FrameRef Last, string? FiredScore, string Reason)
+{
+    /// <summary>The CloudEvent's id: what is published twice carries the same.</summary>
+    public string EventId => $"{Incident}-{Step}";
+}
+
+/// <summary>What the detector says of one frame.</summary>
+/// <param name="PValue">Conformal p-value of the combined score; NaN without a score.</param>
+/// <param name="Martingale">Evidence against normality, as a base-10 logarithm: 6 is odds of a million to one.</param>
+/// <param name="IsOutlier">Whether an incident is open.</param>
+/// <param name="IsReplayed">The frame was seen before; the evidence is that of later frames.</param>
+public readonly record struct Verdict(double PValue, double Martingale, bool IsOutlier, bool IsReplayed);
+
+/// <summary>One scored frame.</summary>
+public readonly ref struct FrameObservation
+{
+    public required FrameRef Frame { get; init; }
+
+    /// <summary>S scores.</summary>
+    public required ReadOnlySpan<float> Scores { get; init; }
+
+    /// <summary><c>[h, w]</c>.</summary>
+    public required ReadOnlySpan<float> ErrorMap { get; init; }
+
+    /// <summary><c>[H, W, 3]</c> uint8, RGB.</summary>
+    public required ReadOnlySpan<byte> Pixels { get; init; }
+}

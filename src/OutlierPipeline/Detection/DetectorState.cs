@@ -1,0 +1,55 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace OutlierPipeline.Detection;
+
+/// <summary>What a detector remembers: the value of a record of <c>ood.state</c>, at most 1 KiB.</summary>
+public sealed record DetectorState
+{
+    internal static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
+    };
+
+    public int Schema { get; init; } = 1;
+
+    /// <summary>Digest of the graph and the calibration: evidence counts for these alone.</summary>
+    public required string Digest { get; init; }
+
+    /// <summary>Frames below it have been seen.</summary>
+    public required long NextOffset { get; init; }
+
+    /// <summary>Time of the latest frame, Unix nanoseconds.</summary>
+    public long Timestamp { get; init; }
+
+    /// <summary>The martingale's natural logarithm.</summary>
+    public double Evidence { get; init; }
+
+    /// <summary>The first frame of the evidence, if there is any.</summary>
+    public FrameRef? EvidenceFrom { get; init; }
+
+    /// <summary>XxHash3 of the latest picture.</summary>
+    public ulong Picture { get; init; }
+
+    /// <summary>Since when that picture stands.</summary>
+    public FrameRef? PictureFrom { get; init; }
+
+    /// <summary>How many frames showed it.</summary>
+    public int PictureFrames { get; init; }
+
+    /// <summary>Frames in a row that could not be decoded, and the first of them.</summary>
+    public int Undecodable { get; init; }
+
+    public FrameRef? UndecodableFrom { get; init; }
+
+    /// <summary>The strangest cell of the error map, and for how many frames of the evidence it has been that one or a neighbour.</summary>
+    public int Cell { get; init; }
+
+    public int CellFrames { get; init; }
+
+    public OpenIncident? Incident { get; init; }
+}
+
+/// <summary>An incident that has opened and not closed.</summary>
+public sealed record OpenIncident(string Id, AlertKind Kind, Severity Severity, int Step, FrameRef First, string? FiredScore, long LastStrange, double Strongest);

@@ -1,0 +1,51 @@
+namespace OutlierPipeline.Detection;
+
+/// <summary>The same as <see cref="DetectorState"/>, to be changed frame by frame without an allocation.</summary>
+internal struct DetectorStateFields
+{
+    public long NextOffset;
+    public long Timestamp;
+    public double Evidence;
+    public FrameRef? EvidenceFrom;
+    public ulong Picture;
+    public FrameRef? PictureFrom;
+    public int PictureFrames;
+    public int Undecodable;
+    public FrameRef? UndecodableFrom;
+    public int Cell;
+    public int CellFrames;
+    public OpenIncident? Incident;
+
+    public DetectorStateFields(DetectorState state)
+    {
+        NextOffset = state.NextOffset;
+        Timestamp = state.Timestamp;
+        Evidence = state.Evidence;
+        EvidenceFrom = state.EvidenceFrom;
+        Picture = state.Picture;
+        PictureFrom = state.PictureFrom;
+        PictureFrames = state.PictureFrames;
+        Undecodable = state.Undecodable;
+        UndecodableFrom = state.UndecodableFrom;
+        Cell = state.Cell;
+        CellFrames = state.CellFrames;
+        Incident = state.Incident;
+    }
+
+    public readonly DetectorState ToRecord(string digest) => new()
+    {
+        Digest = digest,
+        NextOffset = NextOffset,
+        Timestamp = Timestamp,
+        Evidence = Evidence,
+        EvidenceFrom = EvidenceFrom,
+        Picture = Picture,
+        PictureFrom = PictureFrom,
+        PictureFrames = PictureFrames,
+        Undecodable = Undecodable,
+        UndecodableFrom = UndecodableFrom,
+        Cell = Cell,
+        CellFrames = CellFrames,
+        Incident = Incident,
+    };
+}

@@ -1,0 +1,145 @@
+using System.Diagnostics.Metrics;
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using OutlierPipeline.Batching;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Streaming;
+using OutlierPipeline.Telemetry;
+
+namespace OutlierPipeline;
+
+/// <summary>
+/// The whole way of a frame: consume, decode, batch, infer, detect, publish. One consumer, one detection thread, and a lane for each model
+/// package. Where to start reading.
+/// </summary>
+public sealed class FramePipeline : IDisposable
+{
+    private readonly PipelineOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly Dictionary<string, ModelLane> _lanes = [];
+    private readonly Channel<MicroBatch> _scored = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = true });
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ResultPublisher _publisher;
+    private readonly FrameConsumer _consumer;
+    private readonly OffsetCommitter _committer;
+    private readonly DetectionWorker _detection;
+    private readonly FrameRouter _router;
+    private readonly IDisposable _gauges;
+
+    /// <summary>Loads the model packages and builds the stages; nothing is read yet.</summary>
+    /// <exception cref="PipelineException">The configuration is not valid.</exception>
+    /// <exception cref="ModelPackageException">A model package was refused.</exception>
+    /// <exception cref="AcceleratorException">The accelerator named is not there.</exception>
+    public FramePipeline(PipelineOptions options, ILogger log, TimeProvider? time = null)
+    {
+        if (options.Validate().FirstOrDefault() is { } fault) throw new PipelineException(fault);
+        _options = options;
+        _time = time ?? TimeProvider.System;
+        _log = log;
+        foreach (string path in options.Model.Cameras.Values.Append(options.Model.Path).Distinct())
+            _lanes[path] = new ModelLane(ModelPackage.Load(path), options, _scored.Writer, _time, log) { Failed = e => _failed.TrySetException(e) };
+        _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)], _lanes.Values.First().QueueCapacity);
+        var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
+        _publisher = new ResultPublisher(options.Kafka, budget, _time, log);
+        _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, log);
+        _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, new StateRestorer(options.Kafka, _time, log), _committer, _publisher, _time, log);
+        _detection = new DetectionWorker(_scored.Reader, _publisher, options, _time, log);
+        _publisher.RewindNeeded = assignment => _consumer.Rewind(assignment);
+        _publisher.DeadLetterBlocked = (assignment, blocked) => _consumer.SetPaused(assignment, PauseReason.DeadLetter, blocked);
+        _publisher.Failed = e => _failed.TrySetException(e);
+        _gauges = PipelineTelemetry.Observe(
+            () => _consumer.Assignments.Sum(assignment => (long)assignment.Ledger.InFlight),
+            () => Enum.GetValues<PauseReason>().Where(reason => reason != PauseReason.None).Select(reason => new Measurement<long>(_consumer.Paused(reason), new KeyValuePair<string, object?>("reason", reason.ToString()))),
+            () => _consumer.Assignments.Select(assignment => new Measurement<long>(assignment.Lag, new KeyValuePair<string, object?>("partition", assignment.Partition.Partition.Value))),
+            CountOpenIncidents);
+    }
+
+    /// <summary>An alert was produced; called on the detection thread, so it must be quick.</summary>
+    public Action<AlertStep> Alerted
+    {
+        set => _detection.Alerted = value;
+    }
+
+    /// <summary>Why the pipeline is not ready to do its work, one line each; empty when it is.</summary>
+    public IReadOnlyList<string> NotReady
+    {
+        get
+        {
+            var reasons = new List<string>();
+            if (!IsRunning) reasons.Add("not connected to Kafka yet");
+            if (_consumer.Paused(PauseReason.DeadLetter) is > 0 and int blocked) reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
+            if (_consumer.Paused(PauseReason.Restore) is > 0 and int restoring) reasons.Add($"{restoring} partitions are being restored");
+            return reasons;
+        }
+    }
+
+    private bool IsRunning { get; set; }
+
+    /// <summary>Runs until cancelled, then drains, commits and leaves the group.</summary>
+    /// <exception cref="PipelineException">Topics are missing or do not fit.</exception>
+    /// <exception cref="Exception">A stage failed; the process should end and be started again: it goes on at the last commit.</exception>
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            await TopicCheck.RunAsync(_options.Kafka, _time, _log, cancellation);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return;
+        }
+        foreach (var lane in _lanes.Values) lane.Start();
+        var detection = new Thread(RunDetection) { Name = "detect", IsBackground = true };
+        detection.Start();
+        _consumer.Start();
+        IsRunning = true;
+        using var committing = new CancellationTokenSource();
+        var commits = _committer.RunAsync(() => [.. _consumer.Assignments], committing.Token);
+        var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using (cancellation.Register(() => stop.TrySetResult()))
+        {
+            var first = await Task.WhenAny(stop.Task, _failed.Task, _consumer.Completion, commits);
+            IsRunning = false;
+            _consumer.Stop();
+            // The consumer drains first: the stages behind it must still run, and commits must not stand in its way.
+            await _consumer.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await committing.CancelAsync();
+            await commits.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _router.Complete();
+            foreach (var lane in _lanes.Values) lane.Stop();
+            _scored.Writer.TryComplete();
+            detection.Join();
+            await first;
+            await _consumer.Completion;
+            await commits;
+            if (_failed.Task.IsFaulted) await _failed.Task;
+        }
+    }
+
+    public void Dispose()
+    {
+        _gauges.Dispose();
+        _consumer.Dispose();
+        _publisher.Dispose();
+        foreach (var lane in _lanes.Values) lane.Dispose();
+    }
+
+    private void RunDetection()
+    {
+        try
+        {
+            _detection.Run();
+        }
+        catch (Exception e)
+        {
+            _failed.TrySetException(e);
+        }
+    }
+
+    private long CountOpenIncidents() => _consumer.Assignments.Sum(assignment =>
+    {
+        lock (assignment.Gate) return (long)assignment.Detectors.Values.Count(detector => detector.HasOpenIncident);
+    });
+}

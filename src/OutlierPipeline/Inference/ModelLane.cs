@@ -1,0 +1,85 @@
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using OutlierPipeline.Batching;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Streaming;
+
+namespace OutlierPipeline.Inference;
+
+/// <summary>One model's stages: its queue of frames, batcher, decode workers and engine, and the threads they run on.</summary>
+internal sealed class ModelLane : IDisposable
+{
+    /// <summary>While one batch is computed another is decoded; a third is being looked at by the detectors or filling.</summary>
+    private const int Batches = 3;
+
+    private readonly MicroBatch[] _batches;
+    private readonly DecodeWorker[] _workers;
+    private readonly MicroBatcher _batcher;
+    private readonly InferenceWorker _inference;
+    private readonly List<Thread> _threads = [];
+
+    public ModelLane(ModelPackage package, PipelineOptions options, ChannelWriter<MicroBatch> scored, TimeProvider time, ILogger log)
+    {
+        Package = package;
+        Engine = new InferenceEngine(package, options.Inference, log);
+        QueueCapacity = Math.Max(16, 2 * options.Batching.MaxBatchSize);
+        Frames = Channel.CreateBounded<Frame>(new BoundedChannelOptions(QueueCapacity) { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
+        // These are bounded by the number of batches; a channel's own bound would only be a second one.
+        var free = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = true });
+        var decode = Channel.CreateUnbounded<DecodeJob>(new UnboundedChannelOptions { SingleWriter = true, AllowSynchronousContinuations = true });
+        var filled = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
+        _batches = [.. Enumerable.Range(0, Batches).Select(_ => new MicroBatch(package, Engine.CreateBatch(options.Batching.MaxBatchSize), free.Writer))];
+        foreach (var batch in _batches) free.Writer.TryWrite(batch);
+        _batcher = new MicroBatcher(Frames.Reader, free.Reader, decode.Writer, filled.Writer, options.Batching, time);
+        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(decode.Reader, new FrameDecoder(package.Card.Network.Size, options.Frames.Limits), time))];
+        _inference = new InferenceWorker(filled.Reader, scored, Engine, time);
+    }
+
+    public ModelPackage Package { get; }
+
+    public InferenceEngine Engine { get; }
+
+    public Channel<Frame> Frames { get; }
+
+    public int QueueCapacity { get; }
+
+    /// <summary>A stage of the lane ended with an error: the device failed, or there is a fault in the code.</summary>
+    public Action<Exception> Failed { get; set; } = _ => { };
+
+    public void Start()
+    {
+        Run("batch", _batcher.Run);
+        for (int i = 0; i < _workers.Length; i++) Run($"decode-{i}", _workers[i].Run);
+        Run("infer", _inference.Run);
+    }
+
+    /// <summary>Ends the stages; what is queued goes through first. The frames' channel must be complete.</summary>
+    public void Stop()
+    {
+        foreach (var thread in _threads) thread.Join();
+    }
+
+    public void Dispose()
+    {
+        foreach (var worker in _workers) worker.Dispose();
+        foreach (var batch in _batches) batch.Dispose();
+        Engine.Dispose();
+    }
+
+    private void Run(string stage, Action run)
+    {
+        var thread = new Thread(() =>
+        {
+            try
+            {
+                run();
+            }
+            catch (Exception e)
+            {
+                Failed(e);
+            }
+        }) { Name = $"{stage} {Package.Card.Name}", IsBackground = true };
+        _threads.Add(thread);
+        thread.Start();
+    }
+}

@@ -1,0 +1,37 @@
+using System.Text.RegularExpressions;
+
+namespace OutlierPipeline.Inference;
+
+/// <summary>Configuration section <c>Model</c>: which package scores which camera.</summary>
+public sealed record ModelOptions
+{
+    /// <summary>The package of every camera that no pattern names.</summary>
+    public string Path { get; init; } = "";
+
+    /// <summary>Camera-id patterns and their packages; <c>*</c> stands for any text, <c>?</c> for one character. The longest pattern that fits decides.</summary>
+    public Dictionary<string, string> Cameras { get; init; } = [];
+
+    /// <summary>Messages for what is missing.</summary>
+    public IEnumerable<string> Validate()
+    {
+        if (string.IsNullOrWhiteSpace(Path)) yield return "Model:Path is not set; expected the directory of a model package, such as models/street-demo";
+        foreach (var (pattern, path) in Cameras)
+        {
+            if (string.IsNullOrWhiteSpace(pattern) || string.IsNullOrWhiteSpace(path)) yield return $"Model:Cameras has the entry '{pattern}' = '{path}'; expected a camera-id pattern and the directory of a model package";
+        }
+    }
+
+    /// <summary>The package directory for a camera.</summary>
+    public string PathFor(string camera)
+    {
+        string? best = null;
+        foreach (string pattern in Cameras.Keys)
+        {
+            if ((best is null || pattern.Length > best.Length) && Fits(pattern, camera)) best = pattern;
+        }
+        return best is null ? Path : Cameras[best];
+    }
+
+    private static bool Fits(string pattern, string camera) =>
+        Regex.IsMatch(camera, "^" + Regex.Escape(pattern).Replace("\\*", ".*", StringComparison.Ordinal).Replace("\\?", ".", StringComparison.Ordinal) + "$", RegexOptions.Singleline | RegexOptions.CultureInvariant);
+}

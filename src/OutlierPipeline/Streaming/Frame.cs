@@ -1,0 +1,61 @@
+using System.Diagnostics;
+using Confluent.Kafka;
+using OutlierPipeline.Frames;
+
+namespace OutlierPipeline.Streaming;
+
+/// <summary>A record of <c>camera.frames</c> on its way through the stages; owned by exactly one of them at a time.</summary>
+public sealed class Frame
+{
+    private int _pending = 1;
+
+    /// <summary>The partition and the assignment epoch that the record was read in.</summary>
+    public required PartitionAssignment Assignment { get; init; }
+
+    public required long Offset { get; init; }
+
+    /// <summary>The key as received.</summary>
+    public required CameraKey Key { get; init; }
+
+    /// <summary>The camera's id; null only with <see cref="FrameError.MissingCamera"/>.</summary>
+    public string? Camera { get; init; }
+
+    /// <summary>The camera's id as the key of the results.</summary>
+    public byte[] CameraBytes { get; init; } = [];
+
+    public Headers? Headers { get; init; }
+
+    /// <summary>When the picture was taken, Unix nanoseconds: the header <c>frame-timestamp</c>, else the payload's own, else the record's timestamp.</summary>
+    public long TimestampNanoseconds { get; init; }
+
+    /// <summary>When the record was produced, Unix milliseconds by the record's timestamp.</summary>
+    public long ProducedMilliseconds { get; init; }
+
+    /// <summary>When it was read, in ticks of <see cref="TimeProvider.GetTimestamp"/>.</summary>
+    public long ReadAt { get; init; }
+
+    /// <summary>The record's value as received, in rented memory.</summary>
+    public RentedPayload Payload { get; set; }
+
+    /// <summary>Where in the value the encoded picture lies.</summary>
+    public Range Image { get; init; }
+
+    /// <summary>The producer's trace, if it sent one.</summary>
+    public ActivityContext Trace { get; init; }
+
+    public FrameError Error { get; set; }
+
+    /// <summary>What is wrong, in a sentence, where <see cref="Error"/> alone does not say it.</summary>
+    public string? ErrorMessage { get; set; }
+
+    /// <summary>Too old to be worth scoring (<c>Overload:Policy</c> is <c>SkipStale</c>).</summary>
+    public bool IsSkipped { get; set; }
+
+    public ReadOnlySpan<byte> Encoded => Payload.Span[Image];
+
+    /// <summary>One more result has to be acknowledged before the frame is done.</summary>
+    internal void AddPending() => Interlocked.Increment(ref _pending);
+
+    /// <summary>One result is acknowledged, or the detector has let go. True for the last.</summary>
+    internal bool RemovePending() => Interlocked.Decrement(ref _pending) == 0;
+}

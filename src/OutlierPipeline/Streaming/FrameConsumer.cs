@@ -1,0 +1,402 @@
+using System.Collections.Concurrent;
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Telemetry;
+
+namespace OutlierPipeline.Streaming;
+
+/// <summary>
+/// Reads <c>camera.frames</c> as a member of the consumer group, on one thread of its own that also pauses, resumes, seeks and rebalances.
+/// A partition is read only once its cameras' state is restored; a frame for which there is no room is held and its partition paused.
+/// </summary>
+internal sealed partial class FrameConsumer : IDisposable
+{
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
+    private static readonly TimeSpan PollWhileHolding = TimeSpan.FromMilliseconds(2);
+    private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>A short stall is waited out: pausing makes librdkafka throw away what it has fetched.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(250);
+
+    private static readonly TimeSpan LagInterval = TimeSpan.FromSeconds(1);
+
+    /// <summary>Frames whose results the broker has not acknowledged, over all partitions, beyond which reading pauses.</summary>
+    private const int MaxUnacknowledged = 10_000;
+
+    private readonly KafkaOptions _options;
+    private readonly OverloadOptions _overload;
+    private readonly FrameRouter _router;
+    private readonly FrameReader _reader;
+    private readonly PayloadBudget _budget;
+    private readonly CameraKeys _keys;
+    private readonly StateRestorer _restorer;
+    private readonly OffsetCommitter _committer;
+    private readonly ResultPublisher _publisher;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly ConcurrentDictionary<TopicPartition, PartitionAssignment> _assignments = new();
+    private readonly Dictionary<TopicPartition, int> _epochs = [];
+    private readonly Dictionary<TopicPartition, Queue<Frame>> _held = [];
+    private readonly ConcurrentQueue<Action> _requests = new();
+    private readonly CancellationTokenSource _stopping = new();
+    private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly PartitionPauses _pauses;
+    private IConsumer<CameraKey, RentedPayload>? _consumer;
+    private long _lagMeasured;
+
+    public FrameConsumer(KafkaOptions options, FramesOptions frames, OverloadOptions overload, FrameRouter router, PayloadBudget budget, StateRestorer restorer, OffsetCommitter committer, ResultPublisher publisher, TimeProvider time, ILogger log)
+    {
+        _options = options;
+        _overload = overload;
+        _router = router;
+        _budget = budget;
+        _keys = new CameraKeys();
+        _reader = new FrameReader(frames, new CameraKeys(), time);
+        _restorer = restorer;
+        _committer = committer;
+        _publisher = publisher;
+        _time = time;
+        _log = log;
+        _pauses = new PartitionPauses(Pause, partition => _consumer!.Resume([partition]));
+    }
+
+    /// <summary>The partitions read at present.</summary>
+    public ICollection<PartitionAssignment> Assignments => _assignments.Values;
+
+    /// <summary>Completes when the thread has ended; with an error if it could not go on.</summary>
+    public Task Completion => _stopped.Task;
+
+    public int Paused(PauseReason reason) => _pauses.Count(reason);
+
+    public void Start() => new Thread(Run) { Name = "consume", IsBackground = true }.Start();
+
+    /// <summary>Stops reading, drains what is in flight, commits and leaves the group; <see cref="Completion"/> tells when.</summary>
+    public void Stop() => _stopping.Cancel();
+
+    public void Dispose() => _stopping.Dispose();
+
+    /// <summary>Reads the partitions again from their last commit: a new epoch, restored detectors, and everything in flight dropped.</summary>
+    public void Rewind(params PartitionAssignment[] assignments) => _requests.Enqueue(() =>
+    {
+        foreach (var assignment in assignments)
+        {
+            if (!assignment.IsCurrent || !_assignments.ContainsKey(assignment.Partition)) continue;
+            End(assignment);
+            Log.Rewound(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed);
+            Begin(assignment.Partition, assignment.Committed, lostFrom: null);
+            _consumer!.Seek(new TopicPartitionOffset(assignment.Partition, assignment.Committed));
+            _pauses.Reapply(assignment.Partition);
+        }
+    });
+
+    /// <summary>Pauses a partition for a reason, or takes the reason back; from any thread.</summary>
+    public void SetPaused(PartitionAssignment assignment, PauseReason reason, bool paused) => _requests.Enqueue(() =>
+    {
+        if (!assignment.IsCurrent) return;
+        if (paused) _pauses.Add(assignment.Partition, reason);
+        else _pauses.Remove(assignment.Partition, reason);
+    });
+
+    private void Run()
+    {
+        try
+        {
+            using var consumer = KafkaClients.FrameConsumer(_options, _keys, _budget, _log, OnAssigned, OnRevoked, OnLost);
+            _consumer = consumer;
+            _committer.Commit = offset => consumer.Commit([offset]);
+            consumer.Subscribe(_options.FramesTopic);
+            while (!_stopping.IsCancellationRequested) Step(consumer);
+            foreach (var assignment in _assignments.Values) Pause(assignment.Partition);
+            Drain([.. _assignments.Values]);
+            // Leaving revokes what is assigned: it is drained and ended by now.
+            consumer.Close();
+            _stopped.TrySetResult();
+        }
+        catch (Exception e)
+        {
+            foreach (var assignment in _assignments.Values) assignment.End();
+            _stopped.TrySetException(e);
+        }
+    }
+
+    private void Step(IConsumer<CameraKey, RentedPayload> consumer)
+    {
+        while (_requests.TryDequeue(out var request)) request();
+        DispatchHeld();
+        ConsumeResult<CameraKey, RentedPayload>? record;
+        try
+        {
+            record = consumer.Consume(_held.Count > 0 ? PollWhileHolding : Poll);
+        }
+        catch (ConsumeException e)
+        {
+            OnConsumeError(consumer, e);
+            return;
+        }
+        if (_time.GetElapsedTime(_lagMeasured) > LagInterval) MeasureLag(consumer);
+        if (record?.Message is null) return;
+        if (_assignments.TryGetValue(record.TopicPartition, out var assignment) && record.Offset.Value >= assignment.Ledger.Next) Accept(_reader.Read(record, assignment));
+        else _budget.Return(record.Message.Value);
+    }
+
+    private void Accept(Frame frame)
+    {
+        PipelineTelemetry.CountConsumed();
+        frame.IsSkipped = _overload.Policy == OverloadPolicy.SkipStale && frame.Error == FrameError.None
+            && _time.GetUtcNow().ToUnixTimeMilliseconds() - frame.ProducedMilliseconds > _overload.MaxFrameAge.TotalMilliseconds;
+        var partition = frame.Assignment.Partition;
+        if (_held.TryGetValue(partition, out var queue))
+        {
+            queue.Enqueue(frame);
+            return;
+        }
+        if (!_pauses[partition].HasFlag(PauseReason.Restore))
+        {
+            long begun = _time.GetTimestamp();
+            while (!TryDispatch(frame))
+            {
+                if (_time.GetElapsedTime(begun) > Patience || _stopping.IsCancellationRequested)
+                {
+                    Hold(frame, PauseReason.Backpressure);
+                    return;
+                }
+                Thread.Sleep(1);
+            }
+            if (IsOverfull) _pauses.Add(partition, PauseReason.Backpressure);
+            return;
+        }
+        // An assignment may deliver before its pause takes effect.
+        Hold(frame, PauseReason.Restore);
+    }
+
+    private void MeasureLag(IConsumer<CameraKey, RentedPayload> consumer)
+    {
+        _lagMeasured = _time.GetTimestamp();
+        foreach (var assignment in _assignments.Values)
+        {
+            // What the last fetch said: no request of its own.
+            long high = consumer.GetWatermarkOffsets(assignment.Partition).High.Value;
+            assignment.Lag = Math.Max(0, high - assignment.Ledger.Next);
+        }
+    }
+
+    private bool IsOverfull => _budget.IsExceeded || _assignments.Values.Sum(assignment => assignment.Ledger.InFlight) > MaxUnacknowledged;
+
+    private void Hold(Frame frame, PauseReason reason)
+    {
+        _held.Add(frame.Assignment.Partition, new Queue<Frame>([frame]));
+        _pauses.Add(frame.Assignment.Partition, reason);
+        _pauses.Reapply(frame.Assignment.Partition);
+    }
+
+    private void DispatchHeld()
+    {
+        foreach (var (partition, queue) in _held)
+        {
+            if (_pauses[partition].HasFlag(PauseReason.Restore)) continue;
+            while (queue.TryPeek(out var frame) && TryDispatch(frame)) queue.Dequeue();
+            if (queue.Count == 0) _held.Remove(partition);
+        }
+        if (_pauses.Count(PauseReason.Backpressure) == 0 || IsOverfull) return;
+        foreach (var partition in _assignments.Keys)
+        {
+            if (_pauses[partition].HasFlag(PauseReason.Backpressure) && !_held.ContainsKey(partition) && _router.HasRoom) _pauses.Remove(partition, PauseReason.Backpressure);
+        }
+    }
+
+    private bool TryDispatch(Frame frame)
+    {
+        var ledger = frame.Assignment.Ledger;
+        // Before the frame is handed on: it may be done before this method goes on.
+        ledger.Add(frame.Offset);
+        if (frame.Error == FrameError.MissingCamera)
+        {
+            // No camera, so no detector and no result of its own: only the dead letter.
+            _publisher.DeadLetter(frame);
+            ledger.MarkProcessed(frame.Offset);
+            _publisher.Complete(frame);
+            return true;
+        }
+        if (_router.TryWrite(frame)) return true;
+        ledger.Undo(frame.Offset);
+        return false;
+    }
+
+    private IEnumerable<TopicPartitionOffset> OnAssigned(IConsumer<CameraKey, RentedPayload> consumer, List<TopicPartition> partitions)
+    {
+        var starts = new List<TopicPartitionOffset>();
+        var committed = Retried(() => consumer.Committed(partitions, BrokerTimeout));
+        foreach (var position in committed)
+        {
+            var watermarks = Retried(() => consumer.QueryWatermarkOffsets(position.TopicPartition, BrokerTimeout));
+            long low = Math.Max(0, watermarks.Low.Value);
+            long high = Math.Max(low, watermarks.High.Value);
+            long stored = position.Offset.Value;
+            long start = stored switch
+            {
+                < 0 => _options.StartFrom == StartFrom.Earliest ? low : high,
+                _ when stored > high => low,
+                _ => Math.Max(stored, low),
+            };
+            if (stored > high) Log.LogWasReset(_log, position.Topic, position.Partition.Value, stored, high);
+            Begin(position.TopicPartition, start, lostFrom: stored >= 0 && stored < low ? stored : null);
+            starts.Add(new TopicPartitionOffset(position.TopicPartition, start));
+        }
+        return starts;
+    }
+
+    private void Begin(TopicPartition partition, long start, long? lostFrom)
+    {
+        int epoch = _epochs[partition] = _epochs.GetValueOrDefault(partition) + 1;
+        var assignment = new PartitionAssignment(partition, epoch, start);
+        if (lostFrom is { } from) ReportLost(assignment, from, start);
+        _assignments[partition] = assignment;
+        _pauses.Add(partition, PauseReason.Restore);
+        Log.Assigned(_log, partition.Topic, partition.Partition.Value, start, epoch);
+        _ = RestoreAsync(assignment);
+    }
+
+    private async Task RestoreAsync(PartitionAssignment assignment)
+    {
+        try
+        {
+            await _restorer.RestoreAsync(assignment, _stopping.Token);
+            SetPaused(assignment, PauseReason.Restore, paused: false);
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping: the partition stays paused until it is given back.
+        }
+        catch (Exception e)
+        {
+            _stopped.TrySetException(e);
+            _stopping.Cancel();
+        }
+    }
+
+    private void OnRevoked(IConsumer<CameraKey, RentedPayload> consumer, List<TopicPartitionOffset> partitions)
+    {
+        var revoked = partitions.Select(partition => _assignments.GetValueOrDefault(partition.TopicPartition)).OfType<PartitionAssignment>().ToArray();
+        Drain(revoked);
+        foreach (var assignment in revoked) Log.Revoked(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed);
+    }
+
+    private void OnLost(IConsumer<CameraKey, RentedPayload> consumer, List<TopicPartitionOffset> partitions)
+    {
+        foreach (var partition in partitions)
+        {
+            if (!_assignments.TryGetValue(partition.TopicPartition, out var assignment)) continue;
+            Log.Lost(_log, partition.Topic, partition.Partition.Value);
+            End(assignment);
+        }
+    }
+
+    /// <summary>Finishes what was handed on, commits, and ends the assignments; what was held goes back unread.</summary>
+    private void Drain(PartitionAssignment[] assignments)
+    {
+        foreach (var assignment in assignments) DropHeld(assignment.Partition);
+        using var deadline = new CancellationTokenSource(_options.DrainTimeout, _time);
+        Task.WhenAll(assignments.Select(assignment => _committer.DrainAsync(assignment, deadline.Token))).GetAwaiter().GetResult();
+        foreach (var assignment in assignments) End(assignment);
+    }
+
+    private void End(PartitionAssignment assignment)
+    {
+        assignment.End();
+        DropHeld(assignment.Partition);
+        _assignments.TryRemove(assignment.Partition, out _);
+        _pauses.Forget(assignment.Partition);
+    }
+
+    private void DropHeld(TopicPartition partition)
+    {
+        if (!_held.Remove(partition, out var queue)) return;
+        foreach (var frame in queue) _publisher.Discard(frame);
+    }
+
+    private void OnConsumeError(IConsumer<CameraKey, RentedPayload> consumer, ConsumeException e)
+    {
+        if (e.Error.IsFatal) throw e;
+        if (e.Error.Code is not (ErrorCode.Local_AutoOffsetReset or ErrorCode.OffsetOutOfRange))
+        {
+            Log.ConsumeError(_log, e.Error.Reason);
+            return;
+        }
+        // The log no longer holds the position: retention was faster than the service.
+        var partition = e.ConsumerRecord?.TopicPartition;
+        if (partition is null || !_assignments.TryGetValue(partition, out var assignment)) return;
+        var watermarks = Retried(() => consumer.QueryWatermarkOffsets(partition, BrokerTimeout));
+        long next = _held.TryGetValue(partition, out var queue) && queue.Count > 0 ? queue.Last().Offset + 1 : assignment.Ledger.Next;
+        long low = watermarks.Low.Value;
+        if (next < low) ReportLost(assignment, next, low);
+        consumer.Seek(new TopicPartitionOffset(partition, Math.Max(next, low)));
+        _pauses.Reapply(partition);
+    }
+
+    private void ReportLost(PartitionAssignment assignment, long from, long to)
+    {
+        Log.LostBeforeRead(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, from, to);
+        PipelineTelemetry.CountLostBeforeRead(to - from);
+        lock (assignment.Gate)
+        {
+            assignment.Lost = (from, to);
+            foreach (var detector in assignment.Detectors.Values) detector.ObserveLost(from, to);
+        }
+    }
+
+    private T Retried<T>(Func<T> request)
+    {
+        while (true)
+        {
+            try
+            {
+                return request();
+            }
+            catch (KafkaException e) when (!e.Error.IsFatal && !_stopping.IsCancellationRequested)
+            {
+                Log.Retried(_log, e.Error.Reason);
+                Thread.Sleep(200);
+            }
+        }
+    }
+
+    private void Pause(TopicPartition partition)
+    {
+        try
+        {
+            _consumer!.Pause([partition]);
+        }
+        catch (KafkaException)
+        {
+            // Not assigned yet, as in the assign handler: frames that come before the pause are held, and the hold pauses again.
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(240, LogLevel.Information, "{Topic}[{Partition}] is assigned from offset {Start} on (epoch {Epoch}).")]
+        public static partial void Assigned(ILogger log, string topic, int partition, long start, int epoch);
+
+        [LoggerMessage(241, LogLevel.Information, "{Topic}[{Partition}] is given back, committed up to {Offset}.")]
+        public static partial void Revoked(ILogger log, string topic, int partition, long offset);
+
+        [LoggerMessage(242, LogLevel.Warning, "{Topic}[{Partition}] was lost to another member; what was in flight is dropped.")]
+        public static partial void Lost(ILogger log, string topic, int partition);
+
+        [LoggerMessage(243, LogLevel.Error, "{Topic}[{Partition}]: offsets {From} to {To} expired before they were read (lostBeforeRead).")]
+        public static partial void LostBeforeRead(ILogger log, string topic, int partition, long from, long to);
+
+        [LoggerMessage(244, LogLevel.Error, "{Topic}[{Partition}]: the committed offset {Offset} lies beyond the log's end {High}, so the topic was made anew; reading begins at its start.")]
+        public static partial void LogWasReset(ILogger log, string topic, int partition, long offset, long high);
+
+        [LoggerMessage(245, LogLevel.Warning, "{Topic}[{Partition}] is read again from offset {Offset}.")]
+        public static partial void Rewound(ILogger log, string topic, int partition, long offset);
+
+        [LoggerMessage(246, LogLevel.Warning, "Reading frames: {Reason}; trying again.")]
+        public static partial void ConsumeError(ILogger log, string reason);
+
+        [LoggerMessage(247, LogLevel.Warning, "Asking Kafka for positions: {Reason}; trying again.")]
+        public static partial void Retried(ILogger log, string reason);
+    }
+}

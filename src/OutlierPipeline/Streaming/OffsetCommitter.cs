@@ -1,0 +1,121 @@
+using System.Buffers;
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+
+namespace OutlierPipeline.Streaming;
+
+/// <summary>
+/// Commits a partition: snapshot of its detectors, then the acknowledgement of every result below the snapshot, then the state records, then
+/// the offset. Whatever is cut off in between is repeated from the last commit, and a detector ignores what it had seen.
+/// </summary>
+internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublisher publisher, TimeSpan forgetAfter, TimeProvider time, ILogger log)
+{
+    /// <summary>Commits one offset to the group; set by the consumer, which owns the client.</summary>
+    public Action<TopicPartitionOffset> Commit { get; set; } = _ => throw new InvalidOperationException("no consumer");
+
+    /// <summary>Commits every current assignment again and again until cancelled.</summary>
+    public async Task RunAsync(Func<IReadOnlyCollection<PartitionAssignment>> assignments, CancellationToken cancellation)
+    {
+        using var timer = new PeriodicTimer(options.CommitInterval, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(cancellation))
+                await Task.WhenAll(assignments().Select(assignment => CommitAsync(assignment, cancellation)));
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            // The last commit of each partition is the consumer's, when it has drained them.
+        }
+    }
+
+    /// <summary>Waits until every frame handed on is done, then commits. False when the deadline passed first: what was not committed is repeated elsewhere.</summary>
+    public async Task<bool> DrainAsync(PartitionAssignment assignment, CancellationToken deadline)
+    {
+        try
+        {
+            await assignment.Ledger.WhenAcknowledged(assignment.Ledger.Next).WaitAsync(deadline);
+            await CommitAsync(assignment, deadline);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            Log.NotDrained(log, assignment.Partition.Partition.Value, assignment.Ledger.AcknowledgedFrontier);
+            return false;
+        }
+    }
+
+    /// <summary>One commit of one partition; an error of the broker's is logged and left to the next one.</summary>
+    public async Task CommitAsync(PartitionAssignment assignment, CancellationToken cancellation)
+    {
+        if (!await assignment.CommitTurn.WaitAsync(0, CancellationToken.None)) await assignment.CommitTurn.WaitAsync(cancellation);
+        try
+        {
+            if (!assignment.IsCurrent) return;
+            var (offset, below, states) = Snapshot(assignment);
+            if (offset <= assignment.Committed && states.Count == 0) return;
+            await assignment.Ledger.WhenAcknowledged(below).WaitAsync(cancellation);
+            if (!assignment.IsCurrent) return;
+            await Task.WhenAll(states.Select(state => publisher.PublishStateAsync(assignment, state.Camera, state.Record)));
+            if (!assignment.IsCurrent || offset <= assignment.Committed) return;
+            Commit(new TopicPartitionOffset(assignment.Partition, offset));
+            assignment.Committed = offset;
+        }
+        catch (KafkaException e)
+        {
+            MarkChanged(assignment);
+            Log.NotCommitted(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, e.Error.Reason);
+        }
+        finally
+        {
+            assignment.CommitTurn.Release();
+        }
+    }
+
+    private (long Offset, long Below, List<(string Camera, byte[]? Record)> States) Snapshot(PartitionAssignment assignment)
+    {
+        var states = new List<(string, byte[]?)>();
+        lock (assignment.Gate)
+        {
+            long offset = assignment.Ledger.ProcessedFrontier;
+            long below = offset;
+            List<string>? gone = null;
+            long forget = (time.GetUtcNow() - forgetAfter).ToUnixTimeMilliseconds() * 1_000_000;
+            foreach (var (camera, detector) in assignment.Detectors)
+            {
+                if (detector.LastTimestampNanoseconds < forget && !detector.HasOpenIncident && !detector.Changed)
+                {
+                    (gone ??= []).Add(camera);
+                    continue;
+                }
+                if (!detector.Changed) continue;
+                var record = new ArrayBufferWriter<byte>(1024);
+                detector.WriteState(record);
+                states.Add((camera, record.WrittenSpan.ToArray()));
+                below = Math.Max(below, detector.NextOffset);
+            }
+            foreach (string camera in gone ?? [])
+            {
+                assignment.Detectors.Remove(camera);
+                states.Add((camera, null));
+            }
+            return (offset, below, states);
+        }
+    }
+
+    private static void MarkChanged(PartitionAssignment assignment)
+    {
+        lock (assignment.Gate)
+        {
+            foreach (var detector in assignment.Detectors.Values) detector.MarkChanged();
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(220, LogLevel.Warning, "The offset of {Topic}[{Partition}] could not be committed ({Reason}); trying again with the next commit.")]
+        public static partial void NotCommitted(ILogger log, string topic, int partition, string reason);
+
+        [LoggerMessage(221, LogLevel.Warning, "Partition {Partition} was not drained in time; whoever reads it next goes on at {Offset}.")]
+        public static partial void NotDrained(ILogger log, int partition, long offset);
+    }
+}

@@ -1,0 +1,60 @@
+using Confluent.Kafka;
+using OutlierPipeline.Detection;
+
+namespace OutlierPipeline.Streaming;
+
+/// <summary>
+/// One partition for as long as this process reads it from one position onwards. A rebalance or a rewind ends it and begins another with a
+/// higher epoch; frames point to theirs, and every stage drops those whose assignment is no longer current.
+/// </summary>
+public sealed class PartitionAssignment
+{
+    private volatile bool _isCurrent = true;
+
+    public PartitionAssignment(TopicPartition partition, int epoch, long start)
+    {
+        Partition = partition;
+        Epoch = epoch;
+        Start = start;
+        Committed = start;
+        Ledger = new OffsetLedger(start);
+    }
+
+    public TopicPartition Partition { get; }
+
+    /// <summary>1 for the first assignment of the partition in this process, then counting.</summary>
+    public int Epoch { get; }
+
+    /// <summary>The first offset to be read.</summary>
+    public long Start { get; }
+
+    /// <summary>False once the partition was revoked, lost or rewound.</summary>
+    public bool IsCurrent => _isCurrent;
+
+    public OffsetLedger Ledger { get; }
+
+    /// <summary>Guards <see cref="Detectors"/>: held for one frame by the detection stage and for a snapshot by the committer.</summary>
+    internal Lock Gate { get; } = new();
+
+    /// <summary>The detectors of the partition's cameras, by camera id.</summary>
+    internal Dictionary<string, CameraDetector> Detectors { get; } = [];
+
+    /// <summary>State records read from <c>ood.state</c> whose camera has not been seen since.</summary>
+    internal Dictionary<string, byte[]> Restored { get; } = [];
+
+    /// <summary>One commit of the partition at a time.</summary>
+    internal SemaphoreSlim CommitTurn { get; } = new(1, 1);
+
+    /// <summary>The offset last committed, or the start.</summary>
+    internal long Committed { get; set; }
+
+    /// <summary>Frames that expired before they were read, told to each detector that is made later.</summary>
+    internal (long From, long To)? Lost { get; set; }
+
+    /// <summary>Records of the partition not yet read, as last measured.</summary>
+    internal long Lag { get; set; }
+
+    internal void End() => _isCurrent = false;
+
+    public override string ToString() => $"{Partition.Topic}[{Partition.Partition.Value}] epoch {Epoch}";
+}

@@ -1,0 +1,217 @@
+using System.Globalization;
+using System.Text;
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Telemetry;
+
+namespace OutlierPipeline.Streaming;
+
+/// <summary>
+/// Produces what a frame leads to, to the partition number that the frame came from, and tells the frame's ledger when the broker has
+/// acknowledged the last of it. A result that cannot be produced rewinds its partition; a dead letter that cannot be produced is tried again
+/// while its partition pauses. Thread-safe.
+/// </summary>
+internal sealed partial class ResultPublisher : IDisposable
+{
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    private readonly KafkaOptions _options;
+    private readonly PayloadBudget _budget;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly IProducer<byte[], byte[]> _producer;
+    private readonly CancellationTokenSource _stopping = new();
+
+    public ResultPublisher(KafkaOptions options, PayloadBudget budget, TimeProvider time, ILogger log)
+    {
+        _options = options;
+        _budget = budget;
+        _time = time;
+        _log = log;
+        _producer = KafkaClients.Producer(options, log);
+    }
+
+    /// <summary>The results of a partition are lost on their way: it has to be read again from its last commit.</summary>
+    public Action<PartitionAssignment> RewindNeeded { get; set; } = _ => { };
+
+    /// <summary>A dead letter of the partition cannot be written (true), or at last was (false).</summary>
+    public Action<PartitionAssignment, bool> DeadLetterBlocked { get; set; } = (_, _) => { };
+
+    /// <summary>The producer cannot go on.</summary>
+    public Action<Exception> Failed { get; set; } = _ => { };
+
+    /// <summary>Produces one result of a frame.</summary>
+    public void Publish(Frame frame, string topic, byte[] json, Headers? headers = null)
+    {
+        frame.AddPending();
+        Produce(new TopicPartition(topic, frame.Assignment.Partition.Partition), new Message<byte[], byte[]> { Key = frame.CameraBytes, Value = json, Headers = headers }, report =>
+        {
+            if (report.Error.IsError) OnFailed(frame.Assignment, topic, report.Error);
+            else Complete(frame);
+        });
+    }
+
+    /// <summary>Sends the record as received to the dead-letter topic, with its reason.</summary>
+    public void DeadLetter(Frame frame)
+    {
+        frame.AddPending();
+        PipelineTelemetry.CountDeadLetter(frame.Error);
+        Log.DeadLetter(_log, frame.Assignment.Partition.Topic, frame.Assignment.Partition.Partition.Value, frame.Offset, frame.Camera, frame.Error, frame.ErrorMessage);
+        byte[] value = frame.Payload.Span.ToArray();
+        SendDeadLetter(frame, new Message<byte[], byte[]> { Key = frame.Key.Bytes, Value = value, Headers = DeadLetterHeaders(frame) }, omitted: false, blocked: false);
+    }
+
+    /// <summary>Produces a state record, or a tombstone for an empty one; completes when it is acknowledged.</summary>
+    /// <exception cref="KafkaException">It could not be produced.</exception>
+    public Task PublishStateAsync(PartitionAssignment assignment, string camera, byte[]? state)
+    {
+        var acknowledged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var message = new Message<byte[], byte[]> { Key = Encoding.UTF8.GetBytes(camera), Value = state! };
+        Produce(new TopicPartition(_options.StateTopic, assignment.Partition.Partition), message, report =>
+        {
+            if (report.Error.IsError) acknowledged.TrySetException(new KafkaException(report.Error));
+            else acknowledged.TrySetResult();
+        });
+        return acknowledged.Task;
+    }
+
+    /// <summary>The detector has let go of the frame: it is done as soon as its results are acknowledged.</summary>
+    public void Complete(Frame frame)
+    {
+        if (!frame.RemovePending()) return;
+        _budget.Return(frame.Payload);
+        frame.Payload = default;
+        if (frame.Assignment.IsCurrent) frame.Assignment.Ledger.MarkAcknowledged(frame.Offset);
+        if (frame.Error != FrameError.None || frame.IsSkipped) return;
+        double milliseconds = _time.GetUtcNow().ToUnixTimeMilliseconds() - frame.ProducedMilliseconds;
+        PipelineTelemetry.RecordLatency(Math.Max(0, milliseconds / 1000));
+    }
+
+    /// <summary>The frame belongs to an assignment that has ended: its memory goes back and nothing is said about it.</summary>
+    public void Discard(Frame frame)
+    {
+        _budget.Return(frame.Payload);
+        frame.Payload = default;
+    }
+
+    public void Dispose()
+    {
+        _stopping.Cancel();
+        // What is still queued is repeated after the next start, with the same ids: waiting for an absent broker would only hold up the stop.
+        _producer.Flush(TimeSpan.FromSeconds(2));
+        _producer.Dispose();
+        _stopping.Dispose();
+    }
+
+    private static Headers DeadLetterHeaders(Frame frame)
+    {
+        var headers = new Headers();
+        foreach (var header in frame.Headers ?? []) headers.Add(header.Key, header.GetValueBytes());
+        Add("error.reason", frame.Error.ToString());
+        Add("error.message", frame.ErrorMessage ?? FrameErrors.Describe(frame.Error));
+        Add("source.topic", frame.Assignment.Partition.Topic);
+        Add("source.partition", frame.Assignment.Partition.Partition.Value.ToString(CultureInfo.InvariantCulture));
+        Add("source.offset", frame.Offset.ToString(CultureInfo.InvariantCulture));
+        return headers;
+
+        void Add(string name, string value)
+        {
+            // A dead letter that was read from a dead-letter topic and failed again says where it failed last.
+            headers.Remove(name);
+            headers.Add(name, Encoding.UTF8.GetBytes(value));
+        }
+    }
+
+    private void SendDeadLetter(Frame frame, Message<byte[], byte[]> message, bool omitted, bool blocked)
+    {
+        try
+        {
+            Produce(new TopicPartition(_options.DeadLetterTopic, Partition.Any), message, report => OnDeadLetter(frame, message, report.Error, omitted, blocked));
+        }
+        catch (KafkaException e)
+        {
+            OnDeadLetter(frame, message, e.Error, omitted, blocked);
+        }
+    }
+
+    private void OnDeadLetter(Frame frame, Message<byte[], byte[]> message, Error error, bool omitted, bool blocked)
+    {
+        if (!error.IsError)
+        {
+            if (blocked) DeadLetterBlocked(frame.Assignment, false);
+            Complete(frame);
+            return;
+        }
+        if (!frame.Assignment.IsCurrent || _stopping.IsCancellationRequested) return;
+        if (error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge or ErrorCode.InvalidMsgSize && !omitted)
+        {
+            message.Headers.Add("error.payload", "omitted"u8.ToArray());
+            message.Headers.Add("error.payload.digest", Encoding.ASCII.GetBytes(Inference.ModelPackage.DigestOf(message.Value)));
+            message.Headers.Add("error.payload.bytes", Encoding.ASCII.GetBytes(message.Value.Length.ToString(CultureInfo.InvariantCulture)));
+            message.Value = [];
+            SendDeadLetter(frame, message, omitted: true, blocked);
+            return;
+        }
+        if (!blocked)
+        {
+            Log.DeadLetterBlocked(_log, _options.DeadLetterTopic, frame.Assignment.Partition.Partition.Value, error.Reason);
+            DeadLetterBlocked(frame.Assignment, true);
+        }
+        _ = RetryDeadLetterAsync(frame, message, omitted);
+    }
+
+    private async Task RetryDeadLetterAsync(Frame frame, Message<byte[], byte[]> message, bool omitted)
+    {
+        try
+        {
+            await Task.Delay(RetryAfter, _time, _stopping.Token);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            return;
+        }
+        SendDeadLetter(frame, message, omitted, blocked: true);
+    }
+
+    private void Produce(TopicPartition target, Message<byte[], byte[]> message, Action<DeliveryReport<byte[], byte[]>> delivered)
+    {
+        while (true)
+        {
+            try
+            {
+                _producer.Produce(target, message, delivered);
+                PipelineTelemetry.CountSent(target.Topic);
+                return;
+            }
+            catch (ProduceException<byte[], byte[]> e) when (e.Error.Code == ErrorCode.Local_QueueFull && !_stopping.IsCancellationRequested)
+            {
+                // librdkafka's queue is the bound: whoever produces waits, and with it the stages before.
+                Thread.Sleep(5);
+            }
+        }
+    }
+
+    private void OnFailed(PartitionAssignment assignment, string topic, Error error)
+    {
+        if (!assignment.IsCurrent || _stopping.IsCancellationRequested) return;
+        if (error.IsFatal)
+        {
+            Failed(new KafkaException(error));
+            return;
+        }
+        Log.ResultFailed(_log, topic, assignment.Partition.Partition.Value, error.Reason);
+        RewindNeeded(assignment);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(210, LogLevel.Debug, "{Topic}[{Partition}]@{Offset} of camera {Camera} goes to the dead letters: {Reason} {Message}")]
+        public static partial void DeadLetter(ILogger log, string topic, int partition, long offset, string? camera, FrameError reason, string? message);
+
+        [LoggerMessage(211, LogLevel.Error, "{Topic} cannot be written ({Reason}); partition {Partition} pauses and tries again until it can.")]
+        public static partial void DeadLetterBlocked(ILogger log, string topic, int partition, string reason);
+
+        [LoggerMessage(212, LogLevel.Error, "A result could not be written to {Topic}[{Partition}] ({Reason}); the partition is read again from its last commit.")]
+        public static partial void ResultFailed(ILogger log, string topic, int partition, string reason);
+    }
+}
