@@ -1,41 +1,56 @@
-using SkiaSharp;
-
 namespace OutlierPipeline.Frames;
 
-/// <summary>Encoded picture in, uint8 RGB at the model's size out: the one piece of code that training and service share. One a worker; not thread-safe.</summary>
+/// <summary>Which library decodes JPEG.</summary>
+public enum DecoderChoice
+{
+    /// <summary>libjpeg-turbo where it is on the machine, else SkiaSharp.</summary>
+    Auto,
+    TurboJpeg,
+    Skia,
+}
+
+/// <summary>
+/// Encoded picture in, uint8 RGB at the model's size out: the one piece of code that training and service share. One a worker; not thread-safe.
+/// </summary>
 public sealed class FrameDecoder : IDisposable
 {
     private readonly FrameSize _size;
     private readonly FrameLimits _limits;
+    private readonly AreaScaler _scaler;
+    private readonly TurboJpeg? _turbo;
+    private readonly SkiaDecoder _skia = new();
 
-    public FrameDecoder(FrameSize size, FrameLimits limits)
+    /// <exception cref="InvalidOperationException">libjpeg-turbo was asked for and is not on the machine.</exception>
+    public FrameDecoder(FrameSize size, FrameLimits limits, DecoderChoice choice = DecoderChoice.Auto)
     {
         _size = size;
         _limits = limits;
+        _scaler = new AreaScaler(size);
+        if (choice == DecoderChoice.TurboJpeg && !TurboJpeg.IsAvailable)
+            throw new InvalidOperationException("Frames:Decoder is TurboJpeg, but libjpeg-turbo (libturbojpeg.so.0) is not on this machine: install libturbojpeg0 (Debian) or libturbojpeg (Ubuntu), or set Auto");
+        _turbo = choice != DecoderChoice.Skia && TurboJpeg.IsAvailable ? new TurboJpeg() : null;
     }
 
-    /// <summary>Decodes, crops (centre, to the model's aspect ratio) and scales.</summary>
+    /// <summary>What decodes JPEG: <c>libjpeg-turbo</c> or <c>SkiaSharp</c>.</summary>
+    public string Name => _turbo is null ? "SkiaSharp" : "libjpeg-turbo";
+
+    /// <summary>Checks the header and the limits, decodes, crops (centre, to the model's aspect ratio) and scales.</summary>
     /// <param name="encoded">JPEG, PNG or WebP.</param>
     /// <param name="rgb">Receives <c>[H, W, 3]</c> uint8, RGB: <see cref="FrameSize.Bytes"/> bytes.</param>
     /// <returns><see cref="FrameError.None"/>, or what is wrong; <paramref name="rgb"/> is then undefined.</returns>
     public FrameError Decode(ReadOnlySpan<byte> encoded, Span<byte> rgb)
     {
-        if (encoded.IsEmpty) return FrameError.Empty;
-        if (encoded.Length > _limits.MaxBytes) return FrameError.TooLarge;
-        using var picture = SKBitmap.Decode(encoded);
-        if (picture is null) return FrameError.NotAnImage;
-        using var scaled = picture.Resize(new SKImageInfo(_size.Width, _size.Height, SKColorType.Rgba8888), SKSamplingOptions.Default);
-        var pixels = scaled.GetPixelSpan();
-        for (int i = 0, o = 0; o < _size.Bytes; i += 4, o += 3)
-        {
-            rgb[o] = pixels[i];
-            rgb[o + 1] = pixels[i + 1];
-            rgb[o + 2] = pixels[i + 2];
-        }
-        return FrameError.None;
+        if (rgb.Length != _size.Bytes) throw new ArgumentException($"{rgb.Length} bytes cannot hold a frame of {_size}: it takes {_size.Bytes}", nameof(rgb));
+        var error = ImageHeader.Read(encoded, _limits, out var header);
+        if (error != FrameError.None) return error;
+        return header.Format == ImageFormat.Jpeg && _turbo is not null
+            ? _turbo.Decode(encoded, _size, _scaler, rgb)
+            : _skia.Decode(encoded, header, _size, _scaler, rgb);
     }
 
     public void Dispose()
     {
+        _turbo?.Dispose();
+        _skia.Dispose();
     }
 }

@@ -31,7 +31,7 @@ internal sealed class ModelLane : IDisposable
         _batches = [.. Enumerable.Range(0, Batches).Select(_ => new MicroBatch(package, Engine.CreateBatch(options.Batching.MaxBatchSize), free.Writer))];
         foreach (var batch in _batches) free.Writer.TryWrite(batch);
         _batcher = new MicroBatcher(Frames.Reader, free.Reader, decode.Writer, filled.Writer, options.Batching, time);
-        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(decode.Reader, new FrameDecoder(package.Card.Network.Size, options.Frames.Limits), time))];
+        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(decode.Reader, new FrameDecoder(package.Card.Network.Size, options.Frames.Limits, options.Frames.Decoder), time))];
         _inference = new InferenceWorker(filled.Reader, scored, Engine, time);
     }
 

@@ -1,0 +1,73 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.RegularExpressions;
+
+namespace OutlierPipeline.Frames;
+
+/// <summary>Consecutive frames of one drive: files in name order.</summary>
+public sealed record Drive(string Name, IReadOnlyList<string> Files);
+
+/// <summary>Footage could not be found or read. The message is one line that says what to do.</summary>
+public sealed class FootageException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>Directories of pictures as training, scoring and replay read them.</summary>
+public static partial class FrameDirectory
+{
+    private static readonly string[] Extensions = [".jpg", ".jpeg", ".png", ".webp"];
+
+    /// <summary>
+    /// The pictures of a directory in name order, each sub-directory that holds some being a drive of its own. <c>DIR[A..B]</c> takes a
+    /// range of all of them by index, as in C#: <c>DIR[..225]</c>, <c>DIR[225..]</c>, <c>DIR[^100..]</c>.
+    /// </summary>
+    /// <exception cref="FootageException">There is no such directory, no picture in it, or the range does not fit.</exception>
+    public static IReadOnlyList<Drive> Read(string path)
+    {
+        var match = RangePattern().Match(path);
+        string directory = match.Success ? match.Groups["path"].Value : path;
+        if (!Directory.Exists(directory)) throw new FootageException($"{directory}: no such directory of frames");
+        var drives = Directory.EnumerateDirectories(directory, "*", SearchOption.AllDirectories).Prepend(directory).Order(StringComparer.Ordinal)
+            .Select(drive => new Drive(Path.GetRelativePath(directory, drive), Pictures(drive)))
+            // Label maps of a data set are pictures too, but nobody's footage.
+            .Where(drive => drive.Files.Count > 0 && Path.GetFileName(drive.Name) != "labels")
+            .ToArray();
+        if (drives.Length == 0) throw new FootageException($"{directory}: no pictures in it (expected {string.Join(", ", Extensions)})");
+        return match.Success ? Select(drives, match, path) : drives;
+    }
+
+    /// <summary>SHA-256 over the files' bytes, in order, as it stands in model cards.</summary>
+    public static string Digest(IEnumerable<string> files)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (string file in files) hash.AppendData(File.ReadAllBytes(file));
+        return "sha256:" + Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    private static string[] Pictures(string directory) =>
+        [.. Directory.EnumerateFiles(directory).Where(file => Extensions.Contains(Path.GetExtension(file), StringComparer.OrdinalIgnoreCase)).Order(StringComparer.Ordinal)];
+
+    private static Drive[] Select(Drive[] drives, Match match, string path)
+    {
+        int count = drives.Sum(drive => drive.Files.Count);
+        int from = Position(match.Groups["from"].Value, 0);
+        int to = Position(match.Groups["to"].Value, count);
+        if (from < 0 || to > count || from >= to) throw new FootageException($"{path}: the range does not fit the {count} frames that are there");
+        var selected = new List<Drive>();
+        int passed = 0;
+        foreach (var drive in drives)
+        {
+            string[] files = [.. drive.Files.Where((_, i) => passed + i >= from && passed + i < to)];
+            passed += drive.Files.Count;
+            if (files.Length > 0) selected.Add(drive with { Files = files });
+        }
+        return [.. selected];
+
+        int Position(string text, int unset)
+        {
+            if (text.Length == 0) return unset;
+            return text[0] == '^' ? count - int.Parse(text.AsSpan(1), CultureInfo.InvariantCulture) : int.Parse(text, CultureInfo.InvariantCulture);
+        }
+    }
+
+    [GeneratedRegex(@"^(?<path>.+)\[(?<from>\^?\d{1,9})?\.\.(?<to>\^?\d{1,9})?\]$")]
+    private static partial Regex RangePattern();
+}
