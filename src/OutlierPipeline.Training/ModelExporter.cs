@@ -1,0 +1,130 @@
+using Microsoft.ML.OnnxRuntime;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Training.Networks;
+using OutlierPipeline.Training.Onnx;
+using OutlierPipeline.Training.Scores;
+using static TorchSharp.torch;
+
+namespace OutlierPipeline.Training;
+
+/// <summary>Turns trained weights into graphs: fits the scores' densities to the training frames, and writes <c>model.onnx</c> and <c>decoder.onnx</c>.</summary>
+public sealed class ModelExporter
+{
+    private const int Batch = 32;
+    private readonly PatchVae _network;
+    private readonly IReadOnlyDictionary<string, (float[] Values, long[] Shape)> _weights;
+
+    public ModelExporter(PatchVae network, IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights)
+    {
+        _network = network;
+        _weights = weights;
+    }
+
+    public IReadOnlyList<Score> Scores { get; } = ScoreRegistry.Create();
+
+    /// <summary>The error map's sides: one cell a patch.</summary>
+    public (int Rows, int Columns) ErrorMap => (_network.Size.Height / PatchVae.Patch, _network.Size.Width / PatchVae.Patch);
+
+    /// <summary>Fits every score's density; the frames must be those of the training, never those of the calibration.</summary>
+    public void FitScores(Footage footage)
+    {
+        using var off = no_grad();
+        var ops = TorchOps();
+        var features = Scores.Select(_ => new List<float[]>()).ToArray();
+        for (int first = 0; first < footage.Frames; first += Batch)
+        {
+            using var scope = NewDisposeScope();
+            var inputs = Inputs(ops, Normalised(footage, first, Math.Min(Batch, footage.Frames - first)));
+            for (int k = 0; k < Scores.Count; k++)
+            {
+                var rows = Scores[k].Features(ops, inputs);
+                float[] values = rows.contiguous().data<float>().ToArray();
+                features[k].AddRange(values.Chunk((int)rows.shape[1]));
+            }
+        }
+        for (int k = 0; k < Scores.Count; k++) Scores[k].Fit([.. features[k]]);
+    }
+
+    /// <summary>What TorchSharp computes of frames: the reference for the graph.</summary>
+    /// <returns>Scores <c>[n, S]</c>, code <c>[n, Z]</c> and error map <c>[n, h·w]</c>.</returns>
+    public (float[] Scores, float[] Latent, float[] ErrorMap) Reference(Footage footage, int first, int count)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var ops = TorchOps();
+        var inputs = Inputs(ops, Normalised(footage, first, count));
+        var scores = ops.Concat([.. Scores.Select(score => score.Compute(ops, inputs))]);
+        var map = Scores.OfType<LocalScore>().Single().Map(ops, inputs);
+        return (Values(scores), Values(inputs.Mean), Values(map));
+    }
+
+    /// <summary>The bytes of <c>model.onnx</c>.</summary>
+    public byte[] WriteModel(string name, string version, string source)
+    {
+        var ops = new OnnxOps(_weights);
+        var size = _network.Size;
+        string image = ops.Input("image", OnnxOps.ByteType, size.Height, size.Width, 3);
+        string planes = ops.Transpose(ops.Cast(image, OnnxOps.FloatType), 0, 3, 1, 2);
+        var inputs = Inputs(ops, ops.Subtract(ops.Multiply(planes, ops.Constant(1.0 / 255)), ops.Constant(0.5)), out string drawn);
+        ops.Output("scores", ops.Concat([.. Scores.Select(score => score.Compute(ops, inputs))]), OnnxOps.FloatType, Scores.Count);
+        ops.Output("latent", inputs.Mean, OnnxOps.FloatType, _network.Latent);
+        string map = Scores.OfType<LocalScore>().Single().Map(ops, inputs);
+        ops.Output("error_map", ops.Reshape(map, ErrorMap.Rows, ErrorMap.Columns), OnnxOps.FloatType, ErrorMap.Rows, ErrorMap.Columns);
+        ops.Output("reconstruction", Pixels(ops, drawn), OnnxOps.ByteType, size.Height, size.Width, 3);
+        return ops.ToModel(new Dictionary<string, string>
+        {
+            ["scores"] = string.Join(',', Scores.Select(score => score.Name)),
+            ["name"] = name,
+            ["version"] = version,
+            ["source"] = source,
+        });
+    }
+
+    /// <summary>The bytes of <c>decoder.onnx</c>: <c>latent</c> <c>[N, Z]</c> to <c>image</c> uint8 <c>[N, H, W, 3]</c>.</summary>
+    public byte[] WriteDecoder()
+    {
+        var ops = new OnnxOps(_weights);
+        string latent = ops.Input("latent", OnnxOps.FloatType, _network.Latent);
+        ops.Output("image", Pixels(ops, _network.Decode(ops, latent)), OnnxOps.ByteType, _network.Size.Height, _network.Size.Width, 3);
+        return ops.ToModel(new Dictionary<string, string>());
+    }
+
+    /// <summary>Scores the calibration frames with the exported graph, as the service will, one by one.</summary>
+    public Calibration Calibrate(byte[] model, Footage footage)
+    {
+        using var session = new InferenceSession(model);
+        using var options = new RunOptions();
+        var rows = new List<float[]>();
+        for (int i = 0; i < footage.Frames; i++)
+        {
+            using var input = OrtValue.CreateTensorValueFromMemory(footage[i].ToArray(), [1, footage.Size.Height, footage.Size.Width, 3]);
+            using var outputs = session.Run(options, ["image"], [input], ["scores"]);
+            rows.Add(outputs[0].GetTensorDataAsSpan<float>().ToArray());
+        }
+        return Calibration.Fit([.. Scores.Select(score => score.Name)], rows);
+    }
+
+    private static string Pixels(OnnxOps ops, string drawn) =>
+        ops.Cast(ops.Transpose(ops.Round(ops.Clip(ops.Multiply(ops.Add(drawn, ops.Constant(0.5)), ops.Constant(255)), 0, 255)), 0, 2, 3, 1), OnnxOps.ByteType);
+
+    private static float[] Values(Tensor tensor) => tensor.contiguous().data<float>().ToArray();
+
+    private static Tensor Normalised(Footage footage, int first, int count)
+    {
+        byte[] bytes = new byte[count * footage.Size.Bytes];
+        for (int i = 0; i < count; i++) footage[first + i].CopyTo(bytes.AsSpan(i * footage.Size.Bytes));
+        return tensor(bytes, [count, footage.Size.Height, footage.Size.Width, 3]).permute(0, 3, 1, 2).to(float32) / 255 - 0.5;
+    }
+
+    private TorchOps TorchOps() => new(_weights.ToDictionary(weight => weight.Key, weight => tensor(weight.Value.Values, weight.Value.Shape)), CPU);
+
+    private ScoreInputs<T> Inputs<T>(TensorOps<T> ops, T image) => Inputs(ops, image, out _);
+
+    /// <summary>In use the code is its mean: nothing is drawn at random.</summary>
+    private ScoreInputs<T> Inputs<T>(TensorOps<T> ops, T image, out T drawn)
+    {
+        var (mean, logVariance) = _network.Encode(ops, image);
+        drawn = _network.Decode(ops, mean);
+        return new ScoreInputs<T>(_network.Size, image, ops.Subtract(image, drawn), mean, logVariance);
+    }
+}

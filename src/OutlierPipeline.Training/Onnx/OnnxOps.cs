@@ -1,0 +1,161 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Google.Protobuf;
+
+namespace OutlierPipeline.Training.Onnx;
+
+/// <summary>Writes each operation as a node of an ONNX graph (operator set 17); tensors are names.</summary>
+/// <param name="weights">Values and shape of each weight.</param>
+public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights) : TensorOps<string>
+{
+    public const int FloatType = 1;
+    public const int ByteType = 2;
+    private const int Int64 = 7;
+    private readonly GraphProto _graph = new() { Name = "outlier" };
+    private readonly HashSet<string> _written = [];
+
+    public override string Weight(string name)
+    {
+        if (_written.Add(name)) AddInitializer(name, FloatType, weights[name].Shape, MemoryMarshal.AsBytes(weights[name].Values.AsSpan()));
+        return name;
+    }
+
+    public override string Constant(float[] values, params long[] shape)
+    {
+        string name = NewName("c");
+        AddInitializer(name, FloatType, shape, MemoryMarshal.AsBytes(values.AsSpan()));
+        return name;
+    }
+
+    public override string Add(string a, string b) => Node("Add", [a, b]);
+
+    public override string Subtract(string a, string b) => Node("Sub", [a, b]);
+
+    public override string Multiply(string a, string b) => Node("Mul", [a, b]);
+
+    public override string Divide(string a, string b) => Node("Div", [a, b]);
+
+    public override string Relu(string x) => Node("Relu", [x]);
+
+    public override string Log(string x) => Node("Log", [x]);
+
+    public override string Exp(string x) => Node("Exp", [x]);
+
+    public override string Abs(string x) => Node("Abs", [x]);
+
+    public override string Sqrt(string x) => Node("Sqrt", [x]);
+
+    public override string Clip(string x, float low, float high) => Node("Clip", [x, Constant(low), Constant(high)]);
+
+    public override string Conv(string x, string weight, string bias, int stride, int padding) =>
+        Node("Conv", [x, weight, bias], Ints("strides", stride, stride), Ints("pads", padding, padding, padding, padding));
+
+    public override string MatMul(string x, string weight) => Node("MatMul", [x, weight]);
+
+    public override string PixelShuffle(string x, int factor) => Node("DepthToSpace", [x], Int("blocksize", factor), Text("mode", "CRD"));
+
+    public override string AveragePool(string x, int size) => Node("AveragePool", [x], Ints("kernel_shape", size, size), Ints("strides", size, size));
+
+    public override string Reshape(string x, params long[] frameShape) => Node("Reshape", [x, Indices(frameShape.Prepend(0))]);
+
+    public override string Mean(string x, params int[] dimensions) => Node("ReduceMean", [x], Ints("axes", [.. dimensions.Select(dimension => (long)dimension)]), Int("keepdims", 0));
+
+    public override string SumLast(string x) => Node("ReduceSum", [x, Indices([-1])], Int("keepdims", 1));
+
+    public override string MaxLast(string x) => Node("ReduceMax", [x], Ints("axes", -1), Int("keepdims", 1));
+
+    public override string SortLast(string x, int length)
+    {
+        string values = NewName("TopK");
+        Append("TopK", [x, Indices([length])], [values, NewName("i")], Int("axis", -1), Int("largest", 0), Int("sorted", 1));
+        return values;
+    }
+
+    public override string Slice(string x, int dimension, long first, long count) => Node("Slice", [x, Indices([first]), Indices([first + count]), Indices([dimension])]);
+
+    public override string GatherLast(string x, long[] indices) => Node("Gather", [x, Indices(indices)], Int("axis", -1));
+
+    public override string Concat(params string[] parts) => Node("Concat", parts, Int("axis", 1));
+
+    /// <summary>A graph input.</summary>
+    public string Input(string name, int type, params long[] frameShape)
+    {
+        _graph.Input.Add(Value(name, type, frameShape));
+        return name;
+    }
+
+    /// <summary>Gives a tensor the name of a graph output.</summary>
+    public void Output(string name, string tensor, int type, params long[] frameShape)
+    {
+        Append("Identity", [tensor], [name]);
+        _graph.Output.Add(Value(name, type, frameShape));
+    }
+
+    public string Cast(string x, int type) => Node("Cast", [x], Int("to", type));
+
+    public string Round(string x) => Node("Round", [x]);
+
+    public string Transpose(string x, params long[] permutation) => Node("Transpose", [x], Ints("perm", permutation));
+
+    /// <summary>The graph as a file's bytes.</summary>
+    public byte[] ToModel(IReadOnlyDictionary<string, string> metadata)
+    {
+        var model = new ModelProto { IrVersion = 8, ProducerName = "OutlierPipeline", Graph = _graph };
+        model.OpsetImport.Add(new OperatorSetIdProto { Version = 17 });
+        foreach (var (key, value) in metadata) model.MetadataProps.Add(new StringStringEntryProto { Key = key, Value = value });
+        return model.ToByteArray();
+    }
+
+    private string Node(string type, IEnumerable<string> inputs, params AttributeProto[] attributes)
+    {
+        string output = NewName(type);
+        Append(type, inputs, [output], attributes);
+        return output;
+    }
+
+    private void Append(string type, IEnumerable<string> inputs, IEnumerable<string> outputs, params AttributeProto[] attributes)
+    {
+        var node = new NodeProto { OpType = type, Name = $"{type}_{_graph.Node.Count}" };
+        node.Input.Add(inputs);
+        node.Output.Add(outputs);
+        node.Attribute.Add(attributes);
+        _graph.Node.Add(node);
+    }
+
+    private string Indices(IEnumerable<long> values)
+    {
+        long[] array = [.. values];
+        string name = NewName("n");
+        AddInitializer(name, Int64, [array.Length], MemoryMarshal.AsBytes(array.AsSpan()));
+        return name;
+    }
+
+    private void AddInitializer(string name, int type, long[] shape, ReadOnlySpan<byte> data)
+    {
+        // A raw tensor is little-endian, as every machine is that this runs on.
+        var tensor = new TensorProto { Name = name, DataType = type, RawData = ByteString.CopyFrom(data) };
+        tensor.Dims.Add(shape);
+        _graph.Initializer.Add(tensor);
+    }
+
+    private string NewName(string prefix) => string.Create(CultureInfo.InvariantCulture, $"{prefix}_{_graph.Node.Count}_{_graph.Initializer.Count}");
+
+    private static ValueInfoProto Value(string name, int type, long[] frameShape)
+    {
+        var shape = new TensorShapeProto();
+        shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimParam = "N" });
+        shape.Dim.Add(frameShape.Select(side => new TensorShapeProto.Types.Dimension { DimValue = side }));
+        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = type, Shape = shape } } };
+    }
+
+    private static AttributeProto Int(string name, long value) => new() { Name = name, I = value, Type = 2 };
+
+    private static AttributeProto Text(string name, string value) => new() { Name = name, S = ByteString.CopyFromUtf8(value), Type = 3 };
+
+    private static AttributeProto Ints(string name, params long[] values)
+    {
+        var attribute = new AttributeProto { Name = name, Type = 7 };
+        attribute.Ints.Add(values);
+        return attribute;
+    }
+}
