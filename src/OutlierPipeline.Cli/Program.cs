@@ -1,1 +1,19 @@
-Console.WriteLine("not yet");
+using System.CommandLine;
+using OutlierPipeline.Cli;
+
+// The trainer is a program of its own with its own options: what stands after 'train' is its business.
+if (args is ["train", .. var rest]) return await TrainCommand.RunAsync(rest);
+
+var root = new RootCommand("Tools for OutlierPipeline: check a cluster, replay footage, score directories, simulate cameras.")
+{
+    CheckCommand.Build(),
+    ReplayCommand.Build(),
+    ScoreCommand.Build(),
+    SimulateCommand.Build(),
+    RenderCommand.Build(),
+    TrainCommand.Build(),
+};
+var arguments = root.Parse(args);
+int code = await arguments.InvokeAsync();
+// System.CommandLine ends with 1 on wrong use; here that means a run that failed.
+return arguments.Errors.Count > 0 ? 2 : code;

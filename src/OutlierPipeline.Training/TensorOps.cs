@@ -22,7 +22,8 @@ public abstract class TensorOps<T>
 
     public abstract T Divide(T a, T b);
 
-    public abstract T Relu(T x);
+    /// <summary>x where it is positive, else a tenth of it: a unit whose gradient vanished would stay dead.</summary>
+    public abstract T LeakyRelu(T x);
 
     public abstract T Log(T x);
 

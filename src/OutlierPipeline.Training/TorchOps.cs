@@ -17,7 +17,7 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
 
     public override Tensor Divide(Tensor a, Tensor b) => a / b;
 
-    public override Tensor Relu(Tensor x) => nn.functional.relu(x);
+    public override Tensor LeakyRelu(Tensor x) => nn.functional.leaky_relu(x, 0.1);
 
     public override Tensor Log(Tensor x) => x.log();
 

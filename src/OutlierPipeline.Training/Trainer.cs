@@ -1,4 +1,5 @@
 using OutlierPipeline.Training.Networks;
+using System.Runtime;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -16,6 +17,10 @@ public sealed class TrainingException(string message) : Exception(message);
 public sealed class Trainer
 {
     private const double LearningRate = 1e-3;
+
+    /// <summary>More managed memory than a step takes, in bytes.</summary>
+    private const long StepAllocation = 64L * 1024 * 1024;
+
     private readonly PatchVae _network;
     private readonly Footage _footage;
     private readonly int _batch;
@@ -24,6 +29,7 @@ public sealed class Trainer
     private readonly Dictionary<string, Tensor> _weights = [];
     private readonly List<TorchSharp.Modules.Parameter> _parameters = [];
     private readonly TorchOps _ops;
+    private readonly float[] _values;
 
     public Trainer(PatchVae network, Footage footage, int epochs, int batch, int seed)
     {
@@ -31,12 +37,14 @@ public sealed class Trainer
         _footage = footage;
         _batch = Math.Min(batch, footage.Frames);
         _epochs = epochs;
+        _values = new float[_batch * footage.Size.Bytes];
         _random = new Random(seed);
         manual_seed(seed);
         foreach (var (name, shape, fanIn) in network.Weights())
         {
-            // He et al. 2015; a block's second convolution begins small, so that a block begins as the identity.
-            double deviation = fanIn == 0 ? 0 : Math.Sqrt(2.0 / fanIn) * (name.Contains(".b.", StringComparison.Ordinal) ? 0.1 : name.StartsWith("logVariance", StringComparison.Ordinal) ? 0.01 : 1);
+            // He et al. 2015. A block begins as the identity, and the first drawing as plain grey: from wild drawings the quickest way down is to
+            // ignore the code, and training would end there.
+            double deviation = fanIn == 0 ? 0 : Math.Sqrt(2.0 / fanIn) * (name.Contains(".b.", StringComparison.Ordinal) || name is "pixels.weight" ? 0.1 : name is "logVariance.weight" ? 0.01 : 1);
             using var values = deviation == 0 ? zeros(shape) : randn(shape) * deviation;
             var parameter = new TorchSharp.Modules.Parameter(values.clone());
             _parameters.Add(parameter);
@@ -67,12 +75,29 @@ public sealed class Trainer
                 cancellation.ThrowIfCancellationRequested();
                 double progress = (epoch - 1 + (double)step / steps) / _epochs;
                 foreach (var group in optimizer.ParamGroups) group.LearningRate = LearningRate * Math.Max(0.02, 0.5 * (1 + Math.Cos(Math.PI * progress)));
-                var loss = Step(optimizer, order.AsSpan(step * _batch, Math.Min(_batch, order.Length - step * _batch)), klWeight: Math.Min(1, progress * 5));
+                var loss = StepUncollected(optimizer, order.AsSpan(step * _batch, Math.Min(_batch, order.Length - step * _batch)), klWeight: Math.Min(1, progress * 5));
                 error += loss.Error / steps;
                 kl += loss.Kl / steps;
             }
             if (!double.IsFinite(error + kl)) throw new TrainingException($"the loss is no number any more in epoch {epoch}: the footage may hold frames that are not pictures of a street, or the learning rate is too high; nothing was written");
             report(new EpochLoss(epoch, error, kl, _footage.Frames / System.Diagnostics.Stopwatch.GetElapsedTime(begun).TotalSeconds));
+        }
+    }
+
+    /// <summary>
+    /// One step without a garbage collection in it. TorchSharp passes scalars to native code by a handle and does not keep their owners
+    /// alive: one collected in the middle of a call (once in some thousand steps) is read after it was freed.
+    /// </summary>
+    private (double Error, double Kl) StepUncollected(optim.Optimizer optimizer, ReadOnlySpan<int> indices, double klWeight)
+    {
+        bool started = GC.TryStartNoGCRegion(StepAllocation);
+        try
+        {
+            return Step(optimizer, indices, klWeight);
+        }
+        finally
+        {
+            if (started && GCSettings.LatencyMode == GCLatencyMode.NoGCRegion) GC.EndNoGCRegion();
         }
     }
 
@@ -99,14 +124,14 @@ public sealed class Trainer
     private Tensor Augmented(ReadOnlySpan<int> indices)
     {
         var size = _footage.Size;
-        float[] values = new float[indices.Length * size.Bytes];
+        var values = _values.AsSpan(0, indices.Length * size.Bytes);
         int plane = size.Height * size.Width;
         for (int n = 0; n < indices.Length; n++)
         {
             var frame = _footage[indices[n]];
             bool mirrored = _random.Next(2) == 1;
             float gain = 1 + 0.1f * (_random.NextSingle() - 0.5f);
-            var target = values.AsSpan(n * size.Bytes, size.Bytes);
+            var target = values.Slice(n * size.Bytes, size.Bytes);
             for (int y = 0, source = 0; y < size.Height; y++)
             {
                 for (int x = 0; x < size.Width; x++, source += 3)
@@ -118,6 +143,6 @@ public sealed class Trainer
                 }
             }
         }
-        return tensor(values, [indices.Length, 3, size.Height, size.Width]);
+        return tensor(_values, [_batch, 3, size.Height, size.Width]).narrow(0, 0, indices.Length);
     }
 }

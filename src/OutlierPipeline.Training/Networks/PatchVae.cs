@@ -75,11 +75,11 @@ public sealed class PatchVae
     /// <param name="x"><c>[N, 3, H, W]</c>, from −0.5 to 0.5.</param>
     public (T Mean, T LogVariance) Encode<T>(TensorOps<T> ops, T x)
     {
-        var h = ops.Relu(Apply(ops, x, "stem", Patch, 0));
+        var h = ops.LeakyRelu(Apply(ops, x, "stem", Patch, 0));
         h = Residual(ops, h, "fine1");
-        h = ops.Relu(Apply(ops, h, "down", 2, 0));
+        h = ops.LeakyRelu(Apply(ops, h, "down", 2, 0));
         h = Residual(ops, h, "coarse1");
-        h = ops.Relu(Apply(ops, h, "neck", 1, 0));
+        h = ops.LeakyRelu(Apply(ops, h, "neck", 1, 0));
         h = ops.Reshape(h, Neck * _rows * _columns);
         return (Linear(ops, h, "mean"), ops.Clip(Linear(ops, h, "logVariance"), -10, 10));
     }
@@ -87,9 +87,9 @@ public sealed class PatchVae
     /// <summary>The picture of a code, <c>[N, 3, H, W]</c>, around −0.5 to 0.5.</summary>
     public T Decode<T>(TensorOps<T> ops, T code)
     {
-        var h = ops.Relu(ops.Reshape(Linear(ops, code, "expand"), Coarse, _rows, _columns));
+        var h = ops.LeakyRelu(ops.Reshape(Linear(ops, code, "expand"), Coarse, _rows, _columns));
         h = Residual(ops, h, "coarse2");
-        h = ops.Relu(ops.PixelShuffle(Apply(ops, h, "up", 1, 0), 2));
+        h = ops.LeakyRelu(ops.PixelShuffle(Apply(ops, h, "up", 1, 0), 2));
         h = Residual(ops, h, "fine2");
         return ops.PixelShuffle(Apply(ops, h, "pixels", 1, 0), Patch);
     }
@@ -109,7 +109,7 @@ public sealed class PatchVae
 
     private static T Residual<T>(TensorOps<T> ops, T x, string name)
     {
-        var h = ops.Relu(Apply(ops, x, $"{name}.a", 1, 1));
-        return ops.Relu(ops.Add(x, Apply(ops, h, $"{name}.b", 1, 1)));
+        var h = ops.LeakyRelu(Apply(ops, x, $"{name}.a", 1, 1));
+        return ops.LeakyRelu(ops.Add(x, Apply(ops, h, $"{name}.b", 1, 1)));
     }
 }

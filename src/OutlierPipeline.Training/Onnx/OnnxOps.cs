@@ -35,7 +35,7 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     public override string Divide(string a, string b) => Node("Div", [a, b]);
 
-    public override string Relu(string x) => Node("Relu", [x]);
+    public override string LeakyRelu(string x) => Node("LeakyRelu", [x], new AttributeProto { Name = "alpha", F = 0.1f, Type = 1 });
 
     public override string Log(string x) => Node("Log", [x]);
 

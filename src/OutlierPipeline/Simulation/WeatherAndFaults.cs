@@ -1,0 +1,133 @@
+using SkiaSharp;
+
+namespace OutlierPipeline.Simulation;
+
+/// <summary>What weather and faults do to a picture that is drawn.</summary>
+internal sealed class WeatherAndFaults : IDisposable
+{
+    private const int Width = StreetCamera.Width;
+    private const int Height = StreetCamera.Height;
+    private const float Horizon = 0.46f * Height;
+    private readonly Random _random;
+    private readonly SKPaint _paint = new() { IsAntialias = true };
+    private readonly (SKPoint Centre, float Radius, SKColor Color)[] _dirt;
+    private readonly int _deadRow;
+    private readonly SKMaskFilter _soft = SKMaskFilter.CreateBlur(SKBlurStyle.Normal, 4);
+
+    public WeatherAndFaults(int seed)
+    {
+        _random = new Random(seed ^ 0x5EED);
+        // Mud lies where the wheel throws it: anywhere, but the same place for the whole drive.
+        _dirt = [.. Enumerable.Range(0, 9).Select(_ => (new SKPoint(_random.Next(Width), _random.Next(Height)), 12f + _random.Next(22), new SKColor((byte)_random.Next(52, 84), (byte)_random.Next(44, 66), (byte)_random.Next(30, 48), (byte)_random.Next(190, 245))))];
+        _deadRow = _random.Next(Height / 4, Height * 3 / 4);
+    }
+
+    public void Draw(SKCanvas canvas, SKBitmap picture, Trouble trouble, double strength)
+    {
+        switch (trouble)
+        {
+            case Trouble.Fog: DrawFog(canvas, (float)strength); break;
+            case Trouble.Night: DrawNight(canvas, (float)strength); break;
+            case Trouble.Snow: DrawSnow(canvas, (float)strength); break;
+            case Trouble.Rain: DrawRain(canvas, (float)strength); break;
+            case Trouble.DirtyLens: DrawDirt(canvas, (float)strength); break;
+            case Trouble.Blur: Defocus(canvas, picture, (float)strength); break;
+        }
+    }
+
+    public void ClearDeadRows(SKBitmap picture)
+    {
+        var pixels = picture.GetPixelSpan();
+        foreach (int row in (ReadOnlySpan<int>)[_deadRow, _deadRow + 1, _deadRow + 2, _deadRow + 3, _deadRow + 20, _deadRow + 21]) pixels.Slice(row * Width * 4, Width * 4).Clear();
+    }
+
+    public void Dispose()
+    {
+        _paint.Dispose();
+        _soft.Dispose();
+    }
+
+    private void DrawFog(SKCanvas canvas, float strength)
+    {
+        // What is far is near the horizon.
+        var grey = new SKColor(204, 208, 212);
+        using var shader = SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, Height), [Veil(0.86f), Veil(0.95f), Veil(0.9f), Veil(0.35f)], [0, 0.42f, 0.52f, 1], SKShaderTileMode.Clamp);
+        Overlay(canvas, shader, SKBlendMode.SrcOver);
+
+        SKColor Veil(float share) => grey.WithAlpha((byte)(255 * share * strength));
+    }
+
+    private void DrawNight(SKCanvas canvas, float strength)
+    {
+        byte left = (byte)(255 - 225 * strength);
+        _paint.Color = new SKColor(left, left, (byte)Math.Min(255, left + 12));
+        _paint.BlendMode = SKBlendMode.Multiply;
+        canvas.DrawRect(0, 0, Width, Height, _paint);
+        _paint.BlendMode = SKBlendMode.SrcOver;
+        using var beam = SKShader.CreateRadialGradient(new SKPoint(Width / 2f, Height * 1.02f), Width * 0.42f, [new SKColor(255, 244, 214, (byte)(70 * strength)), new SKColor(255, 244, 214, 0)], SKShaderTileMode.Clamp);
+        Overlay(canvas, beam, SKBlendMode.Plus);
+    }
+
+    private void DrawSnow(SKCanvas canvas, float strength)
+    {
+        using var shader = SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, Height), [new SKColor(224, 228, 234, (byte)(150 * strength)), new SKColor(228, 231, 236, (byte)(120 * strength)), new SKColor(238, 240, 244, (byte)(200 * strength)), new SKColor(238, 240, 244, (byte)(150 * strength))], [0, 0.44f, 0.5f, 1], SKShaderTileMode.Clamp);
+        Overlay(canvas, shader, SKBlendMode.SrcOver);
+        _paint.Color = new SKColor(252, 253, 255, 225);
+        for (int i = 0; i < (int)(260 * strength); i++)
+        {
+            float size = 0.6f + 2.2f * MathF.Pow(_random.NextSingle(), 3);
+            canvas.DrawOval(_random.NextSingle() * Width, _random.NextSingle() * Height, size, size * 1.25f, _paint);
+        }
+    }
+
+    private void DrawRain(SKCanvas canvas, float strength)
+    {
+        _paint.Color = new SKColor(70, 78, 88, (byte)(105 * strength));
+        canvas.DrawRect(0, 0, Width, Height, _paint);
+        using (var wet = SKShader.CreateLinearGradient(new SKPoint(0, Horizon), new SKPoint(0, Height), [new SKColor(190, 198, 208, (byte)(120 * strength)), new SKColor(120, 126, 134, (byte)(30 * strength))], SKShaderTileMode.Clamp))
+        {
+            _paint.Shader = wet;
+            canvas.DrawRect(0, Horizon, Width, Height - Horizon, _paint);
+            _paint.Shader = null;
+        }
+        _paint.Color = new SKColor(212, 218, 226, 120);
+        _paint.StrokeWidth = 0.8f;
+        for (int i = 0; i < (int)(240 * strength); i++)
+        {
+            float x = _random.NextSingle() * (Width + 20);
+            float y = _random.NextSingle() * Height;
+            float length = 6 + 10 * _random.NextSingle();
+            canvas.DrawLine(x, y, x - length * 0.22f, y + length, _paint);
+        }
+    }
+
+    private void DrawDirt(SKCanvas canvas, float strength)
+    {
+        _paint.MaskFilter = _soft;
+        foreach (var (centre, radius, color) in _dirt)
+        {
+            _paint.Color = color.WithAlpha((byte)(color.Alpha * strength));
+            canvas.DrawOval(centre.X, centre.Y, radius, radius * 0.8f, _paint);
+        }
+        _paint.MaskFilter = null;
+    }
+
+    private static void Defocus(SKCanvas canvas, SKBitmap picture, float strength)
+    {
+        using var sharp = SKImage.FromBitmap(picture);
+        using var paint = new SKPaint();
+        paint.ImageFilter = SKImageFilter.CreateBlur(3.2f * strength, 3.2f * strength, SKShaderTileMode.Clamp);
+        canvas.DrawImage(sharp, 0, 0, paint);
+        paint.ImageFilter.Dispose();
+    }
+
+    private void Overlay(SKCanvas canvas, SKShader shader, SKBlendMode mode)
+    {
+        _paint.Color = SKColors.White;
+        _paint.Shader = shader;
+        _paint.BlendMode = mode;
+        canvas.DrawRect(0, 0, Width, Height, _paint);
+        _paint.BlendMode = SKBlendMode.SrcOver;
+        _paint.Shader = null;
+    }
+}
