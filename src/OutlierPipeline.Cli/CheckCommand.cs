@@ -23,7 +23,6 @@ internal static class CheckCommand
             var properties = kafka.Properties(options);
             string servers = properties["bootstrap.servers"];
             properties.Remove("bootstrap.servers");
-            properties.Remove("log.configuration.warnings");
             var settings = new KafkaOptions { BootstrapServers = servers, GroupId = options.GetRequiredValue(group), Client = properties };
             if (settings.Validate().FirstOrDefault() is { } fault) throw new CommandException(fault);
             var report = new CheckReport(AnsiConsole.Console);

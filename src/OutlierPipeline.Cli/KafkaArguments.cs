@@ -23,7 +23,6 @@ internal sealed class KafkaArguments
     {
         var properties = (options.GetValue(_client) ?? []).Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1]);
         properties["bootstrap.servers"] = options.GetRequiredValue(Bootstrap);
-        properties["log.configuration.warnings"] = "false";
         return properties;
     }
 }

@@ -15,7 +15,7 @@ internal static class RenderCommand
         var frames = new Option<int>("--frames") { DefaultValueFactory = _ => 100, Description = "Frames of each drive" };
         var rate = new Option<double>("--fps") { DefaultValueFactory = _ => 10, Description = "Frames a second of drive" };
         var trouble = new Option<Trouble>("--trouble") { Description = "Weather or fault in every frame" };
-        var sheet = new Option<bool>("--contact-sheet") { Description = "Write one picture, troubles.png, that shows every trouble instead" };
+        var sheet = new Option<bool>("--contact-sheet") { Description = "Write one picture, troubles.jpg, that shows every trouble instead" };
         var command = new Command("render", "Draw drives of the simulated camera into a directory") { output, first, drives, frames, rate, trouble, sheet };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(async () =>
         {
@@ -23,7 +23,7 @@ internal static class RenderCommand
             directory.Create();
             if (options.GetValue(sheet))
             {
-                await File.WriteAllBytesAsync(Path.Combine(directory.FullName, "troubles.png"), ContactSheet.Render(options.GetValue(first)), cancellation);
+                await File.WriteAllBytesAsync(Path.Combine(directory.FullName, "troubles.jpg"), ContactSheet.Render(options.GetValue(first)), cancellation);
                 return 0;
             }
             if (options.GetValue(drives) < 1 || options.GetValue(frames) < 1 || options.GetValue(rate) <= 0) throw new CommandException("--drives, --frames and --fps must be positive");

@@ -28,11 +28,13 @@ internal sealed class TrainCommand
     private readonly Option<string> _licence = new("--licence") { DefaultValueFactory = _ => "not stated", Description = "For the model card: the licence of weights and footage" };
     private readonly Option<string> _version = new("--model-version") { DefaultValueFactory = _ => "1.0.0", Description = "For the model card: the package's version" };
 
+    private readonly Option<string> _prepare = new("--prepare") { DefaultValueFactory = _ => "", Description = "For the model card: the command that made the footage, to be run before this one" };
+
     public RootCommand Build()
     {
         var command = new RootCommand("Trains a generative model on normal footage and writes a model package.")
         {
-            _frames, _calibration, _out, _architecture, _height, _width, _latent, _epochs, _batch, _seed, _description, _source, _licence, _version,
+            _frames, _calibration, _out, _architecture, _height, _width, _latent, _epochs, _batch, _seed, _description, _source, _licence, _version, _prepare,
         };
         _architecture.AcceptOnlyFromAmong("vae");
         command.SetAction((result, cancellation) => Task.FromResult(Run(result, cancellation)));
@@ -46,7 +48,7 @@ internal sealed class TrainCommand
             Train(options, cancellation);
             return 0;
         }
-        catch (Exception e) when (e is FootageException or TrainingException or ModelPackageException or ArgumentException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is FootageException or TrainingException or ModelPackageException or ArgumentException or IOException or UnauthorizedAccessException or System.Runtime.InteropServices.ExternalException)
         {
             Console.Error.WriteLine(e.Message.ReplaceLineEndings(" "));
             return 1;
@@ -93,11 +95,22 @@ internal sealed class TrainCommand
             options.GetValue(_description)!,
             options.GetValue(_licence)!,
             options.GetValue(_source)!,
-            "dotnet run -c Release --project src/OutlierPipeline.Cli -- train " + string.Join(' ', options.Tokens.Select(token => Quoted(token.Value))),
+            Command(options),
             seed,
             epochs,
             options.GetValue(_batch)), footage, held, last, Stopwatch.GetElapsedTime(begun));
         AnsiConsole.MarkupLineInterpolated($"{options.GetValue(_out)!.FullName} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s).");
+    }
+
+    /// <summary>This command line as it stands in the card, after the one that made the footage.</summary>
+    private string Command(ParseResult options)
+    {
+        string prepare = options.GetValue(_prepare)!;
+        var tokens = options.Tokens.Select(token => token.Value).ToList();
+        int at = tokens.IndexOf("--prepare");
+        if (at >= 0) tokens.RemoveRange(at, 2);
+        string train = "dotnet run -c Release --project src/OutlierPipeline.Cli -- train " + string.Join(' ', tokens.Select(Quoted));
+        return prepare.Length > 0 ? $"{prepare} && {train}" : train;
     }
 
     private static (List<string> Training, List<string> Calibration) Split(string[] frames, string[] calibration)

@@ -27,6 +27,7 @@ public sealed class FramePipeline : IDisposable
     private readonly DetectionWorker _detection;
     private readonly FrameRouter _router;
     private readonly IDisposable _gauges;
+    private bool _isDisposed;
 
     /// <summary>Loads the model packages and builds the stages; nothing is read yet.</summary>
     /// <exception cref="PipelineException">The configuration is not valid.</exception>
@@ -68,7 +69,8 @@ public sealed class FramePipeline : IDisposable
         get
         {
             var reasons = new List<string>();
-            if (!IsRunning) reasons.Add("not connected to Kafka yet");
+            if (!IsRunning) reasons.Add($"not connected to Kafka at {_options.Kafka.BootstrapServers}");
+            else if (!_consumer.HasJoined) reasons.Add($"joining the consumer group {_options.Kafka.GroupId}");
             if (_consumer.Paused(PauseReason.DeadLetter) is > 0 and int blocked) reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
             if (_consumer.Paused(PauseReason.Restore) is > 0 and int restoring) reasons.Add($"{restoring} partitions are being restored");
             return reasons;
@@ -120,6 +122,8 @@ public sealed class FramePipeline : IDisposable
 
     public void Dispose()
     {
+        if (_isDisposed) return;
+        _isDisposed = true;
         _gauges.Dispose();
         _consumer.Dispose();
         _publisher.Dispose();

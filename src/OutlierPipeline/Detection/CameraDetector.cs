@@ -16,12 +16,13 @@ namespace OutlierPipeline.Detection;
 /// The evidence is a conformal test martingale with the power bet ε·p^(ε−1) (Vovk, Nouretdinov and Gammerman, ICML 2003), kept from
 /// falling below 1 as in CUSUM, so that a trouble after hours of calm is found as fast as one at the start. Neighbouring frames are nearly
 /// the same evidence: a bet's logarithm is weighted by the time since the frame before, and counts fully after <see cref="Decorrelation"/>.
+/// An open incident closes by the same bets turned round: as much evidence for calm as it took to open.
 /// </remarks>
 public sealed class CameraDetector
 {
     private const double Epsilon = 0.1;
 
-    /// <summary>Evidence beyond this adds nothing, so that an incident can close; e^100.</summary>
+    /// <summary>Evidence beyond this adds nothing; e^100.</summary>
     private const double MaxEvidence = 100;
 
     /// <summary>Mean of all channels below which a strange picture is a dark one.</summary>
@@ -77,9 +78,8 @@ public sealed class CameraDetector
             fired = Strangest(frame.Scores);
             kind = MeanLevel(frame.Pixels) < DarkLevel ? AlertKind.Dark : _state.CellFrames >= 3 && fired == "local" ? AlertKind.Obstruction : AlertKind.Scene;
         }
-        // Calm is more than the absence of the threshold: half of the evidence has to be gone again.
-        bool strange = frozen || _state.Evidence >= _threshold / 2 && p < 0.1;
-        Follow(kind, strange, fired, frame.Frame, frozen ? _state.PictureFrom : _state.EvidenceFrom, alerts);
+        if (frozen) _state.Calm = 0;
+        Follow(kind, fired, frame.Frame, frozen ? _state.PictureFrom : _state.EvidenceFrom, alerts);
         return Say(p, replayed: false);
     }
 
@@ -89,8 +89,9 @@ public sealed class CameraDetector
         if (frame.Offset < _state.NextOffset) return Say(double.NaN, replayed: true);
         Advance(frame);
         if (_state.Undecodable++ == 0) _state.UndecodableFrom = frame;
+        _state.Calm = 0;
         bool many = _state.Undecodable >= _options.UndecodableFrames;
-        Follow(many ? AlertKind.Undecodable : null, many, error.ToString(), frame, _state.UndecodableFrom, alerts);
+        Follow(many ? AlertKind.Undecodable : null, error.ToString(), frame, _state.UndecodableFrom, alerts);
         return Say(double.NaN, replayed: false);
     }
 
@@ -156,6 +157,7 @@ public sealed class CameraDetector
         double weight = Math.Min(1, seconds / Decorrelation.TotalSeconds);
         double before = _state.Evidence;
         _state.Evidence = Math.Clamp(before + weight * bet, 0, MaxEvidence);
+        _state.Calm = Math.Clamp(_state.Calm - weight * bet, 0, MaxEvidence);
         if (_state.Evidence == 0)
         {
             _state.EvidenceFrom = null;
@@ -185,7 +187,7 @@ public sealed class CameraDetector
         return _state.PictureFrames >= FrozenFrames && Elapsed(_state.PictureFrom.Value, frame.Frame) >= _options.FrozenAfter;
     }
 
-    private void Follow(AlertKind? kind, bool strange, string? fired, FrameRef frame, FrameRef? from, List<AlertStep> alerts)
+    private void Follow(AlertKind? kind, string? fired, FrameRef frame, FrameRef? from, List<AlertStep> alerts)
     {
         double evidence = _state.Evidence / Math.Log(10);
         var incident = _state.Incident;
@@ -199,7 +201,8 @@ public sealed class CameraDetector
             _state.Incident = incident;
             return;
         }
-        if (strange || kind is not null)
+        // Hysteresis: below the threshold is not yet calm.
+        if (_state.Calm == 0)
         {
             incident = incident with { LastStrange = Math.Max(incident.LastStrange, frame.TimestampNanoseconds), Strongest = Math.Max(incident.Strongest, evidence) };
             var severity = SeverityRule.Of(incident.Kind, incident.Strongest, Elapsed(incident.First, frame));
@@ -211,7 +214,7 @@ public sealed class CameraDetector
             _state.Incident = incident;
             return;
         }
-        if (frame.TimestampNanoseconds - incident.LastStrange < _options.CloseAfter.TotalNanoseconds) return;
+        if (_state.Calm < _threshold || frame.TimestampNanoseconds - incident.LastStrange < _options.CloseAfter.TotalNanoseconds) return;
         incident = incident with { Step = incident.Step + 1 };
         alerts.Add(Step(AlertType.Closed, incident, frame, string.Create(CultureInfo.InvariantCulture, $"calm for {_options.CloseAfter.TotalSeconds:0.#} s")));
         _state.Incident = null;
@@ -239,6 +242,7 @@ public sealed class CameraDetector
     private void ForgetEvidence()
     {
         _state.Evidence = 0;
+        _state.Calm = 0;
         _state.EvidenceFrom = null;
         _state.CellFrames = 0;
         _state.PictureFrom = null;

@@ -26,6 +26,9 @@ public sealed record DetectorState
     /// <summary>The martingale's natural logarithm.</summary>
     public double Evidence { get; init; }
 
+    /// <summary>The same bets turned round: evidence that the camera is normal again.</summary>
+    public double Calm { get; init; }
+
     /// <summary>The first frame of the evidence, if there is any.</summary>
     public FrameRef? EvidenceFrom { get; init; }
 

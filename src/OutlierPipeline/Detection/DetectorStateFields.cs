@@ -6,6 +6,7 @@ internal struct DetectorStateFields
     public long NextOffset;
     public long Timestamp;
     public double Evidence;
+    public double Calm;
     public FrameRef? EvidenceFrom;
     public ulong Picture;
     public FrameRef? PictureFrom;
@@ -21,6 +22,7 @@ internal struct DetectorStateFields
         NextOffset = state.NextOffset;
         Timestamp = state.Timestamp;
         Evidence = state.Evidence;
+        Calm = state.Calm;
         EvidenceFrom = state.EvidenceFrom;
         Picture = state.Picture;
         PictureFrom = state.PictureFrom;
@@ -38,6 +40,7 @@ internal struct DetectorStateFields
         NextOffset = NextOffset,
         Timestamp = Timestamp,
         Evidence = Evidence,
+        Calm = Calm,
         EvidenceFrom = EvidenceFrom,
         Picture = Picture,
         PictureFrom = PictureFrom,

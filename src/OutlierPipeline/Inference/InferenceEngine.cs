@@ -48,12 +48,19 @@ public sealed partial class InferenceEngine : IDisposable
 
     private string GraphFile => Path.Combine(Package.Path, "model.onnx");
 
-    /// <summary>Memory for batches of up to <paramref name="capacity"/> frames, owned by this engine.</summary>
+    /// <summary>Memory for batches of up to <paramref name="capacity"/> frames, owned by this engine; every size has run once.</summary>
     public FrameBatch CreateBatch(int capacity)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         var batch = new FrameBatch(_session, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes(capacity));
         _batches.Add(batch);
+        // The first run of a size chooses kernels and allocates: not at the expense of the first frames.
+        foreach (int size in batch.Sizes)
+        {
+            batch.Count = size;
+            Run(batch);
+        }
+        batch.Count = 0;
         return batch;
     }
 

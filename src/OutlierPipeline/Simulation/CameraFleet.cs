@@ -24,7 +24,6 @@ public sealed class CameraFleet : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(framesPerSecond, 0);
         var config = new ProducerConfig(new Dictionary<string, string>(client)) { EnableIdempotence = true, LingerMs = 2 };
-        config.Set("log.configuration.warnings", "false");
         _producer = new ProducerBuilder<string, byte[]>(config).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => Failed(error.Reason)).Build();
         _topic = topic;
         _script = script;

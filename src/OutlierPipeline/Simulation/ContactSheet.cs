@@ -7,7 +7,7 @@ public static class ContactSheet
 {
     private const int Columns = 5;
 
-    /// <returns>A PNG: the normal street and each trouble, in the order of <see cref="Trouble"/>, five to a row.</returns>
+    /// <returns>A JPEG: the normal street and each trouble, in the order of <see cref="Trouble"/>, five to a row.</returns>
     public static byte[] Render(int seed)
     {
         var troubles = Enum.GetValues<Trouble>();
@@ -21,7 +21,7 @@ public static class ContactSheet
             surface.Canvas.DrawBitmap(camera.Draw(4.5, troubles[i]), x, y);
         }
         using var image = surface.Snapshot();
-        using var png = image.Encode(SKEncodedImageFormat.Png, 100);
-        return png.ToArray();
+        using var jpeg = image.Encode(SKEncodedImageFormat.Jpeg, 88);
+        return jpeg.ToArray();
     }
 }

@@ -136,10 +136,11 @@ internal sealed class StreetScene : IDisposable
         canvas.DrawRect(0, _horizon, StreetCamera.Width, StreetCamera.Height - _horizon, _fill);
         // In pieces, since a bend is no straight line.
         Span<float> distances = [Near * 0.6f, 5, 8, 12, 18, 27, 40, 60, Far];
-        for (int i = 0; i + 1 < distances.Length; i++)
+        for (int i = distances.Length - 2; i >= 0; i--)
         {
             float a = distances[i];
-            float b = distances[i + 1];
+            // A little over the next piece, so that no seam shows.
+            float b = Math.Min(Far, distances[i + 1] * 1.03f);
             Strip(canvas, Lit(new SKColor(150, 146, 140), a), -HalfStreet - 1, HalfStreet + 1, a, b);
             Strip(canvas, Lit(new SKColor(84, 84, 88), a), -HalfRoad, HalfRoad, a, b);
             Strip(canvas, Lit(new SKColor(176, 174, 168), a), -HalfRoad - 0.2f, -HalfRoad, a, b);
@@ -259,7 +260,7 @@ internal sealed class StreetScene : IDisposable
 
     private void DrawObstacle(SKCanvas canvas, float time, float strength)
     {
-        float z = 7.5f;
+        float z = 6.8f;
         float scale = Focal / z * Math.Max(0.3f, strength);
         bool isAnimal = Unit(60, 0) < 0.5f;
         var foot = Project(1.2f + 0.4f * MathF.Sin(0.9f * time), 0, z);
@@ -272,11 +273,14 @@ internal sealed class StreetScene : IDisposable
             Polygon(canvas, new SKColor(226, 206, 150), new(foot.X - 0.2f * scale, foot.Y), new(foot.X - 0.2f * scale, foot.Y - scale), new(foot.X - 0.1f * scale, foot.Y - scale), new(foot.X - 0.1f * scale, foot.Y));
             return;
         }
-        _fill.Color = new SKColor(112, 74, 42);
+        _fill.Color = new SKColor(192, 142, 92);
         float gait = 0.1f * MathF.Sin(6 * time);
         foreach (float leg in (ReadOnlySpan<float>)[-0.55f, -0.4f, 0.35f, 0.5f])
             canvas.DrawRect(foot.X + (leg + gait * MathF.Sign(leg)) * scale, foot.Y - 0.6f * scale, 0.09f * scale, 0.6f * scale, _fill);
         canvas.DrawOval(foot.X, foot.Y - 0.8f * scale, 0.68f * scale, 0.32f * scale, _fill);
+        _fill.Color = new SKColor(236, 224, 204);
+        canvas.DrawOval(foot.X, foot.Y - 0.66f * scale, 0.5f * scale, 0.16f * scale, _fill);
+        _fill.Color = new SKColor(192, 142, 92);
         Polygon(canvas, _fill.Color, new(foot.X + 0.45f * scale, foot.Y - 0.9f * scale), new(foot.X + 0.75f * scale, foot.Y - 1.5f * scale), new(foot.X + 0.9f * scale, foot.Y - 1.4f * scale), new(foot.X + 0.68f * scale, foot.Y - 0.75f * scale));
         canvas.DrawOval(foot.X + 0.92f * scale, foot.Y - 1.45f * scale, 0.22f * scale, 0.13f * scale, _fill);
         _fill.Color = new SKColor(214, 196, 160);

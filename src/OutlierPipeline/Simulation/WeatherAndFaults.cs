@@ -37,8 +37,8 @@ internal sealed class WeatherAndFaults : IDisposable
 
     public void ClearDeadRows(SKBitmap picture)
     {
-        var pixels = picture.GetPixelSpan();
-        foreach (int row in (ReadOnlySpan<int>)[_deadRow, _deadRow + 1, _deadRow + 2, _deadRow + 3, _deadRow + 20, _deadRow + 21]) pixels.Slice(row * Width * 4, Width * 4).Clear();
+        var pixels = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, uint>(picture.GetPixelSpan());
+        foreach (int row in (ReadOnlySpan<int>)[_deadRow, _deadRow + 1, _deadRow + 2, _deadRow + 3, _deadRow + 20, _deadRow + 21]) pixels.Slice(row * Width, Width).Fill((uint)SKColors.Black);
     }
 
     public void Dispose()

@@ -67,6 +67,9 @@ internal sealed partial class FrameConsumer : IDisposable
     /// <summary>Completes when the thread has ended; with an error if it could not go on.</summary>
     public Task Completion => _stopped.Task;
 
+    /// <summary>The group has given this member its share, be it nothing.</summary>
+    public bool HasJoined { get; private set; }
+
     public int Paused(PauseReason reason) => _pauses.Count(reason);
 
     public void Start() => new Thread(Run) { Name = "consume", IsBackground = true }.Start();
@@ -225,6 +228,7 @@ internal sealed partial class FrameConsumer : IDisposable
 
     private IEnumerable<TopicPartitionOffset> OnAssigned(IConsumer<CameraKey, RentedPayload> consumer, List<TopicPartition> partitions)
     {
+        HasJoined = true;
         var starts = new List<TopicPartitionOffset>();
         var committed = Retried(() => consumer.Committed(partitions, BrokerTimeout));
         foreach (var position in committed)

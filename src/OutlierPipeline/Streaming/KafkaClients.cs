@@ -28,7 +28,7 @@ internal static partial class KafkaClients
         };
         // librdkafka's own queue counts into the memory bound: 64 MiB by default there, for every consumer.
         SetDefault(config, options, "queued.max.messages.kbytes", "16384");
-        return new ConsumerBuilder<CameraKey, RentedPayload>(config)
+        return Built(new ConsumerBuilder<CameraKey, RentedPayload>(config)
             .SetKeyDeserializer(keys)
             .SetValueDeserializer(budget)
             .SetLogHandler((_, message) => Forward(log, message))
@@ -36,7 +36,7 @@ internal static partial class KafkaClients
             .SetPartitionsAssignedHandler(assigned)
             .SetPartitionsRevokedHandler(revoked)
             .SetPartitionsLostHandler(lost)
-            .Build();
+            .Build);
     }
 
     /// <summary>A consumer outside the group, for reading <c>ood.state</c> and for watermarks.</summary>
@@ -51,10 +51,10 @@ internal static partial class KafkaClients
             IsolationLevel = IsolationLevel.ReadCommitted,
             EnablePartitionEof = true,
         };
-        return new ConsumerBuilder<byte[], byte[]>(config)
+        return Built(new ConsumerBuilder<byte[], byte[]>(config)
             .SetLogHandler((_, message) => Forward(log, message))
             .SetErrorHandler((_, error) => Forward(log, options, error))
-            .Build();
+            .Build);
     }
 
     public static IProducer<byte[], byte[]> Producer(KafkaOptions options, ILogger log)
@@ -63,28 +63,39 @@ internal static partial class KafkaClients
         // A millisecond joins the results of one batch in one request and costs little of the latency.
         SetDefault(config, options, "linger.ms", "1");
         SetDefault(config, options, "compression.type", "lz4");
-        return new ProducerBuilder<byte[], byte[]>(config)
+        return Built(new ProducerBuilder<byte[], byte[]>(config)
             .SetLogHandler((_, message) => Forward(log, message))
             .SetErrorHandler((_, error) => Forward(log, options, error))
-            .Build();
+            .Build);
     }
 
     public static IAdminClient Admin(KafkaOptions options, ILogger log) =>
-        new AdminClientBuilder(new AdminClientConfig(Common(options)))
+        Built(new AdminClientBuilder(new AdminClientConfig(Common(options)))
             .SetLogHandler((_, message) => Forward(log, message))
             .SetErrorHandler((_, error) => Forward(log, options, error))
-            .Build();
+            .Build);
 
     private static Dictionary<string, string> Common(KafkaOptions options)
     {
         var config = new Dictionary<string, string>(options.Client)
         {
             ["bootstrap.servers"] = options.BootstrapServers,
-            // One set of properties serves consumers and producers; librdkafka warns of those that are only the other's.
-            ["log.configuration.warnings"] = "false",
         };
         config.TryAdd("client.id", "outlier-pipeline");
         return config;
+    }
+
+    /// <exception cref="PipelineException">librdkafka knows no such property, or the value is not one of its.</exception>
+    private static T Built<T>(Func<T> build)
+    {
+        try
+        {
+            return build();
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException)
+        {
+            throw new PipelineException($"Kafka:Client cannot be used: {e.Message}");
+        }
     }
 
     private static void SetDefault(ClientConfig config, KafkaOptions options, string key, string value)

@@ -1,0 +1,50 @@
+namespace OutlierPipeline.Service;
+
+/// <summary>Runs the pipeline as long as the host runs, and ends the host when the pipeline cannot go on.</summary>
+internal sealed partial class PipelineService : BackgroundService
+{
+    private readonly FramePipeline _pipeline;
+    private readonly IHostApplicationLifetime _lifetime;
+    private readonly ILogger<PipelineService> _log;
+
+    public PipelineService(PipelineOptions options, AlertHistory alerts, IHostApplicationLifetime lifetime, ILogger<PipelineService> log, TimeProvider? time = null)
+    {
+        _pipeline = new FramePipeline(options, log, time) { Alerted = alerts.Add };
+        _lifetime = lifetime;
+        _log = log;
+    }
+
+    /// <summary>Why no frames are being scored, one line each.</summary>
+    public IReadOnlyList<string> NotReady => _pipeline.NotReady;
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _pipeline.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        try
+        {
+            await _pipeline.RunAsync(stoppingToken);
+        }
+        catch (Exception e)
+        {
+            // Started again, it goes on at the last commit: that is simpler and surer than repairing itself.
+            if (e is PipelineException) Log.Refused(_log, e.Message);
+            else Log.Failed(_log, e);
+            Environment.ExitCode = 1;
+            _lifetime.StopApplication();
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(400, LogLevel.Critical, "{Fault}")]
+        public static partial void Refused(ILogger log, string fault);
+
+        [LoggerMessage(401, LogLevel.Critical, "The pipeline cannot go on; the process ends, and its next start goes on at the last commit.")]
+        public static partial void Failed(ILogger log, Exception e);
+    }
+}
