@@ -1,0 +1,59 @@
+using OutlierPipeline.Detection;
+
+namespace OutlierPipeline.IntegrationTests.Support;
+
+/// <summary>A pipeline that runs, its alerts and its log.</summary>
+internal sealed class RunningPipeline : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop = new();
+    private readonly FramePipeline _pipeline;
+    private bool _isStopped;
+
+    public RunningPipeline(PipelineOptions options)
+    {
+        _pipeline = new FramePipeline(options, Log) { Alerted = alert => { lock (Alerts) Alerts.Add(alert); } };
+        Completion = _pipeline.RunAsync(_stop.Token);
+    }
+
+    public RecordingLogger Log { get; } = new();
+
+    public List<AlertStep> Alerts { get; } = [];
+
+    public Task Completion { get; }
+
+    public IReadOnlyList<string> NotReady => _pipeline.NotReady;
+
+    /// <summary>Waits for a condition, and fails with what was logged if it does not come.</summary>
+    public async Task Until(Func<bool> condition, string what)
+    {
+        var begun = DateTime.UtcNow;
+        while (!condition())
+        {
+            if (Completion.IsFaulted) await Completion;
+            if (DateTime.UtcNow - begun > TimeSpan.FromSeconds(60)) throw new TimeoutException($"{what} did not happen; the log:\n{string.Join('\n', Log.Messages)}");
+            await Task.Delay(20);
+        }
+    }
+
+    /// <summary>Stops as on SIGTERM: drain, commit, leave.</summary>
+    public async Task StopAsync()
+    {
+        if (_isStopped) return;
+        _isStopped = true;
+        await _stop.CancelAsync();
+        await Completion;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        try
+        {
+            await StopAsync();
+        }
+        finally
+        {
+            _pipeline.Dispose();
+            _stop.Dispose();
+        }
+    }
+}

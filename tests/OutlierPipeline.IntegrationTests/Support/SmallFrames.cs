@@ -1,0 +1,20 @@
+using OutlierPipeline.Simulation;
+using SkiaSharp;
+
+namespace OutlierPipeline.IntegrationTests.Support;
+
+/// <summary>Small encoded frames, since the broker in the process keeps 5 MB a partition.</summary>
+internal static class SmallFrames
+{
+    /// <summary>Frames of one drive, 80×48 pixels, about 1.5 KiB each.</summary>
+    public static byte[][] Drive(int seed, int count, Trouble trouble = Trouble.None, SKEncodedImageFormat format = SKEncodedImageFormat.Jpeg)
+    {
+        using var camera = new StreetCamera(seed);
+        return [.. Enumerable.Range(0, count).Select(i =>
+        {
+            using var small = camera.Draw(i * 0.1, trouble).Resize(new SKSizeI(80, 48), new SKSamplingOptions(SKFilterMode.Linear));
+            using var encoded = small.Encode(format, 80);
+            return encoded.ToArray();
+        })];
+    }
+}
