@@ -104,13 +104,14 @@ public sealed class FramePipeline : IDisposable
         {
             var first = await Task.WhenAny(stop.Task, _failed.Task, _consumer.Completion, commits);
             IsRunning = false;
-            _consumer.Stop();
+            bool failed = _failed.Task.IsFaulted;
+            _consumer.Stop(drain: !failed);
             // The consumer drains first: the stages behind it must still run, and commits must not stand in its way.
             await _consumer.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await committing.CancelAsync();
             await commits.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             _router.Complete();
-            foreach (var lane in _lanes.Values) lane.Stop();
+            foreach (var lane in _lanes.Values) lane.Stop(abort: failed);
             _scored.Writer.TryComplete();
             detection.Join();
             await first;

@@ -73,6 +73,9 @@ public sealed class MicroBatch : IDisposable
         _free.TryWrite(this);
     }
 
+    /// <summary>Lets go whoever waits for slots that nobody decodes any more.</summary>
+    internal void Abort() => _decoded.Set();
+
     /// <summary>Blocks until every slot is decoded.</summary>
     internal void WaitDecoded() => _decoded.Wait();
 

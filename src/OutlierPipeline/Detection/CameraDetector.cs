@@ -49,8 +49,8 @@ public sealed class CameraDetector
     /// <summary>Frames below it have been seen.</summary>
     public long NextOffset => _state.NextOffset;
 
-    /// <summary>Time of the latest frame, Unix nanoseconds.</summary>
-    public long LastTimestampNanoseconds => _state.Timestamp;
+    /// <summary>When the state was last written, and so when the camera was last seen; by the clock, since frames may tell of another year.</summary>
+    public DateTimeOffset WrittenAt => DateTimeOffset.FromUnixTimeSeconds(_state.WrittenSeconds);
 
     public bool HasOpenIncident => _state.Incident is not null;
 
@@ -111,8 +111,9 @@ public sealed class CameraDetector
     }
 
     /// <summary>Writes the state as JSON and takes it as written.</summary>
-    public void WriteState(IBufferWriter<byte> writer)
+    public void WriteState(IBufferWriter<byte> writer, DateTimeOffset now)
     {
+        _state.WrittenSeconds = now.ToUnixTimeSeconds();
         using var json = new Utf8JsonWriter(writer);
         JsonSerializer.Serialize(json, _state.ToRecord(_digest), DetectorState.Json);
         Changed = false;
@@ -137,6 +138,20 @@ public sealed class CameraDetector
         catch (JsonException)
         {
             return false;
+        }
+    }
+
+    /// <summary>Whether a written state is older than a time and has no open incident; one that cannot be read is.</summary>
+    internal static bool IsForgotten(ReadOnlySpan<byte> record, DateTimeOffset before)
+    {
+        try
+        {
+            var state = JsonSerializer.Deserialize<DetectorState>(record, DetectorState.Json);
+            return state is null || state.Incident is null && state.WrittenSeconds < before.ToUnixTimeSeconds();
+        }
+        catch (JsonException)
+        {
+            return true;
         }
     }
 

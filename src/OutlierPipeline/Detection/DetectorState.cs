@@ -23,6 +23,9 @@ public sealed record DetectorState
     /// <summary>Time of the latest frame, Unix nanoseconds.</summary>
     public long Timestamp { get; init; }
 
+    /// <summary>When this record was written, Unix seconds.</summary>
+    public long WrittenSeconds { get; init; }
+
     /// <summary>The martingale's natural logarithm.</summary>
     public double Evidence { get; init; }
 

@@ -5,6 +5,7 @@ internal struct DetectorStateFields
 {
     public long NextOffset;
     public long Timestamp;
+    public long WrittenSeconds;
     public double Evidence;
     public double Calm;
     public FrameRef? EvidenceFrom;
@@ -21,6 +22,7 @@ internal struct DetectorStateFields
     {
         NextOffset = state.NextOffset;
         Timestamp = state.Timestamp;
+        WrittenSeconds = state.WrittenSeconds;
         Evidence = state.Evidence;
         Calm = state.Calm;
         EvidenceFrom = state.EvidenceFrom;
@@ -39,6 +41,7 @@ internal struct DetectorStateFields
         Digest = digest,
         NextOffset = NextOffset,
         Timestamp = Timestamp,
+        WrittenSeconds = WrittenSeconds,
         Evidence = Evidence,
         Calm = Calm,
         EvidenceFrom = EvidenceFrom,

@@ -30,7 +30,7 @@ internal sealed unsafe class TurboJpeg : IDisposable
         int colorspace;
         fixed (byte* source = encoded)
         {
-            if (ReadHeader(_handle, source, new CULong((nuint)encoded.Length), &width, &height, &subsampling, &colorspace) != 0) return Explain();
+            if (ReadHeader(_handle, source, new CULong((nuint)encoded.Length), &width, &height, &subsampling, &colorspace) != 0) return Renew(Explain());
             if (colorspace >= ColorspaceCmyk) return FrameError.UnsupportedFormat;
             int scale = DecodeScale.Eighths(width, height, target);
             int scaledWidth = (width * scale + 7) / 8;
@@ -41,7 +41,7 @@ internal sealed unsafe class TurboJpeg : IDisposable
             if (result != 0)
             {
                 var error = Explain();
-                if (error != FrameError.None) return error;
+                if (error != FrameError.None) return Renew(error);
             }
             scaler.Scale(pixels, scaledWidth, scaledHeight, scaledWidth * 3, 3, rgb);
             return FrameError.None;
@@ -63,6 +63,14 @@ internal sealed unsafe class TurboJpeg : IDisposable
         // Bytes between two markers that belong to nothing: some cameras pad so, and no pixel is lost.
         if (ErrorCode(_handle) == Warning && text.IndexOf("extraneous bytes"u8) >= 0) return FrameError.None;
         return text.IndexOf("Unsupported"u8) >= 0 ? FrameError.UnsupportedFormat : FrameError.Corrupt;
+    }
+
+    /// <summary>After an error in the header the library would refuse the next picture too ("improper call in state 201").</summary>
+    private FrameError Renew(FrameError error)
+    {
+        _ = Destroy(_handle);
+        _handle = Init();
+        return error;
     }
 
     private static nint Load()

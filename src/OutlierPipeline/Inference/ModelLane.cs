@@ -17,6 +17,7 @@ internal sealed class ModelLane : IDisposable
     private readonly MicroBatcher _batcher;
     private readonly InferenceWorker _inference;
     private readonly List<Thread> _threads = [];
+    private readonly ChannelWriter<MicroBatch> _free;
 
     public ModelLane(ModelPackage package, PipelineOptions options, ChannelWriter<MicroBatch> scored, TimeProvider time, ILogger log)
     {
@@ -26,6 +27,7 @@ internal sealed class ModelLane : IDisposable
         Frames = Channel.CreateBounded<Frame>(new BoundedChannelOptions(QueueCapacity) { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
         // These are bounded by the number of batches; a channel's own bound would only be a second one.
         var free = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = true });
+        _free = free.Writer;
         var decode = Channel.CreateUnbounded<DecodeJob>(new UnboundedChannelOptions { SingleWriter = true, AllowSynchronousContinuations = true });
         var filled = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
         _batches = [.. Enumerable.Range(0, Batches).Select(_ => new MicroBatch(package, Engine.CreateBatch(options.Batching.MaxBatchSize), free.Writer))];
@@ -53,9 +55,15 @@ internal sealed class ModelLane : IDisposable
         Run("infer", _inference.Run);
     }
 
-    /// <summary>Ends the stages; what is queued goes through first. The frames' channel must be complete.</summary>
-    public void Stop()
+    /// <summary>Ends the stages. The frames' channel must be complete.</summary>
+    /// <param name="abort">A stage has failed: the others do not wait for what would never come. Otherwise what is queued goes through first.</param>
+    public void Stop(bool abort)
     {
+        if (abort)
+        {
+            _free.TryComplete();
+            foreach (var batch in _batches) batch.Abort();
+        }
         foreach (var thread in _threads) thread.Join();
     }
 

@@ -43,6 +43,7 @@ internal sealed partial class FrameConsumer : IDisposable
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly PartitionPauses _pauses;
     private IConsumer<CameraKey, RentedPayload>? _consumer;
+    private volatile bool _drains = true;
     private long _lagMeasured;
 
     public FrameConsumer(KafkaOptions options, FramesOptions frames, OverloadOptions overload, FrameRouter router, PayloadBudget budget, StateRestorer restorer, OffsetCommitter committer, ResultPublisher publisher, TimeProvider time, ILogger log)
@@ -74,8 +75,13 @@ internal sealed partial class FrameConsumer : IDisposable
 
     public void Start() => new Thread(Run) { Name = "consume", IsBackground = true }.Start();
 
-    /// <summary>Stops reading, drains what is in flight, commits and leaves the group; <see cref="Completion"/> tells when.</summary>
-    public void Stop() => _stopping.Cancel();
+    /// <summary>Stops reading and leaves the group; <see cref="Completion"/> tells when.</summary>
+    /// <param name="drain">Whether what is in flight is waited for and committed first; not where a stage has failed, since it would not come.</param>
+    public void Stop(bool drain)
+    {
+        _drains = drain;
+        _stopping.Cancel();
+    }
 
     public void Dispose() => _stopping.Dispose();
 
@@ -111,7 +117,8 @@ internal sealed partial class FrameConsumer : IDisposable
             consumer.Subscribe(_options.FramesTopic);
             while (!_stopping.IsCancellationRequested) Step(consumer);
             foreach (var assignment in _assignments.Values) Pause(assignment.Partition);
-            Drain([.. _assignments.Values]);
+            if (_drains) Drain([.. _assignments.Values]);
+            else foreach (var assignment in _assignments.Values) End(assignment);
             // Leaving revokes what is assigned: it is drained and ended by now.
             consumer.Close();
             _stopped.TrySetResult();

@@ -79,17 +79,18 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
             long offset = assignment.Ledger.ProcessedFrontier;
             long below = offset;
             List<string>? gone = null;
-            long forget = (time.GetUtcNow() - forgetAfter).ToUnixTimeMilliseconds() * 1_000_000;
+            var now = time.GetUtcNow();
+            var forget = now - forgetAfter;
             foreach (var (camera, detector) in assignment.Detectors)
             {
-                if (detector.LastTimestampNanoseconds < forget && !detector.HasOpenIncident && !detector.Changed)
+                if (detector.WrittenAt < forget && !detector.HasOpenIncident && !detector.Changed)
                 {
                     (gone ??= []).Add(camera);
                     continue;
                 }
                 if (!detector.Changed) continue;
                 var record = new ArrayBufferWriter<byte>(1024);
-                detector.WriteState(record);
+                detector.WriteState(record, now);
                 states.Add((camera, record.WrittenSpan.ToArray()));
                 below = Math.Max(below, detector.NextOffset);
             }
@@ -98,6 +99,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
                 assignment.Detectors.Remove(camera);
                 states.Add((camera, null));
             }
+            foreach (string camera in assignment.TakeForgotten(forget)) states.Add((camera, null));
             return (offset, below, states);
         }
     }

@@ -10,6 +10,8 @@ namespace OutlierPipeline.Streaming;
 public sealed class PartitionAssignment
 {
     private volatile bool _isCurrent = true;
+    private volatile bool _isRestored;
+    private bool _isExamined;
 
     public PartitionAssignment(TopicPartition partition, int epoch, long start)
     {
@@ -55,6 +57,19 @@ public sealed class PartitionAssignment
     internal long Lag { get; set; }
 
     internal void End() => _isCurrent = false;
+
+    /// <summary><see cref="Restored"/> holds all that there is, and belongs to whoever holds <see cref="Gate"/> from now on.</summary>
+    internal void CompleteRestore() => _isRestored = true;
+
+    /// <summary>Takes out, once, the restored cameras that were last written before a time and have no open incident.</summary>
+    internal IReadOnlyList<string> TakeForgotten(DateTimeOffset before)
+    {
+        if (!_isRestored || _isExamined) return [];
+        _isExamined = true;
+        string[] forgotten = [.. Restored.Where(state => CameraDetector.IsForgotten(state.Value, before)).Select(state => state.Key)];
+        foreach (string camera in forgotten) Restored.Remove(camera);
+        return forgotten;
+    }
 
     public override string ToString() => $"{Partition.Topic}[{Partition.Partition.Value}] epoch {Epoch}";
 }

@@ -124,14 +124,7 @@ internal sealed partial class ResultPublisher : IDisposable
 
     private void SendDeadLetter(Frame frame, Message<byte[], byte[]> message, bool omitted, bool blocked)
     {
-        try
-        {
-            Produce(new TopicPartition(_options.DeadLetterTopic, Partition.Any), message, report => OnDeadLetter(frame, message, report.Error, omitted, blocked));
-        }
-        catch (KafkaException e)
-        {
-            OnDeadLetter(frame, message, e.Error, omitted, blocked);
-        }
+        Produce(new TopicPartition(_options.DeadLetterTopic, Partition.Any), message, report => OnDeadLetter(frame, message, report.Error, omitted, blocked));
     }
 
     private void OnDeadLetter(Frame frame, Message<byte[], byte[]> message, Error error, bool omitted, bool blocked)
@@ -187,6 +180,12 @@ internal sealed partial class ResultPublisher : IDisposable
             {
                 // librdkafka's queue is the bound: whoever produces waits, and with it the stages before.
                 Thread.Sleep(5);
+            }
+            catch (ProduceException<byte[], byte[]> e)
+            {
+                // Known at once to be undeliverable (too large, not authorized): the same as if the broker had said so.
+                delivered(new DeliveryReport<byte[], byte[]> { Error = e.Error, Message = message });
+                return;
             }
         }
     }

@@ -21,7 +21,11 @@ internal sealed partial class StateRestorer(KafkaOptions options, TimeProvider t
         {
             try
             {
-                if (await Task.Run(() => TryRestore(assignment, ref told, cancellation), cancellation)) return;
+                if (await Task.Run(() => TryRestore(assignment, ref told, cancellation), cancellation))
+                {
+                    assignment.CompleteRestore();
+                    return;
+                }
             }
             catch (KafkaException e)
             {

@@ -36,7 +36,7 @@ internal static partial class TopicCheck
         {
             var metadata = admin.GetMetadata(topic, BrokerTimeout).Topics.Single();
             if (metadata.Error.Code is ErrorCode.UnknownTopicOrPart or ErrorCode.Local_UnknownTopic) counts[topic] = 0;
-            else if (metadata.Error.IsError) throw new KafkaException(metadata.Error);
+            else if (metadata.Error.IsError) throw new KafkaException(new Error(metadata.Error.Code, $"{topic}: {metadata.Error.Reason}"));
             else counts[topic] = metadata.Partitions.Count;
         }
         return counts;

@@ -9,9 +9,9 @@ internal sealed class RunningPipeline : IAsyncDisposable
     private readonly FramePipeline _pipeline;
     private bool _isStopped;
 
-    public RunningPipeline(PipelineOptions options)
+    public RunningPipeline(PipelineOptions options, TimeProvider? time = null)
     {
-        _pipeline = new FramePipeline(options, Log) { Alerted = alert => { lock (Alerts) Alerts.Add(alert); } };
+        _pipeline = new FramePipeline(options, Log, time) { Alerted = alert => { lock (Alerts) Alerts.Add(alert); } };
         Completion = _pipeline.RunAsync(_stop.Token);
     }
 
@@ -30,7 +30,7 @@ internal sealed class RunningPipeline : IAsyncDisposable
         while (!condition())
         {
             if (Completion.IsFaulted) await Completion;
-            if (DateTime.UtcNow - begun > TimeSpan.FromSeconds(60)) throw new TimeoutException($"{what} did not happen; the log:\n{string.Join('\n', Log.Messages)}");
+            if (DateTime.UtcNow - begun > TimeSpan.FromSeconds(60)) throw new TimeoutException($"{what} did not happen; the log:{Environment.NewLine}{string.Join(Environment.NewLine, Log.Messages.TakeLast(30))}");
             await Task.Delay(20);
         }
     }

@@ -22,7 +22,7 @@ internal sealed class TestCluster : IDisposable
     {
         _partitions = partitions;
         foreach (string topic in new[] { Frames, Scores, Alerts, State, DeadLetters }) Broker.CreateTopic(topic, partitions);
-        _producer = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig { BootstrapServers = Broker.BootstrapServers, LingerMs = 1 }).Build();
+        _producer = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig { BootstrapServers = Broker.BootstrapServers, LingerMs = 1 }).SetLogHandler((_, _) => { }).Build();
     }
 
     public MockBroker Broker { get; } = new();

@@ -1,0 +1,117 @@
+using System.Text;
+using OutlierPipeline.IntegrationTests.Support;
+using OutlierPipeline.Streaming;
+
+namespace OutlierPipeline.IntegrationTests.Pipeline;
+
+public sealed class BadInputTests
+{
+    private static readonly byte[] Good = SmallFrames.Drive(1, 1)[0];
+
+    [Fact]
+    public async Task What_is_no_frame_goes_to_the_dead_letters_as_received_with_its_reason_and_the_stream_goes_on()
+    {
+        using var cluster = new TestCluster(1);
+        byte[] notUtf8 = [0xFF, 0xFE, 0x41];
+        byte[] truncated = Good[..^(Good.Length / 3)];
+        byte[] corrupt = [.. Good];
+        // The frame header's component count.
+        corrupt[Array.IndexOf(corrupt, (byte)0xC0, Array.IndexOf(corrupt, (byte)0xFF)) + 8] = 9;
+        byte[] huge = new byte[70_000];
+        (byte[]? Key, byte[]? Value, string Reason, (string, string)[] Headers)[] bad =
+        [
+            (Text("cam"), null, "Empty", []),
+            (Text("cam"), [], "Empty", []),
+            (null, Good, "MissingCamera", []),
+            ([], Good, "MissingCamera", []),
+            (notUtf8, Good, "MissingCamera", []),
+            (Text(new string('x', 129)), Good, "MissingCamera", []),
+            (Text("cam"), Good, "InvalidHeader", [("frame-timestamp", "1e9")]),
+            (Text("cam"), Good, "InvalidHeader", [("frame-timestamp", "-5")]),
+            (Text("cam"), Text("hello, this is text"), "NotAnImage", []),
+            (Text("cam"), [0xFF], "NotAnImage", []),
+            (Text("cam"), Text("GIF89a................"), "UnsupportedFormat", []),
+            (Text("cam"), [0, 0, 0, 1, 0x67, 0x42, 0, 0x1E], "UnsupportedFormat", []),
+            (Text("cam"), Good, "UnsupportedFormat", [("content-type", "video/h265")]),
+            (Text("cam"), truncated, "Truncated", []),
+            (Text("cam"), corrupt, "Corrupt", []),
+            (Text("cam"), huge, "TooLarge", []),
+            (Text("cam"), [8, 150], "Truncated", [("content-type", "application/x-protobuf"), ("schema", "foxglove.CompressedImage")]),
+        ];
+        foreach (var (key, value, _, headers) in bad) cluster.Produce(key, value, 0, headers);
+        cluster.Produce("cam", Good);
+        cluster.Flush();
+        var options = cluster.Options() with { Frames = new FramesOptions { MaxBytes = 65_536 } };
+        using var metrics = new MetricRecorder();
+        await using var pipeline = new RunningPipeline(options);
+        await pipeline.Until(() => cluster.Committed()[0] == bad.Length + 1, "everything being committed");
+        var letters = cluster.ReadAll(TestCluster.DeadLetters).OrderBy(letter => int.Parse(Header(letter, "source.offset"), System.Globalization.CultureInfo.InvariantCulture)).ToArray();
+        Assert.Equal(bad.Select(message => message.Reason), letters.Select(letter => Header(letter, "error.reason")));
+        for (int i = 0; i < bad.Length; i++)
+        {
+            Assert.Equal(bad[i].Value ?? [], letters[i].Message.Value ?? []);
+            Assert.Equal(Encoding.Latin1.GetString(bad[i].Key ?? []), letters[i].Message.Key);
+            Assert.NotEmpty(Header(letters[i], "error.message"));
+            Assert.Equal(TestCluster.Frames, Header(letters[i], "source.topic"));
+            Assert.Equal("0", Header(letters[i], "source.partition"));
+            foreach (var (name, text) in bad[i].Headers) Assert.Equal(text, Header(letters[i], name));
+        }
+        Assert.Single(cluster.ReadAll(TestCluster.Scores));
+        foreach (var reasons in bad.GroupBy(message => message.Reason)) Assert.Equal(reasons.Count(), metrics.Sum($"outlier.frames.dead_lettered {reasons.Key}"));
+    }
+
+    [Fact]
+    public async Task A_camera_of_which_nothing_can_be_decoded_is_an_incident()
+    {
+        using var cluster = new TestCluster(1);
+        for (int i = 0; i < 30; i++) cluster.Produce("car-9/front", Good[..200], 0, ("frame-timestamp", $"{1_700_000_000_000_000_000 + i * 100_000_000L}"));
+        cluster.Flush();
+        await using var pipeline = new RunningPipeline(cluster.Options());
+        await pipeline.Until(() => cluster.Committed()[0] == 30, "everything being committed");
+        var opened = pipeline.Alerts.Single(alert => alert.Type == Detection.AlertType.Opened);
+        Assert.Equal(Detection.AlertKind.Undecodable, opened.Kind);
+        Assert.Equal("car-9/front", opened.Camera);
+    }
+
+    [Fact]
+    public async Task A_dead_letter_that_is_too_large_for_its_topic_leaves_a_reference_and_a_digest()
+    {
+        using var cluster = new TestCluster(1);
+        byte[] large = new byte[900_000];
+        new Random(1).NextBytes(large);
+        cluster.Produce("cam", large);
+        cluster.Flush();
+        var options = cluster.Options();
+        options.Kafka.Client["message.max.bytes"] = "100000";
+        await using var pipeline = new RunningPipeline(options);
+        await pipeline.Until(() => cluster.Committed()[0] == 1, "the dead letter being committed");
+        var letter = cluster.ReadAll(TestCluster.DeadLetters).Single();
+        Assert.Equal("omitted", Header(letter, "error.payload"));
+        Assert.Equal(Inference.ModelPackage.DigestOf(large), Header(letter, "error.payload.digest"));
+        Assert.Empty(letter.Message.Value);
+    }
+
+    [Fact]
+    public async Task While_dead_letters_cannot_be_written_the_partition_pauses_says_so_and_skips_nothing()
+    {
+        using var cluster = new TestCluster(2);
+        await using var pipeline = new RunningPipeline(cluster.Options());
+        await pipeline.Until(() => pipeline.NotReady.Count == 0, "the start");
+        // 29: topic authorization failed.
+        cluster.Broker.SetTopicError(TestCluster.DeadLetters, 29);
+        cluster.Produce("cam-0", Encoding.UTF8.GetBytes("no picture"));
+        cluster.Produce("cam-0", Good);
+        cluster.Produce("cam-1", Good, 1);
+        cluster.Flush();
+        await pipeline.Until(() => pipeline.NotReady.Any(reason => reason.Contains(TestCluster.DeadLetters, StringComparison.Ordinal)), "the readiness naming the dead-letter topic");
+        await pipeline.Until(() => cluster.Committed()[1] == 1, "the other partition going on");
+        Assert.True(cluster.Committed()[0] <= 0);
+        cluster.Broker.SetTopicError(TestCluster.DeadLetters, 0);
+        await pipeline.Until(() => cluster.Committed()[0] == 2 && pipeline.NotReady.Count == 0, "the letter being written at last");
+        Assert.Equal("NotAnImage", Header(cluster.ReadAll(TestCluster.DeadLetters).Single(), "error.reason"));
+    }
+
+    private static byte[] Text(string text) => Encoding.UTF8.GetBytes(text);
+
+    private static string Header(Confluent.Kafka.ConsumeResult<string, byte[]> record, string name) => Encoding.UTF8.GetString(record.Message.Headers.GetLastBytes(name));
+}

@@ -1,0 +1,120 @@
+using System.Text.Json;
+using OutlierPipeline.IntegrationTests.Support;
+using OutlierPipeline.Streaming;
+
+namespace OutlierPipeline.IntegrationTests.Pipeline;
+
+public sealed class FaultTests
+{
+    private static readonly byte[][] Street = SmallFrames.Drive(1, 40);
+
+    [Fact]
+    public async Task An_unreachable_broker_is_said_and_tried_again_and_the_stop_does_not_hang()
+    {
+        string nobody;
+        using (var broker = new Simulation.MockBroker()) nobody = broker.BootstrapServers;
+        using var cluster = new TestCluster(1);
+        var options = cluster.Options();
+        await using var pipeline = new RunningPipeline(options with { Kafka = options.Kafka with { BootstrapServers = nobody } });
+        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.StartsWith("Warning", StringComparison.Ordinal) && message.Contains(nobody, StringComparison.Ordinal)), "a warning that names the broker");
+        Assert.Contains(pipeline.NotReady, reason => reason.Contains(nobody, StringComparison.Ordinal));
+        await pipeline.StopAsync().WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+    }
+
+    [Fact]
+    public async Task Result_topics_with_too_few_partitions_are_refused_with_the_remedy()
+    {
+        using var cluster = new TestCluster(2);
+        cluster.Broker.CreateTopic("wide", 3);
+        var options = cluster.Options();
+        await using var pipeline = new FailingPipeline(options with { Kafka = options.Kafka with { FramesTopic = "wide" } });
+        var refused = await Assert.ThrowsAsync<PipelineException>(() => pipeline.Completion);
+        Assert.Contains("ood.scores has 2 partitions and wide has 3", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("outlier check", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Results_that_the_broker_refuses_rewind_their_partition_and_nothing_is_lost()
+    {
+        using var cluster = new TestCluster(2);
+        for (int i = 0; i < 400; i++) cluster.Produce($"car-{i % 2}", Street[i % Street.Length], i % 2);
+        cluster.Flush();
+        // The next produce requests (0) fail with 29, topic authorization failed, which no client tries again by itself.
+        cluster.Broker.FailNext(0, 29, 29, 29);
+        await using var pipeline = new RunningPipeline(cluster.Options());
+        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("is read again from offset", StringComparison.Ordinal)), "a rewind");
+        await pipeline.Until(() => cluster.Committed().Values.Sum() == 400, "everything being committed");
+        var scored = cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement).Select(score => (score.GetProperty("partition").GetInt32(), score.GetProperty("offset").GetInt64())).Distinct();
+        Assert.Equal(400, scored.Count());
+    }
+
+    [Fact]
+    public async Task A_broker_that_goes_and_comes_back_costs_no_frame()
+    {
+        using var cluster = new TestCluster(2);
+        for (int i = 0; i < 200; i++) cluster.Produce($"car-{i % 2}", Street[i % Street.Length], i % 2);
+        cluster.Flush();
+        await using var pipeline = new RunningPipeline(cluster.Options());
+        await pipeline.Until(() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset)) > 10, "the first commits");
+        cluster.Broker.SetReachable(1, false);
+        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("cannot be reached", StringComparison.Ordinal)), "a log line that says so");
+        cluster.Broker.SetReachable(1, true);
+        for (int i = 0; i < 200; i++) cluster.Produce($"car-{i % 2}", Street[i % Street.Length], i % 2);
+        cluster.Flush();
+        await pipeline.Until(() => cluster.Committed().Values.Sum() == 400, "everything being committed");
+    }
+
+    [Fact]
+    public async Task Offsets_that_expired_before_they_were_read_are_an_outcome_and_never_a_silent_reset()
+    {
+        using var cluster = new TestCluster(1);
+        cluster.Commit(0, 1);
+        // The broker in the process keeps 5 MB a partition, so most of these expire.
+        byte[] filler = new byte[400_000];
+        for (int i = 0; i < 30; i++) cluster.Produce("filler", filler);
+        for (int i = 0; i < 10; i++) cluster.Produce("car-1", Street[i]);
+        cluster.Flush();
+        using var metrics = new MetricRecorder();
+        await using var pipeline = new RunningPipeline(cluster.Options());
+        await pipeline.Until(() => cluster.Committed()[0] == 40, "everything being committed");
+        long lost = metrics.Sum("outlier.frames.lost_before_read");
+        Assert.True(lost > 0, "nothing expired, so this test shows nothing");
+        Assert.Contains(pipeline.Log.Messages, message => message.Contains("lostBeforeRead", StringComparison.Ordinal) && message.Contains("offsets 1 to ", StringComparison.Ordinal));
+        Assert.Equal(39, lost + metrics.Sum("outlier.frames.dead_lettered") + metrics.Sum("outlier.frames.scored"));
+    }
+
+    [Fact]
+    public async Task Back_pressure_pauses_partitions_and_bounds_the_memory()
+    {
+        using var cluster = new TestCluster(4);
+        byte[] large = SmallFrames.Drive(7, 1, format: SkiaSharp.SKEncodedImageFormat.Png)[0];
+        for (int i = 0; i < 600; i++) cluster.Produce($"car-{i % 4}", large, i % 4);
+        cluster.Flush();
+        const long bound = 256 * 1024;
+        var options = cluster.Options() with { Frames = new FramesOptions { MaxBytes = 16 * 1024, MaxBufferedBytes = bound, DecodeWorkers = 1 }, Batching = new() { MaxBatchSize = 64 } };
+        using var metrics = new MetricRecorder();
+        await using var pipeline = new RunningPipeline(options);
+        await pipeline.Until(() =>
+        {
+            metrics.Observe();
+            return cluster.Committed().Values.Sum() == 600;
+        }, "everything being committed");
+        Assert.True(metrics.Largest("outlier.partitions.paused Backpressure") > 0, "no partition was paused");
+        // A little over the bound: what librdkafka had already handed over when the partitions paused.
+        Assert.InRange(metrics.Largest("outlier.frames.in_flight") * large.Length, 1, 2 * bound);
+    }
+
+    /// <summary>A pipeline that is expected to refuse.</summary>
+    private sealed class FailingPipeline(PipelineOptions options) : IAsyncDisposable
+    {
+        private readonly FramePipeline _pipeline = new(options, new RecordingLogger());
+
+        public Task Completion => _pipeline.RunAsync(TestContext.Current.CancellationToken);
+
+        public ValueTask DisposeAsync()
+        {
+            _pipeline.Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+}
