@@ -8,6 +8,7 @@ namespace OutlierPipeline.Cli;
 internal sealed class ClusterCheck : IDisposable
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan DescribeTimeout = TimeSpan.FromSeconds(2);
     private readonly KafkaOptions _kafka;
     private readonly CheckReport _report;
     private readonly IAdminClient _admin;
@@ -87,7 +88,7 @@ internal sealed class ClusterCheck : IDisposable
         if (there.Length == 0) return;
         try
         {
-            var described = await _admin.DescribeTopicsAsync(TopicCollection.OfTopicNames(there), new DescribeTopicsOptions { IncludeAuthorizedOperations = true, RequestTimeout = Timeout });
+            var described = await _admin.DescribeTopicsAsync(TopicCollection.OfTopicNames(there), new DescribeTopicsOptions { IncludeAuthorizedOperations = true, RequestTimeout = DescribeTimeout });
             foreach (var topic in described.TopicDescriptions)
             {
                 if (topic.AuthorizedOperations is not { Count: > 0 } operations)
@@ -129,7 +130,7 @@ internal sealed class ClusterCheck : IDisposable
     {
         try
         {
-            var described = await _admin.DescribeConfigsAsync([new ConfigResource { Type = ResourceType.Topic, Name = _kafka.StateTopic }], new DescribeConfigsOptions { RequestTimeout = Timeout });
+            var described = await _admin.DescribeConfigsAsync([new ConfigResource { Type = ResourceType.Topic, Name = _kafka.StateTopic }], new DescribeConfigsOptions { RequestTimeout = DescribeTimeout });
             string policy = described[0].Entries["cleanup.policy"].Value;
             if (policy.Contains("compact", StringComparison.Ordinal)) _report.Good($"{_kafka.StateTopic} cleanup.policy", policy);
             else _report.Fault($"{_kafka.StateTopic} cleanup.policy", policy, $"Without compaction a detector's state expires: kafka-configs --alter --add-config cleanup.policy=compact --topic {_kafka.StateTopic}.");

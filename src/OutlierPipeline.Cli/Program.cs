@@ -1,8 +1,12 @@
 using System.CommandLine;
 using OutlierPipeline.Cli;
+using Spectre.Console;
 
 // The trainer is a program of its own with its own options: what stands after 'train' is its business.
 if (args is ["train", .. var rest]) return await TrainCommand.RunAsync(rest);
+
+// A file or a pipe has no width to wrap at.
+if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 200;
 
 var root = new RootCommand("Tools for OutlierPipeline: check a cluster, replay footage, score directories, simulate cameras.")
 {

@@ -1,0 +1,128 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using OutlierPipeline.IntegrationTests.Support;
+
+namespace OutlierPipeline.IntegrationTests.Service;
+
+public sealed partial class ServiceTests
+{
+    private const int Sigterm = 15;
+
+    [Fact]
+    public async Task The_service_tells_health_and_metrics_over_http_exports_traces_and_ends_well_on_SIGTERM()
+    {
+        using var cluster = new TestCluster(1);
+        using var collector = new OtlpCollector();
+        string url = $"http://127.0.0.1:{FreePort()}";
+        using var service = Tool.Start("dotnet", ["exec", Tool.Service, $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5", $"--Model:Path={Repository.StreetDemo}", $"--urls={url}", $"--OTEL_EXPORTER_OTLP_ENDPOINT={collector.Url}", "--OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "--OTEL_METRIC_EXPORT_INTERVAL=500", "--OTEL_BSP_SCHEDULE_DELAY=200"]);
+        var output = service.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var error = service.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        using var http = new HttpClient { BaseAddress = new Uri(url) };
+        await UntilAsync(async () => (await http.GetAsync("/healthz/ready", TestContext.Current.CancellationToken)).IsSuccessStatusCode, () => service.HasExited);
+        Assert.True((await http.GetAsync("/healthz/live", TestContext.Current.CancellationToken)).IsSuccessStatusCode);
+        foreach (byte[] frame in SmallFrames.FullDrive(1, 20)) cluster.Produce("car-1", frame, 0, ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        cluster.Flush();
+        await UntilAsync(async () => (await http.GetStringAsync("/metrics", TestContext.Current.CancellationToken)).Contains("outlier_frames_scored_total{", StringComparison.Ordinal), () => service.HasExited);
+        string metrics = await http.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
+        foreach (string name in new[] { "outlier_stage_duration_seconds_bucket", "outlier_frame_latency_seconds_count", "outlier_batch_size_count", "outlier_consumer_lag", "messaging_client_sent_messages" })
+            Assert.Contains(name, metrics, StringComparison.Ordinal);
+        foreach (string stage in new[] { "decode", "batch", "infer", "detect" }) Assert.Contains($"stage=\"{stage}\"", metrics, StringComparison.Ordinal);
+        string page = await http.GetStringAsync("/", TestContext.Current.CancellationToken);
+        Assert.Contains("Ready", page, StringComparison.Ordinal);
+        await UntilAsync(() => Task.FromResult(new[] { "decode", "infer", "detect" }.All(span => collector.Received("/v1/traces", span)) && collector.Received("/v1/metrics", "outlier.frames.scored")), () => false);
+        Assert.Equal(0, Kill(service.Id, Sigterm));
+        await service.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        Assert.True(service.ExitCode == 0, await output + await error);
+        Assert.Equal(20, cluster.Committed()[0]);
+    }
+
+    [Theory]
+    [InlineData("--Model:Path=nowhere", "nowhere: no such model package")]
+    [InlineData("--Kafka:BootstrapServers=", "Kafka:BootstrapServers is not set")]
+    [InlineData("--Batching:MaxBatchSize=0", "Batching:MaxBatchSize is 0; expected 1 to 4096 frames")]
+    [InlineData("--Batching:MaxBatchsise=4", "MaxBatchsise")]
+    [InlineData("--Kafka:Client:enable.auto.commit=true", "Kafka:Client:enable.auto.commit cannot be set")]
+    [InlineData("--Kafka:Client:no.such.property=1", "no.such.property")]
+    [InlineData("--Kafka:Delivery=ExactlyOnce", "Kafka:Delivery is ExactlyOnce")]
+    [InlineData("--Inference:Accelerator=Cuda", "Inference:Accelerator is Cuda")]
+    public async Task What_is_wrong_at_the_start_is_one_line_on_standard_error_and_exit_code_1(string argument, string message)
+    {
+        var service = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", $"--Model:Path={Repository.StreetDemo}", "--urls=http://127.0.0.1:0", argument]);
+        Assert.Equal(1, service.Code);
+        Assert.Contains(message, service.Error, StringComparison.Ordinal);
+        Assert.Single(service.Error.TrimEnd().Split('\n'));
+    }
+
+    private static async Task UntilAsync(Func<Task<bool>> condition, Func<bool> isLost)
+    {
+        var begun = Stopwatch.StartNew();
+        while (begun.Elapsed < TimeSpan.FromSeconds(60) && !isLost())
+        {
+            try
+            {
+                if (await condition()) return;
+            }
+            catch (HttpRequestException)
+            {
+                // Not listening yet.
+            }
+            await Task.Delay(100);
+        }
+        throw new TimeoutException(isLost() ? "the service has ended" : "the condition did not come");
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
+
+    /// <summary>Takes what an OTLP exporter posts over HTTP.</summary>
+    private sealed class OtlpCollector : IDisposable
+    {
+        private readonly HttpListener _listener = new();
+        private readonly List<(string Path, string Body)> _received = [];
+
+        public OtlpCollector()
+        {
+            Url = $"http://127.0.0.1:{FreePort()}";
+            _listener.Prefixes.Add(Url + "/");
+            _listener.Start();
+            _ = ReceiveAsync();
+        }
+
+        public string Url { get; }
+
+        public bool Received(string path, string text)
+        {
+            lock (_received) return _received.Any(request => request.Path == path && request.Body.Contains(text, StringComparison.Ordinal));
+        }
+
+        public void Dispose() => _listener.Close();
+
+        private async Task ReceiveAsync()
+        {
+            try
+            {
+                while (true)
+                {
+                    var context = await _listener.GetContextAsync();
+                    using var body = new MemoryStream();
+                    await context.Request.InputStream.CopyToAsync(body);
+                    lock (_received) _received.Add((context.Request.Url!.AbsolutePath, System.Text.Encoding.Latin1.GetString(body.ToArray())));
+                    context.Response.Close();
+                }
+            }
+            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+            {
+                // Closed.
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace OutlierPipeline.IntegrationTests.Support;
+
+/// <summary>Runs programs as a user does.</summary>
+internal static class Tool
+{
+    public static string Outlier => Built("OutlierPipeline.Cli", "outlier");
+
+    public static string Service => Built("OutlierPipeline.Service", "OutlierPipeline.Service");
+
+    /// <summary>Runs to the end; its exit code, standard output and standard error.</summary>
+    public static async Task<(int Code, string Output, string Error)> RunAsync(string program, string[] arguments, byte[]? input = null, string? directory = null)
+    {
+        using var process = Start(program, arguments, directory);
+        var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        if (input is not null) await process.StandardInput.BaseStream.WriteAsync(input, TestContext.Current.CancellationToken);
+        process.StandardInput.Close();
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        limit.CancelAfter(TimeSpan.FromMinutes(3));
+        try
+        {
+            await process.WaitForExitAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"{program} {string.Join(' ', arguments)} did not end");
+        }
+        return (process.ExitCode, await output, await error);
+    }
+
+    public static Task<(int Code, string Output, string Error)> OutlierAsync(params string[] arguments) => RunAsync("dotnet", ["exec", Outlier, .. arguments]);
+
+    public static Process Start(string program, string[] arguments, string? directory = null)
+    {
+        var start = new ProcessStartInfo(program)
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            StandardOutputEncoding = Encoding.UTF8,
+            WorkingDirectory = directory ?? Repository.Root,
+        };
+        foreach (string argument in arguments) start.ArgumentList.Add(argument);
+        return Process.Start(start)!;
+    }
+
+    private static string Built(string project, string assembly) => Path.Combine(AppContext.BaseDirectory, "..", "..", "..", "..", "..", "src", project, "bin", Configuration, "net10.0", assembly + ".dll");
+
+    private static string Configuration => new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+}
