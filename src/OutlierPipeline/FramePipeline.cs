@@ -52,7 +52,7 @@ public sealed class FramePipeline : IDisposable
         _publisher.Failed = e => _failed.TrySetException(e);
         _gauges = PipelineTelemetry.Observe(
             () => _consumer.Assignments.Sum(assignment => (long)assignment.Ledger.InFlight),
-            () => Enum.GetValues<PauseReason>().Where(reason => reason != PauseReason.None).Select(reason => new Measurement<long>(_consumer.Paused(reason), new KeyValuePair<string, object?>("reason", reason.ToString()))),
+            () => Enum.GetValues<PauseReason>().Where(reason => reason != PauseReason.None).Select(reason => new Measurement<long>(_consumer.Paused(reason), new KeyValuePair<string, object?>("reason", reason.ToString().ToLowerInvariant()))),
             () => _consumer.Assignments.Select(assignment => new Measurement<long>(assignment.Lag, new KeyValuePair<string, object?>("partition", assignment.Partition.Partition.Value))),
             CountOpenIncidents);
     }

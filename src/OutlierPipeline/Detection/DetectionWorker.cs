@@ -85,7 +85,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             ? AlertPicture.Encode(batch.Tensor.Pixels(slot), network.Size, batch.Tensor.ErrorMap(slot), network.ErrorMapHeight, network.ErrorMapWidth)
             : [];
         publisher.Publish(frame, options.Kafka.AlertsTopic, AlertEvent.Write(alert, batch.Package, scores, verdict, picture), new Headers { { "content-type", AlertContentType } });
-        PipelineTelemetry.CountAlert(alert.Type.ToString(), alert.Kind.ToString(), alert.Severity.ToString());
+        PipelineTelemetry.CountAlert(alert.Type.ToString().ToLowerInvariant(), alert.Kind.ToString().ToLowerInvariant(), alert.Severity.ToString().ToLowerInvariant());
         Log.Alert(log, alert.Type, alert.Camera, alert.Kind, alert.Severity, alert.Reason, alert.Incident);
         Alerted(alert);
     }

@@ -1,4 +1,4 @@
-namespace OutlierPipeline.IntegrationTests.Support;
+namespace OutlierPipeline.Tests.Support;
 
 /// <summary>Where things lie in the repository, and beside it.</summary>
 internal static class Repository
@@ -20,9 +20,11 @@ internal static class Repository
     /// <summary>Skips the test where a command is not on the machine.</summary>
     public static void Needs(string command)
     {
-        bool found = Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(directory => File.Exists(Path.Combine(directory, command)));
-        Assert.SkipUnless(found, $"{command} is not on this machine");
+        Assert.SkipUnless(Has(command), $"{command} is not on this machine");
     }
+
+    /// <summary>Whether a command is on the machine.</summary>
+    public static bool Has(string command) => Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(directory => File.Exists(Path.Combine(directory, command)));
 
     private static string FindRoot()
     {
