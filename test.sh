@@ -1,14 +1,53 @@
 #!/usr/bin/env bash
-# Runs every test that this machine can run; the last line is 'N passed, N failed, N skipped'.
+# Runs every test that this machine can run, and says why the others are skipped. The last line is 'N passed, N failed, N skipped'.
+# On Debian and Ubuntu, as root, it first installs what tests need and the machine lacks.
 set -uo pipefail
 cd "$(dirname "$0")"
+
+case "${1:-}" in
+  -h | --help)
+    echo "usage: ./test.sh [FILTER]   runs all tests, or those whose name fits FILTER, such as '*Demo*'"
+    exit 0
+    ;;
+esac
+
+install_missing() {
+  [ -r /etc/os-release ] || return 0
+  local id turbo missing=()
+  id=$(. /etc/os-release && echo "${ID:-} ${ID_LIKE:-}")
+  case " $id " in
+    *" ubuntu "*) turbo=libturbojpeg ;;
+    *" debian "*) turbo=libturbojpeg0 ;;
+    *) return 0 ;;
+  esac
+  command -v kcat > /dev/null || missing+=(kcat)
+  command -v ffmpeg > /dev/null || missing+=(ffmpeg)
+  command -v promtool > /dev/null || missing+=(prometheus)
+  ldconfig -p | grep -q libturbojpeg.so.0 || missing+=("$turbo")
+  # libtorch's OpenMP runtime.
+  ldconfig -p | grep -q libgomp.so.1 || missing+=(libgomp1)
+  [ ${#missing[@]} -eq 0 ] && return 0
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "not root, so these stay missing and their tests are skipped: ${missing[*]}"
+    return 0
+  fi
+  echo "installing with apt-get: ${missing[*]}"
+  # No service is to be started here: Prometheus is wanted for promtool alone.
+  apt-get update -qq && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" > /dev/null \
+    || echo "apt-get failed; the tests that need them are skipped"
+}
+
+install_missing
 dotnet build -c Release OutlierPipeline.sln || exit 1
 passed=0 failed=0 skipped=0
 for project in OutlierPipeline.Tests OutlierPipeline.IntegrationTests; do
   log=$(mktemp)
-  dotnet exec "tests/$project/bin/Release/net10.0/$project.dll" -noColor 2>&1 | tee "$log"
+  arguments=(-noColor)
+  [ -n "${1:-}" ] && arguments+=(-method "$1")
+  dotnet exec "tests/$project/bin/Release/net10.0/$project.dll" "${arguments[@]}" 2>&1 | tee "$log"
   line=$(grep -E 'Total: [0-9]+, Errors' "$log" | tail -1)
-  read -r total errors bad skip < <(sed -E 's/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+).*/\1 \2 \3 \4/' <<<"${line:-Total: 0, Errors: 1, Failed: 0, Skipped: 0}")
+  # No summary means that the run itself died: that is a failure too.
+  read -r total errors bad skip < <(sed -E 's/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+).*/\1 \2 \3 \4/' <<< "${line:-Total: 0, Errors: 1, Failed: 0, Skipped: 0}")
   failed=$((failed + bad + errors)) skipped=$((skipped + skip)) passed=$((passed + total - bad - skip))
   rm -f "$log"
 done

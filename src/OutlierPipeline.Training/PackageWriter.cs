@@ -70,7 +70,7 @@ internal sealed class PackageWriter(string directory, PatchVae network, ModelExp
             File.WriteAllBytes(Path.Combine(aside, "decoder.onnx"), decoder);
             File.WriteAllBytes(Path.Combine(aside, "calibration.json"), json);
             File.WriteAllBytes(Path.Combine(aside, "model.json"), card.ToJson());
-            new Preview(network, decoder).Write(Path.Combine(aside, "preview"), description.Seed);
+            new Preview(network, model, decoder).Write(Path.Combine(aside, "preview"), calibration, description.Seed);
             _ = ModelPackage.Load(aside);
             if (Directory.Exists(directory)) Directory.Delete(directory, recursive: true);
             Directory.Move(aside, directory);

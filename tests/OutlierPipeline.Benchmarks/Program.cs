@@ -1,1 +1,10 @@
-Console.WriteLine("not yet");
+using System.Globalization;
+using BenchmarkDotNet.Running;
+using OutlierPipeline.Benchmarks;
+
+return args switch
+{
+    ["end-to-end", .. var rest] => await EndToEnd.RunAsync(rest),
+    ["broker", var partitions] => BrokerProcess.Serve(int.Parse(partitions, CultureInfo.InvariantCulture)),
+    _ => BenchmarkSwitcher.FromAssembly(typeof(EndToEnd).Assembly).Run(args).Any(summary => summary.HasCriticalValidationErrors) ? 1 : 0,
+};

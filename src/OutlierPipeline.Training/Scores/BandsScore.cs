@@ -21,16 +21,13 @@ public sealed class BandsScore : Score
         int patches = inputs.Size.Height / PatchVae.Patch * (inputs.Size.Width / PatchVae.Patch);
         long[] indices = [.. Quantiles.Select(quantile => (long)Math.Round(quantile * (patches - 1)))];
         var level = PictureFeatures.Grey(ops, inputs.Size, inputs.Image);
-        var energy = ops.AveragePool(ops.Square(level), PatchVae.Patch);
         var parts = new List<T>();
-        for (int band = 0, rest = PatchVae.Patch / 2; band < Bands; band++, rest /= 2)
+        for (int band = 0; band < Bands; band++)
         {
-            level = ops.AveragePool(level, 2);
-            var squares = ops.Square(level);
-            var coarser = rest > 1 ? ops.AveragePool(squares, rest) : squares;
-            var log = PictureFeatures.LogFloored(ops, ops.Clip(ops.Subtract(energy, coarser), 0, 1e6f));
+            (level, var energy) = PictureFeatures.Split(ops, level, inputs.Size.Height >> band, inputs.Size.Width >> band);
+            int blocks = PatchVae.Patch >> (band + 1);
+            var log = PictureFeatures.LogFloored(ops, blocks > 1 ? ops.AveragePool(energy, blocks) : energy);
             parts.Add(ops.GatherLast(ops.SortLast(ops.Reshape(log, patches), patches), indices));
-            energy = coarser;
         }
         return ops.Concat([.. parts]);
     }

@@ -20,8 +20,8 @@ public sealed class StatisticsScore : Score
         var means = ops.Mean(inputs.Image, 2, 3);
         var deviations = PictureFeatures.LogFloored(ops, ops.Clip(ops.Subtract(ops.Mean(ops.Square(inputs.Image), 2, 3), ops.Square(means)), 0, 1e6f));
         return ops.Concat(
-            PictureFeatures.BandEnergies(ops, image, Levels),
-            PictureFeatures.BandEnergies(ops, residual, Levels),
+            PictureFeatures.BandEnergies(ops, inputs.Size, image, Levels),
+            PictureFeatures.BandEnergies(ops, inputs.Size, residual, Levels),
             PictureFeatures.Gradients(ops, inputs.Size, image),
             PictureFeatures.Gradients(ops, inputs.Size, residual),
             means,

@@ -9,7 +9,7 @@ internal static class JsonNumbers
     private const long NanosecondsPerSecond = 1_000_000_000;
 
     /// <summary>JSON knows no infinity: the largest float stands for it, and for what is no number.</summary>
-    public static float Finite(float value) => float.IsFinite(value) ? value : float.IsNegative(value) ? -float.MaxValue : float.MaxValue;
+    public static float Finite(float value) => float.IsFinite(value) ? value : float.IsNegativeInfinity(value) ? -float.MaxValue : float.MaxValue;
 
     /// <summary>RFC 3339, UTC, with nanoseconds. A time beyond the year 9999 is written as its last second.</summary>
     public static void WriteTime(Utf8JsonWriter json, ReadOnlySpan<byte> name, long unixNanoseconds)

@@ -38,7 +38,11 @@ public sealed class MicroBatcher
         using var free = new BlockingReader<MicroBatch>(_free);
         while (frames.Read(out var frame) && free.Read(out var batch))
         {
-            Fill(batch, frame, frames);
+            using (var span = PipelineTelemetry.StartBatchSpan("batch"))
+            {
+                Fill(batch, frame, frames);
+                span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Tensor.Count);
+            }
             PipelineTelemetry.RecordBatchSize(batch.Tensor.Count);
             _batches.TryWrite(batch);
             batch.MarkDecoded();

@@ -17,7 +17,8 @@ public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWr
             if (batch.Tensor.Count > 0)
             {
                 long begun = time.GetTimestamp();
-                using var span = PipelineTelemetry.StartBatchSpan("infer", batch.Tensor.Count);
+                using var span = PipelineTelemetry.StartBatchSpan("infer");
+                span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Tensor.Count);
                 engine.Run(batch.Tensor);
                 PipelineTelemetry.RecordStage(Stage.Infer, time.GetElapsedTime(begun));
             }

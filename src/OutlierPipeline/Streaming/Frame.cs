@@ -40,8 +40,11 @@ public sealed class Frame
     /// <summary>Where in the value the encoded picture lies.</summary>
     public Range Image { get; init; }
 
-    /// <summary>The producer's trace, if it sent one.</summary>
+    /// <summary>The producer's trace, if it sent one and somebody listens.</summary>
     public ActivityContext Trace { get; init; }
+
+    /// <summary>The header <c>traceparent</c> as received, to be handed on where no span of our own takes its place.</summary>
+    public byte[]? TraceParent { get; init; }
 
     public FrameError Error { get; set; }
 

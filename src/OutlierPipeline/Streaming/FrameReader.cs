@@ -49,6 +49,7 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
             Payload = record.Message.Value,
             Image = range,
             Trace = PipelineTelemetry.ExtractTrace(trace),
+            TraceParent = trace,
             Error = error,
             ErrorMessage = message,
         };

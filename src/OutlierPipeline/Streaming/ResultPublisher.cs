@@ -40,10 +40,11 @@ internal sealed partial class ResultPublisher : IDisposable
     /// <summary>The producer cannot go on.</summary>
     public Action<Exception> Failed { get; set; } = _ => { };
 
-    /// <summary>Produces one result of a frame.</summary>
+    /// <summary>Produces one result of a frame, with the trace that it belongs to.</summary>
     public void Publish(Frame frame, string topic, byte[] json, Headers? headers = null)
     {
         frame.AddPending();
+        if (PipelineTelemetry.TraceParent(frame.TraceParent) is { } trace) (headers ??= []).Add("traceparent", trace);
         Produce(new TopicPartition(topic, frame.Assignment.Partition.Partition), new Message<byte[], byte[]> { Key = frame.CameraBytes, Value = json, Headers = headers }, report =>
         {
             if (report.Error.IsError) OnFailed(frame.Assignment, topic, report.Error);

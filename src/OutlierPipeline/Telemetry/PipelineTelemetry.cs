@@ -19,6 +19,9 @@ public static class PipelineTelemetry
 {
     public const string Name = "OutlierPipeline";
 
+    /// <summary>The tag of a batch's span that tells its number of frames.</summary>
+    public const string BatchSizeTag = "outlier.batch.size";
+
     private static readonly Meter Meter = new(Name);
     private static readonly ActivitySource Activities = new(Name);
     private static readonly InstrumentAdvice<double> Seconds = new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] };
@@ -74,16 +77,15 @@ public static class PipelineTelemetry
         Activities.HasListeners() ? Activities.StartActivity(stage, ActivityKind.Consumer, parent) : null;
 
     /// <summary>A span of one batch; null when nobody listens.</summary>
-    public static Activity? StartBatchSpan(string stage, int frames)
-    {
-        var activity = Activities.HasListeners() ? Activities.StartActivity(stage) : null;
-        activity?.SetTag("outlier.batch.size", frames);
-        return activity;
-    }
+    public static Activity? StartBatchSpan(string stage) => Activities.HasListeners() ? Activities.StartActivity(stage) : null;
 
     /// <summary>The context in a W3C <c>traceparent</c>; none if it is missing, cannot be read, or nobody listens.</summary>
     public static ActivityContext ExtractTrace(byte[]? traceparent) =>
         traceparent is not null && Activities.HasListeners() && ActivityContext.TryParse(Encoding.ASCII.GetString(traceparent), null, isRemote: true, out var context) ? context : default;
+
+    /// <summary>The W3C <c>traceparent</c> for what is produced: of the current span, or the one received, or null.</summary>
+    public static byte[]? TraceParent(byte[]? received) =>
+        Activity.Current is { IdFormat: ActivityIdFormat.W3C, Id: { } id } ? Encoding.ASCII.GetBytes(id) : received;
 
     private static KeyValuePair<string, object?> Tag(string key, object? value) => new(key, value);
 }

@@ -31,7 +31,9 @@ public sealed partial class ServiceTests
         foreach (string stage in new[] { "decode", "batch", "infer", "detect" }) Assert.Contains($"stage=\"{stage}\"", metrics, StringComparison.Ordinal);
         string page = await http.GetStringAsync("/", TestContext.Current.CancellationToken);
         Assert.Contains("Ready", page, StringComparison.Ordinal);
-        await UntilAsync(() => Task.FromResult(new[] { "decode", "infer", "detect" }.All(span => collector.Received("/v1/traces", span)) && collector.Received("/v1/metrics", "outlier.frames.scored")), () => false);
+        await UntilAsync(() => Task.FromResult(new[] { "decode", "batch", "infer", "detect" }.All(span => collector.Received("/v1/traces", span)) && collector.Received("/v1/metrics", "outlier.frames.scored")), () => false);
+        // The producer's trace goes on in the results.
+        Assert.All(cluster.ReadAll(TestCluster.Scores), record => Assert.StartsWith("00-0af7651916cd43dd8448eb211c80319c-", System.Text.Encoding.ASCII.GetString(record.Message.Headers.GetLastBytes("traceparent")), StringComparison.Ordinal));
         Assert.Equal(0, Kill(service.Id, Sigterm));
         await service.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         Assert.True(service.ExitCode == 0, await output + await error);

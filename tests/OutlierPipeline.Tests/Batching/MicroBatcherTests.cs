@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using System.Threading.Channels;
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Batching;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Streaming;
+using OutlierPipeline.Tests.Support;
+
+namespace OutlierPipeline.Tests.Batching;
+
+public sealed class MicroBatcherTests : IDisposable
+{
+    private const int Capacity = 8;
+    private readonly InferenceEngine _engine = new(ModelPackage.Load(Repository.StreetDemo), new InferenceOptions(), NullLogger.Instance);
+    private readonly Channel<Frame> _frames = Channel.CreateUnbounded<Frame>();
+    private readonly Channel<MicroBatch> _free = Channel.CreateUnbounded<MicroBatch>();
+    private readonly Channel<DecodeJob> _jobs = Channel.CreateUnbounded<DecodeJob>();
+    private readonly Channel<MicroBatch> _batches = Channel.CreateUnbounded<MicroBatch>();
+    private readonly PartitionAssignment _assignment = new(new TopicPartition("camera.frames", 0), 1, 0);
+    private long _offset;
+
+    public void Dispose() => _engine.Dispose();
+
+    [Fact]
+    public void A_full_batch_leaves_at_once_and_the_rest_after_the_delay_in_order()
+    {
+        Start(TimeSpan.FromMilliseconds(300));
+        var begun = Stopwatch.StartNew();
+        Write(Capacity + 3);
+        var full = Take();
+        Assert.Equal(Enumerable.Range(0, Capacity).Select(i => (long)i), Enumerable.Range(0, full.Count).Select(i => full[i].Frame.Offset));
+        Assert.True(begun.Elapsed < TimeSpan.FromMilliseconds(290), "a full batch waited");
+        var rest = Take();
+        Assert.Equal([8L, 9L, 10L], Enumerable.Range(0, rest.Count).Select(i => rest[i].Frame.Offset));
+        Assert.True(begun.Elapsed >= TimeSpan.FromMilliseconds(290), "a partial batch did not wait for others");
+    }
+
+    [Fact]
+    public void What_is_no_picture_takes_no_slot_but_keeps_its_place()
+    {
+        Start(TimeSpan.FromMilliseconds(100));
+        Write(2);
+        Write(1, FrameError.Truncated);
+        Write(1);
+        var batch = Take();
+        Assert.Equal([0, 1, -1, 2], Enumerable.Range(0, 4).Select(i => batch[i].Slot));
+        Assert.Equal(3, batch.Tensor.Count);
+    }
+
+    [Fact]
+    public void Only_so_many_batches_are_out_and_a_returned_one_is_filled_again()
+    {
+        Start(TimeSpan.FromMilliseconds(10));
+        Write(Capacity * 4);
+        var first = Take();
+        Take();
+        Thread.Sleep(50);
+        Assert.False(_batches.Reader.TryPeek(out _), "a third batch was filled although only two are there");
+        first.Return();
+        Assert.Same(first, Take());
+    }
+
+    [Fact]
+    public void Batch_sizes_are_a_fixed_set() => Assert.Equal([1, 2, 3, 4, 6, 8, 12, 16], InferenceEngine.BatchSizes(16));
+
+    private void Start(TimeSpan delay)
+    {
+        for (int i = 0; i < 2; i++) _free.Writer.TryWrite(new MicroBatch(_engine.Package, _engine.CreateBatch(Capacity), _free.Writer));
+        var batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs.Writer, _batches.Writer, new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, TimeProvider.System);
+        new Thread(batcher.Run) { IsBackground = true }.Start();
+    }
+
+    private void Write(int count, FrameError error = FrameError.None)
+    {
+        for (int i = 0; i < count; i++) _frames.Writer.TryWrite(new Frame { Assignment = _assignment, Offset = _offset++, Key = new CameraKey("c", []), Camera = "c", Error = error });
+    }
+
+    private MicroBatch Take()
+    {
+        var begun = Stopwatch.StartNew();
+        MicroBatch? batch;
+        while (!_batches.Reader.TryRead(out batch)) Assert.True(begun.Elapsed < TimeSpan.FromSeconds(10), "no batch came");
+        return batch;
+    }
+}

@@ -1,0 +1,81 @@
+using System.Text.Json;
+using CsCheck;
+using OutlierPipeline.Detection;
+
+namespace OutlierPipeline.Tests.Detection;
+
+public sealed class CalibrationTests
+{
+    private static readonly string[] Names = ["a", "b"];
+
+    [Fact]
+    public void The_p_value_is_one_plus_the_number_at_least_as_strange_over_n_plus_one()
+    {
+        var calibration = Calibration.Fit(["a"], [.. Enumerable.Range(0, 99).Select(i => new[] { (float)i })]);
+        Assert.Equal(1.0, calibration.PValue(0, -5));
+        Assert.Equal(0.01, calibration.PValue(0, 99));
+        Assert.Equal(0.02, calibration.PValue(0, 98));
+        Assert.Equal(0.5, calibration.PValue(0, 50), 2);
+    }
+
+    [Fact]
+    public void P_values_of_exchangeable_frames_are_valid_at_every_level()
+    {
+        // Vovk et al. 2005: P(p ≤ α) ≤ α. A thousand times 40 calibration frames and a fresh one.
+        var random = new Random(7);
+        double[] levels = [0.05, 0.1, 0.25, 0.5];
+        int[] counts = new int[levels.Length];
+        const int rounds = 4000;
+        for (int round = 0; round < rounds; round++)
+        {
+            var calibration = Calibration.Fit(Names, [.. Enumerable.Range(0, 40).Select(_ => Draw(random))]);
+            // What fits location and scale also calibrates: the test frame would have to be part of the fit to be exactly exchangeable, so a
+            // single score, whose rank is its own, is judged here; the combined one may deviate a little.
+            double p = calibration.PValue(0, Draw(random)[0]);
+            for (int i = 0; i < levels.Length; i++) counts[i] += p <= levels[i] ? 1 : 0;
+        }
+        for (int i = 0; i < levels.Length; i++)
+        {
+            double bound = levels[i] + 4 * Math.Sqrt(levels[i] * (1 - levels[i]) / rounds);
+            Assert.InRange((double)counts[i] / rounds, 0, bound);
+        }
+    }
+
+    [Fact]
+    public void A_stranger_score_never_has_a_larger_p_value()
+    {
+        var random = new Random(3);
+        var calibration = Calibration.Fit(Names, [.. Enumerable.Range(0, 100).Select(_ => Draw(random))]);
+        Gen.Select(Gen.Float[-5, 5], Gen.Float[-5, 5], Gen.Float[0, 3]).Sample((a, b, more) =>
+        {
+            double p = calibration.PValue(calibration.Combine([a, b]));
+            Assert.InRange(p, 1.0 / 101, 1);
+            Assert.True(calibration.PValue(calibration.Combine([a + more, b])) <= p);
+        });
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public void A_score_that_is_no_number_is_strange_beyond_measure(float score)
+    {
+        var random = new Random(3);
+        var calibration = Calibration.Fit(Names, [.. Enumerable.Range(0, 100).Select(_ => Draw(random))]);
+        Assert.Equal(1.0 / 101, calibration.PValue(calibration.Combine([score, 0])));
+    }
+
+    [Fact]
+    public void What_is_written_is_read_back_and_what_is_damaged_is_refused()
+    {
+        var random = new Random(3);
+        var calibration = Calibration.Fit(Names, [.. Enumerable.Range(0, 30).Select(_ => Draw(random))]);
+        var read = Calibration.Parse(calibration.ToJson());
+        Assert.Equal(calibration.Combined, read.Combined);
+        Assert.Equal(calibration.Combine([1, 2]), read.Combine([1, 2]));
+        Assert.Throws<JsonException>(() => Calibration.Parse((calibration with { Combined = [.. calibration.Combined.Reverse()] }).ToJson()));
+        Assert.Throws<JsonException>(() => Calibration.Parse((calibration with { Scale = [0, 1] }).ToJson()));
+        Assert.Throws<ArgumentException>(() => Calibration.Fit(Names, [.. Enumerable.Range(0, 19).Select(_ => Draw(random))]));
+    }
+
+    private static float[] Draw(Random random) => [(float)(random.NextDouble() + random.NextDouble()), (float)Math.Exp(random.NextDouble())];
+}
