@@ -59,6 +59,9 @@ public sealed class Frame
     /// <summary>One more result has to be acknowledged before the frame is done.</summary>
     internal void AddPending() => Interlocked.Increment(ref _pending);
 
+    /// <summary>A result could not be produced: the frame will be read again.</summary>
+    internal bool IsFailed { get; set; }
+
     /// <summary>One result is acknowledged, or the detector has let go. True for the last.</summary>
     internal bool RemovePending() => Interlocked.Decrement(ref _pending) == 0;
 }

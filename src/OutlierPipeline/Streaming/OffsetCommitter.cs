@@ -33,7 +33,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
     {
         try
         {
-            await assignment.Ledger.WhenAcknowledged(assignment.Ledger.Next).WaitAsync(deadline);
+            await Task.WhenAny(assignment.Ledger.WhenAcknowledged(assignment.Ledger.Next), assignment.Ended).WaitAsync(deadline);
             await CommitAsync(assignment, deadline);
             return true;
         }
@@ -53,7 +53,8 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
             if (!assignment.IsCurrent) return;
             var (offset, below, states) = Snapshot(assignment);
             if (offset <= assignment.Committed && states.Count == 0) return;
-            await assignment.Ledger.WhenAcknowledged(below).WaitAsync(cancellation);
+            // A rewind ends the assignment, and its results may never be acknowledged: the other partitions must not wait for that.
+            await Task.WhenAny(assignment.Ledger.WhenAcknowledged(below), assignment.Ended).WaitAsync(cancellation);
             if (!assignment.IsCurrent) return;
             await Task.WhenAll(states.Select(state => publisher.PublishStateAsync(assignment, state.Camera, state.Record)));
             if (!assignment.IsCurrent || offset <= assignment.Committed) return;

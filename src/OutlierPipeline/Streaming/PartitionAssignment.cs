@@ -10,6 +10,7 @@ namespace OutlierPipeline.Streaming;
 public sealed class PartitionAssignment
 {
     private volatile bool _isCurrent = true;
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _isRestored;
     private bool _isExamined;
 
@@ -56,7 +57,14 @@ public sealed class PartitionAssignment
     /// <summary>Records of the partition not yet read, as last measured.</summary>
     internal long Lag { get; set; }
 
-    internal void End() => _isCurrent = false;
+    /// <summary>Completes when the assignment ends: what is waited for may then never come.</summary>
+    internal Task Ended => _ended.Task;
+
+    internal void End()
+    {
+        _isCurrent = false;
+        _ended.TrySetResult();
+    }
 
     /// <summary><see cref="Restored"/> holds all that there is, and belongs to whoever holds <see cref="Gate"/> from now on.</summary>
     internal void CompleteRestore() => _isRestored = true;

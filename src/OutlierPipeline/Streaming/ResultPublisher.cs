@@ -47,8 +47,12 @@ internal sealed partial class ResultPublisher : IDisposable
         if (PipelineTelemetry.TraceParent(frame.TraceParent) is { } trace) (headers ??= []).Add("traceparent", trace);
         Produce(new TopicPartition(topic, frame.Assignment.Partition.Partition), new Message<byte[], byte[]> { Key = frame.CameraBytes, Value = json, Headers = headers }, report =>
         {
-            if (report.Error.IsError) OnFailed(frame.Assignment, topic, report.Error);
-            else Complete(frame);
+            if (report.Error.IsError)
+            {
+                frame.IsFailed = true;
+                OnFailed(frame.Assignment, topic, report.Error);
+            }
+            Complete(frame);
         });
     }
 
@@ -82,6 +86,7 @@ internal sealed partial class ResultPublisher : IDisposable
         if (!frame.RemovePending()) return;
         _budget.Return(frame.Payload);
         frame.Payload = default;
+        if (frame.IsFailed) return;
         if (frame.Assignment.IsCurrent) frame.Assignment.Ledger.MarkAcknowledged(frame.Offset);
         if (frame.Error != FrameError.None || frame.IsSkipped) return;
         double milliseconds = _time.GetUtcNow().ToUnixTimeMilliseconds() - frame.ProducedMilliseconds;
@@ -136,7 +141,12 @@ internal sealed partial class ResultPublisher : IDisposable
             Complete(frame);
             return;
         }
-        if (!frame.Assignment.IsCurrent || _stopping.IsCancellationRequested) return;
+        if (!frame.Assignment.IsCurrent || _stopping.IsCancellationRequested)
+        {
+            frame.IsFailed = true;
+            Complete(frame);
+            return;
+        }
         if (error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge or ErrorCode.InvalidMsgSize && !omitted)
         {
             message.Headers.Add("error.payload", "omitted"u8.ToArray());
