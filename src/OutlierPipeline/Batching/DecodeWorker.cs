@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Streaming;
 using OutlierPipeline.Telemetry;
@@ -9,13 +8,12 @@ namespace OutlierPipeline.Batching;
 public readonly record struct DecodeJob(MicroBatch Batch, int Slot, Frame Frame);
 
 /// <summary>One thread that decodes pictures into their batch's slots.</summary>
-public sealed class DecodeWorker(ChannelReader<DecodeJob> jobs, FrameDecoder decoder, TimeProvider time) : IDisposable
+public sealed class DecodeWorker(DecodeBacklog jobs, FrameDecoder decoder, TimeProvider time) : IDisposable
 {
-    /// <summary>Runs until the channel is complete.</summary>
+    /// <summary>Runs until the queue is complete.</summary>
     public void Run()
     {
-        using var reader = new BlockingReader<DecodeJob>(jobs);
-        while (reader.Read(out var job))
+        while (jobs.Read(out var job))
         {
             var frame = job.Frame;
             if (frame.Assignment.IsCurrent)

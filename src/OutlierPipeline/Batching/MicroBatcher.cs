@@ -12,16 +12,16 @@ public sealed class MicroBatcher
 {
     private readonly ChannelReader<Frame> _frames;
     private readonly ChannelReader<MicroBatch> _free;
-    private readonly ChannelWriter<DecodeJob> _decode;
+    private readonly DecodeBacklog _decode;
     private readonly ChannelWriter<MicroBatch> _batches;
     private readonly BatchingOptions _options;
     private readonly TimeProvider _time;
 
     /// <param name="frames">Frames in the order they were read.</param>
     /// <param name="free">Batches to fill: as many as may be in flight, and one more.</param>
-    /// <param name="decode">Receives a job a slot; never blocks.</param>
+    /// <param name="decode">Receives a job a slot.</param>
     /// <param name="batches">Receives batches in order; never blocks.</param>
-    public MicroBatcher(ChannelReader<Frame> frames, ChannelReader<MicroBatch> free, ChannelWriter<DecodeJob> decode, ChannelWriter<MicroBatch> batches, BatchingOptions options, TimeProvider time)
+    public MicroBatcher(ChannelReader<Frame> frames, ChannelReader<MicroBatch> free, DecodeBacklog decode, ChannelWriter<MicroBatch> batches, BatchingOptions options, TimeProvider time)
     {
         _frames = frames;
         _free = free;
@@ -59,7 +59,7 @@ public sealed class MicroBatcher
         while (true)
         {
             int slot = batch.Add(frame);
-            if (slot >= 0) _decode.TryWrite(new DecodeJob(batch, slot, frame));
+            if (slot >= 0) _decode.Write(new DecodeJob(batch, slot, frame));
             if (batch.IsFull || !frames.Read(_options.MaxDelay - _time.GetElapsedTime(begun), out frame)) break;
         }
         PipelineTelemetry.RecordStage(Stage.Batch, _time.GetElapsedTime(begun));

@@ -14,6 +14,7 @@ internal sealed class ModelLane : IDisposable
 
     private readonly MicroBatch[] _batches;
     private readonly DecodeWorker[] _workers;
+    private readonly DecodeBacklog _jobs;
     private readonly MicroBatcher _batcher;
     private readonly InferenceWorker _inference;
     private readonly List<Thread> _threads = [];
@@ -28,12 +29,12 @@ internal sealed class ModelLane : IDisposable
         // These are bounded by the number of batches; a channel's own bound would only be a second one.
         var free = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = true });
         _free = free.Writer;
-        var decode = Channel.CreateUnbounded<DecodeJob>(new UnboundedChannelOptions { SingleWriter = true, AllowSynchronousContinuations = true });
+        _jobs = new DecodeBacklog();
         var filled = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
         _batches = [.. Enumerable.Range(0, Batches).Select(_ => new MicroBatch(package, Engine.CreateBatch(options.Batching.MaxBatchSize), free.Writer))];
         foreach (var batch in _batches) free.Writer.TryWrite(batch);
-        _batcher = new MicroBatcher(Frames.Reader, free.Reader, decode.Writer, filled.Writer, options.Batching, time);
-        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(decode.Reader, new FrameDecoder(package.Card.Network.Size, options.Frames.Limits, options.Frames.Decoder), time))];
+        _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, time);
+        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(_jobs, new FrameDecoder(package.Card.Network.Size, options.Frames.Limits, options.Frames.Decoder), time))];
         _inference = new InferenceWorker(filled.Reader, scored, Engine, time);
     }
 
@@ -70,6 +71,7 @@ internal sealed class ModelLane : IDisposable
     public void Dispose()
     {
         foreach (var worker in _workers) worker.Dispose();
+        _jobs.Dispose();
         foreach (var batch in _batches) batch.Dispose();
         Engine.Dispose();
     }

@@ -16,12 +16,16 @@ public sealed class MicroBatcherTests : IDisposable
     private readonly InferenceEngine _engine = new(ModelPackage.Load(Repository.StreetDemo), new InferenceOptions(), NullLogger.Instance);
     private readonly Channel<Frame> _frames = Channel.CreateUnbounded<Frame>();
     private readonly Channel<MicroBatch> _free = Channel.CreateUnbounded<MicroBatch>();
-    private readonly Channel<DecodeJob> _jobs = Channel.CreateUnbounded<DecodeJob>();
+    private readonly DecodeBacklog _jobs = new();
     private readonly Channel<MicroBatch> _batches = Channel.CreateUnbounded<MicroBatch>();
     private readonly PartitionAssignment _assignment = new(new TopicPartition("camera.frames", 0), 1, 0);
     private long _offset;
 
-    public void Dispose() => _engine.Dispose();
+    public void Dispose()
+    {
+        _engine.Dispose();
+        _jobs.Dispose();
+    }
 
     [Fact]
     public void A_full_batch_leaves_at_once_and_the_rest_after_the_delay_in_order()
@@ -68,7 +72,7 @@ public sealed class MicroBatcherTests : IDisposable
     private void Start(TimeSpan delay)
     {
         for (int i = 0; i < 2; i++) _free.Writer.TryWrite(new MicroBatch(_engine.Package, _engine.CreateBatch(Capacity), _free.Writer));
-        var batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs.Writer, _batches.Writer, new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, TimeProvider.System);
+        var batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs, _batches.Writer, new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, TimeProvider.System);
         new Thread(batcher.Run) { IsBackground = true }.Start();
     }
 
