@@ -4,6 +4,7 @@ using OutlierPipeline.Streaming;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
+[Collection(MeasuredTests.Name)]
 public sealed class BadInputTests
 {
     private static readonly byte[] Good = SmallFrames.Drive(1, 1)[0];

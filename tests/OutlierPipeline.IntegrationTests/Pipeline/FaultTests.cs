@@ -4,6 +4,7 @@ using OutlierPipeline.Streaming;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
+[Collection(MeasuredTests.Name)]
 public sealed class FaultTests
 {
     private static readonly byte[][] Street = SmallFrames.Drive(1, 40);
@@ -46,6 +47,21 @@ public sealed class FaultTests
         await pipeline.Until(() => cluster.Committed().Values.Sum() == 400, "everything being committed");
         var scored = cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement).Select(score => (score.GetProperty("partition").GetInt32(), score.GetProperty("offset").GetInt64())).Distinct();
         Assert.Equal(400, scored.Count());
+    }
+
+    [Fact]
+    public async Task A_stage_that_fails_ends_the_pipeline_with_its_error_and_hangs_nothing()
+    {
+        using var cluster = new TestCluster(2);
+        long time = 1_700_000_000_000_000_000;
+        foreach (byte[] frame in SmallFrames.FullDrive(1, 200, Simulation.Trouble.Fog)) cluster.Produce("car-1", frame, 0, ("frame-timestamp", $"{time += 100_000_000}"));
+        cluster.Flush();
+        using var pipeline = new FramePipeline(cluster.Options(), new RecordingLogger()) { Alerted = _ => throw new InvalidOperationException("the stage failed") };
+        var failed = await Assert.ThrowsAsync<InvalidOperationException>(() => pipeline.RunAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        Assert.Equal("the stage failed", failed.Message);
+        // Started again, it goes on at the last commit.
+        await using var second = new RunningPipeline(cluster.Options());
+        await second.Until(() => cluster.Committed()[0] == 200, "everything being committed");
     }
 
     [Fact]
