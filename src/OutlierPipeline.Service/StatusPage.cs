@@ -13,6 +13,7 @@ internal static class StatusPage
         body { max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
         table { border-collapse: collapse; width: 100%; }
         th, td { text-align: left; padding: .35rem .75rem .35rem 0; border-bottom: 1px solid #8884; vertical-align: top; }
+        td:not(:last-child) { white-space: nowrap; }
         .state { font-weight: 600; }
         """;
 
