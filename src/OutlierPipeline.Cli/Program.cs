@@ -8,14 +8,20 @@ if (args is ["train", .. var rest]) return await TrainCommand.RunAsync(rest);
 // A file or a pipe has no width to wrap at.
 if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 200;
 
-var root = new RootCommand("Tools for OutlierPipeline: check a cluster, replay footage, score directories, simulate cameras.")
+var root = new RootCommand("Tools for OutlierPipeline: make, calibrate and judge models of normal footage; check clusters, replay and simulate cameras.")
 {
     CheckCommand.Build(),
     ReplayCommand.Build(),
+    TrainCommand.Build(),
+    CalibrateCommand.Build(),
+    EvaluateCommand.Build(),
     ScoreCommand.Build(),
+    PictureCommands.BuildSample(),
+    PictureCommands.BuildReconstruct(),
+    PictureCommands.BuildTraverse(),
+    ModelsCommand.Build(),
     SimulateCommand.Build(),
     RenderCommand.Build(),
-    TrainCommand.Build(),
 };
 var arguments = root.Parse(args);
 int code = await arguments.InvokeAsync();

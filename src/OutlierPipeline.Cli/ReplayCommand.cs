@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text;
 using Confluent.Kafka;
+using OutlierPipeline.Frames;
 using Spectre.Console;
 
 namespace OutlierPipeline.Cli;
@@ -12,7 +13,7 @@ internal static class ReplayCommand
     public static Command Build()
     {
         var kafka = new KafkaArguments();
-        var input = new Option<string>("--input") { Required = true, Description = "Directory of pictures (DIR[A..B] takes a range), or a video that ffmpeg reads" };
+        var input = new Option<string>("--input") { Required = true, Description = $"Footage: {FootageSource.Kinds}" };
         var camera = new Option<string>("--camera") { Required = true, Description = "The camera's id, the key of the records" };
         var topic = new Option<string>("--topic") { DefaultValueFactory = _ => "camera.frames", Description = "Where the frames go" };
         var rate = new Option<double>("--fps") { DefaultValueFactory = _ => 10, Description = "Frames a second; 0 as fast as the broker takes them" };
@@ -31,7 +32,7 @@ internal static class ReplayCommand
     private static async Task<int> ReplayAsync(Dictionary<string, string> client, string input, string camera, string topic, double rate, bool loop, CancellationToken cancellation)
     {
         if (rate is < 0 or > 1000 || double.IsNaN(rate)) throw new CommandException("--fps must be 0 to 1000");
-        using var source = new FootageSource(input);
+        var source = FootageSource.Open(input);
         var failures = new HashSet<string>();
         var config = new ProducerConfig(client) { EnableIdempotence = true, LingerMs = 2 };
         // A frame that cannot be delivered in ten seconds says that something is wrong: the default of five minutes looks like hanging.
@@ -50,7 +51,7 @@ internal static class ReplayCommand
                 long index = 0;
                 do
                 {
-                    await foreach (byte[] frame in source.ReadAsync(cancellation))
+                    await foreach (var frame in source.ReadAsync(cancellation))
                     {
                         if (rate > 0)
                         {
@@ -58,7 +59,7 @@ internal static class ReplayCommand
                             if (wait > TimeSpan.FromMilliseconds(1)) await Task.Delay(wait, cancellation);
                         }
                         index++;
-                        await SendAsync(frame);
+                        await SendAsync(frame.Encoded.ToArray());
                         task.Increment(1);
                         task.Description = string.Create(CultureInfo.InvariantCulture, $"{index} frames");
                     }

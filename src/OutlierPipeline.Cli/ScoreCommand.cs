@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.Globalization;
-using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
@@ -9,71 +8,67 @@ using Spectre.Console;
 
 namespace OutlierPipeline.Cli;
 
-/// <summary><c>outlier score</c>: a model package over a directory, as the service would score it, to CSV.</summary>
+/// <summary><c>outlier score</c>: a model package over footage, as the service would score it, to CSV.</summary>
 internal static class ScoreCommand
 {
     public static Command Build()
     {
         var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
-        var input = new Option<string>("--input") { Required = true, Description = "Directory of frames in name order; sub-directories are separate drives; DIR[A..B] takes a range" };
+        var input = new Option<string>("--input") { Required = true, Description = $"Footage: {FootageSource.Kinds}" };
         var output = new Option<FileInfo>("--out") { Required = true, Description = "The CSV file: file, score, one column a named score, p_value, martingale" };
         var rate = new Option<double>("--fps") { DefaultValueFactory = _ => 10, Description = "Frames a second of the footage: neighbouring frames are weak evidence" };
-        var command = new Command("score", "Score a directory of frames to a CSV file") { model, input, output, rate };
-        command.SetAction((options, cancellation) => CommandRunner.RunAsync(() => Task.FromResult(Score(options.GetRequiredValue(model), options.GetRequiredValue(input), options.GetRequiredValue(output), options.GetValue(rate), cancellation))));
+        var camera = new Option<string?>("--camera") { Description = "Score as this camera, with its own calibration and mask if the package has them" };
+        var command = new Command("score", "Score footage to a CSV file") { model, input, output, rate, camera };
+        command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
+            ScoreAsync(options.GetRequiredValue(model), options.GetRequiredValue(input), options.GetRequiredValue(output), options.GetValue(rate), options.GetValue(camera), cancellation)));
         return command;
     }
 
-    private static int Score(string model, string input, FileInfo output, double rate, CancellationToken cancellation)
+    private static async Task<int> ScoreAsync(string path, string input, FileInfo output, double rate, string? camera, CancellationToken cancellation)
     {
         if (rate <= 0) throw new CommandException("--fps must be positive");
-        var package = ModelPackage.Load(model);
-        var drives = FrameDirectory.Read(input);
+        var package = ModelPackage.Load(path);
+        var source = FootageSource.Open(input, camera);
         using var engine = new InferenceEngine(package, new InferenceOptions(), NullLogger.Instance);
         using var decoder = new FrameDecoder(package.Card.Network.Size, new FrameLimits());
-        var batch = engine.CreateBatch(1);
-        var csv = new StringBuilder();
-        csv.AppendJoin(',', ["file", "score", .. package.Card.Scores, "p_value", "martingale"]).Append('\n');
+        using var batch = engine.CreateBatch(1);
+        var detectors = new Dictionary<string, CameraDetector>();
+        var table = new ScoreTable(package.Card);
+        var alerts = new List<AlertStep>();
         int scored = 0;
         int strange = 0;
-        int total = drives.Sum(drive => drive.Files.Count);
-        AnsiConsole.Progress().HideCompleted(true).Start(context =>
+        int total = 0;
+        await AnsiConsole.Progress().HideCompleted(true).StartAsync(async context =>
         {
-            var task = context.AddTask("scoring", maxValue: total);
-            foreach (var drive in drives)
+            var task = context.AddTask("scoring", maxValue: source.Count ?? 1);
+            task.IsIndeterminate = source.Count is null;
+            await foreach (var frame in source.ReadAsync(cancellation))
             {
-                var detector = new CameraDetector(drive.Name, package, new DetectionOptions());
-                var alerts = new List<AlertStep>();
-                for (int i = 0; i < drive.Files.Count; i++)
+                cancellation.ThrowIfCancellationRequested();
+                task.Increment(1);
+                total++;
+                string name = frame.Drive == "." ? Path.GetFileName(frame.Name) : $"{frame.Drive}/{Path.GetFileName(frame.Name)}";
+                var error = decoder.Decode(frame.Encoded.Span, batch.Pixels(0));
+                if (error != FrameError.None)
                 {
-                    cancellation.ThrowIfCancellationRequested();
-                    task.Increment(1);
-                    string file = drive.Files[i];
-                    csv.Append(Quoted(drive.Name == "." ? Path.GetFileName(file) : Path.Combine(drive.Name, Path.GetFileName(file))));
-                    var error = decoder.Decode(File.ReadAllBytes(file), batch.Pixels(0));
-                    if (error != FrameError.None)
-                    {
-                        Console.Error.WriteLine($"{file}: {FrameErrors.Describe(error)} ({error})");
-                        csv.Append(',', package.Card.Scores.Count + 3).Append('\n');
-                        continue;
-                    }
-                    batch.Count = 1;
-                    engine.Run(batch);
-                    var scores = batch.Scores(0);
-                    var at = new FrameRef(drive.Name, 0, i, (long)((i + 1) * 1e9 / rate));
-                    var verdict = detector.Observe(new FrameObservation { Frame = at, Scores = scores, ErrorMap = batch.ErrorMap(0), Pixels = batch.Pixels(0) }, alerts);
-                    csv.Append(CultureInfo.InvariantCulture, $",{package.Calibration.Combine(scores):R}");
-                    foreach (float score in scores) csv.Append(CultureInfo.InvariantCulture, $",{score:R}");
-                    csv.Append(CultureInfo.InvariantCulture, $",{verdict.PValue:R},{verdict.Martingale:R}\n");
-                    scored++;
-                    if (verdict.IsOutlier) strange++;
+                    await Console.Error.WriteLineAsync($"{frame.Name}: {FrameErrors.Describe(error)} ({error})");
+                    table.AddEmpty(name);
+                    continue;
                 }
+                string id = camera ?? frame.Drive;
+                if (!detectors.TryGetValue(frame.Drive, out var detector)) detectors[frame.Drive] = detector = new CameraDetector(id, package, new DetectionOptions());
+                batch.SetMask(0, package.For(id).Mask);
+                batch.Count = 1;
+                engine.Run(batch);
+                var at = new FrameRef(frame.Drive, 0, total, (long)(total * 1e9 / rate));
+                var verdict = detector.Observe(new FrameObservation { Frame = at, Scores = batch.Scores(0), ErrorMap = batch.ErrorMap(0), Pixels = batch.Pixels(0) }, alerts);
+                table.Add(name, package.For(id).Calibration.Combine(batch.Scores(0)), batch.Scores(0), verdict);
+                scored++;
+                if (verdict.IsOutlier) strange++;
             }
         });
-        output.Directory?.Create();
-        File.WriteAllText(output.FullName, csv.ToString());
+        table.Write(output.FullName);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{scored} of {total} frames scored, {strange} of them in an incident; {output}"));
         return scored > 0 ? 0 : throw new CommandException($"{input}: no frame could be decoded");
     }
-
-    private static string Quoted(string field) => field.AsSpan().ContainsAny(",\"\n\r") ? "\"" + field.Replace("\"", "\"\"", StringComparison.Ordinal) + "\"" : field;
 }

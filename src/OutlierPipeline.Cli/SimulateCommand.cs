@@ -20,7 +20,7 @@ internal static class SimulateCommand
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(async () =>
         {
             if (options.GetValue(rate) is not (> 0 and <= 240)) throw new CommandException("--fps must be more than 0 and at most 240");
-            using var fleet = new CameraFleet(kafka.Properties(options), options.GetRequiredValue(topic), TroubleScript.Demo, options.GetValue(rate), options.GetValue(seed))
+            using var fleet = new CameraFleet(kafka.Properties(options), options.GetRequiredValue(topic), TroubleScript.Demo, options.GetValue(rate), i => new StreetCamera(options.GetValue(seed) + i))
             {
                 Changed = (time, camera, trouble) => Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{time.TotalSeconds,7:0.0} s  {camera}: {trouble}")),
                 Failed = reason => Console.Error.WriteLine(reason),

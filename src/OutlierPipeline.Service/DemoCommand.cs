@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Simulation;
 using Spectre.Console;
 
@@ -13,6 +14,9 @@ internal static class DemoCommand
     private const int Partitions = 4;
     private const double FramesPerSecond = 10;
     private const int Seed = 1000;
+
+    /// <summary>Frames of footage that are held in memory.</summary>
+    private const int MaxFootage = 3000;
 
     public static async Task<int> RunAsync(string[] args)
     {
@@ -28,22 +32,24 @@ internal static class DemoCommand
         };
         var urls = new Option<string>("--urls") { DefaultValueFactory = _ => "http://127.0.0.1:8080", Description = "Where the web page is" };
         var model = new Option<string?>("--model") { Description = "Directory of the model package; models/street-demo by default" };
-        var command = new RootCommand("Runs a Kafka broker, six simulated cameras and the service in one process: frames in, alerts out.") { duration, urls, model };
-        command.SetAction(async (options, cancellation) => await RunAsync(options.GetValue(duration), options.GetRequiredValue(urls), options.GetValue(model) ?? FindModel(), cancellation));
+        var frames = new Option<string?>("--frames") { Description = $"Cameras that play this footage, with troubles drawn over it, instead of a street that is drawn: {FootageSource.Kinds}" };
+        var command = new RootCommand("Runs a Kafka broker, six simulated cameras and the service in one process: frames in, alerts out.") { duration, urls, model, frames };
+        command.SetAction(async (options, cancellation) => await RunAsync(options.GetValue(duration), options.GetRequiredValue(urls), options.GetValue(model) ?? FindModel(), options.GetValue(frames), cancellation));
         var arguments = command.Parse(args);
         int code = await arguments.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });
         return arguments.Errors.Count > 0 ? 2 : code;
     }
 
-    private static async Task<int> RunAsync(TimeSpan? duration, string urls, string model, CancellationToken cancellation)
+    private static async Task<int> RunAsync(TimeSpan? duration, string urls, string model, string? footage, CancellationToken cancellation)
     {
+        var camera = footage is null ? i => new StreetCamera(Seed + i) : await FootageCamerasAsync(footage, cancellation);
         using var broker = new MockBroker();
         foreach (string topic in new[] { Topic, "ood.scores", "ood.alerts", "ood.state", "camera.frames.dlq" }) broker.CreateTopic(topic, Partitions);
         using var tally = new DemoTally();
         await using var app = ServiceHost.Build([], builder => Configure(builder, broker.BootstrapServers, model, urls));
         app.Services.GetRequiredService<AlertHistory>().Added += alert => Show(tally, alert);
         var script = TroubleScript.Demo;
-        using var fleet = new CameraFleet(new Dictionary<string, string> { ["bootstrap.servers"] = broker.BootstrapServers }, Topic, script, FramesPerSecond, Seed)
+        using var fleet = new CameraFleet(new Dictionary<string, string> { ["bootstrap.servers"] = broker.BootstrapServers }, Topic, script, FramesPerSecond, camera)
         {
             Changed = (_, camera, trouble) => Say(tally, "dim", "truth", camera, trouble == Trouble.None ? "all is well again" : $"{Described(trouble)} begins"),
         };
@@ -63,6 +69,19 @@ internal static class DemoCommand
         await app.StopAsync(CancellationToken.None);
         tally.Print(fleet.Sent, script);
         return Environment.ExitCode;
+    }
+
+    /// <summary>Each camera begins at another place of the footage.</summary>
+    private static async Task<Func<int, ISimulatedCamera>> FootageCamerasAsync(string input, CancellationToken cancellation)
+    {
+        var frames = new List<ReadOnlyMemory<byte>>();
+        await foreach (var frame in FootageSource.Open(input).ReadAsync(cancellation))
+        {
+            frames.Add(frame.Encoded);
+            if (frames.Count == MaxFootage) break;
+        }
+        if (frames.Count == 0) throw new FootageException($"{input}: no pictures in it");
+        return i => new FootageCamera(frames, FramesPerSecond, i * frames.Count / TroubleScript.Demo.Cameras.Count, Seed + i);
     }
 
     private static void Configure(WebApplicationBuilder builder, string servers, string model, string urls)

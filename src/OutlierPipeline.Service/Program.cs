@@ -14,7 +14,7 @@ try
     await app.RunAsync();
     return Environment.ExitCode;
 }
-catch (Exception e) when (e is PipelineException or ModelPackageException or AcceleratorException or IOException or InvalidOperationException { Source: "Microsoft.Extensions.Configuration.Binder" })
+catch (Exception e) when (e is PipelineException or OutlierPipeline.Frames.FootageException or ModelPackageException or AcceleratorException or IOException or InvalidOperationException { Source: "Microsoft.Extensions.Configuration.Binder" })
 {
     // One line that names the fault: a stack trace says nothing to whoever mistyped a path.
     await Console.Error.WriteLineAsync(e.Message.ReplaceLineEndings(" "));

@@ -1,5 +1,4 @@
-using Microsoft.ML.OnnxRuntime;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Training.Networks;
 using OutlierPipeline.Training.Onnx;
 using OutlierPipeline.Training.Scores;
@@ -11,19 +10,27 @@ namespace OutlierPipeline.Training;
 public sealed class ModelExporter
 {
     private const int Batch = 32;
-    private readonly PatchVae _network;
-    private readonly IReadOnlyDictionary<string, (float[] Values, long[] Shape)> _weights;
 
-    public ModelExporter(PatchVae network, IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights)
+    /// <summary>Densities are fitted to at most so many frames, evenly spread: more would only take longer.</summary>
+    private const int MaxFrames = 10_000;
+
+    private readonly PatchNetwork _network;
+    private readonly IReadOnlyDictionary<string, (float[] Values, long[] Shape)> _weights;
+    private readonly FrameMask? _mask;
+
+    /// <param name="mask">Region of interest of the training frames, or null. The graphs take it as an input; it is not part of them.</param>
+    public ModelExporter(PatchNetwork network, IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights, FrameMask? mask = null)
     {
         _network = network;
         _weights = weights;
+        _mask = mask;
+        Scores = ScoreRegistry.Create(network.IsVariational);
     }
 
-    public IReadOnlyList<Score> Scores { get; } = ScoreRegistry.Create();
+    public IReadOnlyList<Score> Scores { get; }
 
     /// <summary>The error map's sides: one cell a patch.</summary>
-    public (int Rows, int Columns) ErrorMap => (_network.Size.Height / PatchVae.Patch, _network.Size.Width / PatchVae.Patch);
+    public (int Rows, int Columns) ErrorMap => (_network.Size.Height / PatchNetwork.Patch, _network.Size.Width / PatchNetwork.Patch);
 
     /// <summary>Fits every score's density; the frames must be those of the training, never those of the calibration.</summary>
     public void FitScores(Footage footage)
@@ -31,10 +38,12 @@ public sealed class ModelExporter
         using var off = no_grad();
         var ops = TorchOps();
         var features = Scores.Select(_ => new List<float[]>()).ToArray();
-        for (int first = 0; first < footage.Frames; first += Batch)
+        int frames = Math.Min(MaxFrames, footage.Count);
+        int[] chosen = [.. Enumerable.Range(0, frames).Select(i => (int)((long)i * footage.Count / frames))];
+        foreach (int[] batch in chosen.Chunk(Batch))
         {
             using var scope = NewDisposeScope();
-            var inputs = Inputs(ops, Normalised(footage, first, Math.Min(Batch, footage.Frames - first)));
+            var inputs = Inputs(ops, Training.TorchOps.Normalised(footage, batch, CPU), Mask(), out _);
             for (int k = 0; k < Scores.Count; k++)
             {
                 var rows = Scores[k].Features(ops, inputs);
@@ -52,7 +61,7 @@ public sealed class ModelExporter
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var ops = TorchOps();
-        var inputs = Inputs(ops, Normalised(footage, first, count));
+        var inputs = Inputs(ops, Training.TorchOps.Normalised(footage, [.. Enumerable.Range(first, count)], CPU), Mask(), out _);
         var scores = ops.Concat([.. Scores.Select(score => score.Compute(ops, inputs))]);
         var map = Scores.OfType<LocalScore>().Single().Map(ops, inputs);
         return (Values(scores), Values(inputs.Mean), Values(map));
@@ -64,13 +73,17 @@ public sealed class ModelExporter
         var ops = new OnnxOps(_weights);
         var size = _network.Size;
         string image = ops.Input("image", OnnxOps.ByteType, size.Height, size.Width, 3);
+        byte[] ones = new byte[size.Height * size.Width];
+        Array.Fill(ones, (byte)1);
+        string mask = ops.Reshape(ops.Cast(ops.OptionalInput("mask", ones, size.Height, size.Width), OnnxOps.FloatType), 1, size.Height, size.Width);
         string planes = ops.Transpose(ops.Cast(image, OnnxOps.FloatType), 0, 3, 1, 2);
-        var inputs = Inputs(ops, ops.Subtract(ops.Multiply(planes, ops.Constant(1.0 / 255)), ops.Constant(0.5)), out string drawn);
+        var inputs = Inputs(ops, ops.Subtract(ops.Multiply(planes, ops.Constant(1.0 / 255)), ops.Constant(0.5)), mask, out string drawn);
         ops.Output("scores", ops.Concat([.. Scores.Select(score => score.Compute(ops, inputs))]), OnnxOps.FloatType, Scores.Count);
         ops.Output("latent", inputs.Mean, OnnxOps.FloatType, _network.Latent);
         string map = Scores.OfType<LocalScore>().Single().Map(ops, inputs);
         ops.Output("error_map", ops.Reshape(map, ErrorMap.Rows, ErrorMap.Columns), OnnxOps.FloatType, ErrorMap.Rows, ErrorMap.Columns);
         ops.Output("reconstruction", Pixels(ops, drawn), OnnxOps.ByteType, size.Height, size.Width, 3);
+        if (inputs.LogVariance is not null) ops.Output("latent_log_variance", inputs.LogVariance, OnnxOps.FloatType, _network.Latent);
         return ops.ToModel(new Dictionary<string, string>
         {
             ["scores"] = string.Join(',', Scores.Select(score => score.Name)),
@@ -89,42 +102,23 @@ public sealed class ModelExporter
         return ops.ToModel(new Dictionary<string, string>());
     }
 
-    /// <summary>Scores the calibration frames with the exported graph, as the service will, one by one.</summary>
-    public Calibration Calibrate(byte[] model, Footage footage)
-    {
-        using var session = new InferenceSession(model);
-        using var options = new RunOptions();
-        var rows = new List<float[]>();
-        for (int i = 0; i < footage.Frames; i++)
-        {
-            using var input = OrtValue.CreateTensorValueFromMemory(footage[i].ToArray(), [1, footage.Size.Height, footage.Size.Width, 3]);
-            using var outputs = session.Run(options, ["image"], [input], ["scores"]);
-            rows.Add(outputs[0].GetTensorDataAsSpan<float>().ToArray());
-        }
-        return Calibration.Fit([.. Scores.Select(score => score.Name)], rows);
-    }
-
     private static string Pixels(OnnxOps ops, string drawn) =>
         ops.Cast(ops.Transpose(ops.Round(ops.Clip(ops.Multiply(ops.Add(drawn, ops.Constant(0.5)), ops.Constant(255)), 0, 255)), 0, 2, 3, 1), OnnxOps.ByteType);
 
     private static float[] Values(Tensor tensor) => tensor.contiguous().data<float>().ToArray();
 
-    private static Tensor Normalised(Footage footage, int first, int count)
-    {
-        byte[] bytes = new byte[count * footage.Size.Bytes];
-        for (int i = 0; i < count; i++) footage[first + i].CopyTo(bytes.AsSpan(i * footage.Size.Bytes));
-        return tensor(bytes, [count, footage.Size.Height, footage.Size.Width, 3]).permute(0, 3, 1, 2).to(float32) / 255 - 0.5;
-    }
+    private Tensor Mask() => _mask is null
+        ? ones([1, 1, _network.Size.Height, _network.Size.Width])
+        : tensor(_mask.Pixels.ToArray(), [1, 1, _network.Size.Height, _network.Size.Width]).to(float32);
 
     private TorchOps TorchOps() => new(_weights.ToDictionary(weight => weight.Key, weight => tensor(weight.Value.Values, weight.Value.Shape)), CPU);
 
-    private ScoreInputs<T> Inputs<T>(TensorOps<T> ops, T image) => Inputs(ops, image, out _);
-
     /// <summary>In use the code is its mean: nothing is drawn at random.</summary>
-    private ScoreInputs<T> Inputs<T>(TensorOps<T> ops, T image, out T drawn)
+    private ScoreInputs<T> Inputs<T>(TensorOps<T> ops, T image, T mask, out T drawn)
     {
+        image = PatchNetwork.Filled(ops, image, mask);
         var (mean, logVariance) = _network.Encode(ops, image);
         drawn = _network.Decode(ops, mean);
-        return new ScoreInputs<T>(_network.Size, image, ops.Subtract(image, drawn), mean, logVariance);
+        return new ScoreInputs<T>(_network.Size, image, ops.Multiply(ops.Subtract(image, drawn), mask), mask, mean, logVariance);
     }
 }

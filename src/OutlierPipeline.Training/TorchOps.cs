@@ -1,11 +1,22 @@
+using OutlierPipeline.Frames;
 using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training;
 
 /// <summary>Computes at once, in TorchSharp.</summary>
-public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device device) : TensorOps<Tensor>
+/// <param name="compute">What the weights are turned into for computing, they themselves staying float32.</param>
+public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device device, ScalarType compute = ScalarType.Float32) : TensorOps<Tensor>
 {
-    public override Tensor Weight(string name) => weights[name];
+    /// <summary>Frames as the network takes them: <c>[n, 3, H, W]</c>, from −0.5 to 0.5.</summary>
+    public static Tensor Normalised(Footage footage, int[] indices, Device device)
+    {
+        int bytes = footage.Size.Bytes;
+        byte[] pixels = new byte[indices.Length * bytes];
+        for (int i = 0; i < indices.Length; i++) footage.Read(indices[i], pixels.AsSpan(i * bytes, bytes));
+        return tensor(pixels, [indices.Length, footage.Size.Height, footage.Size.Width, 3]).to(device).permute(0, 3, 1, 2).to(float32) / 255 - 0.5;
+    }
+
+    public override Tensor Weight(string name) => compute == ScalarType.Float32 || name == Networks.PatchNetwork.Fill ? weights[name] : weights[name].to(compute);
 
     public override Tensor Constant(float[] values, params long[] shape) => shape.Length == 0 && values.Length == 1 ? tensor(values[0], device: device) : tensor(values, shape, device: device);
 

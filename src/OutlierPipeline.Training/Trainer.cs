@@ -1,99 +1,194 @@
-using OutlierPipeline.Training.Networks;
+using System.Diagnostics;
 using System.Runtime;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training;
 
-/// <summary>What one epoch came to: means over its frames.</summary>
-/// <param name="MeanSquaredError">A pixel's, in the range of −0.5 to 0.5.</param>
-/// <param name="Kl">Nats a frame.</param>
-public readonly record struct EpochLoss(int Epoch, double MeanSquaredError, double Kl, double FramesPerSecond);
-
-/// <summary>The training did not lead anywhere. The message is one line that says what to do.</summary>
-public sealed class TrainingException(string message) : Exception(message);
-
-/// <summary>Trains a <see cref="PatchVae"/> with the σ-VAE's loss; the same weights for the same seed, frames and processor.</summary>
-public sealed class Trainer
+/// <summary>
+/// Trains a <see cref="PatchNetwork"/>. On CPU the same seed, frames and number of threads give the same weights, also when the run was
+/// interrupted in between.
+/// </summary>
+/// <remarks>The loss is the σ-VAE's: D/2 · log of the mean squared error, plus β times KL (Rybkin, Daniilidis and Levine, ICML 2021, eq. 9).</remarks>
+public sealed class Trainer : IDisposable
 {
-    private const double LearningRate = 1e-3;
-
     /// <summary>More managed memory than a step takes, in bytes.</summary>
     private const long StepAllocation = 64L * 1024 * 1024;
 
-    private readonly PatchVae _network;
-    private readonly Footage _footage;
-    private readonly int _batch;
-    private readonly int _epochs;
-    private readonly Random _random;
+    /// <summary>Share of the run over which the KL divergence gains its weight (Bowman et al., CoNLL 2016).</summary>
+    private const double WarmUp = 0.2;
+
+    /// <summary>Brightness of a frame changes by up to this share, each colour by a third of it: a camera's exposure and white balance do as much.</summary>
+    private const double Brightness = 0.05;
+
+    /// <summary>Frames move by up to this many pixels: a car pitches and yaws.</summary>
+    private const int Shift = 3;
+
+    private static readonly TimeSpan CheckpointPeriod = TimeSpan.FromMinutes(5);
+    private readonly PatchNetwork _network;
+    private readonly Footage _training;
+    private readonly Footage _validation;
+    private readonly TrainingSettings _settings;
+    private readonly string _file;
+    private readonly Device _device;
     private readonly Dictionary<string, Tensor> _weights = [];
     private readonly List<TorchSharp.Modules.Parameter> _parameters = [];
     private readonly TorchOps _ops;
-    private readonly float[] _values;
+    private readonly ScalarType _compute;
+    private readonly Tensor? _mask;
+    private readonly double _share;
+    private readonly TorchSharp.Modules.OptimizerHelper _optimizer;
+    private readonly int _stepsPerEpoch;
+    private Checkpoint _checkpoint;
 
-    public Trainer(PatchVae network, Footage footage, int epochs, int batch, int seed)
+    /// <param name="validation">Normal frames of other times than the training's; they choose the epoch.</param>
+    /// <param name="mask">Region of interest, or null where every pixel counts.</param>
+    /// <param name="file">Where checkpoints go.</param>
+    public Trainer(PatchNetwork network, Footage training, Footage validation, FrameMask? mask, TrainingSettings settings, string file, Device? device = null)
     {
         _network = network;
-        _footage = footage;
-        _batch = Math.Min(batch, footage.Frames);
-        _epochs = epochs;
-        _values = new float[_batch * footage.Size.Bytes];
-        _random = new Random(seed);
-        manual_seed(seed);
+        _training = training;
+        _validation = validation;
+        _settings = settings with { Batch = Math.Min(settings.Batch, training.Count) };
+        _file = file;
+        _device = device ?? CPU;
+        _compute = settings.IsMixedPrecision ? bfloat16 : float32;
+        _share = mask?.Share ?? 1;
+        _stepsPerEpoch = (training.Count + _settings.Batch - 1) / _settings.Batch;
+        manual_seed(settings.Seed);
         foreach (var (name, shape, fanIn) in network.Weights())
         {
             // He et al. 2015. A block begins as the identity, and the first drawing as plain grey: from wild drawings the quickest way down is to
             // ignore the code, and training would end there.
             double deviation = fanIn == 0 ? 0 : Math.Sqrt(2.0 / fanIn) * (name.Contains(".b.", StringComparison.Ordinal) || name is "pixels.weight" ? 0.1 : name is "logVariance.weight" ? 0.01 : 1);
             using var values = deviation == 0 ? zeros(shape) : randn(shape) * deviation;
-            var parameter = new TorchSharp.Modules.Parameter(values.clone());
+            var parameter = new TorchSharp.Modules.Parameter(values.to(_device).clone());
             _parameters.Add(parameter);
             _weights[name] = parameter;
         }
-        _ops = new TorchOps(_weights, CPU);
+        _weights[PatchNetwork.Fill] = tensor(MeanPicture(training), [1, 3, network.Size.Height, network.Size.Width]).to(_device);
+        _mask = mask is null ? null : tensor(mask.Pixels.ToArray(), [1, 1, network.Size.Height, network.Size.Width]).to(float32).to(_device);
+        _ops = new TorchOps(_weights, _device, _compute);
+        _optimizer = optim.Adam(_parameters, settings.LearningRate);
+        _checkpoint = new Checkpoint { Fingerprint = _settings.Fingerprint(training.Digest, network, mask is null ? null : Inference.ModelPackage.DigestOf(mask.Pixels)) };
     }
 
-    /// <summary>The weights' values and shapes by name.</summary>
+    /// <summary>What was measured after the best epoch.</summary>
+    public EpochFigures Figures => _checkpoint.BestFigures;
+
+    /// <summary>The epoch whose weights are kept: that with the best validation loss; 0 before the first has ended.</summary>
+    public int BestEpoch => _checkpoint.BestEpoch;
+
+    /// <summary>Epochs that have ended.</summary>
+    public int Epochs => (int)(_checkpoint.Step / _stepsPerEpoch);
+
+    /// <summary>Values and shapes by name, of the best epoch.</summary>
     public IReadOnlyDictionary<string, (float[] Values, long[] Shape)> Weights =>
-        _weights.ToDictionary(weight => weight.Key, weight => (weight.Value.detach().data<float>().ToArray(), weight.Value.shape));
+        _weights.ToDictionary(weight => weight.Key, weight => (_checkpoint.BestWeights.TryGetValue(weight.Key, out float[]? best) ? best : Values(weight.Value), weight.Value.shape));
 
-    /// <summary>Runs every epoch.</summary>
-    /// <exception cref="TrainingException">The loss is no number any more.</exception>
-    public void Run(Action<EpochLoss> report, CancellationToken cancellation)
+    /// <summary>Goes on where a checkpoint was written.</summary>
+    /// <exception cref="TrainingException">There is none, or it is of another run.</exception>
+    public void Resume()
     {
-        using var optimizer = optim.Adam(_parameters, LearningRate);
-        int steps = (_footage.Frames + _batch - 1) / _batch;
-        for (int epoch = 1; epoch <= _epochs; epoch++)
+        if (!File.Exists(_file)) throw new TrainingException($"{_file}: there is no checkpoint to go on from; leave --resume out");
+        _checkpoint = Checkpoint.Load(_file, _checkpoint.Fingerprint, reader =>
         {
-            long begun = System.Diagnostics.Stopwatch.GetTimestamp();
-            int[] order = [.. Enumerable.Range(0, _footage.Frames)];
-            _random.Shuffle(order);
-            double error = 0;
-            double kl = 0;
-            for (int step = 0; step < steps; step++)
+            var weights = Checkpoint.Read(reader);
+            using var off = no_grad();
+            foreach (var (name, values) in weights)
             {
-                cancellation.ThrowIfCancellationRequested();
-                double progress = (epoch - 1 + (double)step / steps) / _epochs;
-                foreach (var group in optimizer.ParamGroups) group.LearningRate = LearningRate * Math.Max(0.02, 0.5 * (1 + Math.Cos(Math.PI * progress)));
-                var loss = StepUncollected(optimizer, order.AsSpan(step * _batch, Math.Min(_batch, order.Length - step * _batch)), klWeight: Math.Min(1, progress * 5));
-                error += loss.Error / steps;
-                kl += loss.Kl / steps;
+                using var loaded = tensor(values, _weights[name].shape).to(_device);
+                _weights[name].copy_(loaded);
             }
-            if (!double.IsFinite(error + kl)) throw new TrainingException($"the loss is no number any more in epoch {epoch}: the footage may hold frames that are not pictures of a street, or the learning rate is too high; nothing was written");
-            report(new EpochLoss(epoch, error, kl, _footage.Frames / System.Diagnostics.Stopwatch.GetElapsedTime(begun).TotalSeconds));
-        }
+            _optimizer.load_state_dict(reader);
+        });
     }
+
+    /// <summary>Runs to the end, to the last epoch that brings anything, or until cancelled; a checkpoint is left in either case.</summary>
+    /// <returns>False if it was cancelled.</returns>
+    /// <exception cref="TrainingException">The loss is no number any more.</exception>
+    public bool Run(Action<TrainingProgress> report, CancellationToken cancellation)
+    {
+        long steps = (long)_settings.Epochs * _stepsPerEpoch;
+        int[] order = Order(Epochs);
+        long saved = Stopwatch.GetTimestamp();
+        long begun = saved;
+        long from = _checkpoint.Step;
+        double validationError = _checkpoint.BestEpoch == 0 ? double.NaN : _checkpoint.BestFigures.ValidationError;
+        if (from == 0) Save();
+        while (_checkpoint.Step < steps)
+        {
+            if (_checkpoint.Step % _stepsPerEpoch == 0 && Epochs - _checkpoint.BestEpoch >= _settings.Patience) break;
+            if (cancellation.IsCancellationRequested)
+            {
+                Save();
+                return false;
+            }
+            int within = (int)(_checkpoint.Step % _stepsPerEpoch);
+            if (within == 0) order = Order(Epochs);
+            double progress = (double)_checkpoint.Step / steps;
+            foreach (var group in _optimizer.ParamGroups) group.LearningRate = _settings.LearningRate * Math.Max(0.02, 0.5 * (1 + Math.Cos(Math.PI * progress)));
+            var batch = order.AsSpan(within * _settings.Batch, Math.Min(_settings.Batch, order.Length - within * _settings.Batch));
+            var loss = Uncollected(batch, Math.Min(1, progress / WarmUp));
+            if (!double.IsFinite(loss.Error + loss.Kl))
+                throw new TrainingException($"the loss is no number any more in epoch {Epochs + 1}, step {within + 1}: lower --learning-rate ({_settings.LearningRate}){(_settings.IsMixedPrecision ? ", or train with --precision float32" : "")}; no package was written, and --resume goes on from the last checkpoint with the same settings");
+            _checkpoint.Step++;
+            _checkpoint.Error += loss.Error / _stepsPerEpoch;
+            _checkpoint.Kl += loss.Kl / _stepsPerEpoch;
+            bool ends = within == _stepsPerEpoch - 1;
+            double share = (within + 1.0) / _stepsPerEpoch;
+            double rate = (_checkpoint.Step - from) * (double)_settings.Batch / Stopwatch.GetElapsedTime(begun).TotalSeconds;
+            var state = (Error: _checkpoint.Error / share, Kl: _checkpoint.Kl / share);
+            if (ends)
+            {
+                var validation = Validate();
+                validationError = validation.Error;
+                if (validation.Loss < _checkpoint.BestLoss)
+                {
+                    _checkpoint.BestLoss = validation.Loss;
+                    _checkpoint.BestEpoch = Epochs;
+                    _checkpoint.BestFigures = new EpochFigures(state.Error, state.Kl, validation.Error, validation.Kl);
+                    _checkpoint.BestWeights = _weights.ToDictionary(weight => weight.Key, weight => Values(weight.Value));
+                }
+                _checkpoint.Error = 0;
+                _checkpoint.Kl = 0;
+            }
+            if (ends || Stopwatch.GetElapsedTime(saved) > CheckpointPeriod)
+            {
+                Save();
+                saved = Stopwatch.GetTimestamp();
+            }
+            int epoch = (int)((_checkpoint.Step - 1) / _stepsPerEpoch) + 1;
+            report(new TrainingProgress(epoch, _checkpoint.Step, steps, state.Error, 0.5 * Math.Log(2 * Math.PI * Math.E * state.Error), state.Kl, rate, validationError, ends));
+        }
+        return true;
+    }
+
+    public void Dispose()
+    {
+        _optimizer.Dispose();
+        foreach (var weight in _weights.Values) weight.Dispose();
+        _mask?.Dispose();
+    }
+
+    private void Save() => _checkpoint.Save(_file, writer =>
+    {
+        Checkpoint.Write(writer, _weights.Where(weight => weight.Key != PatchNetwork.Fill).ToDictionary(weight => weight.Key, weight => Values(weight.Value)));
+        _optimizer.save_state_dict(writer);
+    });
 
     /// <summary>
     /// One step without a garbage collection in it. TorchSharp passes scalars to native code by a handle and does not keep their owners
     /// alive: one collected in the middle of a call (once in some thousand steps) is read after it was freed.
     /// </summary>
-    private (double Error, double Kl) StepUncollected(optim.Optimizer optimizer, ReadOnlySpan<int> indices, double klWeight)
+    private (double Error, double Kl) Uncollected(ReadOnlySpan<int> indices, double warmth)
     {
         bool started = GC.TryStartNoGCRegion(StepAllocation);
         try
         {
-            return Step(optimizer, indices, klWeight);
+            return Step(indices, warmth);
         }
         finally
         {
@@ -101,48 +196,126 @@ public sealed class Trainer
         }
     }
 
-    private (double Error, double Kl) Step(optim.Optimizer optimizer, ReadOnlySpan<int> indices, double klWeight)
+    private (double Error, double Kl) Step(ReadOnlySpan<int> indices, double warmth)
     {
         using var scope = NewDisposeScope();
-        var x = Augmented(indices);
-        optimizer.zero_grad();
-        var (mean, logVariance) = _network.Encode(_ops, x);
-        var code = mean + (logVariance * 0.5).exp() * randn_like(mean);
-        var drawn = _network.Decode(_ops, code);
-        var error = (x - drawn).pow(2).mean();
+        manual_seed(SeedOf(_checkpoint.Step));
+        var x = Augmented(indices, new Random((int)SeedOf(~_checkpoint.Step)));
+        _optimizer.zero_grad();
+        var (error, kl, perUnit) = Forward(x, isTraining: true);
+        long values = _training.Size.Bytes;
         // The variance that fits the batch best is its mean squared error; the likelihood is then D/2 · log of it.
-        var reconstruction = error.log() * (0.5 * _footage.Size.Bytes);
-        var kl = 0.5 * (mean.pow(2) + logVariance.exp() - 1 - logVariance).sum(1).mean();
-        var loss = (reconstruction + klWeight * kl) / _footage.Size.Bytes;
+        var loss = error.log() * (0.5 * _share);
+        if (perUnit is not null) loss += perUnit.clamp_min(_settings.FreeBits).sum() * (warmth * _settings.Beta / values);
         loss.backward();
         nn.utils.clip_grad_norm_(_parameters, 1.0);
-        optimizer.step();
-        return (error.ToDouble(), kl.ToDouble());
+        _optimizer.step();
+        return (error.ToDouble(), kl);
     }
 
-    /// <summary>A batch of frames, <c>[N, 3, H, W]</c>, half of them mirrored, each a little brighter or darker: what stays normal.</summary>
-    private Tensor Augmented(ReadOnlySpan<int> indices)
+    /// <summary>Mean squared error of what counts, KL divergence in nats a frame, and the same for each unit of the code.</summary>
+    private (Tensor Error, double Kl, Tensor? PerUnit) Forward(Tensor x, bool isTraining)
     {
-        var size = _footage.Size;
-        var values = _values.AsSpan(0, indices.Length * size.Bytes);
-        int plane = size.Height * size.Width;
-        for (int n = 0; n < indices.Length; n++)
+        if (_mask is not null) x = PatchNetwork.Filled(_ops, x, _mask);
+        var (mean, logVariance) = _network.Encode(_ops, x.to(_compute));
+        mean = mean.to(float32);
+        Tensor? perUnit = null;
+        var code = mean;
+        if (logVariance is not null)
         {
-            var frame = _footage[indices[n]];
-            bool mirrored = _random.Next(2) == 1;
-            float gain = 1 + 0.1f * (_random.NextSingle() - 0.5f);
-            var target = values.Slice(n * size.Bytes, size.Bytes);
-            for (int y = 0, source = 0; y < size.Height; y++)
-            {
-                for (int x = 0; x < size.Width; x++, source += 3)
-                {
-                    int at = y * size.Width + (mirrored ? size.Width - 1 - x : x);
-                    target[at] = frame[source] * gain / 255 - 0.5f;
-                    target[plane + at] = frame[source + 1] * gain / 255 - 0.5f;
-                    target[2 * plane + at] = frame[source + 2] * gain / 255 - 0.5f;
-                }
-            }
+            logVariance = logVariance.to(float32);
+            perUnit = 0.5 * (mean.pow(2) + logVariance.exp() - 1 - logVariance).mean([0L]);
+            if (isTraining) code = mean + (logVariance * 0.5).exp() * randn_like(mean);
         }
-        return tensor(_values, [_batch, 3, size.Height, size.Width]).narrow(0, 0, indices.Length);
+        var residual = x - _network.Decode(_ops, code.to(_compute)).to(float32);
+        if (_mask is not null) residual *= _mask;
+        return (residual.pow(2).mean() / _share, perUnit is null ? 0 : perUnit.sum().ToDouble(), perUnit);
+    }
+
+    private (double Loss, double Error, double Kl) Validate()
+    {
+        using var off = no_grad();
+        double error = 0;
+        double kl = 0;
+        for (int first = 0; first < _validation.Count; first += _settings.Batch)
+        {
+            using var scope = NewDisposeScope();
+            int count = Math.Min(_settings.Batch, _validation.Count - first);
+            var (squares, nats, _) = Forward(TorchOps.Normalised(_validation, [.. Enumerable.Range(first, count)], _device), isTraining: false);
+            error += squares.ToDouble() * count / _validation.Count;
+            kl += nats * count / _validation.Count;
+        }
+        return (0.5 * _share * _training.Size.Bytes * Math.Log(error) + _settings.Beta * kl, error, kl);
+    }
+
+    /// <summary>A batch of frames, <c>[N, 3, H, W]</c>, each moved a little and a little brighter or darker: what stays normal. Not mirrored: cars keep to one side.</summary>
+    private Tensor Augmented(ReadOnlySpan<int> indices, Random random)
+    {
+        int n = indices.Length;
+        var size = _training.Size;
+        byte[] pixels = new byte[n * size.Bytes];
+        byte[] frame = new byte[size.Bytes];
+        float[] gains = new float[n * 3];
+        for (int i = 0; i < n; i++)
+        {
+            _training.Read(indices[i], frame);
+            Move(frame, size, random.Next(-Shift, Shift + 1), random.Next(-Shift, Shift + 1), pixels.AsSpan(i * size.Bytes, size.Bytes));
+            double gain = 1 + Brightness * (2 * random.NextDouble() - 1);
+            for (int c = 0; c < 3; c++) gains[i * 3 + c] = (float)(gain * (1 + Brightness / 3 * (2 * random.NextDouble() - 1)) / 255);
+        }
+        var planes = tensor(pixels, [n, size.Height, size.Width, 3]).to(_device).permute(0, 3, 1, 2).to(float32);
+        return (planes * tensor(gains, [n, 3, 1, 1]).to(_device)).clamp_max_(1).sub_(0.5);
+    }
+
+    /// <summary>Moves a picture down and right; the edge is repeated.</summary>
+    private static void Move(ReadOnlySpan<byte> frame, FrameSize size, int down, int right, Span<byte> moved)
+    {
+        int stride = size.Width * 3;
+        int kept = (size.Width - Math.Abs(right)) * 3;
+        for (int y = 0; y < size.Height; y++)
+        {
+            var source = frame.Slice(Math.Clamp(y - down, 0, size.Height - 1) * stride, stride);
+            var target = moved.Slice(y * stride, stride);
+            source.Slice(right < 0 ? stride - kept : 0, kept).CopyTo(target[(right > 0 ? stride - kept : 0)..]);
+            for (int x = 0; x < right; x++) source[..3].CopyTo(target[(x * 3)..]);
+            for (int x = right; x < 0; x++) source[^3..].CopyTo(target[(stride + x * 3)..]);
+        }
+    }
+
+    private int[] Order(int epoch)
+    {
+        int[] order = [.. Enumerable.Range(0, _training.Count)];
+        new Random((int)SeedOf(epoch * 1_000_003L)).Shuffle(order);
+        return order;
+    }
+
+    /// <summary>A number of 31 bits for a step, the same in every run (Steele, Lea and Flood, SplitMix, OOPSLA 2014).</summary>
+    private long SeedOf(long step)
+    {
+        ulong z = unchecked((ulong)step * 0x9E3779B97F4A7C15 + (ulong)_settings.Seed * 0xD1B54A32D192ED03);
+        z = unchecked((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9);
+        z = unchecked((z ^ (z >> 27)) * 0x94D049BB133111EB);
+        return (long)((z ^ (z >> 31)) & 0x7FFFFFFF);
+    }
+
+    /// <summary><c>[3, H, W]</c>, from −0.5 to 0.5: of at most a thousand frames, evenly spread.</summary>
+    private static float[] MeanPicture(Footage footage)
+    {
+        int frames = Math.Min(1000, footage.Count);
+        int plane = footage.Size.Height * footage.Size.Width;
+        double[] sums = new double[3 * plane];
+        byte[] frame = new byte[footage.Size.Bytes];
+        for (int k = 0; k < frames; k++)
+        {
+            footage.Read((int)((long)k * footage.Count / frames), frame);
+            for (int i = 0; i < frame.Length; i++) sums[i % 3 * plane + i / 3] += frame[i];
+        }
+        return [.. sums.Select(sum => (float)(sum / frames / 255 - 0.5))];
+    }
+
+    private static float[] Values(Tensor tensor)
+    {
+        using var host = tensor.detach().cpu();
+        return host.data<float>().ToArray();
     }
 }

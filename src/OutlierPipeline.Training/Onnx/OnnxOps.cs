@@ -84,6 +84,16 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
         return name;
     }
 
+    /// <summary>A graph input that may be left out: its default is then used for every frame.</summary>
+    /// <param name="value">The default, of the shape of one frame.</param>
+    public string OptionalInput(string name, byte[] value, params long[] frameShape)
+    {
+        // Its number of frames is another symbol than the pictures': one mask serves a whole batch.
+        _graph.Input.Add(Value(name, ByteType, frameShape, "M"));
+        AddInitializer(name, ByteType, [1, .. frameShape], value);
+        return name;
+    }
+
     /// <summary>Gives a tensor the name of a graph output.</summary>
     public void Output(string name, string tensor, int type, params long[] frameShape)
     {
@@ -140,10 +150,10 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     private string NewName(string prefix) => string.Create(CultureInfo.InvariantCulture, $"{prefix}_{_graph.Node.Count}_{_graph.Initializer.Count}");
 
-    private static ValueInfoProto Value(string name, int type, long[] frameShape)
+    private static ValueInfoProto Value(string name, int type, long[] frameShape, string frames = "N")
     {
         var shape = new TensorShapeProto();
-        shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimParam = "N" });
+        shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimParam = frames });
         shape.Dim.Add(frameShape.Select(side => new TensorShapeProto.Types.Dimension { DimValue = side }));
         return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = type, Shape = shape } } };
     }

@@ -18,16 +18,17 @@ public sealed class BandsScore : Score
     /// <summary><c>[N, 3 · 5]</c>.</summary>
     public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        int patches = inputs.Size.Height / PatchVae.Patch * (inputs.Size.Width / PatchVae.Patch);
+        int patches = PictureFeatures.Patches(inputs.Size);
         long[] indices = [.. Quantiles.Select(quantile => (long)Math.Round(quantile * (patches - 1)))];
         var level = PictureFeatures.Grey(ops, inputs.Size, inputs.Image);
+        var mask = inputs.Mask;
+        var counted = PictureFeatures.PatchMask(ops, inputs.Size, mask);
         var parts = new List<T>();
         for (int band = 0; band < Bands; band++)
         {
-            (level, var energy) = PictureFeatures.Split(ops, level, inputs.Size.Height >> band, inputs.Size.Width >> band);
-            int blocks = PatchVae.Patch >> (band + 1);
-            var log = PictureFeatures.LogFloored(ops, blocks > 1 ? ops.AveragePool(energy, blocks) : energy);
-            parts.Add(ops.GatherLast(ops.SortLast(ops.Reshape(log, patches), patches), indices));
+            (level, var energy, mask) = PictureFeatures.Split(ops, level, mask, inputs.Size.Height >> band, inputs.Size.Width >> band);
+            var log = PictureFeatures.LogFloored(ops, PictureFeatures.PatchMeans(ops, inputs.Size, energy, mask, PatchNetwork.Patch >> (band + 1)));
+            parts.Add(ops.GatherLast(ops.SortLast(PictureFeatures.WithoutMasked(ops, log, counted), patches), indices));
         }
         return ops.Concat([.. parts]);
     }

@@ -11,7 +11,8 @@ public sealed class ReconstructionScore : Score
     public override string Name => "reconstruction";
 
     /// <summary>The mean squared error, <c>[N, 1]</c>.</summary>
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => ops.Reshape(ops.Mean(ops.Square(inputs.Residual), 1, 2, 3), 1);
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
+        PictureFeatures.MaskedMean(ops, ops.Reshape(ops.Mean(ops.Square(inputs.Residual), 1), 1, inputs.Size.Height, inputs.Size.Width), inputs.Mask);
 
     public override void Fit(float[][] features) => _variance = Math.Max(1e-6, features.Average(row => row[0]));
 
@@ -34,7 +35,7 @@ public sealed class KlScore : Score
 
     public override T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        var terms = ops.Subtract(ops.Add(ops.Square(inputs.Mean), ops.Exp(inputs.LogVariance)), ops.Add(inputs.LogVariance, ops.Constant(1)));
+        var terms = ops.Subtract(ops.Add(ops.Square(inputs.Mean), ops.Exp(inputs.LogVariance!)), ops.Add(inputs.LogVariance!, ops.Constant(1)));
         return ops.Multiply(ops.SumLast(terms), ops.Constant(0.5));
     }
 }

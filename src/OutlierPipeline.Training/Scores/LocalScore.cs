@@ -20,9 +20,8 @@ public sealed class LocalScore : Score
     /// <summary>Log mean squared residual of each patch, <c>[N, h·w]</c>.</summary>
     public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        int patches = inputs.Size.Height / PatchVae.Patch * (inputs.Size.Width / PatchVae.Patch);
         var squares = ops.Reshape(ops.Mean(ops.Square(inputs.Residual), 1), 1, inputs.Size.Height, inputs.Size.Width);
-        return PictureFeatures.LogFloored(ops, ops.Reshape(ops.AveragePool(squares, PatchVae.Patch), patches));
+        return PictureFeatures.LogFloored(ops, PictureFeatures.PatchMeans(ops, inputs.Size, squares, inputs.Mask, PatchNetwork.Patch));
     }
 
     public override void Fit(float[][] features)
@@ -40,9 +39,12 @@ public sealed class LocalScore : Score
         _deviation = [.. variance.Select(value => (float)Math.Sqrt((1 - Pooled) * value + Pooled * pooled + 1e-6))];
     }
 
-    /// <summary>The error map as <c>[N, h·w]</c>.</summary>
-    public T Map<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
-        ops.Divide(ops.Subtract(Features(ops, inputs), ops.Constant(_mean, 1, _mean.Length)), ops.Constant(_deviation, 1, _deviation.Length));
+    /// <summary>The error map as <c>[N, h·w]</c>; 0, which is normal, where the mask leaves nothing.</summary>
+    public T Map<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
+    {
+        var deviations = ops.Divide(ops.Subtract(Features(ops, inputs), ops.Constant(_mean, 1, _mean.Length)), ops.Constant(_deviation, 1, _deviation.Length));
+        return ops.Multiply(deviations, PictureFeatures.PatchMask(ops, inputs.Size, inputs.Mask));
+    }
 
     public override T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => ops.MaxLast(Map(ops, inputs));
 }

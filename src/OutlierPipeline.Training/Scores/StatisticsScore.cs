@@ -17,13 +17,14 @@ public sealed class StatisticsScore : Score
     {
         var image = PictureFeatures.Grey(ops, inputs.Size, inputs.Image);
         var residual = PictureFeatures.Grey(ops, inputs.Size, inputs.Residual);
-        var means = ops.Mean(inputs.Image, 2, 3);
-        var deviations = PictureFeatures.LogFloored(ops, ops.Clip(ops.Subtract(ops.Mean(ops.Square(inputs.Image), 2, 3), ops.Square(means)), 0, 1e6f));
+        var means = PictureFeatures.MaskedMean(ops, inputs.Image, inputs.Mask, channels: 3);
+        var squares = PictureFeatures.MaskedMean(ops, ops.Square(inputs.Image), inputs.Mask, channels: 3);
+        var deviations = PictureFeatures.LogFloored(ops, ops.Clip(ops.Subtract(squares, ops.Square(means)), 0, 1e6f));
         return ops.Concat(
-            PictureFeatures.BandEnergies(ops, inputs.Size, image, Levels),
-            PictureFeatures.BandEnergies(ops, inputs.Size, residual, Levels),
-            PictureFeatures.Gradients(ops, inputs.Size, image),
-            PictureFeatures.Gradients(ops, inputs.Size, residual),
+            PictureFeatures.BandEnergies(ops, inputs.Size, image, inputs.Mask, Levels),
+            PictureFeatures.BandEnergies(ops, inputs.Size, residual, inputs.Mask, Levels),
+            PictureFeatures.Gradients(ops, inputs.Size, image, inputs.Mask),
+            PictureFeatures.Gradients(ops, inputs.Size, residual, inputs.Mask),
             means,
             deviations);
     }

@@ -9,6 +9,11 @@ public static class AlertPicture
     public const int MaxBytes = 64 * 1024;
     private const int Gap = 2;
 
+    /// <summary>Deviations of the error map that are normal, and such that are strange at any rate.</summary>
+    private const float Normal = 1;
+
+    private const float Strange = 6;
+
     /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB.</param>
     /// <param name="errorMap"><c>[rows, columns]</c>, higher is stranger.</param>
     /// <returns>A JPEG of at most <see cref="MaxBytes"/>.</returns>
@@ -43,18 +48,15 @@ public static class AlertPicture
     /// <summary>Black and clear where the picture is normal, yellow and dense where it is strangest.</summary>
     private static SKBitmap HeatMap(ReadOnlySpan<float> errorMap, int rows, int columns)
     {
-        float low = float.MaxValue;
-        float high = float.MinValue;
+        float high = Strange;
         foreach (float value in errorMap)
         {
-            if (!float.IsFinite(value)) continue;
-            low = Math.Min(low, value);
-            high = Math.Max(high, value);
+            if (float.IsFinite(value)) high = Math.Max(high, value);
         }
         var heat = new SKBitmap(columns, rows, SKColorType.Rgba8888, SKAlphaType.Unpremul);
         for (int i = 0; i < errorMap.Length; i++)
         {
-            float share = high > low ? Math.Clamp((errorMap[i] - low) / (high - low), 0, 1) : 0;
+            float share = Math.Clamp((errorMap[i] - Normal) / (high - Normal), 0, 1);
             if (float.IsNaN(share)) share = 1;
             heat.SetPixel(i % columns, i / columns, new SKColor(255, (byte)(220 * share), 0, (byte)(220 * share)));
         }

@@ -56,7 +56,11 @@ public sealed class MicroBatch : IDisposable
         int slot = isPicture ? Tensor.Count++ : -1;
         _frames[Count] = frame;
         _slots[Count++] = slot;
-        if (isPicture) Interlocked.Increment(ref _undecoded);
+        if (isPicture)
+        {
+            Tensor.SetMask(slot, Package.For(frame.Camera!).Mask);
+            Interlocked.Increment(ref _undecoded);
+        }
         return slot;
     }
 

@@ -13,6 +13,9 @@ namespace OutlierPipeline.Detection;
 /// </remarks>
 public sealed record Calibration
 {
+    /// <summary>Fewer frames calibrate nothing.</summary>
+    public const int MinFrames = 20;
+
     private const double Sharpness = 4;
 
     /// <summary>Version of this file's layout.</summary>
@@ -43,7 +46,7 @@ public sealed record Calibration
     /// <exception cref="ArgumentException">Fewer than 20 rows, a row of another length, or a score that is not finite.</exception>
     public static Calibration Fit(IReadOnlyList<string> names, IReadOnlyList<float[]> rows)
     {
-        if (rows.Count < 20) throw new ArgumentException($"{rows.Count} calibration frames are too few: at least 20 are needed", nameof(rows));
+        if (rows.Count < MinFrames) throw new ArgumentException($"{rows.Count} calibration frames are too few: at least {MinFrames} are needed", nameof(rows));
         if (rows.Any(row => row.Length != names.Count)) throw new ArgumentException($"a row does not hold {names.Count} scores", nameof(rows));
         if (rows.Any(row => row.Any(score => !float.IsFinite(score)))) throw new ArgumentException("a score is not finite", nameof(rows));
         var columns = names.Select((_, k) => rows.Select(row => (double)row[k]).Order().ToArray()).ToArray();
@@ -69,7 +72,7 @@ public sealed record Calibration
         if (calibration.Schema != 1) throw new JsonException($"schema is {calibration.Schema}, this version reads 1");
         if (calibration.Location.Count != scores || calibration.Scale.Count != scores) throw new JsonException($"location and scale must have {scores} entries");
         if (calibration.Scale.Any(scale => !(scale > 0))) throw new JsonException("every scale must be positive");
-        if (calibration.Frames < 20) throw new JsonException($"{calibration.Frames} combined scores are too few: at least 20 are needed");
+        if (calibration.Frames < MinFrames) throw new JsonException($"{calibration.Frames} combined scores are too few: at least {MinFrames} are needed");
         foreach (string name in calibration.Scores)
         {
             if (!calibration.Sorted.TryGetValue(name, out double[]? column)) throw new JsonException($"sorted has no entry {name}");

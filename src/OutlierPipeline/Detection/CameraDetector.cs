@@ -33,7 +33,7 @@ public sealed class CameraDetector
     private readonly string _camera;
     private readonly ModelPackage _package;
     private readonly DetectionOptions _options;
-    private readonly string _digest;
+    private readonly CameraModel _model;
     private readonly double _threshold;
     private DetectorStateFields _state;
 
@@ -42,7 +42,7 @@ public sealed class CameraDetector
         _camera = camera;
         _package = package;
         _options = options;
-        _digest = DigestOf(package);
+        _model = package.For(camera);
         _threshold = -Math.Log(options.FalseAlarmProbability);
     }
 
@@ -60,8 +60,8 @@ public sealed class CameraDetector
     /// <summary>Observes one scored frame; what happens to the incident is added to <paramref name="alerts"/>.</summary>
     public Verdict Observe(in FrameObservation frame, List<AlertStep> alerts)
     {
-        double combined = _package.Calibration.Combine(frame.Scores);
-        double p = _package.Calibration.PValue(combined);
+        double combined = _model.Calibration.Combine(frame.Scores);
+        double p = _model.Calibration.PValue(combined);
         if (frame.Frame.Offset < _state.NextOffset) return Say(p, replayed: true);
         double seconds = Advance(frame.Frame);
         _state.Undecodable = 0;
@@ -115,7 +115,7 @@ public sealed class CameraDetector
     {
         _state.WrittenSeconds = now.ToUnixTimeSeconds();
         using var json = new Utf8JsonWriter(writer);
-        JsonSerializer.Serialize(json, _state.ToRecord(_digest), DetectorState.Json);
+        JsonSerializer.Serialize(json, _state.ToRecord(_model.Digest), DetectorState.Json);
         Changed = false;
     }
 
@@ -131,7 +131,7 @@ public sealed class CameraDetector
             var state = JsonSerializer.Deserialize<DetectorState>(record, DetectorState.Json);
             if (state is null || state.Schema != 1) return false;
             _state = new DetectorStateFields(state);
-            if (state.Digest != _digest) ForgetEvidence();
+            if (state.Digest != _model.Digest) ForgetEvidence();
             Changed = false;
             return true;
         }
@@ -154,8 +154,6 @@ public sealed class CameraDetector
             return true;
         }
     }
-
-    internal static string DigestOf(ModelPackage package) => ModelPackage.DigestOf(Encoding.ASCII.GetBytes(package.Digest + package.CalibrationDigest));
 
     private double Advance(FrameRef frame)
     {
@@ -269,9 +267,9 @@ public sealed class CameraDetector
         int strangest = 0;
         for (int k = 1; k < scores.Length; k++)
         {
-            if (!(_package.Calibration.Standardise(k, scores[k]) <= _package.Calibration.Standardise(strangest, scores[strangest]))) strangest = k;
+            if (!(_model.Calibration.Standardise(k, scores[k]) <= _model.Calibration.Standardise(strangest, scores[strangest]))) strangest = k;
         }
-        return _package.Calibration.Scores[strangest];
+        return _model.Calibration.Scores[strangest];
     }
 
     private string IncidentId(FrameRef first)

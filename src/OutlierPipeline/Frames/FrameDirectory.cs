@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 
 namespace OutlierPipeline.Frames;
@@ -32,14 +31,6 @@ public static partial class FrameDirectory
             .ToArray();
         if (drives.Length == 0) throw new FootageException($"{directory}: no pictures in it (expected {string.Join(", ", Extensions)})");
         return match.Success ? Select(drives, match, path) : drives;
-    }
-
-    /// <summary>SHA-256 over the files' bytes, in order, as it stands in model cards.</summary>
-    public static string Digest(IEnumerable<string> files)
-    {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (string file in files) hash.AppendData(File.ReadAllBytes(file));
-        return "sha256:" + Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
     private static string[] Pictures(string directory) =>

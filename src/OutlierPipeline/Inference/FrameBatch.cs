@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
+using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Inference;
 
@@ -16,11 +17,20 @@ public sealed unsafe class FrameBatch : IDisposable
     private readonly int _latent;
     private readonly OrtIoBinding[] _bindings;
     private readonly List<OrtValue> _values = [];
+    private readonly FrameMask?[] _masks;
     private byte* _pixels;
     private float* _outputs;
+    private byte* _mask;
 
-    internal FrameBatch(InferenceSession session, NetworkCard network, int scores, int capacity, IReadOnlyList<int> sizes)
+    /// <param name="hasMasks">Whether slots have masks; without, the graph's own default of ones holds and nothing is copied.</param>
+    internal FrameBatch(InferenceSession session, NetworkCard network, int scores, int capacity, IReadOnlyList<int> sizes, bool hasMasks)
     {
+        _masks = new FrameMask?[hasMasks ? capacity : 0];
+        if (hasMasks)
+        {
+            _mask = (byte*)NativeMemory.AlignedAlloc((nuint)((long)capacity * network.Height * network.Width), Alignment);
+            new Span<byte>(_mask, checked(capacity * network.Height * network.Width)).Fill(1);
+        }
         Capacity = capacity;
         Sizes = sizes;
         _frameBytes = network.Size.Bytes;
@@ -45,6 +55,17 @@ public sealed unsafe class FrameBatch : IDisposable
 
     /// <summary>One slot's picture: <c>[H, W, 3]</c> uint8, RGB.</summary>
     public Span<byte> Pixels(int slot) => new(_pixels + (long)Checked(slot) * _frameBytes, _frameBytes);
+
+    /// <summary>Sets the region of interest of one slot's picture; null where every pixel counts.</summary>
+    public void SetMask(int slot, FrameMask? mask)
+    {
+        if (_masks.Length == 0 || ReferenceEquals(_masks[Checked(slot)], mask)) return;
+        _masks[slot] = mask;
+        int pixels = _frameBytes / 3;
+        var target = new Span<byte>(_mask + (long)slot * pixels, pixels);
+        if (mask is null) target.Fill(1);
+        else mask.Pixels.CopyTo(target);
+    }
 
     /// <summary>One frame's S scores, higher is stranger; valid after a run until the next.</summary>
     public ReadOnlySpan<float> Scores(int slot) => new(_outputs + (long)Checked(slot) * _scores, _scores);
@@ -71,6 +92,8 @@ public sealed unsafe class FrameBatch : IDisposable
         _values.Clear();
         NativeMemory.AlignedFree(_pixels);
         NativeMemory.AlignedFree(_outputs);
+        NativeMemory.AlignedFree(_mask);
+        _mask = null;
         _pixels = null;
         _outputs = null;
     }
@@ -79,6 +102,7 @@ public sealed unsafe class FrameBatch : IDisposable
     {
         var binding = session.CreateIoBinding();
         binding.BindInput("image", Value(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.UInt8, [size, network.Height, network.Width, 3], _pixels, 1));
+        if (_mask != null) binding.BindInput("mask", Value(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.UInt8, [size, network.Height, network.Width], _mask, 1));
         float* errorMap = _outputs + (long)Capacity * _scores;
         Output("scores", [size, _scores], _outputs);
         Output("error_map", [size, network.ErrorMapHeight, network.ErrorMapWidth], errorMap);

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
+using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Inference;
 
@@ -52,7 +53,7 @@ public sealed partial class InferenceEngine : IDisposable
     public FrameBatch CreateBatch(int capacity)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
-        var batch = new FrameBatch(_session, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes(capacity));
+        var batch = new FrameBatch(_session, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes(capacity), Package.HasMasks);
         _batches.Add(batch);
         // The first run of a size chooses kernels and allocates: not at the expense of the first frames.
         foreach (int size in batch.Sizes)
@@ -76,15 +77,20 @@ public sealed partial class InferenceEngine : IDisposable
         _session.RunWithBinding(_run, batch.Binding());
     }
 
-    /// <summary>The decoder's drawing of one picture, <c>[H, W, 3]</c> uint8, RGB; for tools, not for the frame path.</summary>
-    /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB.</param>
-    public byte[] Reconstruct(ReadOnlySpan<byte> pixels)
-    {
-        var network = Package.Card.Network;
-        using var input = OrtValue.CreateTensorValueFromMemory(pixels.ToArray(), [1, network.Height, network.Width, 3]);
-        using var outputs = _session.Run(_run, ["image"], [input], ["reconstruction"]);
-        return outputs[0].GetTensorDataAsSpan<byte>().ToArray();
-    }
+    /// <summary>The decoder's drawings of some pictures; for tools, not for the frame path.</summary>
+    /// <param name="pixels"><c>[n, H, W, 3]</c> uint8, RGB.</param>
+    /// <param name="mask">Region of interest of all of them.</param>
+    /// <returns><c>[n, H, W, 3]</c> uint8, RGB.</returns>
+    public byte[] Reconstruct(byte[] pixels, FrameMask? mask = null) => Compute(pixels, mask, ["reconstruction"], outputs => outputs[0].GetTensorDataAsSpan<byte>().ToArray());
+
+    /// <summary>Other outputs of the graph for some pictures; for tools, not for the frame path.</summary>
+    /// <param name="outputs">Names of float outputs, such as <c>latent</c> and <c>latent_log_variance</c>.</param>
+    /// <inheritdoc cref="Reconstruct"/>
+    public float[][] Compute(byte[] pixels, FrameMask? mask, params string[] outputs) =>
+        Compute(pixels, mask, outputs, values => values.Select(value => value.GetTensorDataAsSpan<float>().ToArray()).ToArray());
+
+    /// <summary>Whether the graph has an output beyond those that every graph has.</summary>
+    public bool HasOutput(string name) => _session.OutputMetadata.ContainsKey(name);
 
     public void Dispose()
     {
@@ -92,6 +98,15 @@ public sealed partial class InferenceEngine : IDisposable
         _batches.Clear();
         _run.Dispose();
         _session.Dispose();
+    }
+
+    private T Compute<T>(byte[] pixels, FrameMask? mask, string[] names, Func<IDisposableReadOnlyCollection<OrtValue>, T> read)
+    {
+        var network = Package.Card.Network;
+        using var image = OrtValue.CreateTensorValueFromMemory(pixels, [pixels.Length / network.Size.Bytes, network.Height, network.Width, 3]);
+        using var region = mask is null ? null : OrtValue.CreateTensorValueFromMemory(mask.Pixels.ToArray(), [1, network.Height, network.Width]);
+        using var outputs = region is null ? _session.Run(_run, ["image"], [image], names) : _session.Run(_run, ["image", "mask"], [image, region], names);
+        return read(outputs);
     }
 
     private static Accelerator ChooseAccelerator(SessionOptions session, InferenceOptions options, ILogger log)
@@ -145,6 +160,8 @@ public sealed partial class InferenceEngine : IDisposable
         var network = Package.Card.Network;
         int scores = Package.Card.Scores.Count;
         Check(_session.InputMetadata, "input", "image", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
+        // An input with a default: ones, so that whoever knows of no mask need not.
+        Check(_session.OverridableInitializerMetadata, "optional input", "mask", TensorElementType.UInt8, 1, network.Height, network.Width);
         Check(_session.OutputMetadata, "output", "scores", TensorElementType.Float, -1, scores);
         Check(_session.OutputMetadata, "output", "latent", TensorElementType.Float, -1, network.Latent);
         Check(_session.OutputMetadata, "output", "error_map", TensorElementType.Float, -1, network.ErrorMapHeight, network.ErrorMapWidth);

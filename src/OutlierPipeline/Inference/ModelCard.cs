@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Inference;
@@ -35,6 +36,18 @@ public sealed record ModelCard
 
     /// <summary>The normal footage that calibrated the scores; none of it trained anything.</summary>
     public required FootageCard Calibration { get; init; }
+
+    /// <summary>The command line that calibrated the package after it was trained, where that was done.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? CalibrationCommand { get; init; }
+
+    /// <summary>File of the region of interest, or null where every pixel counts.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Mask { get; init; }
+
+    /// <summary>Cameras that have a calibration and perhaps a mask of their own, by camera id.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, CameraCard>? Cameras { get; init; }
 
     /// <summary>Measured figures by name, such as <c>validationMse</c>; the command that measured them is in <see cref="TrainingCard.Command"/> unless a name says otherwise.</summary>
     public required IReadOnlyDictionary<string, double> Quality { get; init; }
@@ -76,7 +89,8 @@ public sealed record NetworkCard
 
     public required IReadOnlyDictionary<string, double> HyperParameters { get; init; }
 
-    internal FrameSize Size => new(Height, Width);
+    [JsonIgnore]
+    public FrameSize Size => new(Height, Width);
 }
 
 /// <summary>How the model was made.</summary>
@@ -97,6 +111,20 @@ public sealed record TrainingCard
     public required FootageCard Footage { get; init; }
 }
 
+/// <summary>What one camera has of its own.</summary>
+public sealed record CameraCard
+{
+    /// <summary>File of its calibration, within the package.</summary>
+    public required string Calibration { get; init; }
+
+    /// <summary>File of its region of interest, or null where that of the package holds.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Mask { get; init; }
+
+    /// <summary>The normal footage that calibrated it.</summary>
+    public required FootageCard Footage { get; init; }
+}
+
 /// <summary>A set of frames.</summary>
 public sealed record FootageCard
 {
@@ -105,6 +133,6 @@ public sealed record FootageCard
 
     public required int Frames { get; init; }
 
-    /// <summary>SHA-256 over the encoded files, in order.</summary>
+    /// <summary>SHA-256 over the SHA-256 of each encoded picture, in order.</summary>
     public required string Digest { get; init; }
 }

@@ -7,20 +7,19 @@ namespace OutlierPipeline.Simulation;
 /// <summary>Simulated cameras that send their frames to Kafka at a fixed rate, in the troubles of a script.</summary>
 public sealed class CameraFleet : IDisposable
 {
-    private static readonly byte[] Jpeg = Encoding.ASCII.GetBytes("image/jpeg");
     private readonly IProducer<string, byte[]> _producer;
     private readonly string _topic;
     private readonly TroubleScript _script;
     private readonly double _framesPerSecond;
     private readonly TimeProvider _time;
-    private readonly StreetCamera[] _cameras;
+    private readonly ISimulatedCamera[] _cameras;
     private readonly Dictionary<string, Trouble> _current;
     private long _sent;
 
     /// <param name="client">librdkafka properties, <c>bootstrap.servers</c> among them.</param>
     /// <param name="framesPerSecond">Of each camera.</param>
-    /// <param name="seed">Of the first camera's street; the others follow.</param>
-    public CameraFleet(IReadOnlyDictionary<string, string> client, string topic, TroubleScript script, double framesPerSecond, int seed, TimeProvider? time = null)
+    /// <param name="cameras">Makes the camera of each index of the script's.</param>
+    public CameraFleet(IReadOnlyDictionary<string, string> client, string topic, TroubleScript script, double framesPerSecond, Func<int, ISimulatedCamera> cameras, TimeProvider? time = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(framesPerSecond, 0);
         var config = new ProducerConfig(new Dictionary<string, string>(client)) { EnableIdempotence = true, LingerMs = 2 };
@@ -29,7 +28,7 @@ public sealed class CameraFleet : IDisposable
         _script = script;
         _framesPerSecond = framesPerSecond;
         _time = time ?? TimeProvider.System;
-        _cameras = [.. script.Cameras.Select((_, i) => new StreetCamera(seed + i))];
+        _cameras = [.. script.Cameras.Select((_, i) => cameras(i))];
         _current = script.Cameras.ToDictionary(camera => camera, _ => Trouble.None);
     }
 
@@ -88,7 +87,8 @@ public sealed class CameraFleet : IDisposable
         {
             Key = camera,
             Value = frame,
-            Headers = [new Header("content-type", Jpeg), new Header("frame-timestamp", Encoding.ASCII.GetBytes(nanoseconds.ToString(CultureInfo.InvariantCulture)))],
+            // The format is told from the first bytes.
+            Headers = [new Header("frame-timestamp", Encoding.ASCII.GetBytes(nanoseconds.ToString(CultureInfo.InvariantCulture)))],
         };
         _producer.Produce(_topic, message, report =>
         {

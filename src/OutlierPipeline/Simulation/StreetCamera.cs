@@ -5,7 +5,7 @@ namespace OutlierPipeline.Simulation;
 /// <summary>
 /// A camera on a car that drives through a street without end, drawn with SkiaSharp. The same seed draws the same drive. Not thread-safe.
 /// </summary>
-public sealed class StreetCamera : IDisposable
+public sealed class StreetCamera : ISimulatedCamera
 {
     public const int Width = 320;
     public const int Height = 192;
@@ -23,7 +23,7 @@ public sealed class StreetCamera : IDisposable
     {
         _canvas = new SKCanvas(_picture);
         _scene = new StreetScene(seed);
-        _troubles = new WeatherAndFaults(seed);
+        _troubles = new WeatherAndFaults(seed, Width, Height);
         _noise = new Random(seed);
         for (int i = 0; i < _noiseTable.Length; i++)
         {

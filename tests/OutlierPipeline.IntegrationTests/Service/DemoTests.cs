@@ -28,6 +28,29 @@ public sealed partial class DemoTests
         Assert.InRange(figures[5], 1, figures[6]);
     }
 
+    [Fact]
+    public async Task The_demo_plays_footage_and_draws_the_troubles_over_it()
+    {
+        string directory = Directory.CreateTempSubdirectory().FullName;
+        try
+        {
+            byte[][] frames = SmallFrames.FullDrive(44, 80);
+            for (int i = 0; i < frames.Length; i++) File.WriteAllBytes(Path.Combine(directory, $"{i:00000}.jpg"), frames[i]);
+            var demo = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "demo", "--duration", "00:00:16", "--urls", "http://127.0.0.1:0", "--model", Repository.StreetDemo, "--frames", directory]);
+            Assert.True(demo.Code == 0, demo.Error + demo.Output);
+            string[] opened = [.. demo.Output.Split('\n').Select(line => OpenedLine().Match(line)).Where(match => match.Success).Select(match => match.Groups[1].Value)];
+            Assert.Contains("car-1/front", opened);
+            Assert.DoesNotContain(opened, camera => camera.StartsWith("car-3", StringComparison.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+        var missing = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "demo", "--frames", directory]);
+        Assert.Equal(1, missing.Code);
+        Assert.Single(missing.Error.TrimEnd().Split('\n'));
+    }
+
     [Theory]
     [InlineData("--duration", "soon")]
     [InlineData("--duration", "-00:00:01")]

@@ -8,6 +8,8 @@ internal static class Tool
 {
     public static string Outlier => Built("OutlierPipeline.Cli", "outlier");
 
+    public static string Trainer => Built("OutlierPipeline.Training", "OutlierPipeline.Training");
+
     public static string Service => Built("OutlierPipeline.Service", "OutlierPipeline.Service");
 
     /// <summary>Runs to the end; its exit code, standard output and standard error.</summary>

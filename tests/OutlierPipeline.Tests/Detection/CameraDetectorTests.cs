@@ -141,15 +141,15 @@ public sealed class CameraDetectorTests
 
     private static CameraDetector Detector() => new("car-1", Package, new DetectionOptions());
 
-    private static float[] StrangeScores() => [.. Enumerable.Range(0, Scores).Select(k => (float)(Package.Calibration.Location[k] + 5 * Package.Calibration.Scale[k]))];
+    private static float[] StrangeScores() => [.. Enumerable.Range(0, Scores).Select(k => (float)(Package.Default.Calibration.Location[k] + 5 * Package.Default.Calibration.Scale[k]))];
 
     /// <summary>Scores whose combination has a uniform rank among the calibration's.</summary>
     private static float[] NormalScores(Random random)
     {
-        double target = Package.Calibration.Combined[random.Next(Package.Calibration.Frames)];
+        double target = Package.Default.Calibration.Combined[random.Next(Package.Default.Calibration.Frames)];
         // All scores equally strange, so that the soft maximum is target: standardised value plus log(S)/4.
         double standardised = target - Math.Log(Scores) / 4;
-        return [.. Enumerable.Range(0, Scores).Select(k => (float)(Package.Calibration.Location[k] + standardised * Package.Calibration.Scale[k]))];
+        return [.. Enumerable.Range(0, Scores).Select(k => (float)(Package.Default.Calibration.Location[k] + standardised * Package.Default.Calibration.Scale[k]))];
     }
 
     private static byte[] Noise(int seed)

@@ -1,4 +1,5 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Tests.Support;
@@ -68,7 +69,12 @@ public sealed class ModelPackageTests : IDisposable
         Assert.InRange(Directory.GetFiles(path, "*", SearchOption.AllDirectories).Sum(file => new FileInfo(file).Length), 1, 12_000_000);
         Assert.Contains("train", package.Card.Training.Command, StringComparison.Ordinal);
         Assert.All(new[] { package.Card.Version, package.Card.Description, package.Card.Licence, package.Card.Network.Paper, package.Card.Training.Footage.Source, package.Card.Calibration.Source }, Assert.NotEmpty);
-        Assert.True(package.Card.Training.Footage.Frames >= 300 && package.Card.Calibration.Frames == package.Calibration.Frames);
+        Assert.True(package.Card.Network is { Parameters: > 0, FlopsPerFrame: > 0 } && package.Card.Network.HyperParameters.Keys.Order().SequenceEqual(["batch", "beta", "freeBits", "learningRate"]));
+        Assert.All(new[] { package.Card.Training.Footage.Digest, package.Card.Calibration.Digest }, digest => Assert.Matches("^sha256:[0-9a-f]{64}$", digest));
+        Assert.All(new[] { "trainingMeanSquaredError", "validationMeanSquaredError", "trainingKl", "validationKl", "trainingFramesPerSecond", "smallestPValue" }, figure => Assert.Contains(figure, package.Card.Quality.Keys));
+        Assert.Contains($"--seed {package.Card.Training.Seed}", package.Card.Training.Command, StringComparison.Ordinal);
+        Assert.Contains($"--out models/{name}", package.Card.Training.Command, StringComparison.Ordinal);
+        Assert.True(package.Card.Training.Footage.Frames >= 300 && package.Card.Calibration.Frames == package.Default.Calibration.Frames);
         Assert.NotEqual(package.Card.Training.Footage.Digest, package.Card.Calibration.Digest);
         Assert.Equal(package.Card.Files["decoder.onnx"], ModelPackage.DigestOf(File.ReadAllBytes(Path.Combine(path, "decoder.onnx"))));
         foreach (string preview in new[] { "reconstructions", "samples", "traversal", "error-map" }) Assert.True(File.Exists(Path.Combine(path, "preview", preview + ".png")), preview);
@@ -102,6 +108,57 @@ public sealed class ModelPackageTests : IDisposable
     {
         var missing = Assert.Throws<AcceleratorException>(() => new InferenceEngine(ModelPackage.Load(Repository.StreetDemo), new InferenceOptions { Accelerator = Accelerator.Cuda }, NullLogger.Instance));
         Assert.Contains("-p:Accelerator=Cuda", missing.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_camera_with_a_calibration_and_mask_of_its_own_leaves_every_other_as_it_was()
+    {
+        var before = ModelPackage.Load(_copy);
+        var size = before.Card.Network.Size;
+        byte[] pixels = new byte[size.Height * size.Width];
+        Array.Fill(pixels, (byte)1, 0, pixels.Length / 2);
+        var random = new Random(1);
+        var own = Calibration.Fit(before.Card.Scores, [.. Enumerable.Range(0, 30).Select(_ => before.Card.Scores.Select(_ => random.NextSingle()).ToArray())]);
+        var files = ModelPackageWriter.ReadAll(before);
+        files["cameras/one.json"] = own.ToJson();
+        files["cameras/one.mask.png"] = new FrameMask(size, pixels).ToPng();
+        var card = before.Card with { Cameras = new Dictionary<string, CameraCard> { ["car-1/front"] = new() { Calibration = "cameras/one.json", Mask = "cameras/one.mask.png", Footage = before.Card.Calibration } } };
+        var after = ModelPackageWriter.Write(_copy, card, files);
+        Assert.True(after.HasMasks);
+        Assert.Equal(before.Default.Digest, after.For("car-2/front").Digest);
+        Assert.Null(after.For("car-2/front").Mask);
+        Assert.NotEqual(before.Default.Digest, after.For("car-1/front").Digest);
+        Assert.Equal(30, after.For("car-1/front").Calibration.Frames);
+        Assert.True(after.For("car-1/front").Mask!.Pixels.SequenceEqual(pixels));
+        // Each slot of a batch has its own mask.
+        using var masked = new InferenceEngine(after, new InferenceOptions(), NullLogger.Instance);
+        using var open = new InferenceEngine(before, new InferenceOptions(), NullLogger.Instance);
+        using var batch = masked.CreateBatch(2);
+        using var single = open.CreateBatch(1);
+        random.NextBytes(batch.Pixels(0));
+        batch.Pixels(0).CopyTo(batch.Pixels(1));
+        batch.Pixels(0).CopyTo(single.Pixels(0));
+        batch.SetMask(0, after.For("car-1/front").Mask);
+        batch.SetMask(1, after.For("car-2/front").Mask);
+        batch.Count = 2;
+        single.Count = 1;
+        masked.Run(batch);
+        open.Run(single);
+        for (int k = 0; k < card.Scores.Count; k++) Assert.Equal(single.Scores(0)[k], batch.Scores(1)[k], 1e-3f * (1 + Math.Abs(single.Scores(0)[k])));
+        Assert.All(batch.ErrorMap(0)[(batch.ErrorMap(0).Length / 2)..].ToArray(), value => Assert.Equal(0, value));
+        File.Delete(Path.Combine(_copy, "cameras", "one.json"));
+        AssertRefused(Path.Combine("cameras", "one.json"), "is missing");
+    }
+
+    [Fact]
+    public void A_package_that_does_not_load_is_not_put_in_the_place_of_one_that_does()
+    {
+        var package = ModelPackage.Load(_copy);
+        var files = ModelPackageWriter.ReadAll(package);
+        files["calibration.json"] = "{}"u8.ToArray();
+        Assert.Throws<ModelPackageException>(() => ModelPackageWriter.Write(_copy, package.Card, files));
+        Assert.Equal(package.Digest, ModelPackage.Load(_copy).Digest);
+        Assert.False(Directory.Exists(_copy + ".writing") || Directory.Exists(_copy + ".old"));
     }
 
     private void AssertRefused(string file, string message)

@@ -3,31 +3,37 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Training.Networks;
 
 /// <summary>
-/// A convolutional variational autoencoder of 8×8 patches: a patch stem, residual blocks in channels of 64 and 128, a dense code, and pixel
-/// shuffle back to pixels. Shapes that matrix units like, on CPU and GPU, and nothing that does not export cleanly.
+/// A convolutional autoencoder of 8×8 patches, variational or not: a patch stem, residual blocks in channels of 64 and 128, a dense code, and
+/// pixel shuffle back to pixels. Shapes that matrix units like, on CPU and GPU; there is no batch normalisation, whose statistics would have to
+/// travel, and nothing else that does not export cleanly.
 /// </summary>
-/// <remarks>
-/// Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014. The observation variance is the optimal one of Rybkin, Daniilidis and
-/// Levine, Simple and Effective VAE Training with Calibrated Decoders, ICML 2021 (eq. 9).
-/// </remarks>
-public sealed class PatchVae
+/// <remarks>Residual blocks: He et al., CVPR 2016. Pixel shuffle: Shi et al., CVPR 2016.</remarks>
+public sealed class PatchNetwork
 {
+    /// <summary>Side of a patch in pixels; the error map has a cell a patch.</summary>
     public const int Patch = 8;
-    public const string Paper = "Kingma and Welling, ICLR 2014; Rybkin, Daniilidis and Levine, ICML 2021";
+
+    /// <summary>Name of the mean training picture, <c>[1, 3, H, W]</c>, which stands where the mask leaves pixels out; it is not trained.</summary>
+    public const string Fill = "fill";
+
     private const int Fine = 64;
     private const int Coarse = 128;
-    private const int Neck = 32;
+    private const int Neck = 64;
     private readonly long _rows;
     private readonly long _columns;
 
     /// <param name="size">Height and width, multiples of 16.</param>
     /// <param name="latent">Dimensions of the code, Z.</param>
-    /// <exception cref="ArgumentException">A side is no multiple of 16.</exception>
-    public PatchVae(FrameSize size, int latent)
+    /// <param name="isVariational">Whether the code is a distribution.</param>
+    /// <exception cref="ArgumentException">A side is no multiple of 16, or the code has no dimension.</exception>
+    public PatchNetwork(FrameSize size, int latent, bool isVariational)
     {
+        if (size.Height < 2 * Patch || size.Width < 2 * Patch) throw new ArgumentException($"height and width must be at least {2 * Patch}; they are {size.Height} and {size.Width}", nameof(size));
+        if (latent is < 1 or > 4096) throw new ArgumentException($"the code must have 1 to 4096 dimensions, not {latent}", nameof(latent));
         if (size.Height % (2 * Patch) != 0 || size.Width % (2 * Patch) != 0) throw new ArgumentException($"height and width must be multiples of {2 * Patch}; they are {size.Height} and {size.Width}", nameof(size));
         Size = size;
         Latent = latent;
+        IsVariational = isVariational;
         _rows = size.Height / (2 * Patch);
         _columns = size.Width / (2 * Patch);
     }
@@ -35,6 +41,19 @@ public sealed class PatchVae
     public FrameSize Size { get; }
 
     public int Latent { get; }
+
+    /// <summary>Whether the code is a distribution, with a mean and a variance, or a point.</summary>
+    public bool IsVariational { get; }
+
+    /// <summary>A size of the pictures' shape, of some 15,000 pixels: sides are multiples of 16.</summary>
+    public static FrameSize SizeFor(int width, int height)
+    {
+        const double Pixels = 96 * 160;
+        double ratio = (double)width / height;
+        return Enumerable.Range(2, 30).SelectMany(h => Enumerable.Range(2, 30).Select(w => new FrameSize(16 * h, 16 * w)))
+            .Where(size => size.Height * size.Width is > (int)(0.7 * Pixels) and < (int)(1.25 * Pixels))
+            .MinBy(size => Math.Abs(Math.Log(size.Width / (double)size.Height / ratio)) + 0.03 * Math.Abs(Math.Log(size.Height * size.Width / Pixels)));
+    }
 
     /// <summary>Name, shape and fan-in of every weight; biases have a fan-in of 0.</summary>
     public IEnumerable<(string Name, long[] Shape, long FanIn)> Weights()
@@ -48,7 +67,7 @@ public sealed class PatchVae
             .. Block("coarse1", Coarse),
             .. Convolution("neck", Coarse, Neck, 1),
             .. Dense("mean", code, Latent),
-            .. Dense("logVariance", code, Latent),
+            .. IsVariational ? Dense("logVariance", code, Latent) : [],
             .. Dense("expand", Latent, Coarse * _rows * _columns),
             .. Block("coarse2", Coarse),
             .. Convolution("up", Coarse, 4 * Fine, 1),
@@ -71,9 +90,14 @@ public sealed class PatchVae
         });
     }
 
-    /// <summary>Mean and log-variance of the code, <c>[N, Z]</c> each.</summary>
+    /// <summary>The picture with the mean training picture where the mask is 0.</summary>
     /// <param name="x"><c>[N, 3, H, W]</c>, from −0.5 to 0.5.</param>
-    public (T Mean, T LogVariance) Encode<T>(TensorOps<T> ops, T x)
+    /// <param name="mask"><c>[N or 1, 1, H, W]</c>, 0 or 1.</param>
+    public static T Filled<T>(TensorOps<T> ops, T x, T mask) => ops.Add(ops.Multiply(x, mask), ops.Multiply(ops.Weight(Fill), ops.Subtract(ops.Constant(1), mask)));
+
+    /// <summary>Mean and log-variance of the code, <c>[N, Z]</c> each; no log-variance where the code is a point.</summary>
+    /// <param name="x"><c>[N, 3, H, W]</c>, from −0.5 to 0.5.</param>
+    public (T Mean, T? LogVariance) Encode<T>(TensorOps<T> ops, T x)
     {
         var h = ops.LeakyRelu(Apply(ops, x, "stem", Patch, 0));
         h = Residual(ops, h, "fine1");
@@ -81,7 +105,7 @@ public sealed class PatchVae
         h = Residual(ops, h, "coarse1");
         h = ops.LeakyRelu(Apply(ops, h, "neck", 1, 0));
         h = ops.Reshape(h, Neck * _rows * _columns);
-        return (Linear(ops, h, "mean"), ops.Clip(Linear(ops, h, "logVariance"), -10, 10));
+        return (Linear(ops, h, "mean"), IsVariational ? ops.Clip(Linear(ops, h, "logVariance"), -10, 10) : default);
     }
 
     /// <summary>The picture of a code, <c>[N, 3, H, W]</c>, around −0.5 to 0.5.</summary>

@@ -1,0 +1,96 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+
+namespace OutlierPipeline.Cli;
+
+/// <summary><c>outlier calibrate</c>: other normal footage for a package as it is; nothing is trained.</summary>
+internal static class CalibrateCommand
+{
+    private const double Level = 0.05;
+
+    private sealed record Request(string Model, string[] Frames, string? Camera, string? Mask, string Out, string Source, string Command);
+
+    public static Command Build()
+    {
+        var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
+        var frames = new Option<string[]>("--frames") { Required = true, AllowMultipleArgumentsPerToken = true, Description = $"Normal footage that trained nothing: {FootageSource.Kinds}" };
+        var camera = new Option<string?>("--camera") { Description = "Give this camera a calibration of its own; every other camera's stays as it is" };
+        var mask = new Option<FileInfo?>("--mask") { Description = "Region of interest: a picture of the frames' shape, white where pixels count, black for the car's own bonnet or a burned-in clock" };
+        var output = new Option<string?>("--out") { Description = "Write another package instead of changing this one" };
+        var source = new Option<string>("--source") { DefaultValueFactory = _ => "not stated", Description = "For the model card: where the footage comes from" };
+        var command = new Command("calibrate", "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, mask, output, source };
+        camera.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string?>() is { } id && Encoding.UTF8.GetByteCount(id) is 0 or > 128) result.AddError("--camera: expected 1 to 128 bytes of UTF-8");
+        });
+        command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
+        {
+            string path = options.GetRequiredValue(model);
+            string line = "outlier " + string.Join(' ', options.Tokens.Select(token => token.Value));
+            return CalibrateAsync(new Request(path, options.GetRequiredValue(frames), options.GetValue(camera), options.GetValue(mask)?.FullName, options.GetValue(output) ?? path, options.GetRequiredValue(source), line), cancellation);
+        }));
+        return command;
+    }
+
+    private static async Task<int> CalibrateAsync(Request request, CancellationToken cancellation)
+    {
+        var package = ModelPackage.Load(request.Model);
+        var before = request.Camera is null ? package.Default : package.For(request.Camera);
+        using var footage = await ToolFootage.LoadAsync("normal footage", request.Frames, package.Card.Network.Size, request.Camera, cancellation);
+        if (footage.Digest == package.Card.Training.Footage.Digest) throw new CommandException("this is the footage that the model was trained on: what trains must not calibrate");
+        var mask = request.Mask is null ? before.Mask : FrameMask.Load(request.Mask, package.Card.Network.Size);
+        // The engine of a package without masks does not ask for them.
+        using var engine = new InferenceEngine(ModelPackage.Uncalibrated(package.Card, package.Graph.ToArray(), mask), new InferenceOptions(), NullLogger.Instance);
+        using var scorer = new FootageScorer(engine);
+        float[][] rows = scorer.Score(footage, mask, cancellation);
+        if (rows.Length < Calibration.MinFrames) throw new CommandException($"{rows.Length} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
+        var calibration = Calibration.Fit(package.Card.Scores, rows);
+        double strange = rows.Count(row => before.Calibration.PValue(before.Calibration.Combine(row)) <= Level) / (double)rows.Length;
+        Write(package, request, footage, calibration, mask);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rows.Length} frames calibrate {(request.Camera is null ? "the package" : $"camera {request.Camera}")}: p-values reach down to {1.0 / (rows.Length + 1):0.0000}. By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
+        return 0;
+    }
+
+    private static void Write(ModelPackage package, Request request, Footage footage, Calibration calibration, FrameMask? mask)
+    {
+        var files = ModelPackageWriter.ReadAll(package);
+        var card = package.Card;
+        var described = new FootageCard { Source = request.Source, Frames = footage.Count, Digest = footage.Digest };
+        if (request.Camera is null)
+        {
+            files["calibration.json"] = calibration.ToJson();
+            if (mask is not null) files["mask.png"] = mask.ToPng();
+            // What was measured with another calibration is not true of this one.
+            var quality = card.Quality.Where(figure => !figure.Key.StartsWith("test", StringComparison.Ordinal)).ToDictionary();
+            quality["smallestPValue"] = Math.Round(1.0 / (calibration.Frames + 1), 6);
+            card = card with { Calibration = described, CalibrationCommand = request.Command, Mask = mask is null ? null : "mask.png", Quality = quality };
+        }
+        else
+        {
+            string name = FileName(request.Camera);
+            files[name + ".json"] = calibration.ToJson();
+            if (request.Mask is not null) files[name + ".mask.png"] = mask!.ToPng();
+            string? maskFile = files.ContainsKey(name + ".mask.png") ? name + ".mask.png" : null;
+            var cameras = new SortedDictionary<string, CameraCard>((card.Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(), StringComparer.Ordinal)
+            {
+                [request.Camera] = new CameraCard { Calibration = name + ".json", Mask = maskFile, Footage = described },
+            };
+            card = card with { Cameras = cameras };
+        }
+        ModelPackageWriter.Write(request.Out, card, files);
+    }
+
+    /// <summary>A camera id may hold what a file name may not.</summary>
+    private static string FileName(string camera)
+    {
+        string readable = string.Concat(camera.Take(40).Select(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' ? character : '_'));
+        return $"cameras/{readable}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(camera)))[..8]}";
+    }
+}

@@ -1,0 +1,88 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using OutlierPipeline.Cli.Evaluation;
+using OutlierPipeline.Frames;
+using Spectre.Console;
+
+namespace OutlierPipeline.Cli;
+
+/// <summary><c>outlier evaluate</c>: how well a package tells outliers from normal frames, with a report to look at.</summary>
+internal static class EvaluateCommand
+{
+    public static Command Build()
+    {
+        var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
+        var normal = new Option<string[]>("--normal") { Required = true, AllowMultipleArgumentsPerToken = true, Description = $"Normal footage that neither trained nor calibrated: {FootageSource.Kinds}" };
+        var outlier = new Option<string[]>("--outlier") { AllowMultipleArgumentsPerToken = true, Description = "NAME=FOOTAGE of outliers; may be given several times" };
+        var corruptions = new Option<bool>("--corruptions") { Description = "Also corrupt normal frames: noise, blur, weather, digital, camera faults, obstacles, at severities 1 to 5" };
+        var frames = new Option<int>("--corruption-frames") { DefaultValueFactory = _ => 200, Description = "Normal frames that each corruption is shown on, evenly spread" };
+        var output = new Option<DirectoryInfo>("--out") { Required = true, Description = "Directory for report.html, report.json and scores.csv" };
+        var camera = new Option<string>("--camera") { DefaultValueFactory = _ => "", Description = "Score as this camera, with its own calibration and mask if the package has them" };
+        var level = new Option<double>("--level") { DefaultValueFactory = _ => 0.05, Description = "The level of the p-value at which false alarms are counted" };
+        var rate = new Option<double>("--fps") { DefaultValueFactory = _ => 10, Description = "Frames a second of the footage" };
+        var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of corruptions and bootstrap" };
+        var command = new Command("evaluate", "Judge a package on normal footage and outliers: report.html, report.json, scores.csv") { model, normal, outlier, corruptions, frames, output, camera, level, rate, seed };
+        outlier.Validators.Add(result =>
+        {
+            foreach (var token in result.Tokens.Where(token => token.Value.IndexOf('=', StringComparison.Ordinal) <= 0)) result.AddError($"--outlier {token.Value}: expected NAME=FOOTAGE");
+        });
+        command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
+        {
+            var sets = (options.GetValue(outlier) ?? []).Select(pair => pair.Split('=', 2)).Select(pair => (Name: pair[0], Input: pair[1])).ToArray();
+            if (sets.Select(set => set.Name).Distinct().Count() < sets.Length || sets.Any(set => set.Name == "normal")) throw new CommandException("--outlier: every set needs a name of its own, and 'normal' is taken");
+            if (options.GetValue(level) is not (> 0 and < 1)) throw new CommandException("--level must be between 0 and 1");
+            if (options.GetValue(rate) <= 0 || options.GetValue(frames) < 1) throw new CommandException("--fps and --corruption-frames must be positive");
+            string line = "outlier " + string.Join(' ', options.Tokens.Select(token => token.Value));
+            var request = new EvaluationRequest(options.GetRequiredValue(model), options.GetRequiredValue(normal), sets, options.GetRequiredValue(camera), options.GetValue(level), options.GetValue(rate), options.GetValue(corruptions) ? options.GetValue(frames) : 0, options.GetValue(seed), line);
+            return EvaluateAsync(request, options.GetRequiredValue(output), cancellation);
+        }));
+        return command;
+    }
+
+    private static async Task<int> EvaluateAsync(EvaluationRequest request, DirectoryInfo output, CancellationToken cancellation)
+    {
+        using var evaluator = new Evaluator(request);
+        var report = await AnsiConsole.Progress().HideCompleted(true).AutoClear(true).StartAsync(context =>
+        {
+            ProgressTask? task = null;
+            return evaluator.RunAsync((what, share) =>
+            {
+                if (task?.Description != what)
+                {
+                    if (task is not null) task.Value = task.MaxValue;
+                    task = context.AddTask(what, maxValue: 1);
+                }
+                task.Value = share;
+            }, cancellation);
+        });
+        output.Create();
+        evaluator.Table().Write(Path.Combine(output.FullName, "scores.csv"));
+        await File.WriteAllTextAsync(Path.Combine(output.FullName, "report.json"), JsonSerializer.Serialize(report, EvaluationReport.Json), cancellation);
+        await File.WriteAllTextAsync(Path.Combine(output.FullName, "report.html"), new HtmlReport(evaluator, report).Write(), cancellation);
+        Show(report);
+        Console.WriteLine($"{Path.Combine(output.FullName, "report.html")} is written");
+        return 0;
+    }
+
+    private static void Show(EvaluationReport report)
+    {
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{report.Normal.Frames} normal frames: {report.Normal.FalseAlarmRate:P2} have a p-value of at most {report.Normal.Level}; {report.Normal.Incidents} false incidents"));
+        if (report.Outliers.Count > 0)
+        {
+            var table = new Table().AddColumns("outliers", "frames", "AUROC", "95 % interval", "AUPR", "FPR at 95 % TPR", "delay (frames)");
+            foreach (var (name, figures) in report.Outliers)
+                table.AddRow(Markup.Escape(name), Text($"{figures.Frames}"), Text($"{figures.Auroc:0.000}"), Text($"{figures.AurocCi[0]:0.000} to {figures.AurocCi[1]:0.000}"), Text($"{figures.Aupr:0.000}"), Text($"{figures.Fpr95:0.000}"), Delay(figures.DetectionDelayFrames));
+            AnsiConsole.Write(table);
+        }
+        if (report.Corruptions is not { } corruptions) return;
+        var kinds = new Table().AddColumns("corruption, AUROC at severity", "1", "2", "3", "4", "5", "delay at 3 (frames)");
+        foreach (var (name, kind) in corruptions.Kinds) kinds.AddRow([name, .. Enumerable.Range(1, 5).Select(severity => kind.Auroc.TryGetValue(Text($"{severity}"), out double area) ? Text($"{area:0.000}") : "-"), Delay(kind.DetectionDelayFrames)]);
+        kinds.AddRow(["[bold]mean[/]", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), ""]);
+        AnsiConsole.Write(kinds);
+    }
+
+    private static string Delay(double? frames) => frames is { } value ? Text($"{value:0.#}") : "not found";
+
+    private static string Text(FormattableString text) => FormattableString.Invariant(text);
+}

@@ -1,0 +1,123 @@
+using System.Globalization;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Inference;
+
+namespace OutlierPipeline.Cli.Evaluation;
+
+/// <summary>Every corruption at every severity on a part of the normal frames, and each from a known frame on in short sequences.</summary>
+internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, string camera, double framesPerSecond, int maxFrames, int seed)
+{
+    private const int Sequences = 6;
+    private const int Before = 15;
+    private const int After = 40;
+    private const int SequenceSeverity = 3;
+
+    /// <summary>Every second pixel of every second row tells the figure as well as all do.</summary>
+    private const int PixelStep = 2;
+
+    private readonly CameraModel _model = scorer.Package.For(camera);
+
+    public CorruptionFigures Run(Action<double> progress, CancellationToken cancellation)
+    {
+        int frames = Math.Min(maxFrames, normal.Footage.Count);
+        int[] chosen = [.. Enumerable.Range(0, frames).Select(i => (int)((long)i * normal.Footage.Count / frames))];
+        var kinds = new SortedDictionary<string, CorruptionKind>(StringComparer.Ordinal);
+        int done = 0;
+        foreach (var corruption in CorruptionSuite.All)
+        {
+            var kind = new CorruptionKind(corruption.Group, [], [], null, 0, 0, corruption.HasMask ? [] : null, corruption.HasMask ? [] : null);
+            for (int severity = 1; severity <= Corruption.Severities && !corruption.IsFrozen; severity++) Measure(corruption, severity, chosen, kind, cancellation);
+            var delays = Starts().Select(start => Delay(corruption, start, cancellation)).ToArray();
+            kinds[corruption.Name] = kind with { DetectionDelayFrames = Evaluator.MedianDelay(delays), DetectedSequences = delays.Count(delay => delay is not null), Sequences = delays.Length };
+            progress(++done / (double)CorruptionSuite.All.Count);
+        }
+        var mean = new SortedDictionary<string, double>(Enumerable.Range(1, Corruption.Severities).ToDictionary(Text, severity => kinds.Values.Where(kind => kind.Auroc.Count > 0).Average(kind => kind.Auroc[Text(severity)])), StringComparer.Ordinal);
+        return new CorruptionFigures(frames, seed, mean, kinds);
+    }
+
+    private void Measure(Corruption corruption, int severity, int[] chosen, CorruptionKind kind, CancellationToken cancellation)
+    {
+        double[] combined = new double[chosen.Length];
+        float[][] rows = new float[chosen.Length][];
+        byte[][] masks = new byte[chosen.Length][];
+        var inside = new List<double>();
+        var outside = new List<double>();
+        scorer.Score(
+            chosen.Length,
+            (i, rgb) =>
+            {
+                normal.Footage.Read(chosen[i], rgb);
+                masks[i] = corruption.Apply(rgb, normal.Footage.Size, severity, seed, chosen[i]);
+            },
+            _model.Mask,
+            (i, batch, slot) =>
+            {
+                rows[i] = batch.Scores(slot).ToArray();
+                combined[i] = _model.Calibration.Combine(rows[i]);
+                if (corruption.HasMask) Collect(batch.ErrorMap(slot), masks[i], inside, outside);
+            },
+            cancellation);
+        kind.Auroc[Text(severity)] = DetectionMetrics.Auroc(normal.Combined, combined);
+        for (int k = 0; k < scorer.Package.Card.Scores.Count; k++)
+        {
+            string name = scorer.Package.Card.Scores[k];
+            if (!kind.ScoreAuroc.TryGetValue(name, out var bySeverity)) kind.ScoreAuroc[name] = bySeverity = [];
+            bySeverity[Text(severity)] = DetectionMetrics.Auroc(normal.Column(k), [.. rows.Select(row => (double)row[k])]);
+        }
+        if (!corruption.HasMask) return;
+        kind.PixelAuroc![Text(severity)] = DetectionMetrics.Auroc(outside.ToArray(), inside.ToArray());
+        kind.PixelAveragePrecision![Text(severity)] = DetectionMetrics.AveragePrecision(outside.ToArray(), inside.ToArray());
+    }
+
+    /// <summary>The error map's value at the pixels that were painted over, and at the others.</summary>
+    private void Collect(ReadOnlySpan<float> errorMap, byte[] mask, List<double> inside, List<double> outside)
+    {
+        var network = scorer.Package.Card.Network;
+        for (int y = 0; y < network.Height; y += PixelStep)
+        {
+            for (int x = 0; x < network.Width; x += PixelStep)
+            {
+                int pixel = y * network.Width + x;
+                if (_model.Mask is { } region && region.Pixels[pixel] == 0) continue;
+                double value = errorMap[y * network.ErrorMapHeight / network.Height * network.ErrorMapWidth + x * network.ErrorMapWidth / network.Width];
+                (mask[pixel] != 0 ? inside : outside).Add(value);
+            }
+        }
+    }
+
+    /// <summary>Where sequences begin: consecutive frames of one drive, evenly spread.</summary>
+    private IEnumerable<int> Starts()
+    {
+        int[] possible = [.. normal.Footage.Drives.Where(drive => drive.Count >= Before + After).SelectMany(drive => Enumerable.Range(drive.First, drive.Count - Before - After + 1))];
+        int count = Math.Min(Sequences, possible.Length);
+        for (int i = 0; i < count; i++) yield return possible[(int)((long)i * (possible.Length - 1) / Math.Max(1, count - 1))];
+    }
+
+    /// <summary>Corrupted frames before the incident is open, or null; an incident that was open before does not count as found.</summary>
+    private int? Delay(Corruption corruption, int start, CancellationToken cancellation)
+    {
+        var detector = new CameraDetector(camera, scorer.Package, new DetectionOptions());
+        var alerts = new List<AlertStep>();
+        int? delay = null;
+        bool falsely = false;
+        scorer.Score(
+            Before + After,
+            (i, rgb) =>
+            {
+                normal.Footage.Read(start + (corruption.IsFrozen ? Math.Min(i, Before) : i), rgb);
+                if (i >= Before) corruption.Apply(rgb, normal.Footage.Size, SequenceSeverity, seed, start + i);
+            },
+            _model.Mask,
+            (i, batch, slot) =>
+            {
+                bool isOpen = ScoredSet.Observe(detector, i, framesPerSecond, batch, slot, alerts).IsOutlier;
+                if (i < Before) falsely |= isOpen;
+                else if (isOpen && !falsely) delay ??= i - Before;
+            },
+            cancellation);
+        return delay;
+    }
+
+    private static string Text(int severity) => severity.ToString(CultureInfo.InvariantCulture);
+}

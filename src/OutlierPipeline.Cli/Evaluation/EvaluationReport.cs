@@ -1,0 +1,68 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using OutlierPipeline.Evaluation;
+
+namespace OutlierPipeline.Cli.Evaluation;
+
+/// <summary><c>report.json</c>. Rates and areas are shares of 1; what could not be measured is null.</summary>
+internal sealed record EvaluationReport
+{
+    public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    public int Schema { get; init; } = 1;
+
+    public required string Model { get; init; }
+
+    public required string ModelVersion { get; init; }
+
+    public required string ModelDigest { get; init; }
+
+    public required string Command { get; init; }
+
+    public required NormalFigures Normal { get; init; }
+
+    public required SortedDictionary<string, OutlierFigures> Outliers { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CorruptionFigures? Corruptions { get; init; }
+
+    public required IReadOnlyList<LatentDiagnostic> Latent { get; init; }
+
+    /// <summary>KL divergence of each unit of the code, in nats.</summary>
+    public required double[] KlPerUnit { get; init; }
+}
+
+/// <summary>Normal footage that neither trained nor calibrated.</summary>
+/// <param name="FalseAlarmRate">Share of frames with a p-value of at most <paramref name="Level"/>.</param>
+/// <param name="FalseAlarmRates">The same at other levels.</param>
+/// <param name="Incidents">False incidents that the detector opened.</param>
+internal sealed record NormalFigures(int Frames, double FalseAlarmRate, double Level, SortedDictionary<string, double> FalseAlarmRates, int Incidents);
+
+/// <summary>One set of outliers against the normal frames.</summary>
+/// <param name="AurocCi">95 % block bootstrap interval.</param>
+/// <param name="DetectionDelayFrames">Median over drives of the frames before the incident is open; null where most drives end without one.</param>
+/// <param name="DetectedDrives">Drives with an incident, of <paramref name="Drives"/>.</param>
+/// <param name="Scores">The same figures of each score on its own.</param>
+internal sealed record OutlierFigures(int Frames, double Auroc, double[] AurocCi, double Aupr, double Fpr95, double? DetectionDelayFrames, int DetectedDrives, int Drives, SortedDictionary<string, ScoreFigures> Scores);
+
+internal sealed record ScoreFigures(double Auroc, double Aupr, double Fpr95);
+
+/// <summary>The corruption suite on a part of the normal frames.</summary>
+/// <param name="MeanAuroc">By severity, over the kinds that single frames show.</param>
+internal sealed record CorruptionFigures(int Frames, int Seed, SortedDictionary<string, double> MeanAuroc, SortedDictionary<string, CorruptionKind> Kinds);
+
+/// <summary>One kind of corruption.</summary>
+/// <param name="Auroc">By severity; empty for what single frames cannot show.</param>
+/// <param name="ScoreAuroc">Of each score on its own, by severity.</param>
+/// <param name="DetectionDelayFrames">At severity 3, the median over sequences; null where most end without an incident.</param>
+/// <param name="PixelAuroc">How well the error map says where, by severity; for obstacles.</param>
+/// <param name="PixelAveragePrecision">The same, average precision.</param>
+internal sealed record CorruptionKind(
+    string Group,
+    SortedDictionary<string, double> Auroc,
+    SortedDictionary<string, SortedDictionary<string, double>> ScoreAuroc,
+    double? DetectionDelayFrames,
+    int DetectedSequences,
+    int Sequences,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SortedDictionary<string, double>? PixelAuroc,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SortedDictionary<string, double>? PixelAveragePrecision);

@@ -1,0 +1,117 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+
+namespace OutlierPipeline.Cli.Evaluation;
+
+/// <summary>What to evaluate.</summary>
+/// <param name="Outliers">Names and inputs.</param>
+/// <param name="CorruptionFrames">Frames that each corruption is shown on; 0 for no corruptions.</param>
+internal sealed record EvaluationRequest(string Model, string[] Normal, IReadOnlyList<(string Name, string Input)> Outliers, string Camera, double Level, double FramesPerSecond, int CorruptionFrames, int Seed, string Command);
+
+/// <summary>Measures a package on footage that it has not seen.</summary>
+internal sealed class Evaluator : IDisposable
+{
+    private static readonly double[] Levels = [0.1, 0.05, 0.01];
+    private readonly EvaluationRequest _request;
+    private readonly FootageScorer _scorer;
+    private readonly List<Footage> _footage = [];
+
+    public Evaluator(EvaluationRequest request)
+    {
+        _request = request;
+        Package = ModelPackage.Load(request.Model);
+        Engine = new InferenceEngine(Package, new InferenceOptions(), NullLogger.Instance);
+        _scorer = new FootageScorer(Engine);
+    }
+
+    public ModelPackage Package { get; }
+
+    public InferenceEngine Engine { get; }
+
+    public FrameMask? Mask => Package.For(_request.Camera).Mask;
+
+    public ScoredSet Normal { get; private set; } = null!;
+
+    public IReadOnlyList<ScoredSet> Outliers { get; private set; } = [];
+
+    /// <param name="progress">What is being done, and how much of it is.</param>
+    public async Task<EvaluationReport> RunAsync(Action<string, double> progress, CancellationToken cancellation)
+    {
+        Normal = await ScoreAsync("normal", _request.Normal, progress, cancellation);
+        var outliers = new List<ScoredSet>();
+        foreach (var (name, input) in _request.Outliers) outliers.Add(await ScoreAsync(name, [input], progress, cancellation));
+        Outliers = outliers;
+        var corruptions = _request.CorruptionFrames > 0
+            ? new CorruptionRun(Normal, _scorer, _request.Camera, _request.FramesPerSecond, _request.CorruptionFrames, _request.Seed).Run(share => progress("corruptions", share), cancellation)
+            : null;
+        progress("latent space", 0);
+        using var decoder = new LatentDecoder(Package);
+        var latent = new LatentDiagnostics(Engine, decoder).Measure(Normal.Footage, Mask, _request.Seed);
+        progress("latent space", 1);
+        return new EvaluationReport
+        {
+            Model = Package.Card.Name,
+            ModelVersion = Package.Card.Version,
+            ModelDigest = Package.Digest,
+            Command = _request.Command,
+            Normal = new NormalFigures(Normal.Footage.Count, Rate(_request.Level), _request.Level, new SortedDictionary<string, double>(Levels.ToDictionary(level => level.ToString(CultureInfo.InvariantCulture), Rate)), Normal.Incidents),
+            Outliers = new SortedDictionary<string, OutlierFigures>(outliers.ToDictionary(set => set.Name, Figures), StringComparer.Ordinal),
+            Corruptions = corruptions,
+            Latent = latent.Diagnostics,
+            KlPerUnit = latent.KlPerUnit,
+        };
+    }
+
+    /// <summary>The rows of every set.</summary>
+    public ScoreTable Table()
+    {
+        var table = new ScoreTable(Package.Card);
+        foreach (var set in Outliers.Prepend(Normal))
+        {
+            for (int i = 0; i < set.Footage.Count; i++) table.Add($"{set.Name}/{set.Footage.NameOf(i)}", set.Combined[i], set.Scores[i], set.Verdicts[i]);
+        }
+        return table;
+    }
+
+    public void Dispose()
+    {
+        _scorer.Dispose();
+        Engine.Dispose();
+        foreach (var footage in _footage) footage.Dispose();
+    }
+
+    /// <summary>The median, where a drive without detection counts as infinitely late.</summary>
+    public static double? MedianDelay(IEnumerable<int?> delays)
+    {
+        double[] sorted = [.. delays.Select(delay => delay ?? double.PositiveInfinity).Order()];
+        if (sorted.Length == 0) return null;
+        double median = (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+        return double.IsFinite(median) ? median : null;
+    }
+
+    private async Task<ScoredSet> ScoreAsync(string name, string[] inputs, Action<string, double> progress, CancellationToken cancellation)
+    {
+        var loader = new FootageLoader { Camera = _request.Camera.Length > 0 ? _request.Camera : null, Progress = (seen, total) => progress($"reading {name}", total is null ? 0 : (double)seen / total.Value) };
+        var footage = await loader.LoadAsync(inputs, Package.Card.Network.Size, cancellation);
+        _footage.Add(footage);
+        return ScoredSet.Of(name, footage, _scorer, _request.Camera, _request.FramesPerSecond, done => progress($"scoring {name}", (double)done / footage.Count), cancellation);
+    }
+
+    private double Rate(double level) => Normal.Verdicts.Count(verdict => verdict.PValue <= level) / (double)Normal.Verdicts.Length;
+
+    private OutlierFigures Figures(ScoredSet set)
+    {
+        var (low, high) = DetectionMetrics.AurocInterval(Normal.Combined, set.Combined, _request.Seed);
+        var delays = set.Delays().ToArray();
+        var scores = new SortedDictionary<string, ScoreFigures>(StringComparer.Ordinal);
+        for (int k = 0; k < Package.Card.Scores.Count; k++) scores[Package.Card.Scores[k]] = Of(Normal.Column(k), set.Column(k));
+        var combined = Of(Normal.Combined, set.Combined);
+        return new OutlierFigures(set.Footage.Count, combined.Auroc, [low, high], combined.Aupr, combined.Fpr95, MedianDelay(delays), delays.Count(delay => delay is not null), delays.Length, scores);
+    }
+
+    private static ScoreFigures Of(double[] normal, double[] outlier) =>
+        new(DetectionMetrics.Auroc(normal, outlier), DetectionMetrics.AveragePrecision(normal, outlier), DetectionMetrics.FalsePositiveRate(normal, outlier));
+}

@@ -1,0 +1,136 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+
+namespace OutlierPipeline.Cli.Evaluation;
+
+/// <summary><c>report.html</c>: one self-contained file for people; figures as in <c>report.json</c>, charts as SVG, pictures inside.</summary>
+internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
+{
+    private const int Pictures = 6;
+
+    private const string Style = """
+        :root { color-scheme: light dark; }
+        body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; background: Canvas; color: CanvasText; }
+        h1 { font-size: 1.6rem; } h2 { margin-top: 2.2rem; font-size: 1.2rem; }
+        table { border-collapse: collapse; } th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #8884; } th:first-child, td:first-child, td.text { text-align: left; }
+        .good { color: #1a7f37; } .bad { color: #d1242f; font-weight: 600; }
+        figure { display: inline-block; margin: .4rem .8rem .4rem 0; } figcaption { font-size: .8rem; max-width: 330px; overflow-wrap: anywhere; } figure img { max-width: 100%; image-rendering: pixelated; }
+        .chart { background: #fff; display: inline-block; } .chart svg { max-width: 100%; height: auto; display: block; }
+        code { overflow-wrap: anywhere; } .wide { overflow-x: auto; }
+        """;
+
+    private readonly StringBuilder _html = new();
+
+    public string Write()
+    {
+        _html.Append(CultureInfo.InvariantCulture, $"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Evaluation of {Encode(report.Model)}</title><style>{Style}</style></head><body><main>");
+        _html.Append(CultureInfo.InvariantCulture, $"<h1>Evaluation of {Encode(report.Model)} {Encode(report.ModelVersion)}</h1><p><code>{Encode(report.Command)}</code></p>");
+        WriteNormal();
+        WriteOutliers();
+        WriteCorruptions();
+        WriteLatent();
+        _html.Append("</main></body></html>\n");
+        return _html.ToString();
+    }
+
+    private void WriteNormal()
+    {
+        var normal = report.Normal;
+        Heading("Normal footage");
+        _html.Append(CultureInfo.InvariantCulture, $"<p>{normal.Frames} frames. A p-value of at most {normal.Level} is a false alarm of a frame: <b>{normal.FalseAlarmRate:P2}</b> were. The detector opened {normal.Incidents} false incidents.</p>");
+        Table(["level", "share of normal frames at or below it"], normal.FalseAlarmRates.Select(rate => new[] { rate.Key, Text($"{rate.Value:P2}") }));
+        _html.Append("<h3>Worst false alarms</h3><p>The normal frames that were strangest: frame, and the same with the error map.</p>");
+        Show(evaluator.Normal, Enumerable.Range(0, evaluator.Normal.Combined.Length).OrderByDescending(i => evaluator.Normal.Combined[i]));
+    }
+
+    private void WriteOutliers()
+    {
+        if (report.Outliers.Count == 0) return;
+        Heading("Outliers");
+        Table(["outliers", "frames", "AUROC", "95 % interval", "AUPR", "FPR at 95 % TPR", "delay, frames", "drives found"], report.Outliers.Select(set => new[]
+        {
+            set.Key, Text($"{set.Value.Frames}"), Text($"{set.Value.Auroc:0.000}"), Text($"{set.Value.AurocCi[0]:0.000} to {set.Value.AurocCi[1]:0.000}"), Text($"{set.Value.Aupr:0.000}"), Text($"{set.Value.Fpr95:0.000}"), Delay(set.Value.DetectionDelayFrames), Text($"{set.Value.DetectedDrives} of {set.Value.Drives}"),
+        }));
+        string[] scores = [.. evaluator.Package.Card.Scores];
+        _html.Append("<h3>Each score on its own (AUROC)</h3>");
+        Table(["outliers", .. scores, "combined"], report.Outliers.Select(set => new[] { set.Key }.Concat(scores.Select(score => Text($"{set.Value.Scores[score].Auroc:0.000}"))).Append(Text($"{set.Value.Auroc:0.000}")).ToArray()));
+        Chart(ReportCharts.Roc(evaluator));
+        foreach (var set in evaluator.Outliers)
+        {
+            _html.Append(CultureInfo.InvariantCulture, $"<h3>{Encode(set.Name)}</h3>");
+            Chart(ReportCharts.Histogram(evaluator.Normal, set));
+            _html.Append("<p>Worst misses: the outliers that were least strange.</p>");
+            Show(set, Enumerable.Range(0, set.Combined.Length).OrderBy(i => set.Combined[i]));
+        }
+    }
+
+    private void WriteCorruptions()
+    {
+        if (report.Corruptions is not { } corruptions) return;
+        Heading("Corruptions");
+        _html.Append(CultureInfo.InvariantCulture, $"<p>AUROC against the normal frames, on {corruptions.Frames} of them, seed {corruptions.Seed}; the delay is that of short sequences at severity 3.</p>");
+        string[] severities = [.. corruptions.MeanAuroc.Keys];
+        Table(["kind", "group", .. severities, "delay, frames", "sequences found"], corruptions.Kinds.Select(kind => new[] { kind.Key, kind.Value.Group }
+            .Concat(severities.Select(severity => kind.Value.Auroc.TryGetValue(severity, out double area) ? Text($"{area:0.000}") : "")).Append(Delay(kind.Value.DetectionDelayFrames)).Append(Text($"{kind.Value.DetectedSequences} of {kind.Value.Sequences}")).ToArray())
+            .Append(["mean", "", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), "", ""]));
+        Chart(ReportCharts.Severity(corruptions));
+        foreach (var (name, kind) in corruptions.Kinds.Where(kind => kind.Value.PixelAuroc is not null))
+        {
+            _html.Append(CultureInfo.InvariantCulture, $"<h3>Where: {Encode(name)}, by pixel</h3>");
+            Table(["severity", .. severities], [["AUROC of the error map", .. kind.PixelAuroc!.Values.Select(area => Text($"{area:0.000}"))], ["average precision", .. kind.PixelAveragePrecision!.Values.Select(area => Text($"{area:0.000}"))]]);
+        }
+        _html.Append("<h3>Each score on its own at severity 3 (AUROC)</h3>");
+        string[] scores = [.. evaluator.Package.Card.Scores];
+        Table(["kind", .. scores, "combined"], corruptions.Kinds.Where(kind => kind.Value.Auroc.Count > 0).Select(kind => new[] { kind.Key }.Concat(scores.Select(score => Text($"{kind.Value.ScoreAuroc[score]["3"]:0.000}"))).Append(Text($"{kind.Value.Auroc["3"]:0.000}")).ToArray()));
+    }
+
+    private void WriteLatent()
+    {
+        Heading("Latent space");
+        _html.Append("<div class=\"wide\"><table><tr><th>figure</th><th>value</th><th>expected</th><th></th><th></th></tr>");
+        foreach (var diagnostic in report.Latent)
+            _html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Encode(diagnostic.Name)}</td><td>{diagnostic.Value:0.###}</td><td>{Encode(diagnostic.Expected)}</td><td class=\"{(diagnostic.IsGood ? "good\">good" : "bad\">look")}</td><td class=\"text\">{Encode(diagnostic.Advice)}</td></tr>");
+        _html.Append("</table></div>");
+        if (report.KlPerUnit.Length > 0) Chart(ReportCharts.KlPerUnit(report.KlPerUnit));
+    }
+
+    private void Heading(string text) => _html.Append(CultureInfo.InvariantCulture, $"<h2>{Encode(text)}</h2>");
+
+    private void Chart(string svg) => _html.Append(CultureInfo.InvariantCulture, $"<div class=\"chart\">{svg}</div>");
+
+    private void Table(IEnumerable<string> header, IEnumerable<string[]> rows)
+    {
+        _html.Append("<div class=\"wide\"><table><tr>");
+        foreach (string cell in header) _html.Append(CultureInfo.InvariantCulture, $"<th>{Encode(cell)}</th>");
+        _html.Append("</tr>");
+        foreach (string[] row in rows)
+        {
+            _html.Append("<tr>");
+            foreach (string cell in row) _html.Append(CultureInfo.InvariantCulture, $"<td>{Encode(cell)}</td>");
+            _html.Append("</tr>");
+        }
+        _html.Append("</table></div>");
+    }
+
+    /// <summary>The first frames of an order, none near another: neighbours look alike.</summary>
+    private void Show(ScoredSet set, IEnumerable<int> order)
+    {
+        var shown = new List<int>();
+        foreach (int i in order)
+        {
+            if (shown.Any(other => Math.Abs(other - i) < 5)) continue;
+            shown.Add(i);
+            string picture = Convert.ToBase64String(set.Picture(i, evaluator.Engine, evaluator.Mask));
+            string name = set.Footage.NameOf(i);
+            _html.Append(CultureInfo.InvariantCulture, $"<figure><img alt=\"{Encode(name)}: frame and error map\" src=\"data:image/jpeg;base64,{picture}\"><figcaption>{Encode(Path.GetFileName(name))}: score {set.Combined[i]:0.00}, p {set.Verdicts[i].PValue:0.0000}</figcaption></figure>");
+            if (shown.Count == Pictures) break;
+        }
+    }
+
+    private static string Delay(double? frames) => frames is { } value ? Text($"{value:0.#}") : "not found";
+
+    private static string Text(FormattableString text) => FormattableString.Invariant(text);
+
+    private static string Encode(string text) => WebUtility.HtmlEncode(text);
+}

@@ -1,0 +1,93 @@
+using OutlierPipeline.Evaluation;
+using ScottPlot;
+
+namespace OutlierPipeline.Cli.Evaluation;
+
+/// <summary>The report's charts, as SVG.</summary>
+internal static class ReportCharts
+{
+    private const int Width = 720;
+    private const int Height = 420;
+
+    public static string Roc(Evaluator evaluator)
+    {
+        var plot = New("Receiver operating characteristic", "share of normal frames that raise an alarm", "share of outliers found");
+        foreach (var set in evaluator.Outliers)
+        {
+            var (x, y) = DetectionMetrics.RocCurve(evaluator.Normal.Combined, set.Combined);
+            var line = plot.Add.Scatter(x, y);
+            line.MarkerSize = 0;
+            line.LineWidth = 2;
+            line.LegendText = set.Name;
+        }
+        plot.Axes.SetLimits(-0.02, 1.02, -0.02, 1.02);
+        plot.ShowLegend(Alignment.LowerRight);
+        return plot.GetSvgXml(Width, Height);
+    }
+
+    public static string Histogram(ScoredSet normal, ScoredSet outliers)
+    {
+        var plot = New($"Combined scores: normal and {outliers.Name}", "combined score, signed square root", "share of frames");
+        double[] normals = Compressed(normal.Combined);
+        double[] strange = Compressed(outliers.Combined);
+        double low = normals.Concat(strange).Min();
+        double high = Math.Max(low + 1e-6, normals.Concat(strange).Max());
+        Add(normals, "normal", Colors.SteelBlue);
+        Add(strange, outliers.Name, Colors.OrangeRed);
+        plot.ShowLegend(Alignment.UpperRight);
+        return plot.GetSvgXml(Width, Height);
+
+        void Add(double[] values, string name, Color color)
+        {
+            const int Bins = 60;
+            double size = (high - low) / Bins;
+            var bars = Enumerable.Range(0, Bins).Select(bin => new Bar
+            {
+                Position = low + (bin + 0.5) * size,
+                Value = values.Count(value => Math.Min(Bins - 1, (int)((value - low) / size)) == bin) / (double)values.Length,
+                Size = size,
+                FillColor = color.WithAlpha(0.55),
+                LineWidth = 0,
+            }).ToArray();
+            plot.Add.Bars(bars).LegendText = name;
+        }
+    }
+
+    public static string Severity(CorruptionFigures corruptions)
+    {
+        var plot = New("Corruptions", "severity", "AUROC");
+        foreach (var (name, kind) in corruptions.Kinds.Where(kind => kind.Value.Auroc.Count > 0))
+        {
+            var line = plot.Add.Scatter(kind.Auroc.Keys.Select(severity => double.Parse(severity, System.Globalization.CultureInfo.InvariantCulture)).ToArray(), kind.Auroc.Values.ToArray());
+            line.LegendText = name;
+            line.LineWidth = 1.5f;
+        }
+        var mean = plot.Add.Scatter(corruptions.MeanAuroc.Keys.Select(severity => double.Parse(severity, System.Globalization.CultureInfo.InvariantCulture)).ToArray(), corruptions.MeanAuroc.Values.ToArray());
+        mean.LegendText = "mean";
+        mean.LineWidth = 4;
+        mean.Color = Colors.Black;
+        plot.Axes.SetLimits(0.8, 5.2, 0, 1.02);
+        plot.ShowLegend(Edge.Right);
+        return plot.GetSvgXml(Width + 160, Height + 60);
+    }
+
+    public static string KlPerUnit(double[] kl)
+    {
+        var plot = New("KL divergence of each unit of the code", "unit, the largest first", "nats");
+        plot.Add.Bars(kl.OrderDescending().ToArray());
+        plot.Axes.Margins(bottom: 0);
+        return plot.GetSvgXml(Width, 300);
+    }
+
+    private static Plot New(string title, string x, string y)
+    {
+        var plot = new Plot();
+        plot.Title(title);
+        plot.XLabel(x);
+        plot.YLabel(y);
+        return plot;
+    }
+
+    /// <summary>Outliers may score a thousand times what normal frames do.</summary>
+    private static double[] Compressed(double[] scores) => [.. scores.Select(score => Math.Sign(score) * Math.Sqrt(Math.Min(Math.Abs(score), 1e6)))];
+}

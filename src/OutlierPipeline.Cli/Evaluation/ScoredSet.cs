@@ -1,0 +1,81 @@
+using OutlierPipeline.Alerting;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+
+namespace OutlierPipeline.Cli.Evaluation;
+
+/// <summary>Footage with what the model and the detector said of each frame, each drive watched from its first frame on.</summary>
+internal sealed class ScoredSet
+{
+    private ScoredSet(string name, Footage footage)
+    {
+        Name = name;
+        Footage = footage;
+        Scores = new float[footage.Count][];
+        Combined = new double[footage.Count];
+        Verdicts = new Verdict[footage.Count];
+    }
+
+    public string Name { get; }
+
+    public Footage Footage { get; }
+
+    /// <summary>n rows of S.</summary>
+    public float[][] Scores { get; }
+
+    public double[] Combined { get; }
+
+    public Verdict[] Verdicts { get; }
+
+    /// <summary>Incidents that opened.</summary>
+    public int Incidents { get; private set; }
+
+    public double[] Column(int k) => [.. Scores.Select(row => (double)row[k])];
+
+    public static ScoredSet Of(string name, Footage footage, FootageScorer scorer, string camera, double framesPerSecond, Action<int> progress, CancellationToken cancellation)
+    {
+        var set = new ScoredSet(name, footage);
+        var model = scorer.Package.For(camera);
+        var drives = footage.Drives.SelectMany(drive => Enumerable.Repeat(drive, drive.Count)).ToArray();
+        CameraDetector? detector = null;
+        var alerts = new List<AlertStep>();
+        scorer.Score(footage.Count, footage.Read, model.Mask, (i, batch, slot) =>
+        {
+            int within = i - drives[i].First;
+            if (within == 0) detector = new CameraDetector(camera, scorer.Package, new DetectionOptions());
+            set.Scores[i] = batch.Scores(slot).ToArray();
+            set.Combined[i] = model.Calibration.Combine(batch.Scores(slot));
+            set.Verdicts[i] = Observe(detector!, within, framesPerSecond, batch, slot, alerts);
+            set.Incidents += alerts.Count(alert => alert.Type == AlertType.Opened);
+            alerts.Clear();
+            progress(i + 1);
+        }, cancellation);
+        return set;
+    }
+
+    public static Verdict Observe(CameraDetector detector, int index, double framesPerSecond, FrameBatch batch, int slot, List<AlertStep> alerts)
+    {
+        var frame = new FrameRef("", 0, index, (long)((index + 1) * 1e9 / framesPerSecond));
+        return detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(slot), ErrorMap = batch.ErrorMap(slot), Pixels = batch.Pixels(slot) }, alerts);
+    }
+
+    /// <summary>Frames of each drive before its incident is open; null where none opens.</summary>
+    public IEnumerable<int?> Delays()
+    {
+        foreach (var drive in Footage.Drives)
+        {
+            int opened = Array.FindIndex(Verdicts, drive.First, drive.Count, verdict => verdict.IsOutlier);
+            yield return opened < 0 ? null : opened - drive.First;
+        }
+    }
+
+    /// <summary>Frame and heat map of one frame, as a JPEG.</summary>
+    public byte[] Picture(int index, InferenceEngine engine, FrameMask? mask)
+    {
+        var network = engine.Package.Card.Network;
+        byte[] frame = Footage[index];
+        return AlertPicture.Encode(frame, network.Size, engine.Compute(frame, mask, "error_map")[0], network.ErrorMapHeight, network.ErrorMapWidth);
+    }
+}

@@ -1,0 +1,127 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Training.Networks;
+
+namespace OutlierPipeline.Training;
+
+/// <summary>Makes a model package of a trained network: graphs, calibration, card and previews, all computed by ONNX Runtime on what was exported.</summary>
+internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings settings, ModelExporter exporter, FrameMask? mask)
+{
+    private const int Pictures = 24;
+    private const int Columns = 6;
+
+    public sealed record Description(string Version, string Text, string Licence, string Source, string Command, string Device);
+
+    /// <summary>The three blocks of the footage; the test block may be empty.</summary>
+    public sealed record Blocks(Footage Training, Footage Calibration, Footage Test);
+
+    /// <exception cref="ModelPackageException">What was written does not load: a fault of the exporter.</exception>
+    /// <exception cref="FootageException">Too few frames calibrate.</exception>
+    public ModelPackage Write(string directory, Description description, Blocks footage, EpochFigures figures, int epochs, double framesPerSecond, TimeSpan time, CancellationToken cancellation)
+    {
+        string name = Path.GetFileName(directory.TrimEnd(Path.DirectorySeparatorChar));
+        byte[] model = exporter.WriteModel(name, description.Version, description.Source);
+        byte[] decoder = exporter.WriteDecoder();
+        var card = Card(name, description, footage, epochs, time);
+        using var engine = new InferenceEngine(ModelPackage.Uncalibrated(card, model, mask), new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        using var scorer = new FootageScorer(engine);
+        var calibration = scorer.Calibrate(footage.Calibration, mask, cancellation);
+        var files = new Dictionary<string, byte[]>
+        {
+            ["model.onnx"] = model,
+            ["decoder.onnx"] = decoder,
+            ["calibration.json"] = calibration.ToJson(),
+        };
+        if (mask is not null) files["mask.png"] = mask.ToPng();
+        using (var drawer = new LatentDecoder(card.Network, decoder)) Draw(files, new Gallery(engine, drawer), footage.Calibration);
+        var quality = new Dictionary<string, double>
+        {
+            ["trainingMeanSquaredError"] = Math.Round(figures.TrainingError, 6),
+            ["trainingKl"] = Math.Round(figures.TrainingKl, 2),
+            ["validationMeanSquaredError"] = Math.Round(figures.ValidationError, 6),
+            ["validationKl"] = Math.Round(figures.ValidationKl, 2),
+            ["trainingFramesPerSecond"] = Math.Round(framesPerSecond),
+            ["smallestPValue"] = Math.Round(1.0 / (calibration.Frames + 1), 6),
+        };
+        if (footage.Test.Count > 0) AddTest(quality, calibration, scorer.Score(footage.Test, mask, cancellation));
+        return ModelPackageWriter.Write(directory, card with { Quality = quality }, files);
+    }
+
+    private ModelCard Card(string name, Description description, Blocks footage, int epochs, TimeSpan time)
+    {
+        var (rows, columns) = exporter.ErrorMap;
+        return new ModelCard
+        {
+            Name = name,
+            Version = description.Version,
+            Description = description.Text,
+            Licence = description.Licence,
+            Mask = mask is null ? null : "mask.png",
+            Network = new NetworkCard
+            {
+                Architecture = settings.Architecture.Name,
+                Paper = settings.Architecture.Paper,
+                Height = network.Size.Height,
+                Width = network.Size.Width,
+                Latent = network.Latent,
+                ErrorMapHeight = rows,
+                ErrorMapWidth = columns,
+                Parameters = network.Weights().Sum(weight => weight.Shape.Aggregate(1L, (product, side) => product * side)),
+                FlopsPerFrame = network.FlopsPerFrame(),
+                HyperParameters = new Dictionary<string, double>
+                {
+                    ["batch"] = settings.Batch,
+                    ["learningRate"] = settings.LearningRate,
+                    ["beta"] = settings.Beta,
+                    ["freeBits"] = settings.FreeBits,
+                },
+            },
+            Scores = [.. exporter.Scores.Select(score => score.Name)],
+            Training = new TrainingCard
+            {
+                Command = description.Command,
+                Seed = settings.Seed,
+                Epochs = epochs,
+                Device = description.Device,
+                Seconds = Math.Round(time.TotalSeconds),
+                Footage = new FootageCard { Source = description.Source, Frames = footage.Training.Count, Digest = footage.Training.Digest },
+            },
+            Calibration = new FootageCard { Source = description.Source + " (calibration block)", Frames = footage.Calibration.Count, Digest = footage.Calibration.Digest },
+            Quality = new Dictionary<string, double>(),
+            Files = new Dictionary<string, string>(),
+        };
+    }
+
+    /// <summary>False alarms on normal frames that neither trained nor calibrated.</summary>
+    private static void AddTest(Dictionary<string, double> quality, Calibration calibration, float[][] rows)
+    {
+        quality["testFrames"] = rows.Length;
+        foreach (double level in new[] { 0.1, 0.05, 0.01 })
+            quality[FormattableString.Invariant($"testFalseAlarmRateAt{level}")] = Math.Round(rows.Count(row => calibration.PValue(calibration.Combine(row)) <= level) / (double)rows.Length, 4);
+    }
+
+    /// <summary>Only the model's own drawings: none shows a frame of the footage, which may not be ours to give away.</summary>
+    private void Draw(Dictionary<string, byte[]> files, Gallery gallery, Footage footage)
+    {
+        byte[] frames = [.. Enumerable.Range(0, Pictures).SelectMany(i => footage[i * (footage.Count - 1) / (Pictures - 1)])];
+        files["preview/reconstructions.png"] = PictureGrid.Encode(gallery.Reconstruct(frames, mask), network.Size, Columns);
+        if (network.IsVariational) files["preview/samples.png"] = PictureGrid.Encode(gallery.Sample(Pictures, settings.Seed), network.Size, Columns);
+        int[] widest = gallery.WidestDimensions(frames, mask);
+        files["preview/traversal.png"] = PictureGrid.Encode(gallery.Traverse([], [.. widest.Take(Pictures / Columns)], Columns, mask), network.Size, Columns);
+        for (int i = 0; i < Pictures; i++) PasteBox(frames.AsSpan(i * network.Size.Bytes, network.Size.Bytes));
+        files["preview/error-map.png"] = PictureGrid.Encode(gallery.ErrorMaps(frames, mask), network.Size, Columns);
+    }
+
+    /// <summary>A box of an eighth of the height in the middle of the frame.</summary>
+    private void PasteBox(Span<byte> frame)
+    {
+        int side = network.Size.Height / 8;
+        for (int y = network.Size.Height / 2; y < network.Size.Height / 2 + side; y++)
+        {
+            for (int x = network.Size.Width / 2; x < network.Size.Width / 2 + side; x++) ((ReadOnlySpan<byte>)[210, 150, 60]).CopyTo(frame[((y * network.Size.Width + x) * 3)..]);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+using System.Diagnostics;
+using System.Globalization;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Training.Networks;
+using Spectre.Console;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace OutlierPipeline.Training;
+
+/// <summary>What the command line asks for; zeros and nulls are chosen by the footage and the device.</summary>
+internal sealed record TrainingRequest
+{
+    public required string[] Frames { get; init; }
+
+    public required string[] Calibration { get; init; }
+
+    /// <summary>Of each drive: training, calibration, test.</summary>
+    public required double[] Shares { get; init; }
+
+    public required string? Mask { get; init; }
+
+    public required string Directory { get; init; }
+
+    public required Architecture Architecture { get; init; }
+
+    public required FrameSize? Size { get; init; }
+
+    public required int Latent { get; init; }
+
+    public required int Epochs { get; init; }
+
+    public required int Patience { get; init; }
+
+    public required int Batch { get; init; }
+
+    public required double LearningRate { get; init; }
+
+    public required double? Beta { get; init; }
+
+    public required double FreeBits { get; init; }
+
+    public required int Seed { get; init; }
+
+    public required string Device { get; init; }
+
+    public required string Precision { get; init; }
+
+    public required int Threads { get; init; }
+
+    public required string? LibTorch { get; init; }
+
+    public required bool Resume { get; init; }
+
+    public required bool Finish { get; init; }
+
+    public required string Description { get; init; }
+
+    public required string Source { get; init; }
+
+    public required string Licence { get; init; }
+
+    public required string Version { get; init; }
+
+    public required string Command { get; init; }
+}
+
+/// <summary>One training from footage to package.</summary>
+internal sealed class TrainingRun(TrainingRequest request)
+{
+    private const int MinTraining = 50;
+
+    /// <summary>Share of the training block, the end of each drive's, that only chooses the epoch.</summary>
+    private const double Validation = 0.1;
+
+    /// <summary>Frames that a run looks at, all epochs together, for small footage; large footage is looked at five times.</summary>
+    private const int CpuBudget = 60_000;
+
+    private const int GpuBudget = 600_000;
+    private readonly string _checkpoints = request.Directory + ".training";
+
+    public async Task<int> RunAsync(CancellationToken cancellation)
+    {
+        long begun = Stopwatch.GetTimestamp();
+        LibTorch.Prepare(request.LibTorch);
+        var device = TrainingDevice.Choose(request.Device);
+        if (request.Threads > 0) set_num_threads(request.Threads);
+        using var all = await LoadAsync("frames", request.Frames, size: null, cancellation);
+        using var apart = request.Calibration.Length > 0 ? await LoadAsync("calibration", request.Calibration, all.Size, cancellation) : null;
+        var mask = request.Mask is null ? null : FrameMask.Load(request.Mask, all.Size);
+        var blocks = Split(all, apart);
+        var parts = blocks.Training.SplitByTime(1 - Validation, Validation);
+        var network = new PatchNetwork(all.Size, request.Latent, request.Architecture.IsVariational);
+        var settings = Settings(blocks.Training.Count, device);
+        AnsiConsole.MarkupLineInterpolated($"{blocks.Training.Count} frames train ({parts[1].Count} of them choose the epoch), {blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at {all.Size}{(mask is null ? "" : $", {mask.Share:P0} of the picture counts")}.");
+        AnsiConsole.MarkupLineInterpolated($"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most {settings.Epochs} epochs in batches of {settings.Batch}, seed {settings.Seed}.");
+        using var trainer = new Trainer(network, parts[0], parts[1], mask, settings, Path.Combine(_checkpoints, "checkpoint"), device);
+        if (request.Resume) trainer.Resume();
+        double rate = 0;
+        if (!request.Finish && !Show(trainer, settings, progress => rate = progress.FramesPerSecond, cancellation))
+        {
+            await Console.Error.WriteLineAsync($"interrupted in epoch {trainer.Epochs + 1} of {settings.Epochs}; the checkpoint is in {_checkpoints}: the same command with --resume goes on, with --resume --finish it writes the package of epoch {trainer.BestEpoch}");
+            return 130;
+        }
+        if (trainer.BestEpoch == 0) throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
+        if (trainer.Epochs < settings.Epochs) AnsiConsole.MarkupLineInterpolated($"Ended after epoch {trainer.Epochs}: the validation loss was best in epoch {trainer.BestEpoch}, whose weights are kept.");
+        AnsiConsole.WriteLine("Fitting densities, calibrating, writing the package …");
+        var exporter = new ModelExporter(network, trainer.Weights, mask);
+        exporter.FitScores(blocks.Training);
+        var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source, request.Command, device.type.ToString().ToLowerInvariant());
+        var package = new PackageBuilder(network, settings, exporter, mask).Write(request.Directory, description, blocks, trainer.Figures, trainer.BestEpoch, rate, Stopwatch.GetElapsedTime(begun), cancellation);
+        Directory.Delete(_checkpoints, recursive: true);
+        foreach (var (name, value) in package.Card.Quality) AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
+        AnsiConsole.MarkupLineInterpolated($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). Its samples and reconstructions are in preview/.");
+        return 0;
+    }
+
+    private Task<Footage> LoadAsync(string what, string[] inputs, FrameSize? size, CancellationToken cancellation)
+    {
+        var loader = new FootageLoader();
+        return loader.LoadAsync(inputs, (width, height) => size ?? request.Size ?? PatchNetwork.SizeFor(width, height), cancellation);
+    }
+
+    private PackageBuilder.Blocks Split(Footage all, Footage? apart)
+    {
+        var blocks = all.SplitByTime(request.Shares);
+        if (apart is not null && apart.FirstSharedWith(all) is { } twice) throw new FootageException($"{twice} is in --frames and in --calibration: what trains must not calibrate");
+        var split = new PackageBuilder.Blocks(blocks[0], apart ?? blocks[1], blocks[2]);
+        if (split.Training.Count < MinTraining) throw new FootageException($"{split.Training.Count} frames are too few to train on: at least {MinTraining} are needed{(split.Training.Count < all.Count ? $" ({all.Count} were read; see --split)" : "")}");
+        if (split.Calibration.Count < Calibration.MinFrames) throw new FootageException($"{split.Calibration.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed ({all.Count} were read; see --split)");
+        return split;
+    }
+
+    private TrainingSettings Settings(int frames, Device device)
+    {
+        bool isGpu = device.type == DeviceType.CUDA;
+        int epochs = request.Epochs > 0 ? request.Epochs : Math.Clamp((isGpu ? GpuBudget : CpuBudget) / frames, 5, 200);
+        return new TrainingSettings
+        {
+            Architecture = request.Architecture,
+            Epochs = epochs,
+            Batch = request.Batch > 0 ? request.Batch : isGpu && frames >= 5000 ? 256 : frames < 1000 ? 16 : 32,
+            Seed = request.Seed,
+            Beta = request.Beta ?? request.Architecture.Beta,
+            FreeBits = request.FreeBits,
+            LearningRate = request.LearningRate,
+            Patience = request.Patience > 0 ? request.Patience : Math.Max(10, epochs / 4),
+            IsMixedPrecision = request.Precision == "bfloat16" || request.Precision == "auto" && isGpu,
+        };
+    }
+
+    private static bool Show(Trainer trainer, TrainingSettings settings, Action<TrainingProgress> seen, CancellationToken cancellation)
+    {
+        if (!AnsiConsole.Profile.Capabilities.Interactive)
+        {
+            // Into a file or a pipe goes a line now and then.
+            return trainer.Run(progress =>
+            {
+                seen(progress);
+                if (progress.EndsEpoch && (progress.Epoch % Math.Max(1, settings.Epochs / 10) == 0 || progress.Step == progress.Steps)) Console.WriteLine(Line(progress));
+            }, cancellation);
+        }
+        bool isDone = false;
+        AnsiConsole.Progress().AutoClear(false).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).Start(context =>
+        {
+            var task = context.AddTask("training", maxValue: 1);
+            isDone = trainer.Run(progress =>
+            {
+                seen(progress);
+                task.MaxValue = progress.Steps;
+                task.Value = progress.Step;
+                task.Description = Line(progress);
+            }, cancellation);
+            if (isDone) task.Value = task.MaxValue;
+        });
+        return isDone;
+
+        string Line(in TrainingProgress progress) =>
+            string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}/{settings.Epochs}  reconstruction {progress.Reconstruction:0.000} nats (error {progress.MeanSquaredError:0.00000}{(double.IsNaN(progress.ValidationError) ? "" : string.Create(CultureInfo.InvariantCulture, $", held back {progress.ValidationError:0.00000}"))})  KL {progress.Kl:0.0}  {progress.FramesPerSecond:0} frames/s");
+    }
+}

@@ -1,0 +1,49 @@
+using OutlierPipeline.Training.Networks;
+
+namespace OutlierPipeline.Training;
+
+/// <summary>Everything but the frames that a training run depends on.</summary>
+public sealed record TrainingSettings
+{
+    public required Architecture Architecture { get; init; }
+
+    public required int Epochs { get; init; }
+
+    /// <summary>Frames of a step.</summary>
+    public required int Batch { get; init; }
+
+    public required int Seed { get; init; }
+
+    /// <summary>Weight of the KL divergence at the end of its warm-up.</summary>
+    public required double Beta { get; init; }
+
+    /// <summary>Nats of each unit that cost nothing.</summary>
+    /// <remarks>Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow, NeurIPS 2016, eq. 15.</remarks>
+    public double FreeBits { get; init; } = 0.05;
+
+    public double LearningRate { get; init; } = 1e-3;
+
+    /// <summary>The run ends after so many epochs without a better validation loss.</summary>
+    public required int Patience { get; init; }
+
+    /// <summary>Whether the network computes in bfloat16, its weights and losses staying float32.</summary>
+    public bool IsMixedPrecision { get; init; }
+
+    /// <summary>A run goes on only from a checkpoint with the same.</summary>
+    /// <param name="digest">Of the training frames.</param>
+    internal string Fingerprint(string digest, PatchNetwork network, string? mask) =>
+        FormattableString.Invariant($"{Architecture.Name} {network.Size} {network.Latent} {Epochs} {Batch} {Seed} {Beta} {FreeBits} {LearningRate} {Patience} {IsMixedPrecision} {digest} {mask}");
+}
+
+/// <summary>The training did not lead anywhere. The message is one line that says what to do.</summary>
+public sealed class TrainingException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>How far a run is.</summary>
+/// <param name="Epoch">From 1.</param>
+/// <param name="Step">Steps of all epochs so far, of <paramref name="Steps"/>.</param>
+/// <param name="MeanSquaredError">A pixel's, in the range of −0.5 to 0.5; the mean of the epoch so far.</param>
+/// <param name="Reconstruction">Negative log-likelihood, nats a pixel value.</param>
+/// <param name="Kl">Nats a frame.</param>
+/// <param name="ValidationError">Mean squared error of the frames held back, after the last whole epoch; NaN before.</param>
+/// <param name="EndsEpoch">Whether an epoch has just ended.</param>
+public readonly record struct TrainingProgress(int Epoch, long Step, long Steps, double MeanSquaredError, double Reconstruction, double Kl, double FramesPerSecond, double ValidationError, bool EndsEpoch);

@@ -1,0 +1,157 @@
+namespace OutlierPipeline.Evaluation;
+
+/// <summary>How well scores tell outliers from normal frames; higher scores are stranger, ties count half.</summary>
+public static class DetectionMetrics
+{
+    /// <summary>Area under the ROC curve: the probability that an outlier scores higher than a normal frame.</summary>
+    /// <remarks>Hanley and McNeil, Radiology 1982: the Mann-Whitney statistic.</remarks>
+    /// <exception cref="ArgumentException">One of the sets is empty.</exception>
+    public static double Auroc(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier)
+    {
+        Check(normal, outlier);
+        double[] sorted = normal.ToArray();
+        Array.Sort(sorted);
+        double wins = 0;
+        foreach (double score in outlier) wins += Wins(sorted, score);
+        return wins / ((double)normal.Length * outlier.Length);
+    }
+
+    /// <summary>Area under the precision-recall curve, outliers being what is looked for: the average precision.</summary>
+    /// <remarks>Σ (Rₙ − Rₙ₋₁) Pₙ over the distinct thresholds; nothing is interpolated (Davis and Goadrich, ICML 2006).</remarks>
+    /// <inheritdoc cref="Auroc"/>
+    public static double AveragePrecision(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier)
+    {
+        Check(normal, outlier);
+        double[] low = normal.ToArray();
+        double[] high = outlier.ToArray();
+        Array.Sort(low);
+        Array.Sort(high);
+        double area = 0;
+        int n = low.Length - 1;
+        int o = high.Length - 1;
+        while (o >= 0)
+        {
+            // One step a distinct threshold: all that score at least as high.
+            double threshold = high[o];
+            int before = o;
+            while (o >= 0 && high[o] >= threshold) o--;
+            while (n >= 0 && low[n] >= threshold) n--;
+            int found = high.Length - 1 - o;
+            int alarms = low.Length - 1 - n;
+            area += (double)(before - o) / high.Length * found / (found + alarms);
+        }
+        return area;
+    }
+
+    /// <summary>Share of normal frames at or above the highest threshold that still finds the given share of outliers.</summary>
+    /// <inheritdoc cref="Auroc"/>
+    public static double FalsePositiveRate(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier, double truePositiveRate = 0.95)
+    {
+        Check(normal, outlier);
+        double[] high = outlier.ToArray();
+        Array.Sort(high);
+        int needed = (int)Math.Ceiling(truePositiveRate * high.Length - 1e-9);
+        double threshold = high[high.Length - needed];
+        int above = 0;
+        foreach (double score in normal) above += score >= threshold ? 1 : 0;
+        return (double)above / normal.Length;
+    }
+
+    /// <summary>
+    /// Bootstrap interval of the area under the ROC curve. Whole blocks of neighbouring frames (as long as the root of their number) are
+    /// drawn, since single ones are no independent evidence.
+    /// </summary>
+    /// <remarks>Künsch, The jackknife and the bootstrap for general stationary observations, Annals of Statistics 1989; percentile interval.</remarks>
+    /// <inheritdoc cref="Auroc"/>
+    public static (double Low, double High) AurocInterval(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier, int seed, double level = 0.95, int replicates = 1000)
+    {
+        Check(normal, outlier);
+        var normals = Blocks(normal.Length);
+        var outliers = Blocks(outlier.Length);
+        double[,] wins = new double[normals.Length, outliers.Length];
+        for (int a = 0; a < normals.Length; a++)
+        {
+            double[] sorted = normal[normals[a]].ToArray();
+            Array.Sort(sorted);
+            for (int b = 0; b < outliers.Length; b++)
+            {
+                foreach (double score in outlier[outliers[b]]) wins[a, b] += Wins(sorted, score);
+            }
+        }
+        int[] lengthsN = [.. normals.Select(block => block.GetOffsetAndLength(int.MaxValue).Length)];
+        int[] lengthsO = [.. outliers.Select(block => block.GetOffsetAndLength(int.MaxValue).Length)];
+        var random = new Random(seed);
+        double[] areas = new double[replicates];
+        int[] drawn = new int[outliers.Length];
+        for (int r = 0; r < replicates; r++)
+        {
+            for (int b = 0; b < drawn.Length; b++) drawn[b] = random.Next(drawn.Length);
+            double won = 0;
+            double frames = 0;
+            for (int a = 0; a < normals.Length; a++)
+            {
+                int block = random.Next(normals.Length);
+                foreach (int b in drawn) won += wins[block, b];
+                frames += lengthsN[block];
+            }
+            areas[r] = won / (frames * drawn.Sum(b => (double)lengthsO[b]));
+        }
+        Array.Sort(areas);
+        return (areas[(int)((1 - level) / 2 * (replicates - 1))], areas[(int)Math.Ceiling((1 + level) / 2 * (replicates - 1))]);
+    }
+
+    /// <summary>Points of the ROC curve, from (0, 0) to (1, 1), one a distinct threshold.</summary>
+    public static (double[] FalsePositiveRates, double[] TruePositiveRates) RocCurve(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier)
+    {
+        Check(normal, outlier);
+        double[] low = normal.ToArray();
+        double[] high = outlier.ToArray();
+        Array.Sort(low);
+        Array.Sort(high);
+        var x = new List<double> { 0 };
+        var y = new List<double> { 0 };
+        int n = low.Length - 1;
+        int o = high.Length - 1;
+        while (n >= 0 || o >= 0)
+        {
+            double threshold = Math.Max(n >= 0 ? low[n] : double.NegativeInfinity, o >= 0 ? high[o] : double.NegativeInfinity);
+            while (o >= 0 && high[o] >= threshold) o--;
+            while (n >= 0 && low[n] >= threshold) n--;
+            x.Add((double)(low.Length - 1 - n) / low.Length);
+            y.Add((double)(high.Length - 1 - o) / high.Length);
+        }
+        return ([.. x], [.. y]);
+    }
+
+    /// <summary>How many of the sorted scores lie below one, equal ones counted half.</summary>
+    private static double Wins(double[] ascending, double score)
+    {
+        int below = Position(ascending, score, orEqual: false);
+        int notAbove = Position(ascending, score, orEqual: true);
+        return 0.5 * (below + notAbove);
+    }
+
+    private static int Position(double[] ascending, double score, bool orEqual)
+    {
+        int low = 0;
+        int high = ascending.Length;
+        while (low < high)
+        {
+            int middle = (low + high) >>> 1;
+            if (ascending[middle] < score || orEqual && ascending[middle] == score) low = middle + 1;
+            else high = middle;
+        }
+        return low;
+    }
+
+    private static Range[] Blocks(int count)
+    {
+        int length = (int)Math.Ceiling(Math.Sqrt(count));
+        return [.. Enumerable.Range(0, (count + length - 1) / length).Select(i => (i * length)..Math.Min(count, (i + 1) * length))];
+    }
+
+    private static void Check(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier)
+    {
+        if (normal.IsEmpty || outlier.IsEmpty) throw new ArgumentException("there must be normal frames and outliers to tell apart");
+    }
+}

@@ -1,0 +1,61 @@
+using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+
+namespace OutlierPipeline.Evaluation;
+
+/// <summary>Puts many frames through an engine in batches; what the service does, without Kafka.</summary>
+public sealed class FootageScorer : IDisposable
+{
+    private readonly InferenceEngine _engine;
+    private readonly FrameBatch _batch;
+
+    public FootageScorer(InferenceEngine engine, int batchSize = 16)
+    {
+        _engine = engine;
+        _batch = engine.CreateBatch(batchSize);
+    }
+
+    /// <summary>Draws or reads one frame, <c>[H, W, 3]</c> uint8, RGB.</summary>
+    public delegate void Fill(int index, Span<byte> rgb);
+
+    /// <summary>Looks at one scored frame: scores, error map, code and pixels of the batch's slot.</summary>
+    public delegate void Visit(int index, FrameBatch batch, int slot);
+
+    public ModelPackage Package => _engine.Package;
+
+    /// <param name="mask">Region of interest of all frames, or null.</param>
+    public void Score(int count, Fill fill, FrameMask? mask, Visit visit, CancellationToken cancellation)
+    {
+        for (int first = 0; first < count; first += _batch.Capacity)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            _batch.Count = Math.Min(_batch.Capacity, count - first);
+            for (int slot = 0; slot < _batch.Count; slot++)
+            {
+                fill(first + slot, _batch.Pixels(slot));
+                _batch.SetMask(slot, mask);
+            }
+            _engine.Run(_batch);
+            for (int slot = 0; slot < _batch.Count; slot++) visit(first + slot, _batch, slot);
+        }
+    }
+
+    /// <summary>The frames' scores, n rows of S.</summary>
+    public float[][] Score(Footage footage, FrameMask? mask, CancellationToken cancellation)
+    {
+        float[][] rows = new float[footage.Count][];
+        Score(footage.Count, footage.Read, mask, (i, batch, slot) => rows[i] = batch.Scores(slot).ToArray(), cancellation);
+        return rows;
+    }
+
+    /// <summary>Calibrates on normal frames that fitted nothing else.</summary>
+    /// <exception cref="FootageException">There are too few.</exception>
+    public Calibration Calibrate(Footage footage, FrameMask? mask, CancellationToken cancellation)
+    {
+        if (footage.Count < Calibration.MinFrames) throw new FootageException($"{footage.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
+        return Calibration.Fit(Package.Card.Scores, Score(footage, mask, cancellation));
+    }
+
+    public void Dispose() => _batch.Dispose();
+}

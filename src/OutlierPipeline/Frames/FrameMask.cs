@@ -1,0 +1,65 @@
+using SkiaSharp;
+
+namespace OutlierPipeline.Frames;
+
+/// <summary>The region of interest: which pixels of the model's picture count. The car's own bonnet and a burned-in clock do not.</summary>
+public sealed class FrameMask
+{
+    private readonly byte[] _pixels;
+
+    /// <param name="pixels"><c>[H, W]</c>, 1 where the pixel counts, else 0.</param>
+    /// <exception cref="FootageException">No pixel counts, or less than a tenth.</exception>
+    public FrameMask(FrameSize size, byte[] pixels, string name = "mask")
+    {
+        if (pixels.Length != size.Height * size.Width) throw new ArgumentException($"{pixels.Length} values cannot be a mask of {size}", nameof(pixels));
+        Size = size;
+        _pixels = pixels;
+        int counted = pixels.Count(value => value != 0);
+        if (counted < pixels.Length / 10) throw new FootageException($"{name}: only {100.0 * counted / pixels.Length:0.#} % of the picture is left; white is what counts, black is left out");
+    }
+
+    public FrameSize Size { get; }
+
+    /// <summary><c>[H, W]</c>, 1 where the pixel counts, else 0.</summary>
+    public ReadOnlySpan<byte> Pixels => _pixels;
+
+    /// <summary>Share of the picture that counts.</summary>
+    public double Share => (double)_pixels.Count(value => value != 0) / _pixels.Length;
+
+    /// <summary>Reads a picture that is white where pixels count, cropped and scaled as frames are.</summary>
+    /// <exception cref="FootageException">The file is no picture, or leaves nothing.</exception>
+    public static FrameMask Load(string file, FrameSize size) => Decode(Read(file), size, file);
+
+    /// <inheritdoc cref="Load"/>
+    public static FrameMask Decode(ReadOnlySpan<byte> encoded, FrameSize size, string name)
+    {
+        using var decoder = new FrameDecoder(size, new FrameLimits());
+        byte[] rgb = new byte[size.Bytes];
+        var error = decoder.Decode(encoded, rgb);
+        if (error != FrameError.None) throw new FootageException($"{name}: no mask: {FrameErrors.Describe(error)}");
+        byte[] pixels = new byte[size.Height * size.Width];
+        for (int i = 0; i < pixels.Length; i++) pixels[i] = (byte)(rgb[3 * i] >= 128 ? 1 : 0);
+        return new FrameMask(size, pixels, name);
+    }
+
+    /// <summary>A PNG at the model's size, white where pixels count.</summary>
+    public byte[] ToPng()
+    {
+        using var bitmap = new SKBitmap(Size.Width, Size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
+        for (int i = 0; i < _pixels.Length; i++) bitmap.SetPixel(i % Size.Width, i / Size.Width, _pixels[i] != 0 ? SKColors.White : SKColors.Black);
+        using var png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
+        return png.ToArray();
+    }
+
+    private static byte[] Read(string file)
+    {
+        try
+        {
+            return File.ReadAllBytes(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FootageException($"{file}: the mask cannot be read: {e.Message}", e);
+        }
+    }
+}
