@@ -16,7 +16,7 @@ public static partial class FrameDirectory
 
     /// <summary>
     /// The pictures of a directory in name order, each sub-directory that holds some being a drive of its own. <c>DIR[A..B]</c> takes a
-    /// range of all of them by index, as in C#: <c>DIR[..225]</c>, <c>DIR[225..]</c>, <c>DIR[^100..]</c>.
+    /// range of all of them by index, as in C#: <c>DIR[..225]</c>, <c>DIR[225..]</c>, <c>DIR[^100..]</c>, or by share: <c>DIR[70%..85%]</c>.
     /// </summary>
     /// <exception cref="FootageException">There is no such directory, no picture in it, or the range does not fit.</exception>
     public static IReadOnlyList<Drive> Read(string path)
@@ -55,10 +55,11 @@ public static partial class FrameDirectory
         int Position(string text, int unset)
         {
             if (text.Length == 0) return unset;
+            if (text[^1] == '%') return (int)Math.Round(count * Math.Min(100, double.Parse(text.AsSpan(..^1), CultureInfo.InvariantCulture)) / 100);
             return text[0] == '^' ? count - int.Parse(text.AsSpan(1), CultureInfo.InvariantCulture) : int.Parse(text, CultureInfo.InvariantCulture);
         }
     }
 
-    [GeneratedRegex(@"^(?<path>.+)\[(?<from>\^?\d{1,9})?\.\.(?<to>\^?\d{1,9})?\]$")]
+    [GeneratedRegex(@"^(?<path>.+)\[(?<from>\^?\d{1,9}|\d{1,3}%)?\.\.(?<to>\^?\d{1,9}|\d{1,3}%)?\]$")]
     private static partial Regex RangePattern();
 }

@@ -20,7 +20,7 @@ public sealed class ModelLifeTests : IDisposable
     [Fact]
     public async Task Training_that_is_interrupted_leaves_a_checkpoint_goes_on_and_ends_with_a_package_that_scores()
     {
-        Write("drive", SmallFrames.FullDrive(40, 100));
+        Write("drive", SmallFrames.FullDrive(40, 140));
         string[] train = ["exec", Tool.Trainer, "--frames", At("drive"), "--out", At("model"), "--height", "48", "--width", "80", "--latent", "8", "--epochs", "300", "--threads", "2"];
         using (var process = Tool.Start("dotnet", train))
         {
@@ -38,7 +38,7 @@ public sealed class ModelLifeTests : IDisposable
         Assert.True(finished.Code == 0, finished.Error);
         Assert.False(Directory.Exists(At("model.training")));
         var package = ModelPackage.Load(At("model"));
-        Assert.Equal((70, 15), (package.Card.Training.Footage.Frames, package.Card.Calibration.Frames is >= 15 ? 15 : 0));
+        Assert.Equal((98, 21, 21), (package.Card.Training.Footage.Frames, package.Card.Calibration.Frames, package.Card.Quality["testFrames"]));
         var scored = await Tool.OutlierAsync("score", "--model", At("model"), "--input", At("drive"), "--out", At("scores.csv"));
         Assert.True(scored.Code == 0, scored.Error);
     }

@@ -1,4 +1,6 @@
 using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
 using OutlierPipeline.IntegrationTests.Support;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
@@ -32,6 +34,67 @@ public sealed class RealFootageTests
         Assert.Equal("", replayed.Error);
         Assert.Equal(0, replayed.Code);
         Assert.Contains("221 frames sent as dashcam", replayed.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Four_commands_take_a_drive_to_a_running_detector()
+    {
+        string drive = Path.Combine(Repository.Footage("udacity-sim"), "drive");
+        string directory = Directory.CreateTempSubdirectory().FullName;
+        string model = Path.Combine(directory, "sim");
+        try
+        {
+            // As in the README, but for the epochs: what is learned is not the matter here.
+            var trained = await Tool.RunAsync("dotnet", ["exec", Tool.Trainer, "--frames", drive + "[..70%]", "--split", "80,20,0", "--epochs", "3", "--out", model]);
+            Assert.True(trained.Code == 0, trained.Error);
+            var calibrated = await Tool.OutlierAsync("calibrate", "--model", model, "--frames", drive + "[70%..85%]");
+            Assert.True(calibrated.Code == 0, calibrated.Error);
+            var evaluated = await Tool.OutlierAsync("evaluate", "--model", model, "--normal", drive + "[85%..]", "--corruptions", "--corruption-frames", "8", "--out", Path.Combine(directory, "report"));
+            Assert.True(evaluated.Code == 0, evaluated.Error);
+            Assert.True(File.Exists(Path.Combine(directory, "report", "report.html")));
+            var demo = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "demo", "--duration", "00:00:15", "--urls", "http://127.0.0.1:0", "--model", model, "--frames", drive + "[85%..]"]);
+            Assert.True(demo.Code == 0, demo.Error);
+            Assert.Contains("opened", demo.Output, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task A_video_is_footage_for_a_model_too()
+    {
+        string highway = Repository.Footage("highway");
+        Repository.Needs("ffmpeg");
+        using var footage = await new FootageLoader().LoadAsync([Path.Combine(highway, "solidWhiteRight.mp4")], new FrameSize(80, 144), TestContext.Current.CancellationToken);
+        Assert.Equal(221, footage.Count);
+        Assert.Single(footage.Drives);
+    }
+
+    /// <summary>Minutes long, so it is asked for: OUTLIER_REPRODUCE=1 ./test.sh '*shipped_package_again*'.</summary>
+    [Fact]
+    public async Task Training_a_shipped_package_again_gives_its_figures_again()
+    {
+        Assert.SkipUnless(Environment.GetEnvironmentVariable("OUTLIER_REPRODUCE") == "1", "takes minutes: set OUTLIER_REPRODUCE=1 to train models/camvid-day again");
+        _ = Repository.Footage("camvid");
+        string directory = Directory.CreateTempSubdirectory().FullName;
+        try
+        {
+            var shipped = ModelPackage.Load(Repository.CamVidDay).Card;
+            string again = Path.Combine(directory, shipped.Name);
+            string command = shipped.Training.Command.Replace($"models/{shipped.Name}", again, StringComparison.Ordinal);
+            var trained = await Tool.RunAsync("bash", ["-c", command], limit: TimeSpan.FromMinutes(20));
+            Assert.True(trained.Code == 0, trained.Error);
+            var card = ModelPackage.Load(again).Card;
+            Assert.Equal(shipped.Training.Footage.Digest, card.Training.Footage.Digest);
+            foreach (var (name, value) in shipped.Quality.Where(figure => figure.Key != "trainingFramesPerSecond"))
+                Assert.True(Math.Abs(card.Quality[name] - value) <= 1e-3 * Math.Max(1, Math.Abs(value)), $"{name}: {card.Quality[name]}, shipped {value}");
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
     }
 
     private static async Task ReplayAsync(TestCluster cluster, string input, string camera)

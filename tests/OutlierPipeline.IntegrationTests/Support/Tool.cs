@@ -13,18 +13,18 @@ internal static class Tool
     public static string Service => Built("OutlierPipeline.Service", "OutlierPipeline.Service");
 
     /// <summary>Runs to the end; its exit code, standard output and standard error.</summary>
-    public static async Task<(int Code, string Output, string Error)> RunAsync(string program, string[] arguments, byte[]? input = null, string? directory = null)
+    public static async Task<(int Code, string Output, string Error)> RunAsync(string program, string[] arguments, byte[]? input = null, string? directory = null, TimeSpan? limit = null)
     {
         using var process = Start(program, arguments, directory);
         var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         var error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         if (input is not null) await process.StandardInput.BaseStream.WriteAsync(input, TestContext.Current.CancellationToken);
         process.StandardInput.Close();
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        limit.CancelAfter(TimeSpan.FromMinutes(3));
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        end.CancelAfter(limit ?? TimeSpan.FromMinutes(3));
         try
         {
-            await process.WaitForExitAsync(limit.Token);
+            await process.WaitForExitAsync(end.Token);
         }
         catch (OperationCanceledException)
         {

@@ -30,6 +30,8 @@ public sealed class FrameDirectoryTests : IDisposable
     [InlineData("[1..]", 2)]
     [InlineData("[..1]", 1)]
     [InlineData("[^2..^1]", 1)]
+    [InlineData("[..67%]", 2)]
+    [InlineData("[67%..100%]", 1)]
     public void A_range_counts_over_all_drives(string range, int count) => Assert.Equal(count, FrameDirectory.Read(_directory + range).Sum(drive => drive.Files.Count));
 
     [Theory]
