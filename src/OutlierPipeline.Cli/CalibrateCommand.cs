@@ -51,10 +51,10 @@ internal static class CalibrateCommand
         using var scorer = new FootageScorer(engine);
         float[][] rows = scorer.Score(footage, mask, cancellation);
         if (rows.Length < Calibration.MinFrames) throw new CommandException($"{rows.Length} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
-        var calibration = Calibration.Fit(package.Card.Scores, rows);
+        var calibration = before.Calibration.Refit(rows, [.. footage.Drives.Select(drive => drive.Count)]);
         double strange = rows.Count(row => before.Calibration.PValue(before.Calibration.Combine(row)) <= Level) / (double)rows.Length;
         Write(package, request, footage, calibration, mask);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rows.Length} frames calibrate {(request.Camera is null ? "the package" : $"camera {request.Camera}")}: p-values reach down to {1.0 / (rows.Length + 1):0.0000}. By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rows.Length} frames calibrate {(request.Camera is null ? "the package" : $"camera {request.Camera}")}: they count as {calibration.EffectiveFrames:0} independent ones, so p-values reach down to {calibration.SmallestPValue:0.0000}. By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
         return 0;
     }
 
@@ -69,7 +69,7 @@ internal static class CalibrateCommand
             if (mask is not null) files["mask.png"] = mask.ToPng();
             // What was measured with another calibration is not true of this one.
             var quality = card.Quality.Where(figure => !figure.Key.StartsWith("test", StringComparison.Ordinal)).ToDictionary();
-            quality["smallestPValue"] = Math.Round(1.0 / (calibration.Frames + 1), 6);
+            quality["smallestPValue"] = Math.Round(calibration.SmallestPValue, 6);
             card = card with { Calibration = described, CalibrationCommand = request.Command, Mask = mask is null ? null : "mask.png", Quality = quality };
         }
         else

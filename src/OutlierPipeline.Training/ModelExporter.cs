@@ -12,7 +12,10 @@ public sealed class ModelExporter
     private const int Batch = 32;
 
     /// <summary>Densities are fitted to at most so many frames, evenly spread: more would only take longer.</summary>
-    private const int MaxFrames = 10_000;
+    private const int MaxFrames = 6_000;
+
+    /// <summary>Blocks of time for cross-fitting.</summary>
+    private const int Blocks = 5;
 
     private readonly PatchNetwork _network;
     private readonly IReadOnlyDictionary<string, (float[] Values, long[] Shape)> _weights;
@@ -24,7 +27,7 @@ public sealed class ModelExporter
         _network = network;
         _weights = weights;
         _mask = mask;
-        Scores = ScoreRegistry.Create(network.IsVariational);
+        Scores = ScoreRegistry.Create(network.Size, network.IsVariational);
     }
 
     public IReadOnlyList<Score> Scores { get; }
@@ -32,8 +35,13 @@ public sealed class ModelExporter
     /// <summary>The error map's sides: one cell a patch.</summary>
     public (int Rows, int Columns) ErrorMap => (_network.Size.Height / PatchNetwork.Patch, _network.Size.Width / PatchNetwork.Patch);
 
-    /// <summary>Fits every score's density; the frames must be those of the training, never those of the calibration.</summary>
-    public void FitScores(Footage footage)
+    /// <summary>
+    /// Fits every score's density; the frames must be those of the training, never those of the calibration. Returns the scores that each of the frames has where
+    /// its own block of time was left out of the fit: what normal frames elsewhere would have.
+    /// </summary>
+    /// <returns>n rows of S, in the footage's order.</returns>
+    /// <remarks>Cross-conformal prediction: Vovk, Annals of Mathematics and Artificial Intelligence 2015.</remarks>
+    public float[][] FitScores(Footage footage)
     {
         using var off = no_grad();
         var ops = TorchOps();
@@ -51,7 +59,21 @@ public sealed class ModelExporter
                 features[k].AddRange(values.Chunk((int)rows.shape[1]));
             }
         }
+        float[][] crossFitted = [.. Enumerable.Range(0, frames).Select(_ => new float[Scores.Count])];
+        for (int block = 0; block < Blocks; block++)
+        {
+            int from = block * frames / Blocks;
+            int to = (block + 1) * frames / Blocks;
+            var left = ScoreRegistry.Create(_network.Size, _network.IsVariational);
+            for (int k = 0; k < left.Count; k++)
+            {
+                left[k].Fit([.. features[k][..from], .. features[k][to..]]);
+                int score = k;
+                Parallel.For(from, to, i => crossFitted[i][score] = (float)left[score].Evaluate(features[score][i]));
+            }
+        }
         for (int k = 0; k < Scores.Count; k++) Scores[k].Fit([.. features[k]]);
+        return crossFitted;
     }
 
     /// <summary>What TorchSharp computes of frames: the reference for the graph.</summary>
@@ -103,7 +125,7 @@ public sealed class ModelExporter
     }
 
     private static string Pixels(OnnxOps ops, string drawn) =>
-        ops.Cast(ops.Transpose(ops.Round(ops.Clip(ops.Multiply(ops.Add(drawn, ops.Constant(0.5)), ops.Constant(255)), 0, 255)), 0, 2, 3, 1), OnnxOps.ByteType);
+        ops.Transpose(ops.Cast(ops.Round(ops.Clip(ops.Multiply(ops.Add(drawn, ops.Constant(0.5)), ops.Constant(255)), 0, 255)), OnnxOps.ByteType), 0, 2, 3, 1);
 
     private static float[] Values(Tensor tensor) => tensor.contiguous().data<float>().ToArray();
 
@@ -119,6 +141,7 @@ public sealed class ModelExporter
         image = PatchNetwork.Filled(ops, image, mask);
         var (mean, logVariance) = _network.Encode(ops, image);
         drawn = _network.Decode(ops, mean);
-        return new ScoreInputs<T>(_network.Size, image, ops.Multiply(ops.Subtract(image, drawn), mask), mask, mean, logVariance);
+        var residual = ops.Multiply(ops.Subtract(image, drawn), mask);
+        return new ScoreInputs<T>(_network.Size, image, residual, mask, mean, logVariance, PatchFeatures.Of(ops, _network.Size, image, residual, mask));
     }
 }

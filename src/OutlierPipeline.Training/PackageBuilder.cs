@@ -20,7 +20,7 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
 
     /// <exception cref="ModelPackageException">What was written does not load: a fault of the exporter.</exception>
     /// <exception cref="FootageException">Too few frames calibrate.</exception>
-    public ModelPackage Write(string directory, Description description, Blocks footage, EpochFigures figures, int epochs, double framesPerSecond, TimeSpan time, CancellationToken cancellation)
+    public ModelPackage Write(string directory, Description description, Blocks footage, float[][] crossFitted, EpochFigures figures, int epochs, double framesPerSecond, TimeSpan time, CancellationToken cancellation)
     {
         string name = Path.GetFileName(directory.TrimEnd(Path.DirectorySeparatorChar));
         byte[] model = exporter.WriteModel(name, description.Version, description.Source);
@@ -28,7 +28,7 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
         var card = Card(name, description, footage, epochs, time);
         using var engine = new InferenceEngine(ModelPackage.Uncalibrated(card, model, mask), new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         using var scorer = new FootageScorer(engine);
-        var calibration = scorer.Calibrate(footage.Calibration, mask, cancellation);
+        var calibration = scorer.Calibrate(footage.Calibration, mask, [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], crossFitted, cancellation);
         var files = new Dictionary<string, byte[]>
         {
             ["model.onnx"] = model,
@@ -44,7 +44,7 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
             ["validationMeanSquaredError"] = Math.Round(figures.ValidationError, 6),
             ["validationKl"] = Math.Round(figures.ValidationKl, 2),
             ["trainingFramesPerSecond"] = Math.Round(framesPerSecond),
-            ["smallestPValue"] = Math.Round(1.0 / (calibration.Frames + 1), 6),
+            ["smallestPValue"] = Math.Round(calibration.SmallestPValue, 6),
         };
         if (footage.Test.Count > 0) AddTest(quality, calibration, scorer.Score(footage.Test, mask, cancellation));
         return ModelPackageWriter.Write(directory, card with { Quality = quality }, files);

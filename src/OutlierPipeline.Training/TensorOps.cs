@@ -39,7 +39,7 @@ public abstract class TensorOps<T>
     /// <summary><c>[N, I, H, W]</c> to <c>[N, O, (H + 2p − k)/s + 1, …]</c>; weight <c>[O, I, k, k]</c>, bias <c>[O]</c>.</summary>
     public abstract T Conv(T x, T weight, T bias, int stride, int padding);
 
-    /// <summary><c>[N, I]</c> times <c>[I, O]</c>.</summary>
+    /// <summary><c>[N, …, I]</c> times <c>[I, O]</c>.</summary>
     public abstract T MatMul(T x, T weight);
 
     /// <summary><c>[N, C·f², H, W]</c> to <c>[N, C, H·f, W·f]</c>.</summary>
@@ -68,6 +68,9 @@ public abstract class TensorOps<T>
 
     /// <summary>The elements at the indices of the last dimension.</summary>
     public abstract T GatherLast(T x, long[] indices);
+
+    /// <summary><c>[N, A, B]</c> to <c>[N, B, A]</c>.</summary>
+    public abstract T SwapLast(T x);
 
     /// <summary>Side by side along dimension 1.</summary>
     public abstract T Concat(params T[] parts);

@@ -63,5 +63,7 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
 
     public override Tensor GatherLast(Tensor x, long[] indices) => x.index_select(-1, tensor(indices, device: device));
 
+    public override Tensor SwapLast(Tensor x) => x.transpose(-2, -1);
+
     public override Tensor Concat(params Tensor[] parts) => cat(parts, 1);
 }

@@ -107,9 +107,9 @@ internal sealed class TrainingRun(TrainingRequest request)
         if (trainer.Epochs < settings.Epochs) AnsiConsole.MarkupLineInterpolated($"Ended after epoch {trainer.Epochs}: the validation loss was best in epoch {trainer.BestEpoch}, whose weights are kept.");
         AnsiConsole.WriteLine("Fitting densities, calibrating, writing the package …");
         var exporter = new ModelExporter(network, trainer.Weights, mask);
-        exporter.FitScores(blocks.Training);
+        float[][] crossFitted = exporter.FitScores(blocks.Training);
         var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source, request.Command, device.type.ToString().ToLowerInvariant());
-        var package = new PackageBuilder(network, settings, exporter, mask).Write(request.Directory, description, blocks, trainer.Figures, trainer.BestEpoch, rate, Stopwatch.GetElapsedTime(begun), cancellation);
+        var package = new PackageBuilder(network, settings, exporter, mask).Write(request.Directory, description, blocks, crossFitted, trainer.Figures, trainer.BestEpoch, rate, Stopwatch.GetElapsedTime(begun), cancellation);
         Directory.Delete(_checkpoints, recursive: true);
         foreach (var (name, value) in package.Card.Quality) AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
         AnsiConsole.MarkupLineInterpolated($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). Its samples and reconstructions are in preview/.");

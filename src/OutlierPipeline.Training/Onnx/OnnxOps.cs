@@ -75,6 +75,8 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     public override string GatherLast(string x, long[] indices) => Node("Gather", [x, Indices(indices)], Int("axis", -1));
 
+    public override string SwapLast(string x) => Transpose(x, 0, 2, 1);
+
     public override string Concat(params string[] parts) => Node("Concat", parts, Int("axis", 1));
 
     /// <summary>A graph input.</summary>

@@ -1,49 +1,36 @@
 namespace OutlierPipeline.Training.Scores;
 
 /// <summary>
-/// A Gaussian with full covariance, shrunk towards its diagonal so that it can be fitted to few frames. The squared Mahalanobis distance is
-/// that of the features whitened by the inverse Cholesky factor: one matrix product in the graph.
+/// A Gaussian with full covariance, shrunk towards its diagonal. How far is chosen by the likelihood of blocks of time that were left out: frames of the same
+/// block are too alike to say. The squared Mahalanobis distance is that of the features whitened by the inverse Cholesky factor: one matrix product in the graph.
 /// </summary>
-/// <remarks>Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, 2004, with a fixed intensity.</remarks>
+/// <remarks>Shrinkage as in Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, 2004, its intensity by cross-validation.</remarks>
 public sealed class GaussianDensity
 {
-    private const double Shrinkage = 0.1;
+    private const int Blocks = 5;
+    private static readonly double[] Shrinkages = [0.003, 0.01, 0.03, 0.1, 0.2, 0.4];
     private readonly float[] _mean;
-    private readonly float[] _whitening;
 
     private GaussianDensity(float[] mean, float[] whitening)
     {
         _mean = mean;
-        _whitening = whitening;
+        Whitening = whitening;
     }
 
-    /// <param name="rows">n rows of F features.</param>
+    /// <summary>What features less their mean are multiplied with, <c>[F, F]</c>.</summary>
+    public float[] Whitening { get; }
+
+    /// <param name="rows">n rows of F features, in time order.</param>
+    /// <param name="shrinkage">Share of the diagonal; chosen by cross-validation if null.</param>
     /// <exception cref="ArgumentException">No row, or a feature that is not finite.</exception>
-    public static GaussianDensity Fit(float[][] rows)
+    public static GaussianDensity Fit(float[][] rows, double? shrinkage = null)
     {
         if (rows.Length == 0) throw new ArgumentException("no rows to fit a density to", nameof(rows));
-        int f = rows[0].Length;
-        double[] mean = new double[f];
-        foreach (float[] row in rows)
-        {
-            for (int i = 0; i < f; i++) mean[i] += row[i] / (double)rows.Length;
-        }
-        if (mean.Any(value => !double.IsFinite(value))) throw new ArgumentException("a feature is not finite", nameof(rows));
-        double[,] covariance = new double[f, f];
-        foreach (float[] row in rows)
-        {
-            for (int i = 0; i < f; i++)
-            {
-                for (int j = 0; j <= i; j++) covariance[i, j] += (row[i] - mean[i]) * (row[j] - mean[j]) / rows.Length;
-            }
-        }
-        for (int i = 0; i < f; i++)
-        {
-            for (int j = 0; j < i; j++) covariance[i, j] *= 1 - Shrinkage;
-            // A feature that never varied must not make every other value infinitely strange.
-            covariance[i, i] += 1e-6 + 1e-4 * covariance[i, i];
-        }
-        double[,] inverse = InvertLower(Cholesky(covariance, f), f);
+        if (rows.Any(row => row.Any(value => !float.IsFinite(value)))) throw new ArgumentException("a feature is not finite", nameof(rows));
+        double chosen = shrinkage ?? (rows.Length < 4 * Blocks ? Shrinkages[^1] : Shrinkages.MaxBy(candidate => HeldOutLikelihood(rows, candidate)));
+        var (mean, covariance) = Moments(rows);
+        var (inverse, _) = Whiten(Shrunk(covariance, chosen), mean.Length);
+        int f = mean.Length;
         float[] whitening = new float[f * f];
         for (int i = 0; i < f; i++)
         {
@@ -56,27 +43,42 @@ public sealed class GaussianDensity
     public T Distance<T>(TensorOps<T> ops, T features)
     {
         int f = _mean.Length;
-        var whitened = ops.MatMul(ops.Subtract(features, ops.Constant(_mean, 1, f)), ops.Constant(_whitening, f, f));
+        var whitened = ops.MatMul(ops.Subtract(features, ops.Constant(_mean, 1, f)), ops.Constant(Whitening, f, f));
         return ops.SumLast(ops.Square(whitened));
     }
 
-    private static double[,] Cholesky(double[,] a, int n)
+    /// <summary>Squared Mahalanobis distance of one row.</summary>
+    public double Distance(float[] features) => SquaredNorm([.. features.Select((value, i) => (double)value - _mean[i])], Whitening);
+
+    /// <summary>Squared norm of a row times a matrix <c>[F, F]</c>.</summary>
+    public static double SquaredNorm(double[] row, float[] whitening)
+    {
+        int f = row.Length;
+        double sum = 0;
+        for (int i = 0; i < f; i++)
+        {
+            double value = 0;
+            for (int j = 0; j < f; j++) value += row[j] * whitening[j * f + i];
+            sum += value * value;
+        }
+        return sum;
+    }
+
+    /// <summary>The inverse Cholesky factor of a covariance (its lower triangle), and the logarithm of its determinant.</summary>
+    public static (double[,] Inverse, double LogDeterminant) Whiten(double[,] covariance, int n)
     {
         double[,] l = new double[n, n];
+        double logDeterminant = 0;
         for (int i = 0; i < n; i++)
         {
             for (int j = 0; j <= i; j++)
             {
-                double sum = a[i, j];
+                double sum = covariance[i, j];
                 for (int k = 0; k < j; k++) sum -= l[i, k] * l[j, k];
                 l[i, j] = i == j ? Math.Sqrt(Math.Max(sum, 1e-12)) : sum / l[j, j];
             }
+            logDeterminant += 2 * Math.Log(l[i, i]);
         }
-        return l;
-    }
-
-    private static double[,] InvertLower(double[,] l, int n)
-    {
         double[,] inverse = new double[n, n];
         for (int i = 0; i < n; i++)
         {
@@ -88,6 +90,63 @@ public sealed class GaussianDensity
                 inverse[i, j] = sum / l[i, i];
             }
         }
-        return inverse;
+        return (inverse, logDeterminant);
+    }
+
+    private static double HeldOutLikelihood(float[][] rows, double shrinkage)
+    {
+        double likelihood = 0;
+        for (int block = 0; block < Blocks; block++)
+        {
+            int from = block * rows.Length / Blocks;
+            int to = (block + 1) * rows.Length / Blocks;
+            var (mean, covariance) = Moments([.. rows[..from], .. rows[to..]]);
+            var (inverse, logDeterminant) = Whiten(Shrunk(covariance, shrinkage), mean.Length);
+            for (int n = from; n < to; n++)
+            {
+                double distance = 0;
+                for (int i = 0; i < mean.Length; i++)
+                {
+                    double value = 0;
+                    for (int j = 0; j <= i; j++) value += inverse[i, j] * (rows[n][j] - mean[j]);
+                    distance += value * value;
+                }
+                likelihood -= 0.5 * (distance + logDeterminant);
+            }
+        }
+        return likelihood;
+    }
+
+    private static double[,] Shrunk(double[,] covariance, double shrinkage)
+    {
+        int f = covariance.GetLength(0);
+        double[,] shrunk = new double[f, f];
+        for (int i = 0; i < f; i++)
+        {
+            for (int j = 0; j < i; j++) shrunk[i, j] = covariance[i, j] * (1 - shrinkage);
+            // A feature that never varied must not make every other value infinitely strange.
+            shrunk[i, i] = covariance[i, i] * (1 + 1e-4) + 1e-8;
+        }
+        return shrunk;
+    }
+
+    private static (double[] Mean, double[,] Covariance) Moments(float[][] rows)
+    {
+        int f = rows[0].Length;
+        double[] mean = new double[f];
+        foreach (float[] row in rows)
+        {
+            for (int i = 0; i < f; i++) mean[i] += row[i] / (double)rows.Length;
+        }
+        double[,] covariance = new double[f, f];
+        foreach (float[] row in rows)
+        {
+            for (int i = 0; i < f; i++)
+            {
+                double deviation = (row[i] - mean[i]) / rows.Length;
+                for (int j = 0; j <= i; j++) covariance[i, j] += deviation * (row[j] - mean[j]);
+            }
+        }
+        return (mean, covariance);
     }
 }

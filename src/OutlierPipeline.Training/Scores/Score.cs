@@ -1,19 +1,25 @@
 namespace OutlierPipeline.Training.Scores;
 
 /// <summary>
-/// One named nonconformity score. It may first describe each frame by a vector of features, to which a density is fitted on the training
-/// frames; then it turns a frame into one number, higher for stranger.
+/// One named nonconformity score. It first describes each frame by a vector of features, to which something is fitted on the training frames;
+/// then it turns the features into one number, higher for stranger.
 /// </summary>
 public abstract class Score
 {
     public abstract string Name { get; }
 
-    /// <summary>Features <c>[N, F]</c> that <see cref="Fit"/> learns from, or default where there is nothing to learn.</summary>
+    /// <summary>Whether the score has a part in the combined one. Those that have none are there to be looked at: one-sided, or seen better by another.</summary>
+    public virtual bool IsCombined => false;
+
+    /// <summary>Features <c>[N, F]</c>.</summary>
     public abstract T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs);
 
-    /// <summary>Learns from the features of the training frames, n rows of F.</summary>
+    /// <summary>Learns from the features of normal frames in time order, n rows of F.</summary>
     public abstract void Fit(float[][] features);
 
-    /// <summary>The score, <c>[N, 1]</c>.</summary>
+    /// <summary>The score of a batch, <c>[N, 1]</c>: what is exported.</summary>
     public abstract T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs);
+
+    /// <summary>The score of one frame's features, F values, in plain C#: for cross-fitting, and the reference that the graph is held to.</summary>
+    public abstract double Evaluate(float[] features);
 }

@@ -8,4 +8,5 @@ namespace OutlierPipeline.Training.Scores;
 /// <param name="Mask">The region of interest, <c>[N or 1, 1, H, W]</c>, 1 or 0: what is outside must not move any score.</param>
 /// <param name="Mean">Mean of the code, <c>[N, Z]</c>.</param>
 /// <param name="LogVariance">Its log-variance, <c>[N, Z]</c>; none where the code is a point.</param>
-public sealed record ScoreInputs<T>(FrameSize Size, T Image, T Residual, T Mask, T Mean, T? LogVariance);
+/// <param name="Patches">Measurements of each patch, shared by several scores.</param>
+public sealed record ScoreInputs<T>(FrameSize Size, T Image, T Residual, T Mask, T Mean, T? LogVariance, PatchFeatures<T> Patches);

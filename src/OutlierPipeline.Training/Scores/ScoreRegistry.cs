@@ -1,9 +1,19 @@
+using OutlierPipeline.Frames;
+
 namespace OutlierPipeline.Training.Scores;
 
 /// <summary>The scores of a package, in the order of the graph's output. A new score is one file and one entry here.</summary>
 public static class ScoreRegistry
 {
     /// <param name="isVariational">Whether the code is a distribution: without one there is no divergence from the prior.</param>
-    public static IReadOnlyList<Score> Create(bool isVariational) =>
-        [new ReconstructionScore(), .. isVariational ? [new KlScore()] : Array.Empty<Score>(), new LatentScore(), new StatisticsScore(), new BandsScore(), new LocalScore()];
+    public static IReadOnlyList<Score> Create(FrameSize size, bool isVariational)
+    {
+        // One mixture, two ways to look at it.
+        var mixture = new PatchMixture(size);
+        return
+        [
+            new ReconstructionScore(), new StructureScore(), .. isVariational ? [new KlScore()] : Array.Empty<Score>(), new LatentScore(), new TypicalityScore(),
+            new StatisticsScore(), new ColourScore(), new BandsScore(size), new LocalScore(size), new RegionScore(mixture), new MixtureScore(mixture),
+        ];
+    }
 }

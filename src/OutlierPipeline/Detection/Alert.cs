@@ -15,13 +15,13 @@ public enum AlertKind
     /// <summary>The picture is strange and nearly black.</summary>
     Dark,
 
-    /// <summary>The camera sends no frames. Found by a later version.</summary>
+    /// <summary>The camera sends no frames.</summary>
     Silent,
 
     /// <summary>The camera sends what cannot be decoded.</summary>
     Undecodable,
 
-    /// <summary>The whole fleet wanders away from the calibration. Found by a later version.</summary>
+    /// <summary>The whole fleet wanders away from the calibration.</summary>
     Drift,
 }
 
@@ -46,6 +46,19 @@ public enum AlertType
     Closed,
 }
 
+/// <summary>Why an incident closed.</summary>
+public enum CloseReason
+{
+    /// <summary>The camera is normal again.</summary>
+    Calm,
+
+    /// <summary>The drive is over, by a record that says so or by a long gap.</summary>
+    DriveEnded,
+}
+
+/// <summary>A place in the picture as the model sees it, in shares of its width and height.</summary>
+public readonly record struct PictureRegion(double X, double Y, double Width, double Height);
+
 /// <summary>One frame's place in Kafka and in time (Unix nanoseconds).</summary>
 public readonly record struct FrameRef(string Topic, int Partition, long Offset, long TimestampNanoseconds);
 
@@ -58,16 +71,29 @@ public readonly record struct FrameRef(string Topic, int Partition, long Offset,
 /// <param name="Reason">A readable sentence.</param>
 public sealed record AlertStep(AlertType Type, string Incident, int Step, string Camera, AlertKind Kind, Severity Severity, FrameRef First, FrameRef Last, string? FiredScore, string Reason)
 {
+    /// <summary>Why it closed; null before.</summary>
+    public CloseReason? Closed { get; init; }
+
+    /// <summary>Whether the evidence rests on the extrapolated tail: by conformal p-values alone it would not be enough. Null where no score fired.</summary>
+    public bool? IsExtrapolated { get; init; }
+
+    /// <summary>The strangest place of the last frame; null where no picture was scored.</summary>
+    public PictureRegion? Where { get; init; }
+
+    /// <summary>How many times its normal spread the score that fired lies above its normal median; null where no score fired.</summary>
+    public double? Strangeness { get; init; }
+
     /// <summary>The CloudEvent's id: what is published twice carries the same.</summary>
     public string EventId => $"{Incident}-{Step}";
 }
 
 /// <summary>What the detector says of one frame.</summary>
 /// <param name="PValue">Conformal p-value of the combined score; NaN without a score.</param>
+/// <param name="TailPValue">The p-value by the tail's fit where the score is beyond the calibration, else null: extrapolated, and no part of any guarantee.</param>
 /// <param name="Martingale">Evidence against normality, as a base-10 logarithm: 6 is odds of a million to one.</param>
 /// <param name="IsOutlier">Whether an incident is open.</param>
 /// <param name="IsReplayed">The frame was seen before; the evidence is that of later frames.</param>
-public readonly record struct Verdict(double PValue, double Martingale, bool IsOutlier, bool IsReplayed);
+public readonly record struct Verdict(double PValue, double? TailPValue, double Martingale, bool IsOutlier, bool IsReplayed);
 
 /// <summary>One scored frame.</summary>
 public readonly ref struct FrameObservation

@@ -8,27 +8,40 @@ namespace OutlierPipeline.Detection;
 /// nonconformity score and that into a conformal p-value.
 /// </summary>
 /// <remarks>
-/// The p-value is (1 + #{calibration ≥ score}) / (n + 1): valid at any sample size while test and calibration frames are
-/// exchangeable (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, eq. 2.20).
+/// The p-value is (1 + w #{calibration ≥ score}) / (1 + w n): with w = 1 valid at any sample size while test and calibration frames are
+/// exchangeable (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, eq. 2.20). Neighbouring frames are nearly the same, so n
+/// frames of video count as w n, w being one over the lag at which their scores are no longer more alike than not: p-values claim no more than the footage can support. The
+/// combined score is calibrated itself, so nothing is assumed on how the scores depend on each other.
 /// </remarks>
 public sealed record Calibration
 {
     /// <summary>Fewer frames calibrate nothing.</summary>
     public const int MinFrames = 20;
 
+    private const int CurrentSchema = 2;
     private const double Sharpness = 4;
+    private int[]? _combines;
 
     /// <summary>Version of this file's layout.</summary>
-    public int Schema { get; init; } = 1;
+    public int Schema { get; init; } = CurrentSchema;
 
     /// <summary>The S scores' names, in the order of the graph's output.</summary>
     public required IReadOnlyList<string> Scores { get; init; }
+
+    /// <summary>Those that the combined score is made of.</summary>
+    public required IReadOnlyList<string> Combines { get; init; }
 
     /// <summary>Median of each score on normal footage, length S.</summary>
     public required IReadOnlyList<double> Location { get; init; }
 
     /// <summary>Distance from the median to the 95th percentile of each score on normal footage, length S, positive.</summary>
     public required IReadOnlyList<double> Scale { get; init; }
+
+    /// <summary>What one frame counts, w: 1 where neighbouring frames are independent, less where they are alike.</summary>
+    public required double Weight { get; init; }
+
+    /// <summary>How normal combined scores go on beyond those that were seen, or null where too few were: an extrapolation.</summary>
+    public Tail? Tail { get; init; }
 
     /// <summary>The calibration frames' scores, ascending, S lists of n.</summary>
     public required IReadOnlyDictionary<string, double[]> Sorted { get; init; }
@@ -40,28 +53,49 @@ public sealed record Calibration
     [JsonIgnore]
     public int Frames => Combined.Length;
 
+    /// <summary>What they count as independent ones, w n.</summary>
+    [JsonIgnore]
+    public double EffectiveFrames => Weight * Frames;
+
+    /// <summary>No p-value is smaller: the false-alarm rate of a frame that this footage can support.</summary>
+    [JsonIgnore]
+    public double SmallestPValue => 1 / (1 + EffectiveFrames);
+
     /// <summary>Builds a calibration from the scores of normal frames that fitted nothing else.</summary>
     /// <param name="names">The S scores' names.</param>
-    /// <param name="rows">n rows of S scores.</param>
-    /// <exception cref="ArgumentException">Fewer than 20 rows, a row of another length, or a score that is not finite.</exception>
-    public static Calibration Fit(IReadOnlyList<string> names, IReadOnlyList<float[]> rows)
+    /// <param name="combines">Those that the combined score is made of.</param>
+    /// <param name="rows">n rows of S scores, drive by drive, in time order.</param>
+    /// <param name="drives">Number of rows of each drive; null if they are one.</param>
+    /// <param name="more">Further rows of normal frames that say how far scores spread, as cross-fitted ones of the training frames do; they calibrate nothing.</param>
+    /// <exception cref="ArgumentException">Too few rows, a row of another length, or a score that is not finite.</exception>
+    public static Calibration Fit(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<float[]> rows, IReadOnlyList<int>? drives = null, IReadOnlyList<float[]>? more = null)
     {
         if (rows.Count < MinFrames) throw new ArgumentException($"{rows.Count} calibration frames are too few: at least {MinFrames} are needed", nameof(rows));
         if (rows.Any(row => row.Length != names.Count)) throw new ArgumentException($"a row does not hold {names.Count} scores", nameof(rows));
         if (rows.Any(row => row.Any(score => !float.IsFinite(score)))) throw new ArgumentException("a score is not finite", nameof(rows));
-        var columns = names.Select((_, k) => rows.Select(row => (double)row[k]).Order().ToArray()).ToArray();
-        var location = columns.Select(column => Quantile(column, 0.5)).ToArray();
-        var scale = columns.Select((column, k) => Math.Max(Quantile(column, 0.95) - location[k], 1e-6 * (1 + Math.Abs(location[k])))).ToArray();
-        var calibration = new Calibration
-        {
-            Scores = names,
-            Location = location,
-            Scale = scale,
-            Sorted = names.Select((name, k) => (name, columns[k])).ToDictionary(pair => pair.name, pair => pair.Item2),
-            Combined = [],
-        };
-        return calibration with { Combined = rows.Select(row => calibration.Combine(row)).Order().ToArray() };
+        var spread = names.Select((_, k) => rows.Concat(more ?? []).Select(row => (double)row[k]).Order().ToArray()).ToArray();
+        var location = spread.Select(column => Quantile(column, 0.5)).ToArray();
+        var scale = spread.Select((column, k) => Math.Max(Quantile(column, 0.95) - location[k], 1e-6 * (1 + Math.Abs(location[k])))).ToArray();
+        return Of(names, combines, location, scale, rows, drives ?? [rows.Count], more ?? []);
     }
+
+    /// <summary>The calibration of other frames with the same scores: a camera of its own, another season.</summary>
+    /// <inheritdoc cref="Fit"/>
+    public Calibration Refit(IReadOnlyList<float[]> rows, IReadOnlyList<int> drives)
+    {
+        var own = Fit(Scores, Combines, rows, drives);
+        // Few frames of one camera say where its scores lie, but hardly how far they spread.
+        var refitted = Of(Scores, Combines, own.Location, [.. own.Scale.Zip(Scale, Math.Max)], rows, drives, []);
+        return refitted.Tail is null ? refitted with { Tail = Tail } : refitted;
+    }
+
+    /// <summary>This calibration with further normal frames, whose scores are all that is left of them.</summary>
+    /// <param name="rows">Rows of S scores.</param>
+    public Calibration With(IReadOnlyList<float[]> rows) => this with
+    {
+        Sorted = Scores.Select((name, k) => (name, Sorted[name].Concat(rows.Select(row => (double)row[k])).Order().ToArray())).ToDictionary(pair => pair.name, pair => pair.Item2),
+        Combined = [.. Combined.Concat(rows.Select(row => Combine(row))).Order()],
+    };
 
     /// <summary>Reads and checks <c>calibration.json</c>.</summary>
     /// <exception cref="JsonException">The text is no calibration; the message says what is wrong.</exception>
@@ -69,9 +103,11 @@ public sealed record Calibration
     {
         var calibration = JsonSerializer.Deserialize<Calibration>(json, Inference.ModelCard.Json) ?? throw new JsonException("the file holds null");
         int scores = calibration.Scores.Count;
-        if (calibration.Schema != 1) throw new JsonException($"schema is {calibration.Schema}, this version reads 1");
+        if (calibration.Schema != CurrentSchema) throw new JsonException($"schema is {calibration.Schema}, this version reads {CurrentSchema}: train the package again");
         if (calibration.Location.Count != scores || calibration.Scale.Count != scores) throw new JsonException($"location and scale must have {scores} entries");
         if (calibration.Scale.Any(scale => !(scale > 0))) throw new JsonException("every scale must be positive");
+        if (calibration.Weight is not (> 0 and <= 1)) throw new JsonException("weight must be more than 0 and at most 1");
+        if (calibration.Combines.Count == 0 || calibration.Combines.Except(calibration.Scores).Any()) throw new JsonException("combines must name some of the scores");
         if (calibration.Frames < MinFrames) throw new JsonException($"{calibration.Frames} combined scores are too few: at least {MinFrames} are needed");
         foreach (string name in calibration.Scores)
         {
@@ -82,36 +118,66 @@ public sealed record Calibration
         return IsAscending(calibration.Combined) ? calibration : throw new JsonException("combined is not ascending");
     }
 
-    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Inference.ModelCard.Json);
+    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Inference.ModelCard.Compact);
 
     /// <summary>How many times its own normal spread score <paramref name="k"/> lies above its normal median.</summary>
     public double Standardise(int k, float score) => (score - Location[k]) / Scale[k];
 
+    /// <summary>Indices of the scores that the combined one is made of.</summary>
+    [JsonIgnore]
+    internal ReadOnlySpan<int> Combining => _combines ??= [.. Combines.Select(name => Array.IndexOf([.. Scores], name))];
+
     /// <summary>
     /// The combined nonconformity score: a soft maximum of the standardised scores, so that one strong piece of evidence is enough
-    /// and frames that differ do not tie. Calibrated itself, so its p-value needs no assumption on how the scores depend on each other.
+    /// and frames that differ do not tie.
     /// </summary>
     /// <param name="scores">S scores of one frame. A score that is not finite counts as the largest double: strange beyond measure.</param>
     public double Combine(ReadOnlySpan<float> scores)
     {
         double largest = double.NegativeInfinity;
-        for (int k = 0; k < scores.Length; k++)
+        foreach (int k in Combining)
         {
             if (!float.IsFinite(scores[k])) return double.MaxValue;
             largest = Math.Max(largest, Standardise(k, scores[k]));
         }
         double sum = 0;
-        for (int k = 0; k < scores.Length; k++) sum += Math.Exp(Sharpness * (Standardise(k, scores[k]) - largest));
+        foreach (int k in Combining) sum += Math.Exp(Sharpness * (Standardise(k, scores[k]) - largest));
         return largest + Math.Log(sum) / Sharpness;
     }
 
-    /// <summary>The conformal p-value of a combined score: between 1/(n+1) and 1.</summary>
+    /// <summary>The conformal p-value of a combined score: between <see cref="SmallestPValue"/> and 1.</summary>
     public double PValue(double combined) => RankPValue(Combined, combined);
 
     /// <summary>The conformal p-value of score <paramref name="k"/> alone.</summary>
     public double PValue(int k, float score) => RankPValue(Sorted[Scores[k]], score);
 
-    private static double RankPValue(double[] ascending, double score)
+    /// <summary>
+    /// The p-value by <see cref="Tail"/> where the score is beyond all of the calibration; else null. An extrapolation, and no part of any guarantee.
+    /// </summary>
+    public double? TailPValue(double combined) => combined > Combined[^1] ? Tail?.PValue(combined) : null;
+
+    private static Calibration Of(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<double> location, IReadOnlyList<double> scale, IReadOnlyList<float[]> rows, IReadOnlyList<int> drives, IReadOnlyList<float[]> more)
+    {
+        var calibration = new Calibration
+        {
+            Scores = names,
+            Combines = combines,
+            Location = location,
+            Scale = scale,
+            Weight = 1,
+            Sorted = names.Select((name, k) => (name, rows.Select(row => (double)row[k]).Order().ToArray())).ToDictionary(pair => pair.name, pair => pair.Item2),
+            Combined = [],
+        };
+        double[] combined = [.. rows.Select(row => calibration.Combine(row))];
+        return calibration with
+        {
+            Weight = Math.Round(1.0 / Autocorrelation.Lag(combined, drives), 6),
+            Combined = [.. combined.Order()],
+            Tail = Tail.Fit([.. combined.Concat(more.Select(row => calibration.Combine(row))).Order()]),
+        };
+    }
+
+    private double RankPValue(double[] ascending, double score)
     {
         int low = 0;
         int high = ascending.Length;
@@ -121,7 +187,7 @@ public sealed record Calibration
             if (ascending[middle] < score) low = middle + 1;
             else high = middle;
         }
-        return (1.0 + ascending.Length - low) / (ascending.Length + 1.0);
+        return (1 + Weight * (ascending.Length - low)) / (1 + Weight * ascending.Length);
     }
 
     private static double Quantile(double[] ascending, double q)

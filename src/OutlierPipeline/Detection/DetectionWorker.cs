@@ -55,7 +55,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             Verdict verdict = default;
             if (frame.IsSkipped)
             {
-                detector.ObserveSkipped(at);
+                detector.ObserveSkipped(at, _alerts);
                 publisher.Publish(frame, options.Kafka.ScoresTopic, records.Skipped(frame.Camera!, at, batch.Package.Card));
                 PipelineTelemetry.CountSkipped();
             }

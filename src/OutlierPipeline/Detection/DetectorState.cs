@@ -35,7 +35,7 @@ public sealed record DetectorState
     /// <summary>The first frame of the evidence, if there is any.</summary>
     public FrameRef? EvidenceFrom { get; init; }
 
-    /// <summary>XxHash3 of the latest picture.</summary>
+    /// <summary>XxHash3 of samples of the picture that stands.</summary>
     public ulong Picture { get; init; }
 
     /// <summary>Since when that picture stands.</summary>
@@ -53,6 +53,12 @@ public sealed record DetectorState
     public int Cell { get; init; }
 
     public int CellFrames { get; init; }
+
+    /// <summary>Whether the camera was ever normal: one that never was does not fit the model.</summary>
+    public bool WasCalm { get; init; }
+
+    /// <summary>The evidence by conformal p-values alone, without the tail's extrapolation.</summary>
+    public double Guaranteed { get; init; }
 
     public OpenIncident? Incident { get; init; }
 }

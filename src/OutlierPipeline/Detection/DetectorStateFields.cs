@@ -16,6 +16,8 @@ internal struct DetectorStateFields
     public FrameRef? UndecodableFrom;
     public int Cell;
     public int CellFrames;
+    public bool WasCalm;
+    public double Guaranteed;
     public OpenIncident? Incident;
 
     public DetectorStateFields(DetectorState state)
@@ -33,6 +35,8 @@ internal struct DetectorStateFields
         UndecodableFrom = state.UndecodableFrom;
         Cell = state.Cell;
         CellFrames = state.CellFrames;
+        WasCalm = state.WasCalm;
+        Guaranteed = state.Guaranteed;
         Incident = state.Incident;
     }
 
@@ -52,6 +56,8 @@ internal struct DetectorStateFields
         UndecodableFrom = UndecodableFrom,
         Cell = Cell,
         CellFrames = CellFrames,
+        WasCalm = WasCalm,
+        Guaranteed = Guaranteed,
         Incident = Incident,
     };
 }

@@ -50,11 +50,13 @@ public sealed class FootageScorer : IDisposable
     }
 
     /// <summary>Calibrates on normal frames that fitted nothing else.</summary>
+    /// <param name="combines">Names of the scores that the combined one is made of.</param>
+    /// <param name="more">Further rows that say how far scores spread.</param>
     /// <exception cref="FootageException">There are too few.</exception>
-    public Calibration Calibrate(Footage footage, FrameMask? mask, CancellationToken cancellation)
+    public Calibration Calibrate(Footage footage, FrameMask? mask, IReadOnlyList<string> combines, IReadOnlyList<float[]> more, CancellationToken cancellation)
     {
         if (footage.Count < Calibration.MinFrames) throw new FootageException($"{footage.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
-        return Calibration.Fit(Package.Card.Scores, Score(footage, mask, cancellation));
+        return Calibration.Fit(Package.Card.Scores, combines, Score(footage, mask, cancellation), [.. footage.Drives.Select(drive => drive.Count)], more);
     }
 
     public void Dispose() => _batch.Dispose();

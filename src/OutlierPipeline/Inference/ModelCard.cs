@@ -14,6 +14,9 @@ public sealed record ModelCard
         RespectRequiredConstructorParameters = true,
     };
 
+    /// <summary>For files of numbers, which nobody reads line by line.</summary>
+    internal static readonly JsonSerializerOptions Compact = new(Json) { WriteIndented = false };
+
     /// <summary>Version of this file's layout.</summary>
     public int Schema { get; init; } = 1;
 
@@ -54,6 +57,9 @@ public sealed record ModelCard
 
     /// <summary>SHA-256 (<c>sha256:</c> and hexadecimal digits) of every other file the service loads, by file name.</summary>
     public required IReadOnlyDictionary<string, string> Files { get; init; }
+
+    /// <summary>Whether a score says something of one place of the picture.</summary>
+    public static bool IsLocal(string score) => score is "local" or "region";
 
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Json);
 }

@@ -1,5 +1,3 @@
-using System.Text.RegularExpressions;
-
 namespace OutlierPipeline.Inference;
 
 /// <summary>Configuration section <c>Model</c>: which package scores which camera.</summary>
@@ -22,16 +20,5 @@ public sealed record ModelOptions
     }
 
     /// <summary>The package directory for a camera.</summary>
-    public string PathFor(string camera)
-    {
-        string? best = null;
-        foreach (string pattern in Cameras.Keys)
-        {
-            if ((best is null || pattern.Length > best.Length) && Fits(pattern, camera)) best = pattern;
-        }
-        return best is null ? Path : Cameras[best];
-    }
-
-    private static bool Fits(string pattern, string camera) =>
-        Regex.IsMatch(camera, "^" + Regex.Escape(pattern).Replace("\\*", ".*", StringComparison.Ordinal).Replace("\\?", ".", StringComparison.Ordinal) + "$", RegexOptions.Singleline | RegexOptions.CultureInvariant);
+    public string PathFor(string camera) => CameraPattern.Longest(Cameras.Keys, camera) is { } pattern ? Cameras[pattern] : Path;
 }

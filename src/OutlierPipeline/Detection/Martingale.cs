@@ -1,0 +1,27 @@
+namespace OutlierPipeline.Detection;
+
+/// <summary>How p-values become evidence.</summary>
+/// <remarks>
+/// The power bet ε·p^(ε−1), whose expectation is 1 while p-values are uniform (Vovk, Nouretdinov and Gammerman, ICML 2003). Neighbouring frames are
+/// nearly the same evidence: a bet's logarithm is weighted by the time since the frame before, and counts fully after <see cref="Decorrelation"/>; a bet to
+/// a power below 1 still has an expectation of at most 1 (Jensen).
+/// </remarks>
+internal static class Martingale
+{
+    private const double Epsilon = 0.1;
+
+    /// <summary>No single frame bets on less, however far the tail's fit goes.</summary>
+    public const double SmallestExtrapolated = 1e-6;
+
+    /// <summary>Evidence beyond this adds nothing; e^100.</summary>
+    public const double Max = 100;
+
+    public static readonly TimeSpan Decorrelation = TimeSpan.FromMilliseconds(200);
+
+    /// <summary>The bet's natural logarithm.</summary>
+    public static double Bet(double p) => Math.Log(Epsilon) + (Epsilon - 1) * Math.Log(p);
+
+    /// <summary>Share of a bet that counts.</summary>
+    /// <param name="seconds">Since the frame before.</param>
+    public static double Weight(double seconds) => Math.Min(1, seconds / Decorrelation.TotalSeconds);
+}
