@@ -20,12 +20,21 @@ internal static class CalibrateCommand
     public static Command Build()
     {
         var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
-        var frames = new Option<string[]>("--frames") { Required = true, AllowMultipleArgumentsPerToken = true, Description = $"Normal footage that trained nothing: {FootageSource.Kinds}" };
+        var incident = new Option<string?>("--add-normal") { Description = "An incident that turned out to be normal: its recorded scores join its camera's calibration" };
+        var scores = new Option<string?>("--scores") { Description = $"For --add-normal: {StoredScore.Kinds}" };
+        var report = new Option<DirectoryInfo?>("--report") { Description = "For --add-normal: the directory of the last evaluation, to show what happens to its detections" };
+        var frames = new Option<string[]>("--frames") { AllowMultipleArgumentsPerToken = true, Description = $"Normal footage that trained nothing: {FootageSource.Kinds}" };
         var camera = new Option<string?>("--camera") { Description = "Give this camera a calibration of its own; every other camera's stays as it is" };
         var mask = new Option<FileInfo?>("--mask") { Description = "Region of interest: a picture of the frames' shape, white where pixels count, black for the car's own bonnet or a burned-in clock" };
         var output = new Option<string?>("--out") { Description = "Write another package instead of changing this one" };
         var source = new Option<string>("--source") { DefaultValueFactory = _ => "not stated", Description = "For the model card: where the footage comes from" };
-        var command = new Command("calibrate", "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, mask, output, source };
+        var command = new Command("calibrate", "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, mask, output, source, incident, scores, report };
+        command.Validators.Add(result =>
+        {
+            bool adds = result.GetValue(incident) is not null;
+            if (adds && result.GetValue(scores) is null) result.AddError("--add-normal needs --scores");
+            if (adds == result.GetValue(frames) is { Length: > 0 }) result.AddError("either --frames or --add-normal is needed");
+        });
         camera.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<string?>() is { } id && Encoding.UTF8.GetByteCount(id) is 0 or > 128) result.AddError("--camera: expected 1 to 128 bytes of UTF-8");
@@ -34,7 +43,8 @@ internal static class CalibrateCommand
         {
             string path = options.GetRequiredValue(model);
             string line = "outlier " + string.Join(' ', options.Tokens.Select(token => token.Value));
-            return CalibrateAsync(new Request(path, options.GetRequiredValue(frames), options.GetValue(camera), options.GetValue(mask)?.FullName, options.GetValue(output) ?? path, options.GetRequiredValue(source), line), cancellation);
+            if (options.GetValue(incident) is { } id) return Task.FromResult(AddNormal.Run(path, options.GetValue(output) ?? path, id, options.GetRequiredValue(scores)!, options.GetValue(report)?.FullName, cancellation));
+            return CalibrateAsync(new Request(path, options.GetRequiredValue(frames)!, options.GetValue(camera), options.GetValue(mask)?.FullName, options.GetValue(output) ?? path, options.GetRequiredValue(source), line), cancellation);
         }));
         return command;
     }
@@ -88,7 +98,7 @@ internal static class CalibrateCommand
     }
 
     /// <summary>A camera id may hold what a file name may not.</summary>
-    private static string FileName(string camera)
+    internal static string FileName(string camera)
     {
         string readable = string.Concat(camera.Take(40).Select(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' ? character : '_'));
         return $"cameras/{readable}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(camera)))[..8]}";

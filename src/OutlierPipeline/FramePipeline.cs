@@ -13,7 +13,7 @@ namespace OutlierPipeline;
 /// The whole way of a frame: consume, decode, batch, infer, detect, publish. One consumer, one detection thread, and a lane for each model
 /// package. Where to start reading.
 /// </summary>
-public sealed class FramePipeline : IDisposable
+public sealed partial class FramePipeline : IDisposable
 {
     private readonly PipelineOptions _options;
     private readonly TimeProvider _time;
@@ -47,6 +47,9 @@ public sealed class FramePipeline : IDisposable
         _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, log);
         _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, new StateRestorer(options.Kafka, _time, log), _committer, _publisher, _time, log);
         _detection = new DetectionWorker(_scored.Reader, _publisher, options, _time, log);
+        _detection.Assignments = () => [.. _consumer.Assignments];
+        _detection.PackageFor = camera => _lanes[options.Model.PathFor(camera)].Package;
+        foreach (var lane in _lanes.Values) WarnOfDelay(lane.Package);
         _publisher.RewindNeeded = assignment => _consumer.Rewind(assignment);
         _publisher.DeadLetterBlocked = (assignment, blocked) => _consumer.SetPaused(assignment, PauseReason.DeadLetter, blocked);
         _publisher.Failed = e => _failed.TrySetException(e);
@@ -131,6 +134,13 @@ public sealed class FramePipeline : IDisposable
         foreach (var lane in _lanes.Values) lane.Dispose();
     }
 
+    private void WarnOfDelay(ModelPackage package)
+    {
+        var delay = _options.Detection.ShortestDelay(package.Default.Calibration);
+        if (delay < TimeSpan.Zero) Log.NeverGuaranteed(_log, package.Card.Name, package.Default.Calibration.EffectiveFrames);
+        else if (delay > _options.Detection.MaxDelay) Log.Slow(_log, package.Card.Name, package.Default.Calibration.EffectiveFrames, delay.TotalSeconds, _options.Detection.MaxDelay);
+    }
+
     private void RunDetection()
     {
         try
@@ -141,6 +151,15 @@ public sealed class FramePipeline : IDisposable
         {
             _failed.TrySetException(e);
         }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(110, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: with Detection:FalseAlarmProbability as it is, an incident takes {Seconds:0.0} s by guaranteed evidence, longer than Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow a larger probability. What is gross is found sooner, by extrapolation.")]
+        public static partial void Slow(ILogger log, string model, double frames, double seconds, TimeSpan maxDelay);
+
+        [LoggerMessage(111, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: too few for guaranteed evidence of any incident, so all rest on extrapolation. Calibrate on more footage.")]
+        public static partial void NeverGuaranteed(ILogger log, string model, double frames);
     }
 
     private long CountOpenIncidents() => _consumer.Assignments.Sum(assignment =>

@@ -46,6 +46,18 @@ public static class AlertEvent
         WriteFrame(json, "firstFrame"u8, step.First);
         WriteFrame(json, "lastFrame"u8, step.Last);
         if (step.FiredScore is not null) json.WriteString("firedScore"u8, step.FiredScore);
+        if (step.Strangeness is { } strangeness) json.WriteNumber("strangeness"u8, JsonNumbers.Finite((float)strangeness));
+        if (step.IsExtrapolated is { } extrapolated) json.WriteBoolean("extrapolated"u8, extrapolated);
+        if (step.Closed is { } closed) json.WriteString("closed"u8, JsonNamingPolicy.CamelCase.ConvertName(closed.ToString()));
+        if (step.Where is { } where)
+        {
+            json.WriteStartObject("where"u8);
+            json.WriteNumber("x"u8, where.X);
+            json.WriteNumber("y"u8, where.Y);
+            json.WriteNumber("width"u8, where.Width);
+            json.WriteNumber("height"u8, where.Height);
+            json.WriteEndObject();
+        }
         if (!scores.IsEmpty)
         {
             json.WriteStartObject("scores"u8);

@@ -15,15 +15,26 @@ public sealed class ScoreRecord : IDisposable
 
     /// <summary>The record of a frame that was scored.</summary>
     /// <param name="scores">S scores, in the card's order.</param>
-    public byte[] Scored(string camera, FrameRef frame, ModelCard model, ReadOnlySpan<float> scores, in Verdict verdict)
+    /// <param name="incident">The open incident's id, or null.</param>
+    /// <param name="isShadow">Whether the camera is never alerted on.</param>
+    public byte[] Scored(string camera, FrameRef frame, ModelPackage package, ReadOnlySpan<float> scores, in Verdict verdict, string? incident, bool isShadow)
     {
+        var model = package.Card;
         Begin("scored", camera, frame, model);
+        _json.WriteString("modelDigest"u8, package.Digest);
         _json.WriteStartObject("scores"u8);
         for (int k = 0; k < scores.Length; k++) _json.WriteNumber(model.Scores[k], JsonNumbers.Finite(scores[k]));
         _json.WriteEndObject();
         _json.WriteNumber("pValue"u8, verdict.PValue);
+        if (verdict.TailPValue is { } tail)
+        {
+            _json.WriteBoolean("extrapolated"u8, true);
+            _json.WriteNumber("tailPValue"u8, tail);
+        }
         _json.WriteNumber("martingale"u8, verdict.Martingale);
         _json.WriteBoolean("isOutlier"u8, verdict.IsOutlier);
+        if (incident is not null) _json.WriteString("incident"u8, incident);
+        if (isShadow) _json.WriteBoolean("shadow"u8, true);
         return End();
     }
 

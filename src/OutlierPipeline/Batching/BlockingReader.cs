@@ -37,6 +37,9 @@ internal sealed class BlockingReader<T> : IDisposable
         return timeout > TimeSpan.Zero && Wait(timeout, out bool open) && open && _reader.TryRead(out item!);
     }
 
+    /// <summary>Whether nothing more will come.</summary>
+    public bool IsCompleted => _reader.Completion.IsCompleted;
+
     public void Dispose() => _signal.Dispose();
 
     /// <summary>True if the wait ended, with whether there is more to read; false if the time was up. A wait that timed out goes on with the next call.</summary>

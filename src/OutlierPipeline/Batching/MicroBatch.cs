@@ -52,7 +52,7 @@ public sealed class MicroBatch : IDisposable
     /// <summary>Adds a frame; its slot, or -1 if it needs none.</summary>
     internal int Add(Frame frame)
     {
-        bool isPicture = frame.Error == Frames.FrameError.None && !frame.IsSkipped;
+        bool isPicture = frame.Error == Frames.FrameError.None && !frame.IsSkipped && !frame.IsDriveEnd;
         int slot = isPicture ? Tensor.Count++ : -1;
         _frames[Count] = frame;
         _slots[Count++] = slot;

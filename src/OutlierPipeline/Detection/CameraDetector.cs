@@ -41,6 +41,7 @@ public sealed class CameraDetector
         _package = package;
         _options = options;
         _model = package.For(camera);
+        IsShadow = options.IsShadow(camera);
         _threshold = -Math.Log(options.FalseAlarmProbability);
     }
 
@@ -51,6 +52,9 @@ public sealed class CameraDetector
     public DateTimeOffset WrittenAt => DateTimeOffset.FromUnixTimeSeconds(_state.WrittenSeconds);
 
     public bool HasOpenIncident => _state.Incident is not null;
+
+    /// <summary>Whether the camera is scored and shown, and never alerted on.</summary>
+    public bool IsShadow { get; }
 
     /// <summary>The open incident's id, or null.</summary>
     public string? Incident => _state.Incident?.Id;
@@ -71,7 +75,8 @@ public sealed class CameraDetector
         double seconds = Advance(frame.Frame, alerts);
         _state.Undecodable = 0;
         AddEvidence(p, tail, seconds, frame);
-        bool frozen = IsFrozen(frame);
+        // Stored scores are observed without their pictures.
+        bool frozen = !frame.Pixels.IsEmpty && IsFrozen(frame);
         string? fired = null;
         AlertKind? kind = null;
         if (frozen)
@@ -81,7 +86,7 @@ public sealed class CameraDetector
         else if (_state.Evidence >= _threshold)
         {
             fired = Strangest(frame.Scores);
-            kind = MeanLevel(frame.Pixels) < DarkLevel ? AlertKind.Dark : _state.CellFrames >= 3 && ModelCard.IsLocal(fired) ? AlertKind.Obstruction : AlertKind.Scene;
+            kind = !frame.Pixels.IsEmpty && MeanLevel(frame.Pixels) < DarkLevel ? AlertKind.Dark : _state.CellFrames >= 3 && ModelCard.IsLocal(fired) ? AlertKind.Obstruction : AlertKind.Scene;
         }
         if (frozen) _state.Calm = 0;
         if (_state.Calm >= _threshold / 2) _state.WasCalm = true;

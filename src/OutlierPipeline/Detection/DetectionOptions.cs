@@ -21,6 +21,9 @@ public sealed record DetectionOptions
     /// <summary>A longer time between two frames of a camera ends the drive: the evidence starts afresh and an open incident closes.</summary>
     public TimeSpan DriveGap { get; init; } = TimeSpan.FromMinutes(5);
 
+    /// <summary>When most cameras of a model (five at least) have low p-values for so long, the fleet drifts: recalibrate.</summary>
+    public TimeSpan DriftAfter { get; init; } = TimeSpan.FromHours(1);
+
     /// <summary>Patterns of cameras that are scored and shown, and never alerted on.</summary>
     public List<string> Shadow { get; init; } = [];
 
@@ -56,6 +59,7 @@ public sealed record DetectionOptions
         if (!(FalseAlarmProbability is > 0 and < 0.5)) yield return $"Detection:FalseAlarmProbability is {FalseAlarmProbability}; expected more than 0 and less than 0.5, such as 1e-6";
         if (MaxDelay <= TimeSpan.Zero || MaxDelay > TimeSpan.FromHours(1)) yield return $"Detection:MaxDelay is {MaxDelay}; expected more than 0 and at most 01:00:00";
         foreach (var (pattern, time) in SilentAfter.Where(entry => entry.Value <= TimeSpan.Zero)) yield return $"Detection:SilentAfter:{pattern} is {time}; expected more than 0, such as 00:00:10";
+        if (DriftAfter <= TimeSpan.Zero) yield return $"Detection:DriftAfter is {DriftAfter}; expected more than 0, such as 01:00:00";
         if (DriveGap <= TimeSpan.Zero) yield return $"Detection:DriveGap is {DriveGap}; expected more than 0, such as 00:05:00";
         if (CloseAfter <= TimeSpan.Zero || CloseAfter > TimeSpan.FromHours(1)) yield return $"Detection:CloseAfter is {CloseAfter}; expected more than 0 and at most 01:00:00";
         if (FrozenAfter <= TimeSpan.Zero || FrozenAfter > TimeSpan.FromHours(1)) yield return $"Detection:FrozenAfter is {FrozenAfter}; expected more than 0 and at most 01:00:00";

@@ -10,8 +10,8 @@ internal struct FrozenWatch
 {
     private const int Samples = 1024;
 
-    /// <summary>Of the samples, so many may change: one in five hundred.</summary>
-    private const int Tolerance = 2;
+    /// <summary>Of the samples, so many may change, not quite one in a hundred: noise changes many more, even where scaling has averaged it.</summary>
+    private const int Tolerance = 8;
 
     private byte[]? _samples;
 

@@ -25,7 +25,7 @@ public abstract class FootageSource
     /// <exception cref="FootageException">There is nothing to read there.</exception>
     public static FootageSource Open(string input, string? camera = null)
     {
-        if (input.StartsWith(TopicFootage.Scheme, StringComparison.OrdinalIgnoreCase)) return new TopicFootage(input, camera);
+        if (input.StartsWith(TopicTail.Scheme, StringComparison.OrdinalIgnoreCase)) return new TopicFootage(input, camera);
         return File.Exists(input) ? new VideoFootage(input) : new DirectoryFootage(input);
     }
 

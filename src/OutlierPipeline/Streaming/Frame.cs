@@ -51,6 +51,9 @@ public sealed class Frame
     /// <summary>What is wrong, in a sentence, where <see cref="Error"/> alone does not say it.</summary>
     public string? ErrorMessage { get; set; }
 
+    /// <summary>A record without a picture that says that the drive is over (header <c>drive-event: end</c>).</summary>
+    public bool IsDriveEnd { get; init; }
+
     /// <summary>Too old to be worth scoring (<c>Overload:Policy</c> is <c>SkipStale</c>).</summary>
     public bool IsSkipped { get; set; }
 

@@ -18,6 +18,7 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
         byte[]? timestamp = null;
         byte[]? trace = null;
         byte[]? camera = null;
+        bool endsDrive = false;
         var headers = record.Message.Headers;
         for (int i = 0; i < headers?.Count; i++)
         {
@@ -28,13 +29,14 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
                 case "schema": schema = header.GetValueBytes(); break;
                 case "frame-timestamp": timestamp = header.GetValueBytes(); break;
                 case "traceparent": trace = header.GetValueBytes(); break;
+                case "drive-event": endsDrive = record.Message.Value.Length == 0 && header.GetValueBytes() is { } what && what.AsSpan().SequenceEqual("end"u8); break;
             }
             if (_cameraHeader is not null && header.Key == _cameraHeader) camera = header.GetValueBytes();
         }
         var key = record.Message.Key ?? CameraKey.None;
         var id = _cameraHeader is null ? key : headerKeys.Deserialize(camera, camera is null, SerializationContext.Empty);
         long produced = record.Message.Timestamp.UnixTimestampMs;
-        var (error, message, range, nanoseconds) = Examine(record.Message.Value, id, contentType, schema, timestamp, produced);
+        var (error, message, range, nanoseconds) = Examine(endsDrive, record.Message.Value, id, contentType, schema, timestamp, produced);
         return new Frame
         {
             Assignment = assignment,
@@ -52,10 +54,11 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
             TraceParent = trace,
             Error = error,
             ErrorMessage = message,
+            IsDriveEnd = endsDrive && error == FrameError.None,
         };
     }
 
-    private static (FrameError Error, string? Message, Range Image, long Nanoseconds) Examine(RentedPayload payload, CameraKey id, byte[]? contentType, byte[]? schema, byte[]? timestamp, long produced)
+    private static (FrameError Error, string? Message, Range Image, long Nanoseconds) Examine(bool endsDrive, RentedPayload payload, CameraKey id, byte[]? contentType, byte[]? schema, byte[]? timestamp, long produced)
     {
         long nanoseconds = produced * 1_000_000;
         if (id.Camera is null)
@@ -69,6 +72,7 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
                 return (FrameError.InvalidHeader, $"frame-timestamp is '{Printable(timestamp)}'; expected Unix nanoseconds as a decimal number", default, nanoseconds);
             nanoseconds = stated;
         }
+        if (endsDrive) return (FrameError.None, null, default, nanoseconds);
         if (payload.Length == 0) return (FrameError.Empty, null, default, nanoseconds);
         var error = FramePayload.Unwrap(payload.Span, Text(contentType), Text(schema), out var image, out long? inside);
         if (timestamp is null && inside is { } own) nanoseconds = own;

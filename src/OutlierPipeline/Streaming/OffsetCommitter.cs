@@ -51,10 +51,11 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         try
         {
             if (!assignment.IsCurrent) return;
-            var (offset, below, states) = Snapshot(assignment);
+            var (offset, below, states, alone) = Snapshot(assignment);
             if (offset <= assignment.Committed && states.Count == 0) return;
             // A rewind ends the assignment, and its results may never be acknowledged: the other partitions must not wait for that.
             await Task.WhenAny(assignment.Ledger.WhenAcknowledged(below), assignment.Ended).WaitAsync(cancellation);
+            await Task.WhenAny(alone, assignment.Ended).WaitAsync(cancellation);
             if (!assignment.IsCurrent) return;
             await Task.WhenAll(states.Select(state => publisher.PublishStateAsync(assignment, state.Camera, state.Record)));
             if (!assignment.IsCurrent || offset <= assignment.Committed) return;
@@ -72,7 +73,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         }
     }
 
-    private (long Offset, long Below, List<(string Camera, byte[]? Record)> States) Snapshot(PartitionAssignment assignment)
+    private (long Offset, long Below, List<(string Camera, byte[]? Record)> States, Task Alone) Snapshot(PartitionAssignment assignment)
     {
         var states = new List<(string, byte[]?)>();
         lock (assignment.Gate)
@@ -101,7 +102,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
                 states.Add((camera, null));
             }
             foreach (string camera in assignment.TakeForgotten(forget)) states.Add((camera, null));
-            return (offset, below, states);
+            return (offset, below, states, assignment.Alone);
         }
     }
 

@@ -45,6 +45,12 @@ public sealed class PartitionAssignment
     /// <summary>State records read from <c>ood.state</c> whose camera has not been seen since.</summary>
     internal Dictionary<string, byte[]> Restored { get; } = [];
 
+    /// <summary>Alerts that belong to no frame, until they are acknowledged; changed under <see cref="Gate"/>.</summary>
+    internal Task Alone { get; set; } = Task.CompletedTask;
+
+    /// <summary>Whether <see cref="Restored"/> is complete.</summary>
+    internal bool IsRestored => _isRestored;
+
     /// <summary>One commit of the partition at a time.</summary>
     internal SemaphoreSlim CommitTurn { get; } = new(1, 1);
 

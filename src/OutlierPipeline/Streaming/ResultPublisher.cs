@@ -56,6 +56,19 @@ internal sealed partial class ResultPublisher : IDisposable
         });
     }
 
+    /// <summary>Produces an alert that belongs to no frame: of a camera that sends none, or of the fleet. It is part of the partition's next commit.</summary>
+    public void PublishAlone(PartitionAssignment assignment, string topic, byte[] key, byte[] json, Headers headers)
+    {
+        var acknowledged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        assignment.Alone = Task.WhenAll(assignment.Alone, acknowledged.Task);
+        Produce(new TopicPartition(topic, assignment.Partition.Partition), new Message<byte[], byte[]> { Key = key, Value = json, Headers = headers }, report =>
+        {
+            if (report.Error.IsError) OnFailed(assignment, topic, report.Error);
+            // A failure has ended the assignment: nothing of it is committed any more.
+            acknowledged.TrySetResult();
+        });
+    }
+
     /// <summary>Sends the record as received to the dead-letter topic, with its reason.</summary>
     public void DeadLetter(Frame frame)
     {
@@ -88,7 +101,7 @@ internal sealed partial class ResultPublisher : IDisposable
         frame.Payload = default;
         if (frame.IsFailed) return;
         if (frame.Assignment.IsCurrent) frame.Assignment.Ledger.MarkAcknowledged(frame.Offset);
-        if (frame.Error != FrameError.None || frame.IsSkipped) return;
+        if (frame.Error != FrameError.None || frame.IsSkipped || frame.IsDriveEnd) return;
         double milliseconds = _time.GetUtcNow().ToUnixTimeMilliseconds() - frame.ProducedMilliseconds;
         PipelineTelemetry.RecordLatency(Math.Max(0, milliseconds / 1000));
     }

@@ -1,129 +1,26 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
-using Confluent.Kafka;
-using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Streaming;
 
-/// <summary>
-/// What a frames topic received in its last seconds, read once without a group: <c>kafka://host:port/topic?seconds=600</c>. Each camera is a
-/// drive. Further parameters are librdkafka properties, such as <c>&amp;security.protocol=SSL</c>.
-/// </summary>
-internal sealed class TopicFootage : FootageSource
+/// <summary>What a frames topic received in its last seconds; each camera is a drive.</summary>
+/// <param name="camera">Only this camera's frames, or null for all.</param>
+internal sealed class TopicFootage(string address, string? camera) : FootageSource
 {
-    public const string Scheme = "kafka://";
-    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(15);
-    private readonly KafkaOptions _options;
-    private readonly TimeSpan _last = TimeSpan.FromSeconds(600);
-    private readonly string? _camera;
-
-    /// <exception cref="FootageException">The address cannot be read.</exception>
-    public TopicFootage(string address, string? camera)
-    {
-        string[] parts = address[Scheme.Length..].Split('?', 2);
-        string[] place = parts[0].Split('/', 2);
-        if (place.Length < 2 || place[0].Length == 0 || place[1].Length == 0) throw new FootageException($"{address}: expected kafka://host:port/topic?seconds=600");
-        var client = new Dictionary<string, string>();
-        foreach (string parameter in parts.Length < 2 ? [] : parts[1].Split('&', StringSplitOptions.RemoveEmptyEntries))
-        {
-            string[] pair = [.. parameter.Split('=', 2).Select(Uri.UnescapeDataString)];
-            if (pair.Length < 2) throw new FootageException($"{address}: the parameter {parameter} has no value");
-            if (pair[0] != "seconds") client[pair[0]] = pair[1];
-            else if (double.TryParse(pair[1], CultureInfo.InvariantCulture, out double seconds) && seconds is > 0 and < 1e8) _last = TimeSpan.FromSeconds(seconds);
-            else throw new FootageException($"{address}: seconds is {pair[1]}; expected a positive number");
-        }
-        _options = new KafkaOptions { BootstrapServers = place[0], FramesTopic = place[1], GroupId = "outlier-footage", Client = client };
-        _camera = camera;
-    }
+    private readonly TopicTail _topic = new(address);
 
     public override async IAsyncEnumerable<EncodedFrame> ReadAsync([EnumeratorCancellation] CancellationToken cancellation)
     {
         // Everything here blocks; the caller's thread is a tool's and may.
         await Task.CompletedTask;
-        var budget = new PayloadBudget(64 * 1024 * 1024);
-        using var consumer = Connect(budget, out var ends);
         var reader = new FrameReader(new FramesOptions(), new CameraKeys(), TimeProvider.System);
-        long from = DateTimeOffset.UtcNow.Subtract(_last).ToUnixTimeMilliseconds();
-        int left = ends.Count;
-        while (left > 0)
+        foreach (var record in _topic.Read(cancellation))
         {
-            cancellation.ThrowIfCancellationRequested();
-            var record = Consume(consumer) ?? throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers}: no frame came for {Timeout.TotalSeconds:0} s");
-            if (record.IsPartitionEOF)
-            {
-                left--;
-                continue;
-            }
-            var payload = record.Message.Value;
-            try
-            {
-                // What comes in while we read is not waited for, or the end would never come.
-                if (record.Offset.Value >= ends[record.TopicPartition])
-                {
-                    consumer.Pause([record.TopicPartition]);
-                    left--;
-                    continue;
-                }
-                if (record.Message.Timestamp.UnixTimestampMs < from) continue;
-                var frame = reader.Read(record, new PartitionAssignment(record.TopicPartition, 0, record.Offset));
-                if (frame.Camera is null || _camera is not null && frame.Camera != _camera) continue;
-                string name = string.Create(CultureInfo.InvariantCulture, $"{_options.FramesTopic}/{record.Partition.Value}@{record.Offset.Value}");
-                yield return new EncodedFrame(frame.Camera, name, frame.Error == FrameError.None ? frame.Encoded.ToArray() : payload.Span.ToArray());
-            }
-            finally
-            {
-                budget.Return(payload);
-            }
-        }
-    }
-
-    private IConsumer<CameraKey, RentedPayload> Connect(PayloadBudget budget, out Dictionary<TopicPartition, long> ends)
-    {
-        var config = new ConsumerConfig(new Dictionary<string, string>(_options.Client)) { BootstrapServers = _options.BootstrapServers, GroupId = _options.GroupId, EnableAutoCommit = false, EnablePartitionEof = true, AutoOffsetReset = AutoOffsetReset.Earliest };
-        var consumer = new ConsumerBuilder<CameraKey, RentedPayload>(config).SetKeyDeserializer(new CameraKeys()).SetValueDeserializer(budget).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
-        try
-        {
-            ends = [];
-            var starts = new List<TopicPartitionOffset>();
-            using var admin = KafkaClients.Admin(_options, NullLogger.Instance);
-            var topic = admin.GetMetadata(_options.FramesTopic, Timeout).Topics.Single();
-            if (topic.Error.IsError) throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers}: {topic.Error.Reason}");
-            var begin = new Timestamp(DateTimeOffset.UtcNow.Subtract(_last));
-            foreach (var partition in topic.Partitions)
-            {
-                var at = new TopicPartition(_options.FramesTopic, partition.PartitionId);
-                var marks = consumer.QueryWatermarkOffsets(at, Timeout);
-                if (marks.High <= marks.Low) continue;
-                var first = consumer.OffsetsForTimes([new TopicPartitionTimestamp(at, begin)], Timeout).Single().Offset;
-                // Only the first record at that time or later is wanted; a broker that does not say makes us look at all of them.
-                starts.Add(new TopicPartitionOffset(at, first.Value >= marks.Low ? first : marks.Low));
-                ends[at] = marks.High.Value;
-            }
-            consumer.Assign(starts);
-            return consumer;
-        }
-        catch (KafkaException e)
-        {
-            consumer.Dispose();
-            throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers} cannot be read: {e.Error.Reason}", e);
-        }
-        catch
-        {
-            consumer.Dispose();
-            throw;
-        }
-    }
-
-    private ConsumeResult<CameraKey, RentedPayload>? Consume(IConsumer<CameraKey, RentedPayload> consumer)
-    {
-        try
-        {
-            return consumer.Consume(Timeout);
-        }
-        catch (ConsumeException e)
-        {
-            throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers} cannot be read: {e.Error.Reason}", e);
+            var frame = reader.Read(record, new PartitionAssignment(record.TopicPartition, 0, record.Offset));
+            if (frame.Camera is null || frame.IsDriveEnd || camera is not null && frame.Camera != camera) continue;
+            string name = string.Create(CultureInfo.InvariantCulture, $"{_topic.Topic}/{record.Partition.Value}@{record.Offset.Value}");
+            yield return new EncodedFrame(frame.Camera, name, frame.Error == FrameError.None ? frame.Encoded.ToArray() : frame.Payload.Span.ToArray());
         }
     }
 }

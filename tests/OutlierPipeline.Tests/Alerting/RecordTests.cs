@@ -17,7 +17,7 @@ public sealed class RecordTests
     {
         using var records = new ScoreRecord();
         float[] scores = [.. Package.Card.Scores.Select((_, i) => i == 0 ? float.NaN : i)];
-        var scored = Parse(records.Scored("car-1/front", Frame, Package.Card, scores, new Verdict(0.5, 1.25, true, false)));
+        var scored = Parse(records.Scored("car-1/front", Frame, Package, scores, new Verdict(0.5, 1e-9, 1.25, true, false), "abc", isShadow: true));
         AssertFits(scored, Schema("score.json"), all: true);
         Assert.Equal("2023-11-14T22:13:20.123456789Z", scored.GetProperty("timestamp").GetString());
         Assert.Equal(float.MaxValue, scored.GetProperty("scores").GetProperty("reconstruction").GetSingle());
@@ -30,8 +30,8 @@ public sealed class RecordTests
         float[] scores = new float[Package.Card.Scores.Count];
         foreach (var kind in Enum.GetValues<AlertKind>())
         {
-            var step = new AlertStep(AlertType.Opened, "abc", 1, "car \"1\"/<front>", kind, Severity.Critical, Frame, Frame, "local", "because");
-            var alert = Parse(AlertEvent.Write(step, Package, scores, new Verdict(0.001, 9, true, false), [0xFF, 0xD8]));
+            var step = new AlertStep(AlertType.Opened, "abc", 1, "car \"1\"/<front>", kind, Severity.Critical, Frame, Frame, "local", "because") { Closed = CloseReason.DriveEnded, Where = new PictureRegion(0.1, 0.2, 0.05, 0.1), Strangeness = 7, IsExtrapolated = true };
+            var alert = Parse(AlertEvent.Write(step, Package, scores, new Verdict(0.001, null, 9, true, false), [0xFF, 0xD8]));
             AssertFits(alert, Schema("alert.json"), all: true);
             Assert.Equal("abc-1", alert.GetProperty("id").GetString());
             Assert.Equal("car \"1\"/<front>", alert.GetProperty("data").GetProperty("camera").GetString());

@@ -20,7 +20,7 @@ public sealed class CameraDetectorTests
         var alerts = new List<AlertStep>();
         Observe(detector, alerts, 30, strange: false);
         Assert.Empty(alerts);
-        Observe(detector, alerts, 3, strange: true);
+        Observe(detector, alerts, 1, strange: true);
         Assert.Empty(alerts);
         Observe(detector, alerts, 100, strange: true);
         Assert.Equal([AlertType.Opened, AlertType.Escalated], alerts.Select(alert => alert.Type));
@@ -106,8 +106,7 @@ public sealed class CameraDetectorTests
         var alerts = new List<AlertStep>();
         for (int i = 0; i < 30; i++)
         {
-            byte[] black = new byte[Noise(1).Length];
-            black[i] = 9;
+            byte[] black = [.. Noise(i).Select(value => (byte)(value / 32))];
             Observe(detector, alerts, StrangeScores(), black);
         }
         Assert.Equal(AlertKind.Dark, alerts.Single().Kind);
@@ -139,6 +138,108 @@ public sealed class CameraDetectorTests
         Assert.False(new CameraDetector("car-1", Package, new DetectionOptions()).TryRestore("{ no json"u8));
     }
 
+    [Fact]
+    public void The_end_of_a_drive_closes_the_incident_and_starts_the_evidence_afresh()
+    {
+        foreach (bool byGap in new[] { false, true })
+        {
+            var detector = Detector();
+            var alerts = new List<AlertStep>();
+            Observe(detector, alerts, 30, strange: false);
+            Observe(detector, alerts, 60, strange: true);
+            Assert.True(detector.HasOpenIncident);
+            if (byGap) _time += 6 * 60 * 1_000_000_000L;
+            else detector.ObserveDriveEnd(new FrameRef("camera.frames", 0, _offset++, _time += 100_000_000), alerts);
+            if (byGap) Observe(detector, alerts, 1, strange: false);
+            Assert.Equal((AlertType.Closed, CloseReason.DriveEnded), (alerts[^1].Type, alerts[^1].Closed));
+            Assert.False(detector.HasOpenIncident);
+            int known = alerts.Count;
+            Observe(detector, alerts, 20, strange: false);
+            Assert.Equal(known, alerts.Count);
+        }
+    }
+
+    [Fact]
+    public void A_camera_that_is_strange_from_its_first_frame_opens_one_incident_that_says_the_model_may_not_fit()
+    {
+        var detector = Detector();
+        var alerts = new List<AlertStep>();
+        Observe(detector, alerts, 600, strange: true);
+        var only = Assert.Single(alerts);
+        Assert.Equal(Severity.Info, only.Severity);
+        Assert.Contains("outlier calibrate --model", only.Reason, StringComparison.Ordinal);
+        Assert.Contains("--camera car-1", only.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_silent_camera_is_found_by_the_clock_and_only_where_it_is_watched()
+    {
+        var now = DateTimeOffset.UnixEpoch.AddDays(20000);
+        foreach (bool isWatched in new[] { true, false })
+        {
+            var options = new DetectionOptions { SilentAfter = isWatched ? new Dictionary<string, TimeSpan> { ["car-*"] = TimeSpan.FromSeconds(10) } : [] };
+            var detector = new CameraDetector("car-1", Package, options);
+            var alerts = new List<AlertStep>();
+            detector.ObserveSilence("camera.frames", 0, now.AddDays(1), alerts);
+            Assert.Empty(alerts);
+            Observe(detector, alerts, 20, strange: false);
+            detector.MarkSeen(now);
+            detector.ObserveSilence("camera.frames", 0, now.AddSeconds(9), alerts);
+            Assert.Empty(alerts);
+            for (int second = 11; second < 20; second++) detector.ObserveSilence("camera.frames", 0, now.AddSeconds(second), alerts);
+            if (!isWatched)
+            {
+                Assert.Empty(alerts);
+                continue;
+            }
+            Assert.Equal([AlertType.Opened], alerts.Select(alert => alert.Type));
+            Assert.Equal((AlertKind.Silent, Severity.Critical), (alerts[0].Kind, alerts[0].Severity));
+            _time += 20_000_000_000;
+            Observe(detector, alerts, 60, strange: false);
+            Assert.Equal(AlertType.Closed, alerts[^1].Type);
+        }
+    }
+
+    [Fact]
+    public void A_picture_that_is_all_but_the_same_is_frozen_and_sensor_noise_is_not()
+    {
+        byte[] picture = Noise(1);
+        var random = new Random(2);
+        foreach (bool isFrozen in new[] { true, false })
+        {
+            var detector = Detector();
+            var alerts = new List<AlertStep>();
+            for (int i = 0; i < 40; i++)
+            {
+                byte[] now = [.. picture];
+                // An encoder changes a few values; noise, even when it is averaged by scaling, a good part of them.
+                int changes = isFrozen ? now.Length / 5000 : now.Length / 20;
+                for (int k = 0; k < changes; k++) now[random.Next(now.Length)] ^= 1;
+                Observe(detector, alerts, NormalScores(random), now);
+            }
+            Assert.Equal(isFrozen ? [AlertKind.Frozen] : [], alerts.Where(alert => alert.Type == AlertType.Opened).Select(alert => alert.Kind));
+        }
+    }
+
+    [Fact]
+    public void An_alert_says_which_score_how_strange_where_and_on_what_its_evidence_rests()
+    {
+        var detector = Detector();
+        var alerts = new List<AlertStep>();
+        Observe(detector, alerts, 30, strange: false);
+        float[] scores = NormalScores(new Random(1));
+        int colour = Package.Card.Scores.ToList().IndexOf("colour");
+        scores[colour] = (float)(Package.Default.Calibration.Location[colour] + 40 * Package.Default.Calibration.Scale[colour]);
+        float[] map = new float[Package.Card.Network.ErrorMapHeight * Package.Card.Network.ErrorMapWidth];
+        map[2 * Package.Card.Network.ErrorMapWidth + 5] = 9;
+        for (int i = 0; i < 20; i++) detector.Observe(Observation(_offset++, _time += 100_000_000, scores, Noise(i), map), alerts);
+        var opened = alerts[0];
+        Assert.Equal("colour", opened.FiredScore);
+        Assert.Equal(40, opened.Strangeness!.Value, 1);
+        Assert.Equal(new PictureRegion(5.0 / Package.Card.Network.ErrorMapWidth, 2.0 / Package.Card.Network.ErrorMapHeight, 1.0 / Package.Card.Network.ErrorMapWidth, 1.0 / Package.Card.Network.ErrorMapHeight), opened.Where);
+        Assert.True(opened.IsExtrapolated);
+    }
+
     private static CameraDetector Detector() => new("car-1", Package, new DetectionOptions());
 
     private static float[] StrangeScores() => [.. Enumerable.Range(0, Scores).Select(k => (float)(Package.Default.Calibration.Location[k] + 5 * Package.Default.Calibration.Scale[k]))];
@@ -147,8 +248,8 @@ public sealed class CameraDetectorTests
     private static float[] NormalScores(Random random)
     {
         double target = Package.Default.Calibration.Combined[random.Next(Package.Default.Calibration.Frames)];
-        // All scores equally strange, so that the soft maximum is target: standardised value plus log(S)/4.
-        double standardised = target - Math.Log(Scores) / 4;
+        // All scores equally strange, so that the soft maximum is target: standardised value plus log(number)/4.
+        double standardised = target - Math.Log(Package.Default.Calibration.Combines.Count) / 4;
         return [.. Enumerable.Range(0, Scores).Select(k => (float)(Package.Default.Calibration.Location[k] + standardised * Package.Default.Calibration.Scale[k]))];
     }
 
@@ -169,18 +270,18 @@ public sealed class CameraDetectorTests
     {
         if (pixels is null)
         {
-            pixels = new byte[64];
-            BitConverter.TryWriteBytes(pixels, _offset);
-            pixels.AsSpan(8).Fill(120);
+            // Pictures differ as a camera's do.
+            pixels = new byte[192];
+            new Random((int)_offset).NextBytes(pixels);
         }
         detector.Observe(Observation(_offset++, _time += 100_000_000, scores, pixels), alerts);
     }
 
-    private static FrameObservation Observation(long offset, long time, float[] scores, byte[] pixels) => new()
+    private static FrameObservation Observation(long offset, long time, float[] scores, byte[] pixels, float[]? map = null) => new()
     {
         Frame = new FrameRef("camera.frames", 0, offset, time),
         Scores = scores,
-        ErrorMap = new float[Package.Card.Network.ErrorMapHeight * Package.Card.Network.ErrorMapWidth],
+        ErrorMap = map ?? new float[Package.Card.Network.ErrorMapHeight * Package.Card.Network.ErrorMapWidth],
         Pixels = pixels,
     };
 }

@@ -118,7 +118,7 @@ public sealed class ModelPackageTests : IDisposable
         byte[] pixels = new byte[size.Height * size.Width];
         Array.Fill(pixels, (byte)1, 0, pixels.Length / 2);
         var random = new Random(1);
-        var own = Calibration.Fit(before.Card.Scores, [.. Enumerable.Range(0, 30).Select(_ => before.Card.Scores.Select(_ => random.NextSingle()).ToArray())]);
+        var own = Calibration.Fit(before.Card.Scores, before.Default.Calibration.Combines, [.. Enumerable.Range(0, 30).Select(_ => before.Card.Scores.Select(_ => random.NextSingle()).ToArray())]);
         var files = ModelPackageWriter.ReadAll(before);
         files["cameras/one.json"] = own.ToJson();
         files["cameras/one.mask.png"] = new FrameMask(size, pixels).ToPng();
