@@ -115,6 +115,18 @@ public sealed class ModelExporter
         });
     }
 
+    /// <summary>A graph of the network alone, without scores: what scoring is compared with.</summary>
+    public byte[] WriteNetwork()
+    {
+        var ops = new OnnxOps(_weights);
+        var size = _network.Size;
+        string planes = ops.Transpose(ops.Cast(ops.Input("image", OnnxOps.ByteType, size.Height, size.Width, 3), OnnxOps.FloatType), 0, 3, 1, 2);
+        var (mean, _) = _network.Encode(ops, ops.Subtract(ops.Multiply(planes, ops.Constant(1.0 / 255)), ops.Constant(0.5)));
+        ops.Output("latent", mean, OnnxOps.FloatType, _network.Latent);
+        ops.Output("reconstruction", Pixels(ops, _network.Decode(ops, mean)), OnnxOps.ByteType, size.Height, size.Width, 3);
+        return ops.ToModel(new Dictionary<string, string>());
+    }
+
     /// <summary>The bytes of <c>decoder.onnx</c>: <c>latent</c> <c>[N, Z]</c> to <c>image</c> uint8 <c>[N, H, W, 3]</c>.</summary>
     public byte[] WriteDecoder()
     {

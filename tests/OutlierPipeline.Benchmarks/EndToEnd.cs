@@ -170,7 +170,7 @@ internal static class EndToEnd
         }
     }
 
-    private static string FindModel()
+    internal static string FindModel()
     {
         for (var directory = new DirectoryInfo(AppContext.BaseDirectory); directory is not null; directory = directory.Parent)
         {

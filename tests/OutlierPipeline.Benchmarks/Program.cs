@@ -5,6 +5,9 @@ using OutlierPipeline.Benchmarks;
 return args switch
 {
     ["end-to-end", .. var rest] => await EndToEnd.RunAsync(rest),
+    ["streams"] => Streams.Run(),
+    ["baselines", .. var rest] => await Baselines.RunAsync(rest),
+    ["scoring", .. var rest] => ScoringShare.Run(rest),
     ["broker", var partitions] => BrokerProcess.Serve(int.Parse(partitions, CultureInfo.InvariantCulture)),
     _ => BenchmarkSwitcher.FromAssembly(typeof(EndToEnd).Assembly).Run(args).Any(summary => summary.HasCriticalValidationErrors) ? 1 : 0,
 };

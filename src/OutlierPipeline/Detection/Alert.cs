@@ -89,7 +89,7 @@ public sealed record AlertStep(AlertType Type, string Incident, int Step, string
 
 /// <summary>What the detector says of one frame.</summary>
 /// <param name="PValue">Conformal p-value of the combined score; NaN without a score.</param>
-/// <param name="TailPValue">The p-value by the tail's fit where the score is beyond the calibration, else null: extrapolated, and no part of any guarantee.</param>
+/// <param name="TailPValue">The p-value by the tail's fit where that is smaller than ranks among the calibration can say, else null: extrapolated, and no part of any guarantee.</param>
 /// <param name="Martingale">Evidence against normality, as a base-10 logarithm: 6 is odds of a million to one.</param>
 /// <param name="IsOutlier">Whether an incident is open.</param>
 /// <param name="IsReplayed">The frame was seen before; the evidence is that of later frames.</param>

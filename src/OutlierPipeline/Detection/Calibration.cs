@@ -152,9 +152,9 @@ public sealed record Calibration
     public double PValue(int k, float score) => RankPValue(Sorted[Scores[k]], score);
 
     /// <summary>
-    /// The p-value by <see cref="Tail"/> where the score is beyond all of the calibration; else null. An extrapolation, and no part of any guarantee.
+    /// The p-value by <see cref="Tail"/> where it is smaller than ranks among the calibration can say; else null. An extrapolation, and no part of any guarantee.
     /// </summary>
-    public double? TailPValue(double combined) => combined > Combined[^1] ? Tail?.PValue(combined) : null;
+    public double? TailPValue(double combined) => Tail is not null && combined > Tail.Threshold && Tail.PValue(combined) is var tail && tail < SmallestPValue ? tail : null;
 
     private static Calibration Of(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<double> location, IReadOnlyList<double> scale, IReadOnlyList<float[]> rows, IReadOnlyList<int> drives, IReadOnlyList<float[]> more)
     {

@@ -14,7 +14,7 @@ namespace OutlierPipeline.Detection;
 /// </summary>
 /// <remarks>
 /// The evidence is a conformal test martingale (see <see cref="Martingale"/>) kept from falling below 1 as in CUSUM, so that a trouble after hours of calm is
-/// found as fast as one at the start (Cai and Koutsoukos, ICCPS 2020, use such a detector on the same footing). Frames stranger than all of the calibration bet by the fit of its
+/// found as fast as one at the start (Cai and Koutsoukos, ICCPS 2020, use such a detector on the same footing). Frames stranger than ranks among the calibration can say bet by the fit of its
 /// tail: so what is gross is found within a few frames, whatever the size of the calibration. The evidence without that extrapolation is kept beside it, and an alert says which
 /// of the two it rests on. An open incident closes by the same bets turned round: as much evidence for calm as it took to open.
 /// </remarks>

@@ -40,7 +40,7 @@ public sealed class StateTests
     {
         using var cluster = new TestCluster(1);
         // These frames say that they were taken years ago, but the camera is there now.
-        Send(cluster, SmallFrames.Drive(1, 3));
+        Send(cluster, SmallFrames.FullDrive(1, 3));
         await using (var first = new RunningPipeline(cluster.Options()))
         {
             await first.Until(() => cluster.Committed()[0] == 3, "everything being committed");

@@ -1,0 +1,75 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Simulation;
+
+namespace OutlierPipeline.Benchmarks;
+
+/// <summary><c>streams</c>: drives of the simulated street at 10 frames/s, with a trouble that begins at a known frame or none; how long until the incident is open, and how many open falsely.</summary>
+internal static class Streams
+{
+    private const int Drives = 100;
+    private const int Onset = 40;
+    private const int Frames = 70;
+    private const double FramesPerSecond = 10;
+
+    public static int Run()
+    {
+        var package = ModelPackage.Load(EndToEnd.FindModel());
+        using var engine = new InferenceEngine(package, new InferenceOptions(), NullLogger.Instance);
+        using var batch = engine.CreateBatch(1);
+        using var decoder = new FrameDecoder(package.Card.Network.Size, new FrameLimits());
+        var options = new DetectionOptions();
+        Trouble[] troubles = [.. Enum.GetValues<Trouble>().Where(trouble => trouble is not (Trouble.None or Trouble.Frozen))];
+        var delays = new List<(Trouble Trouble, int? Delay)>();
+        int early = 0;
+        int falsely = 0;
+        for (int drive = 0; drive < Drives; drive++)
+        {
+            var trouble = troubles[drive % troubles.Length];
+            int? opened = Watch(5000 + drive, trouble, out bool before);
+            if (before) early++;
+            else delays.Add((trouble, opened));
+            Watch(7000 + drive, Trouble.None, out _, () => falsely++);
+        }
+        double days = Drives * Frames / FramesPerSecond / 86400;
+        Say($"{Drives} drives with a trouble from frame {Onset} on: delay in frames, median {Text(Quantile(delays, 0.5))}, 95 % {Text(Quantile(delays, 0.95))}; {delays.Count(delay => delay.Delay is null)} not found in {Frames - Onset} frames, {early} with a false incident before");
+        foreach (var group in delays.GroupBy(delay => delay.Trouble)) Say($"  {group.Key,-10} median {Text(Quantile([.. group], 0.5))}, worst {Text(Quantile([.. group], 1))} ({group.Count()} drives)");
+        Say($"{Drives} normal drives of {Frames / FramesPerSecond:0} s: {falsely} false incidents; the bound by FalseAlarmProbability {options.FalseAlarmProbability} is {options.FalseIncidentsPerCameraDay * days:0.0000} on average");
+        return 0;
+
+        int? Watch(int seed, Trouble trouble, out bool before, Action? opens = null)
+        {
+            using var camera = new StreetCamera(seed);
+            var detector = new CameraDetector("camera", package, options);
+            var alerts = new List<AlertStep>();
+            int? opened = null;
+            before = false;
+            for (int i = 0; i < Frames; i++)
+            {
+                decoder.Decode(camera.Render(i / FramesPerSecond, i >= Onset ? trouble : Trouble.None), batch.Pixels(0));
+                batch.Count = 1;
+                engine.Run(batch);
+                var frame = new FrameRef("", 0, i, (long)((i + 1) * 1e9 / FramesPerSecond));
+                bool isOpen = detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(0), ErrorMap = batch.ErrorMap(0), Pixels = batch.Pixels(0) }, alerts).IsOutlier;
+                if (isOpen && i < Onset) before = true;
+                if (isOpen && i >= Onset) opened ??= i - Onset;
+            }
+            for (int k = alerts.Count(alert => alert.Type == AlertType.Opened); k > 0; k--) opens?.Invoke();
+            return opened;
+        }
+    }
+
+    /// <summary>A drive without an incident counts as infinitely late.</summary>
+    private static double Quantile(IReadOnlyList<(Trouble Trouble, int? Delay)> delays, double q)
+    {
+        double[] sorted = [.. delays.Select(delay => delay.Delay ?? double.PositiveInfinity).Order()];
+        return sorted[(int)Math.Ceiling(q * (sorted.Length - 1))];
+    }
+
+    private static string Text(double delay) => double.IsFinite(delay) ? delay.ToString("0", CultureInfo.InvariantCulture) : "not found";
+
+    private static void Say(FormattableString text) => Console.WriteLine(FormattableString.Invariant(text));
+}
