@@ -103,7 +103,7 @@ internal static class EvaluateCommand
 
     private static void Show(EvaluationReport report)
     {
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{report.Normal.Frames} normal frames: {report.Normal.FalseAlarmRate:P2} have a p-value of at most {report.Normal.Level}; {report.Normal.Incidents} false incidents"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{report.Normal.Frames} normal frames: {report.Normal.FalseAlarmRate:P2} have a p-value of at most {report.Normal.Level} (95 % interval {report.Normal.FalseAlarmRateCi[0]:P2} to {report.Normal.FalseAlarmRateCi[1]:P2}; the calibration supports {report.Normal.SupportedRate:P2} and no less); {report.Normal.Incidents} false incidents"));
         if (report.Outliers.Count > 0)
         {
             var table = new Table().AddColumns("outliers", "frames", "AUROC", "95 % interval", "AUPR", "FPR at 95 % TPR", "delay (frames)");

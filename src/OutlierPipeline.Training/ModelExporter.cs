@@ -89,6 +89,16 @@ public sealed class ModelExporter
         return (Values(scores), Values(inputs.Mean), Values(map));
     }
 
+    /// <summary>A frame less its drawing, <c>[3, H, W]</c>, as TorchSharp computes it.</summary>
+    /// <param name="frame"><c>[H, W, 3]</c> uint8, RGB.</param>
+    public float[] Residual(byte[] frame)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var picture = tensor(frame, [1, _network.Size.Height, _network.Size.Width, 3]).permute(0, 3, 1, 2).to(float32) / 255 - 0.5;
+        return Values(Inputs(TorchOps(), picture, Mask(), out _).Residual);
+    }
+
     /// <summary>The bytes of <c>model.onnx</c>.</summary>
     public byte[] WriteModel(string name, string version, string source)
     {

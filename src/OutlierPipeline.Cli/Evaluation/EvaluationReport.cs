@@ -35,8 +35,12 @@ internal sealed record EvaluationReport
 /// <summary>Normal footage that neither trained nor calibrated.</summary>
 /// <param name="FalseAlarmRate">Share of frames with a p-value of at most <paramref name="Level"/>.</param>
 /// <param name="FalseAlarmRates">The same at other levels.</param>
+/// <param name="FalseAlarmRateCi">95 % block bootstrap interval of <paramref name="FalseAlarmRate"/>.</param>
 /// <param name="Incidents">False incidents that the detector opened.</param>
-internal sealed record NormalFigures(int Frames, double FalseAlarmRate, double Level, SortedDictionary<string, double> FalseAlarmRates, int Incidents);
+/// <param name="SupportedRate">The smallest false-alarm rate of a frame that the calibration's footage can support: 1 / (1 + its frames as independent ones).</param>
+/// <param name="BoundPerCameraDay">False incidents a camera-day, at most, that guaranteed evidence opens on average with the default probability.</param>
+/// <param name="ShortestDelaySeconds">Until guaranteed evidence can open an incident; null where it never can.</param>
+internal sealed record NormalFigures(int Frames, double FalseAlarmRate, double[] FalseAlarmRateCi, double Level, SortedDictionary<string, double> FalseAlarmRates, int Incidents, double SupportedRate, double BoundPerCameraDay, double? ShortestDelaySeconds);
 
 /// <summary>One set of outliers against the normal frames.</summary>
 /// <param name="AurocCi">95 % block bootstrap interval.</param>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
@@ -51,13 +52,17 @@ internal sealed class Evaluator : IDisposable
         using var decoder = new LatentDecoder(Package);
         var latent = new LatentDiagnostics(Engine, decoder).Measure(Normal.Footage, Mask, _request.Seed);
         progress("latent space", 1);
+        var calibration = Package.For(_request.Camera).Calibration;
+        var detection = new DetectionOptions();
+        var delay = detection.ShortestDelay(calibration);
+        var interval = DetectionMetrics.RateInterval([.. Normal.Verdicts.Select(verdict => verdict.PValue <= _request.Level)], [.. Normal.Footage.Drives.Select(drive => drive.Count)], _request.Seed);
         return new EvaluationReport
         {
             Model = Package.Card.Name,
             ModelVersion = Package.Card.Version,
             ModelDigest = Package.Digest,
             Command = _request.Command,
-            Normal = new NormalFigures(Normal.Footage.Count, Rate(_request.Level), _request.Level, new SortedDictionary<string, double>(Levels.ToDictionary(level => level.ToString(CultureInfo.InvariantCulture), Rate)), Normal.Incidents),
+            Normal = new NormalFigures(Normal.Footage.Count, Rate(_request.Level), [interval.Low, interval.High], _request.Level, new SortedDictionary<string, double>(Levels.ToDictionary(level => level.ToString(CultureInfo.InvariantCulture), Rate)), Normal.Incidents, calibration.SmallestPValue, detection.FalseIncidentsPerCameraDay, delay > TimeSpan.Zero ? delay.TotalSeconds : null),
             Outliers = new SortedDictionary<string, OutlierFigures>(outliers.ToDictionary(set => set.Name, Figures), StringComparer.Ordinal),
             Corruptions = corruptions,
             Latent = latent.Diagnostics,

@@ -38,7 +38,7 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
     {
         var normal = report.Normal;
         Heading("Normal footage");
-        _html.Append(CultureInfo.InvariantCulture, $"<p>{normal.Frames} frames. A p-value of at most {normal.Level} is a false alarm of a frame: <b>{normal.FalseAlarmRate:P2}</b> were. The detector opened {normal.Incidents} false incidents.</p>");
+        _html.Append(CultureInfo.InvariantCulture, $"<p>{normal.Frames} frames. A p-value of at most {normal.Level} is a false alarm of a frame: <b>{normal.FalseAlarmRate:P2}</b> were (95 % interval {normal.FalseAlarmRateCi[0]:P2} to {normal.FalseAlarmRateCi[1]:P2}). The detector opened {normal.Incidents} false incidents.</p><p>The footage that calibrated can support a false-alarm rate of {normal.SupportedRate:P2} a frame and no smaller one. Guaranteed evidence opens at most {normal.BoundPerCameraDay:0.##} false incidents a camera-day on average, {(normal.ShortestDelaySeconds is { } seconds ? Text($"after {seconds:0.0} s at the earliest") : "but this calibration is too small for it to open any")}; what is gross is found sooner, by extrapolation.</p>");
         Table(["level", "share of normal frames at or below it"], normal.FalseAlarmRates.Select(rate => new[] { rate.Key, Text($"{rate.Value:P2}") }));
         _html.Append("<h3>Worst false alarms</h3><p>The normal frames that were strangest: frame, and the same with the error map.</p>");
         Show(evaluator.Normal, Enumerable.Range(0, evaluator.Normal.Combined.Length).OrderByDescending(i => evaluator.Normal.Combined[i]));

@@ -100,6 +100,32 @@ public static class DetectionMetrics
         return (areas[(int)((1 - level) / 2 * (replicates - 1))], areas[(int)Math.Ceiling((1 + level) / 2 * (replicates - 1))]);
     }
 
+    /// <summary>Bootstrap interval of the share of frames of which something is true; whole blocks of neighbouring frames are drawn, none reaching over two drives.</summary>
+    /// <param name="drives">Number of frames of each drive.</param>
+    public static (double Low, double High) RateInterval(IReadOnlyList<bool> hits, IReadOnlyList<int> drives, int seed, double level = 0.95, int replicates = 1000)
+    {
+        var blocks = new List<(int Hits, int Frames)>();
+        int first = 0;
+        foreach (int drive in drives)
+        {
+            foreach (var block in Blocks(drive))
+            {
+                var (offset, length) = block.GetOffsetAndLength(drive);
+                blocks.Add((Enumerable.Range(first + offset, length).Count(i => hits[i]), length));
+            }
+            first += drive;
+        }
+        var random = new Random(seed);
+        double[] rates = new double[replicates];
+        for (int r = 0; r < replicates; r++)
+        {
+            var drawn = Enumerable.Range(0, blocks.Count).Select(_ => blocks[random.Next(blocks.Count)]).ToArray();
+            rates[r] = drawn.Sum(block => block.Hits) / (double)drawn.Sum(block => block.Frames);
+        }
+        Array.Sort(rates);
+        return (rates[(int)((1 - level) / 2 * (replicates - 1))], rates[(int)Math.Ceiling((1 + level) / 2 * (replicates - 1))]);
+    }
+
     /// <summary>Points of the ROC curve, from (0, 0) to (1, 1), one a distinct threshold.</summary>
     public static (double[] FalsePositiveRates, double[] TruePositiveRates) RocCurve(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier)
     {

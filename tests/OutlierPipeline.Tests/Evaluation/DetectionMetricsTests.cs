@@ -96,6 +96,19 @@ public sealed class DetectionMetricsTests
     }
 
     [Fact]
+    public void The_interval_of_a_rate_holds_it_and_is_wider_for_hits_that_come_together()
+    {
+        var random = new Random(2);
+        bool[] free = [.. Enumerable.Range(0, 2000).Select(_ => random.NextDouble() < 0.1)];
+        bool[] held = [.. Enumerable.Range(0, 50).SelectMany(_ => Enumerable.Repeat(random.NextDouble() < 0.1, 40))];
+        var narrow = DetectionMetrics.RateInterval(free, [1000, 1000], seed: 1);
+        var wide = DetectionMetrics.RateInterval(held, [1000, 1000], seed: 1);
+        Assert.InRange(free.Count(hit => hit) / 2000.0, narrow.Low, narrow.High);
+        Assert.True(wide.High - wide.Low > 2 * (narrow.High - narrow.Low));
+        Assert.Equal((0, 0), DetectionMetrics.RateInterval(new bool[30], [30], seed: 1));
+    }
+
+    [Fact]
     public void An_empty_set_is_an_error()
     {
         Assert.Throws<ArgumentException>(() => DetectionMetrics.Auroc([], [1]));

@@ -1,0 +1,153 @@
+using OutlierPipeline.Frames;
+
+namespace OutlierPipeline.Tests.Training;
+
+/// <summary>What scores are made of, in plain loops over pixels.</summary>
+internal sealed class PlainPatches
+{
+    public const double Floor = 0.25 / (255 * 255);
+    private const int Side = 8;
+    private readonly int _rows;
+    private readonly int _columns;
+
+    /// <summary>Of picture and residual: nine energies a patch.</summary>
+    private readonly double[][,] _energies;
+
+    /// <summary>Picture's and residual's mean colours a patch.</summary>
+    private readonly double[][,] _colours;
+
+    private readonly double[][] _pixels;
+    private readonly FrameSize _size;
+
+    /// <param name="residual"><c>[3, H, W]</c>.</param>
+    public PlainPatches(byte[] frame, float[] residual, FrameSize size)
+    {
+        _size = size;
+        (_rows, _columns) = (size.Height / Side, size.Width / Side);
+        int plane = size.Height * size.Width;
+        double[] picture = [.. Enumerable.Range(0, 3 * plane).Select(i => frame[i % plane * 3 + i / plane] / 255.0 - 0.5)];
+        double[] rest = [.. residual.Select(value => (double)value)];
+        MeanSquaredError = (float)rest.Average(value => value * value);
+        _pixels = [Grey(picture), Grey(rest)];
+        _energies = [Energies(_pixels[0]), Energies(_pixels[1])];
+        _colours = [Colours(picture), Colours(rest)];
+    }
+
+    public float MeanSquaredError { get; }
+
+    private int Patches => _rows * _columns;
+
+    public float[] Statistics() =>
+    [
+        .. _energies.SelectMany(energies => Enumerable.Range(0, 9).Select(band => Log(Enumerable.Range(0, Patches).Average(patch => energies[band, patch])))),
+        .. Enumerable.Range(0, 3).Select(channel => (float)Enumerable.Range(0, Patches).Average(patch => _colours[0][channel, patch])),
+        .. Deviations(),
+    ];
+
+    public float[] Colour() =>
+    [
+        .. Enumerable.Range(0, 3).SelectMany(third => Enumerable.Range(0, 3).Select(channel =>
+            (float)Enumerable.Range(0, Patches).Where(patch => patch / _columns >= third * _rows / 3 && patch / _columns < (third + 1) * _rows / 3).Average(patch => _colours[0][channel, patch]))),
+        .. Deviations(),
+    ];
+
+    public float[] Bands()
+    {
+        double[][] bands = [.. Enumerable.Range(0, 9).Select(band => Enumerable.Range(0, Patches).Select(patch => (double)Log(_energies[0][band, patch])).ToArray())];
+        double[][] colours = [.. Enumerable.Range(0, 3).Select(channel => Enumerable.Range(0, Patches).Select(patch => _colours[0][channel, patch]).ToArray())];
+        return [.. Means(bands, [-2, -1, 1, 2]), .. Means(colours, [-8, 8])];
+
+        static IEnumerable<float> Means(double[][] channels, double[] exponents) =>
+            channels.Select(values => (float)values.Average()).Concat(exponents.SelectMany(t => channels.Select(values => (float)(values.Average() + Math.Log(values.Average(value => Math.Exp(t * (value - values.Average()))) + 1e-6) / t))));
+    }
+
+    /// <summary>24 channels of patches, then a mask of ones.</summary>
+    public float[] Local() =>
+    [
+        .. _energies.SelectMany(energies => Enumerable.Range(0, 9 * Patches).Select(i => Log(energies[i / Patches, i % Patches]))),
+        .. _colours.SelectMany(colours => Enumerable.Range(0, 3 * Patches).Select(i => (float)colours[i / Patches, i % Patches])),
+        .. Enumerable.Repeat(1f, Patches),
+    ];
+
+    /// <summary>12 channels of patches, then a mask of ones.</summary>
+    public float[] Looks() =>
+    [
+        .. Enumerable.Range(0, 9 * Patches).Select(i => Log(_energies[0][i / Patches, i % Patches])),
+        .. Enumerable.Range(0, 3 * Patches).Select(i => (float)_colours[0][i / Patches, i % Patches]),
+        .. Enumerable.Repeat(1f, Patches),
+    ];
+
+    /// <summary>One minus structural similarity, from the pixels of each patch themselves.</summary>
+    public float Dissimilarity()
+    {
+        double sum = 0;
+        for (int patch = 0; patch < Patches; patch++)
+        {
+            var pixels = Enumerable.Range(0, Side * Side).Select(i => (patch / _columns * Side + i / Side) * _size.Width + patch % _columns * Side + i % Side).ToArray();
+            double[] x = [.. pixels.Select(pixel => _pixels[0][pixel] + 0.5)];
+            double[] y = [.. pixels.Select(pixel => _pixels[0][pixel] + 0.5 - _pixels[1][pixel])];
+            double mx = x.Average();
+            double my = y.Average();
+            double vx = x.Average(value => (value - mx) * (value - mx));
+            double vy = y.Average(value => (value - my) * (value - my));
+            double covariance = x.Zip(y, (a, b) => (a - mx) * (b - my)).Average();
+            sum += (2 * mx * my + 1e-4) * (2 * covariance + 9e-4) / ((mx * mx + my * my + 1e-4) * (vx + vy + 9e-4));
+        }
+        return (float)(1 - sum / Patches);
+    }
+
+    private IEnumerable<float> Deviations() => Enumerable.Range(0, 3).Select(channel =>
+    {
+        double[] values = [.. Enumerable.Range(0, Patches).Select(patch => _colours[0][channel, patch])];
+        double mean = values.Average();
+        return (float)Math.Log(Math.Sqrt(values.Average(value => (value - mean) * (value - mean))) + 1e-3);
+    });
+
+    private static double[] Grey(double[] planes)
+    {
+        int plane = planes.Length / 3;
+        return [.. Enumerable.Range(0, plane).Select(i => (planes[i] + planes[plane + i] + planes[2 * plane + i]) / 3)];
+    }
+
+    private double[,] Colours(double[] planes)
+    {
+        double[,] means = new double[3, Patches];
+        for (int i = 0; i < planes.Length; i++)
+        {
+            int pixel = i % (_size.Height * _size.Width);
+            means[i / (_size.Height * _size.Width), pixel / _size.Width / Side * _columns + pixel % _size.Width / Side] += planes[i] / (Side * Side);
+        }
+        return means;
+    }
+
+    private double[,] Energies(double[] level)
+    {
+        double[,] energies = new double[9, Patches];
+        int width = _size.Width;
+        int height = _size.Height;
+        for (int scale = 0; scale < 3; scale++)
+        {
+            double[] coarser = new double[width / 2 * (height / 2)];
+            int block = Side >> (scale + 1);
+            for (int y = 0; y < height / 2; y++)
+            {
+                for (int x = 0; x < width / 2; x++)
+                {
+                    double a = level[2 * y * width + 2 * x];
+                    double b = level[2 * y * width + 2 * x + 1];
+                    double c = level[(2 * y + 1) * width + 2 * x];
+                    double d = level[(2 * y + 1) * width + 2 * x + 1];
+                    coarser[y * (width / 2) + x] = (a + b + c + d) / 4;
+                    double[] details = [(a + b - c - d) / 4, (a - b + c - d) / 4, (a - b - c + d) / 4];
+                    for (int k = 0; k < 3; k++) energies[3 * scale + k, y / block * _columns + x / block] += details[k] * details[k] / (block * block);
+                }
+            }
+            level = coarser;
+            width /= 2;
+            height /= 2;
+        }
+        return energies;
+    }
+
+    private static float Log(double energy) => (float)Math.Log(energy + Floor);
+}
