@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Training.Networks;
 using TorchSharp;
@@ -14,9 +13,6 @@ namespace OutlierPipeline.Training;
 /// <remarks>The loss is the σ-VAE's: D/2 · log of the mean squared error, plus β times KL (Rybkin, Daniilidis and Levine, ICML 2021, eq. 9).</remarks>
 public sealed class Trainer : IDisposable
 {
-    /// <summary>More managed memory than a step takes, in bytes.</summary>
-    private const long StepAllocation = 64L * 1024 * 1024;
-
     /// <summary>Share of the run over which the KL divergence gains its weight (Bowman et al., CoNLL 2016).</summary>
     private const double WarmUp = 0.2;
 
@@ -130,8 +126,8 @@ public sealed class Trainer : IDisposable
             if (within == 0) order = Order(Epochs);
             double progress = (double)_checkpoint.Step / steps;
             foreach (var group in _optimizer.ParamGroups) group.LearningRate = _settings.LearningRate * Math.Max(0.02, 0.5 * (1 + Math.Cos(Math.PI * progress)));
-            var batch = order.AsSpan(within * _settings.Batch, Math.Min(_settings.Batch, order.Length - within * _settings.Batch));
-            var loss = Uncollected(batch, Math.Min(1, progress / WarmUp));
+            int[] batch = order[(within * _settings.Batch)..Math.Min(order.Length, (within + 1) * _settings.Batch)];
+            var loss = Uncollected.Run(() => Step(batch, Math.Min(1, progress / WarmUp)));
             if (!double.IsFinite(loss.Error + loss.Kl))
                 throw new TrainingException($"the loss is no number any more in epoch {Epochs + 1}, step {within + 1}: lower --learning-rate ({_settings.LearningRate}){(_settings.IsMixedPrecision ? ", or train with --precision float32" : "")}; no package was written, and --resume goes on from the last checkpoint with the same settings");
             _checkpoint.Step++;
@@ -178,23 +174,6 @@ public sealed class Trainer : IDisposable
         Checkpoint.Write(writer, _weights.Where(weight => weight.Key != PatchNetwork.Fill).ToDictionary(weight => weight.Key, weight => Values(weight.Value)));
         _optimizer.save_state_dict(writer);
     });
-
-    /// <summary>
-    /// One step without a garbage collection in it. TorchSharp passes scalars to native code by a handle and does not keep their owners
-    /// alive: one collected in the middle of a call (once in some thousand steps) is read after it was freed.
-    /// </summary>
-    private (double Error, double Kl) Uncollected(ReadOnlySpan<int> indices, double warmth)
-    {
-        bool started = GC.TryStartNoGCRegion(StepAllocation);
-        try
-        {
-            return Step(indices, warmth);
-        }
-        finally
-        {
-            if (started && GCSettings.LatencyMode == GCLatencyMode.NoGCRegion) GC.EndNoGCRegion();
-        }
-    }
 
     private (double Error, double Kl) Step(ReadOnlySpan<int> indices, double warmth)
     {

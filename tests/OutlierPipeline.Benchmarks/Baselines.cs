@@ -81,9 +81,17 @@ internal static class Baselines
     {
         manual_seed(1);
         Module<Tensor, Tensor>[] modules = [encoder, mean, logVariance, decoder];
-        using var optimizer = optim.Adam(modules.SelectMany(module => module.parameters()), 1e-3);
+        var optimizer = optim.Adam(modules.SelectMany(module => module.parameters()), 1e-3);
         var random = new Random(1);
-        for (int step = 0; step < Budget / Batch; step++)
+        for (int step = 0; step < Budget / Batch; step++) Uncollected.Run(Step);
+        return frames =>
+        {
+            using var off = no_grad();
+            manual_seed(2);
+            return [.. frames.Chunk(Batch).SelectMany(chunk => Uncollected.Run(() => Score(chunk)))];
+        };
+
+        bool Step()
         {
             using var scope = NewDisposeScope();
             var x = Frames([.. Enumerable.Range(0, Batch).Select(_ => footage[random.Next(footage.Count)])], footage.Size);
@@ -95,30 +103,25 @@ internal static class Baselines
             var loss = (x.flatten(1) - drawn).pow(2).sum(1).mean() + 0.5 * (m.pow(2) + v.exp() - 1 - v).sum(1).mean();
             loss.backward();
             optimizer.step();
+            return true;
         }
-        return frames =>
+
+        double[] Score(byte[][] chunk)
         {
-            using var off = no_grad();
-            manual_seed(2);
-            var scores = new List<double>();
-            foreach (byte[][] chunk in frames.Chunk(Batch))
+            using var scope = NewDisposeScope();
+            var x = Frames(chunk, footage.Size);
+            var h = encoder.call(x);
+            var m = mean.call(h);
+            var v = logVariance.call(h).clamp(-10, 10);
+            double[] errors = new double[chunk.Length];
+            for (int s = 0; s < samples; s++)
             {
-                using var scope = NewDisposeScope();
-                var x = Frames(chunk, footage.Size);
-                var h = encoder.call(x);
-                var m = mean.call(h);
-                var v = logVariance.call(h).clamp(-10, 10);
-                double[] errors = new double[chunk.Length];
-                for (int s = 0; s < samples; s++)
-                {
-                    var code = samples == 1 ? m : m + (v * 0.5).exp() * randn_like(m);
-                    float[] one = (x.flatten(1) - decoder.call(code)).pow(2).mean([1L]).data<float>().ToArray();
-                    for (int i = 0; i < one.Length; i++) errors[i] += one[i] / samples;
-                }
-                scores.AddRange(errors);
+                var code = samples == 1 ? m : m + (v * 0.5).exp() * randn_like(m);
+                float[] one = (x.flatten(1) - decoder.call(code)).pow(2).mean([1L]).data<float>().ToArray();
+                for (int i = 0; i < one.Length; i++) errors[i] += one[i] / samples;
             }
-            return [.. scores];
-        };
+            return errors;
+        }
     }
 
     private static double[] Ours(FootageScorer scorer, byte[][] frames)
