@@ -88,11 +88,7 @@ internal static class CalibrateCommand
             files[name + ".json"] = calibration.ToJson();
             if (request.Mask is not null) files[name + ".mask.png"] = mask!.ToPng();
             string? maskFile = files.ContainsKey(name + ".mask.png") ? name + ".mask.png" : null;
-            var cameras = new SortedDictionary<string, CameraCard>((card.Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(), StringComparer.Ordinal)
-            {
-                [request.Camera] = new CameraCard { Calibration = name + ".json", Mask = maskFile, Footage = described },
-            };
-            card = card with { Cameras = cameras };
+            card = card.With(request.Camera, new CameraCard { Calibration = name + ".json", Mask = maskFile, Footage = described });
         }
         ModelPackageWriter.Write(request.Out, card, files);
     }

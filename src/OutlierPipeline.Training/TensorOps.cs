@@ -29,8 +29,6 @@ public abstract class TensorOps<T>
 
     public abstract T Exp(T x);
 
-    public abstract T Abs(T x);
-
     public abstract T Sqrt(T x);
 
     /// <summary>Not less than <paramref name="low"/> and not more than <paramref name="high"/>.</summary>
@@ -60,14 +58,8 @@ public abstract class TensorOps<T>
     /// <summary>Maximum over the last dimension, which stays as one.</summary>
     public abstract T MaxLast(T x);
 
-    /// <summary>Ascending along the last dimension, which has <paramref name="length"/> elements.</summary>
-    public abstract T SortLast(T x, int length);
-
     /// <summary><paramref name="count"/> elements of one dimension, from <paramref name="first"/> on.</summary>
     public abstract T Slice(T x, int dimension, long first, long count);
-
-    /// <summary>The elements at the indices of the last dimension.</summary>
-    public abstract T GatherLast(T x, long[] indices);
 
     /// <summary><c>[N, A, B]</c> to <c>[N, B, A]</c>.</summary>
     public abstract T SwapLast(T x);

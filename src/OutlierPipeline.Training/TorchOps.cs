@@ -34,8 +34,6 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
 
     public override Tensor Exp(Tensor x) => x.exp();
 
-    public override Tensor Abs(Tensor x) => x.abs();
-
     public override Tensor Sqrt(Tensor x) => x.sqrt();
 
     public override Tensor Clip(Tensor x, float low, float high) => x.clamp(low, high);
@@ -57,11 +55,7 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
 
     public override Tensor MaxLast(Tensor x) => x.amax([-1], keepdim: true);
 
-    public override Tensor SortLast(Tensor x, int length) => x.sort(-1).Values;
-
     public override Tensor Slice(Tensor x, int dimension, long first, long count) => x.narrow(dimension, first, count);
-
-    public override Tensor GatherLast(Tensor x, long[] indices) => x.index_select(-1, tensor(indices, device: device));
 
     public override Tensor SwapLast(Tensor x) => x.transpose(-2, -1);
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Tests.Support;
 using OutlierPipeline.Training;
 using OutlierPipeline.Training.Networks;
 
@@ -24,12 +25,13 @@ internal static class ScoringShare
         var weights = network.Weights().ToDictionary(weight => weight.Name, weight => (Values(weight.Shape, weight.FanIn), weight.Shape));
         weights[PatchNetwork.Fill] = (new float[size.Bytes], [1, 3, size.Height, size.Width]);
         var exporter = new ModelExporter(network, weights);
-        using var frames = RandomFrames.Write(size, 60);
-        exporter.FitScores(frames.Footage);
+        using var rendered = new RenderedFootage();
+        var frames = rendered.Load(rendered.Drive("drive", 60, seed: 1, framesPerSecond: 1), size);
+        exporter.FitScores(frames);
         using var options = new SessionOptions { IntraOpNumThreads = threads, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
         using var whole = new InferenceSession(exporter.WriteModel("bench", "1", "none"), options);
         using var bare = new InferenceSession(exporter.WriteNetwork(), options);
-        byte[] pixels = [.. Enumerable.Range(0, Batch).SelectMany(i => frames.Footage[i])];
+        byte[] pixels = [.. Enumerable.Range(0, Batch).SelectMany(i => frames[i])];
         var times = (Whole: new List<double>(), Bare: new List<double>());
         for (int round = 0; round < Rounds + 5; round++)
         {

@@ -41,8 +41,6 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     public override string Exp(string x) => Node("Exp", [x]);
 
-    public override string Abs(string x) => Node("Abs", [x]);
-
     public override string Sqrt(string x) => Node("Sqrt", [x]);
 
     public override string Clip(string x, float low, float high) => Node("Clip", [x, Constant(low), Constant(high)]);
@@ -64,16 +62,7 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     public override string MaxLast(string x) => Node("ReduceMax", [x], Ints("axes", -1), Int("keepdims", 1));
 
-    public override string SortLast(string x, int length)
-    {
-        string values = NewName("TopK");
-        Append("TopK", [x, Indices([length])], [values, NewName("i")], Int("axis", -1), Int("largest", 0), Int("sorted", 1));
-        return values;
-    }
-
     public override string Slice(string x, int dimension, long first, long count) => Node("Slice", [x, Indices([first]), Indices([first + count]), Indices([dimension])]);
-
-    public override string GatherLast(string x, long[] indices) => Node("Gather", [x, Indices(indices)], Int("axis", -1));
 
     public override string SwapLast(string x) => Transpose(x, 0, 2, 1);
 

@@ -19,15 +19,7 @@ public static class AlertPicture
     /// <returns>A JPEG of at most <see cref="MaxBytes"/>.</returns>
     public static byte[] Encode(ReadOnlySpan<byte> pixels, FrameSize size, ReadOnlySpan<float> errorMap, int rows, int columns)
     {
-        using var frame = new SKBitmap(size.Width, size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        var target = frame.GetPixelSpan();
-        for (int i = 0, o = 0; i < pixels.Length; i += 3, o += 4)
-        {
-            target[o] = pixels[i];
-            target[o + 1] = pixels[i + 1];
-            target[o + 2] = pixels[i + 2];
-            target[o + 3] = 255;
-        }
+        using var frame = RgbBitmap.Of(pixels, size);
         using var heat = HeatMap(errorMap, rows, columns);
         using var surface = SKSurface.Create(new SKImageInfo(size.Width * 2 + Gap, size.Height));
         var canvas = surface.Canvas;

@@ -46,7 +46,10 @@ public sealed record CorruptedPicture(FrameSize Size, byte[] Rgb, int DriveSeed,
     public byte[] Mask { get; } = new byte[Size.Height * Size.Width];
 
     /// <summary>A standard normal number (Box and Muller 1958).</summary>
-    public double Normal() => Math.Sqrt(-2 * Math.Log(1 - Random.NextDouble())) * Math.Cos(2 * Math.PI * Random.NextDouble());
+    public double Normal() => Normal(Random);
+
+    /// <inheritdoc cref="Normal()"/>
+    public static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 
     /// <summary>Replaces every value, given and returned from 0 to 1.</summary>
     public void Map(Func<double, double> change)

@@ -1,3 +1,4 @@
+using OutlierPipeline.Frames;
 using OutlierPipeline.Simulation;
 using SkiaSharp;
 using static OutlierPipeline.Evaluation.CorruptedPicture;
@@ -39,7 +40,7 @@ public static class CorruptionSuite
     {
         // Dirt stays where it is; flakes and drops do not.
         int seed = trouble == Trouble.DirtyLens ? picture.DriveSeed : picture.Random.Next();
-        using var bitmap = ToBitmap(picture);
+        using var bitmap = RgbBitmap.Of(picture.Rgb, picture.Size);
         using var canvas = new SKCanvas(bitmap);
         using var weather = new WeatherAndFaults(seed, picture.Size.Width, picture.Size.Height);
         weather.Draw(canvas, bitmap, trouble, strength);
@@ -96,7 +97,7 @@ public static class CorruptionSuite
 
     private static void Pixelate(CorruptedPicture picture, double strength)
     {
-        using var sharp = ToBitmap(picture);
+        using var sharp = RgbBitmap.Of(picture.Rgb, picture.Size);
         var small = new SKSizeI(Math.Max(1, (int)(strength * picture.Size.Width)), Math.Max(1, (int)(strength * picture.Size.Height)));
         using var reduced = sharp.Resize(small, new SKSamplingOptions(SKFilterMode.Linear));
         using var enlarged = reduced.Resize(new SKSizeI(picture.Size.Width, picture.Size.Height), new SKSamplingOptions(SKFilterMode.Nearest));
@@ -105,7 +106,7 @@ public static class CorruptionSuite
 
     private static void Jpeg(CorruptedPicture picture, double strength)
     {
-        using var bitmap = ToBitmap(picture);
+        using var bitmap = RgbBitmap.Of(picture.Rgb, picture.Size);
         using var encoded = bitmap.Encode(SKEncodedImageFormat.Jpeg, (int)strength);
         using var decoded = SKBitmap.Decode(encoded, new SKImageInfo(picture.Size.Width, picture.Size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque));
         FromBitmap(decoded, picture);
@@ -141,18 +142,6 @@ public static class CorruptionSuite
                 colours.AsSpan((y - top) / stripe % 2 * 3, 3).CopyTo(picture.Rgb.AsSpan(at * 3));
             }
         }
-    }
-
-    private static SKBitmap ToBitmap(CorruptedPicture picture)
-    {
-        var bitmap = new SKBitmap(picture.Size.Width, picture.Size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        var target = bitmap.GetPixelSpan();
-        for (int i = 0, o = 0; i < picture.Rgb.Length; i += 3, o += 4)
-        {
-            picture.Rgb.AsSpan(i, 3).CopyTo(target[o..]);
-            target[o + 3] = 255;
-        }
-        return bitmap;
     }
 
     private static void FromBitmap(SKBitmap bitmap, CorruptedPicture picture)

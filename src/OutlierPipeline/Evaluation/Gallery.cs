@@ -17,7 +17,7 @@ public sealed class Gallery(InferenceEngine engine, LatentDecoder decoder)
     {
         var random = new Random(seed);
         float[] codes = new float[count * _network.Latent];
-        for (int i = 0; i < codes.Length; i++) codes[i] = Normal(random);
+        for (int i = 0; i < codes.Length; i++) codes[i] = (float)CorruptedPicture.Normal(random);
         return decoder.Draw(codes);
     }
 
@@ -61,6 +61,4 @@ public sealed class Gallery(InferenceEngine engine, LatentDecoder decoder)
     /// <inheritdoc cref="Reconstruct"/>
     public byte[] ErrorMaps(byte[] frames, FrameMask? mask) =>
         PictureGrid.Heat(engine.Compute(frames, mask, "error_map")[0], _network.ErrorMapHeight, _network.ErrorMapWidth, _network.Size);
-
-    internal static float Normal(Random random) => (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()));
 }

@@ -133,7 +133,7 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
     {
         var random = new Random(seed);
         float[] codes = new float[Samples * _latent];
-        for (int i = 0; i < codes.Length; i++) codes[i] = Gallery.Normal(random);
+        for (int i = 0; i < codes.Length; i++) codes[i] = (float)CorruptedPicture.Normal(random);
         float[] back = engine.Compute(decoder.Draw(codes), null, "latent")[0];
         double[] cosines = [.. Enumerable.Range(0, Samples).Select(i =>
         {

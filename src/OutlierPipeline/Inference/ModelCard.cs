@@ -61,6 +61,9 @@ public sealed record ModelCard
     /// <summary>Whether a score says something of one place of the picture.</summary>
     public static bool IsLocal(string score) => score is "local" or "region";
 
+    /// <summary>This card with one camera's own calibration added or replaced.</summary>
+    public ModelCard With(string camera, CameraCard own) => this with { Cameras = new SortedDictionary<string, CameraCard>((Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(), StringComparer.Ordinal) { [camera] = own } };
+
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Json);
 }
 

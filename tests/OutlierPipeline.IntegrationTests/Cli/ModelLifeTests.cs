@@ -24,9 +24,11 @@ public sealed class ModelLifeTests : IDisposable
         string[] train = ["exec", Tool.Trainer, "--frames", At("drive"), "--out", At("model"), "--height", "48", "--width", "80", "--latent", "8", "--epochs", "300", "--threads", "2"];
         using (var process = Tool.Start("dotnet", train))
         {
-            // The first epochs take a second; three hundred take long.
-            await WaitForAsync(() => File.Exists(At("model.training/checkpoint")) && File.GetLastWriteTimeUtc(At("model.training/checkpoint")) > process.StartTime.ToUniversalTime().AddSeconds(2));
-            await Task.Delay(1500, TestContext.Current.CancellationToken);
+            // One checkpoint before the first step, one after each epoch: once it has changed, an epoch has ended, of three hundred.
+            string checkpoint = At("model.training/checkpoint");
+            await WaitForAsync(() => File.Exists(checkpoint));
+            var first = File.GetLastWriteTimeUtc(checkpoint);
+            await WaitForAsync(() => File.GetLastWriteTimeUtc(checkpoint) > first);
             await Tool.RunAsync("kill", ["-INT", process.Id.ToString(CultureInfo.InvariantCulture)]);
             string error = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
             await process.WaitForExitAsync(TestContext.Current.CancellationToken);
