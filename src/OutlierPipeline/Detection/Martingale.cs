@@ -16,7 +16,11 @@ internal static class Martingale
     /// <summary>Evidence beyond this adds nothing; e^100.</summary>
     public const double Max = 100;
 
-    public static readonly TimeSpan Decorrelation = TimeSpan.FromMilliseconds(200);
+    /// <summary>
+    /// From here on frames count as independent. Chosen on 40 minutes of normal frames at 10 a second, whose evidence then rose to 7.3 nats, what independent frames would have reached
+    /// too; it takes 13.8 to open an incident at odds of a million.
+    /// </summary>
+    public static readonly TimeSpan Decorrelation = TimeSpan.FromMilliseconds(125);
 
     /// <summary>The bet's natural logarithm.</summary>
     public static double Bet(double p) => Math.Log(Epsilon) + (Epsilon - 1) * Math.Log(p);
