@@ -46,8 +46,10 @@ internal static class DemoCommand
         using var broker = new MockBroker();
         foreach (string topic in new[] { Topic, "ood.scores", "ood.alerts", "ood.state", "camera.frames.dlq" }) broker.CreateTopic(topic, Partitions);
         using var tally = new DemoTally();
-        await using var app = ServiceHost.Build([], builder => Configure(builder, broker.BootstrapServers, model, urls));
-        app.Services.GetRequiredService<AlertHistory>().Added += alert => Show(tally, alert);
+        using var database = new TemporaryDatabase();
+        await using var app = await ServiceHost.BuildAsync([], builder => Configure(builder, broker.BootstrapServers, model, urls, database.Path));
+        var pipeline = app.Services.GetRequiredService<PipelineService>();
+        pipeline.Alerted += alert => Show(tally, alert);
         var script = TroubleScript.Demo;
         using var fleet = new CameraFleet(new Dictionary<string, string> { ["bootstrap.servers"] = broker.BootstrapServers }, Topic, script, FramesPerSecond, camera)
         {
@@ -59,7 +61,6 @@ internal static class DemoCommand
         await app.StartAsync(CancellationToken.None);
         var ended = app.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation, ended);
-        var pipeline = app.Services.GetRequiredService<PipelineService>();
         // The first frames would only measure how long joining the group takes.
         for (int i = 0; i < 100 && pipeline.NotReady.Count > 0 && !ending.IsCancellationRequested; i++) await Task.Delay(100, CancellationToken.None);
         if (duration is { } limit) ending.CancelAfter(limit);
@@ -84,7 +85,7 @@ internal static class DemoCommand
         return i => new FootageCamera(frames, FramesPerSecond, i * frames.Count / TroubleScript.Demo.Cameras.Count, Seed + i);
     }
 
-    private static void Configure(WebApplicationBuilder builder, string servers, string model, string urls)
+    private static void Configure(WebApplicationBuilder builder, string servers, string model, string urls, string database)
     {
         builder.Configuration.AddInMemoryCollection(new Dictionary<string, string?>
         {
@@ -92,8 +93,10 @@ internal static class DemoCommand
             // The broker in the process does not wake a waiting fetch when data comes.
             ["Kafka:Client:fetch.wait.max.ms"] = "5",
             ["Model:Path"] = model,
+            ["Alerts:Database"] = database,
+            ["Alerts:Cluster"] = "demo",
+            ["urls"] = urls,
         });
-        builder.WebHost.UseUrls(urls);
         ServiceHost.Configure(builder);
         builder.Logging.SetMinimumLevel(LogLevel.Warning).AddFilter((_, level) => level >= LogLevel.Warning);
     }
@@ -102,7 +105,7 @@ internal static class DemoCommand
     {
         AnsiConsole.MarkupLineInterpolated($"[bold]OutlierPipeline demo[/]  {(duration is { } limit ? $"for {limit}" : "until Ctrl-C")}");
         AnsiConsole.MarkupLineInterpolated($"Kafka broker   {broker.BootstrapServers}");
-        AnsiConsole.MarkupLineInterpolated($"Status page    {urls}");
+        AnsiConsole.MarkupLineInterpolated($"Dashboard      {urls}");
         AnsiConsole.MarkupLineInterpolated(CultureInfo.InvariantCulture, $"{script.Cameras.Count} cameras send {FramesPerSecond} frames/s each to {Topic}; results are on ood.scores and ood.alerts. Any client can join in:");
         AnsiConsole.MarkupLineInterpolated($"  kcat -b {broker.BootstrapServers} -t ood.alerts -C");
         AnsiConsole.MarkupLineInterpolated($"  kcat -b {broker.BootstrapServers} -t {Topic} -P -k my-car/front picture.jpg");

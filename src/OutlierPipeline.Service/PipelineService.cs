@@ -1,3 +1,7 @@
+using OutlierPipeline.Detection;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Service.Live;
+
 namespace OutlierPipeline.Service;
 
 /// <summary>Runs the pipeline as long as the host runs, and ends the host when the pipeline cannot go on.</summary>
@@ -7,12 +11,21 @@ internal sealed partial class PipelineService : BackgroundService
     private readonly IHostApplicationLifetime _lifetime;
     private readonly ILogger<PipelineService> _log;
 
-    public PipelineService(PipelineOptions options, AlertHistory alerts, IHostApplicationLifetime lifetime, ILogger<PipelineService> log, TimeProvider? time = null)
+    public PipelineService(PipelineOptions options, LiveView live, IHostApplicationLifetime lifetime, ILogger<PipelineService> log, TimeProvider? time = null)
     {
-        _pipeline = new FramePipeline(options, log, time) { Alerted = alerts.Add };
+        _pipeline = new FramePipeline(options, log, time) { Alerted = alert => Alerted?.Invoke(alert), Observed = live.Observe };
         _lifetime = lifetime;
         _log = log;
     }
+
+    /// <summary>Called for each alert as it is produced, on the pipeline's thread. What is stored and sent on is read from the topic.</summary>
+    public event Action<AlertStep>? Alerted;
+
+    /// <summary>How many partitions of the frames' topic this process reads.</summary>
+    public int AssignedPartitions => _pipeline.AssignedPartitions;
+
+    /// <summary>What computes, one entry a model package.</summary>
+    public IEnumerable<(ModelPackage Package, Accelerator Accelerator)> Models => _pipeline.Models;
 
     /// <summary>Why no frames are being scored, one line each.</summary>
     public IReadOnlyList<string> NotReady => _pipeline.NotReady;

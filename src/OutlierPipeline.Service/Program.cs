@@ -1,16 +1,18 @@
 using OutlierPipeline;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Service;
+using OutlierPipeline.Service.Access;
 
 try
 {
     if (args is ["demo", .. var rest]) return await DemoCommand.RunAsync(rest);
+    if (args is ["key", .. var key]) return await KeyCommand.RunAsync(key);
     if (args is ["--help" or "-h" or "-?" or "help", ..])
     {
         Console.WriteLine(ServiceHost.Help);
         return 0;
     }
-    await using var app = ServiceHost.Build(args, ServiceHost.Configure);
+    await using var app = await ServiceHost.BuildAsync(args, ServiceHost.Configure);
     await app.RunAsync();
     return Environment.ExitCode;
 }

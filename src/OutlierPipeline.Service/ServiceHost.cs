@@ -1,7 +1,14 @@
 using System.Reflection;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
+using OutlierPipeline.Service.Access;
+using OutlierPipeline.Service.Alerts;
+using OutlierPipeline.Service.Live;
+using OutlierPipeline.Service.Streams;
 using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Service;
@@ -15,35 +22,55 @@ internal static class ServiceHost
         Usage:
           OutlierPipeline.Service [--SECTION:KEY=VALUE …]      run the service
           OutlierPipeline.Service demo [--duration HH:MM:SS]   run a broker, simulated cameras and the service in one process
+          OutlierPipeline.Service key NAME [--scopes …]        make an API key, and what to configure for it
 
         Settings come from appsettings.json, from environment variables (Kafka__BootstrapServers) and from the command line, the last one winning.
         Needed are Kafka:BootstrapServers and Model:Path; README.md of the project lists them all.
         """;
 
-    /// <summary>The host, its model packages loaded and its configuration checked; nothing is read yet.</summary>
+    /// <summary>The host, its database migrated, its model packages loaded and its configuration checked; nothing is read yet.</summary>
     /// <param name="args">Command line, of the form <c>--Kafka:BootstrapServers=host:port</c>.</param>
     /// <param name="configure">Further settings of the builder.</param>
     /// <exception cref="PipelineException">A setting is missing, unknown or out of range.</exception>
-    public static WebApplication Build(string[] args, Action<WebApplicationBuilder> configure)
+    public static async Task<WebApplication> BuildAsync(string[] args, Action<WebApplicationBuilder> configure)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
         configure(builder);
         var options = BindOptions(builder.Configuration);
         builder.Services.AddSingleton(options);
-        builder.Services.AddSingleton<AlertHistory>();
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.AddSingleton<Reconstructor>();
+        builder.Services.AddSingleton<LiveView>();
+        builder.Services.AddSingleton<LiveMetrics>();
         builder.Services.AddSingleton<PipelineService>();
         builder.Services.AddHostedService(services => services.GetRequiredService<PipelineService>());
+        AddAlerts(builder);
+        builder.AddAccess(Checked<ApiOptions>(builder.Configuration, "Api", api => api.Validate()));
+        builder.Services.AddSingleton<PipelineHealth>();
         builder.Services.AddHealthChecks().AddCheck<PipelineHealth>("pipeline");
+        builder.Services.AddOpenApi();
+        builder.Services.AddProblemDetails();
+        builder.Services.ConfigureHttpJsonOptions(json =>
+        {
+            json.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase));
+            json.SerializerOptions.NumberHandling = JsonNumberHandling.Strict;
+            json.SerializerOptions.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
+        });
         // The drain of what is in flight comes before the end, and an orchestrator's kill after it.
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Kafka.DrainTimeout + TimeSpan.FromSeconds(10));
         AddTelemetry(builder);
         var app = builder.Build();
+        app.UseAccess();
         app.MapHealthChecks("/healthz/live", new() { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready", new() { ResponseWriter = PipelineHealth.WriteAsync });
         app.MapPrometheusScrapingEndpoint("/metrics");
-        app.MapGet("/", StatusPage.Render);
+        app.MapOpenApi().RequireAuthorization(nameof(Scope.Read));
+        app.MapAlerts();
+        app.MapCameras();
         // Loads the model packages: what is wrong with them is said now, and not after the first frame.
         app.Services.GetRequiredService<PipelineService>();
+        app.Services.GetRequiredService<LiveMetrics>();
+        await app.Services.GetRequiredService<AlertStore>().MigrateAsync(CancellationToken.None);
         return app;
     }
 
@@ -61,29 +88,50 @@ internal static class ServiceHost
     {
         var options = new PipelineOptions
         {
-            Kafka = Bind<Streaming.KafkaOptions>("Kafka"),
-            Frames = Bind<Streaming.FramesOptions>("Frames"),
-            Model = Bind<Inference.ModelOptions>("Model"),
-            Inference = Bind<Inference.InferenceOptions>("Inference"),
-            Batching = Bind<Batching.BatchingOptions>("Batching"),
-            Detection = Bind<Detection.DetectionOptions>("Detection"),
-            Overload = Bind<OverloadOptions>("Overload"),
+            Kafka = Bind<Streaming.KafkaOptions>(configuration, "Kafka"),
+            Frames = Bind<Streaming.FramesOptions>(configuration, "Frames"),
+            Model = Bind<Inference.ModelOptions>(configuration, "Model"),
+            Inference = Bind<Inference.InferenceOptions>(configuration, "Inference"),
+            Batching = Bind<Batching.BatchingOptions>(configuration, "Batching"),
+            Detection = Bind<Detection.DetectionOptions>(configuration, "Detection"),
+            Overload = Bind<OverloadOptions>(configuration, "Overload"),
         };
         string[] faults = [.. options.Validate()];
         return faults.Length == 0 ? options : throw new PipelineException(string.Join("; ", faults));
 
-        T Bind<T>(string section) where T : new()
+    }
+
+    private static void AddAlerts(WebApplicationBuilder builder)
+    {
+        var options = Checked<AlertsOptions>(builder.Configuration, "Alerts", alerts => alerts.Validate());
+        builder.Services.AddSingleton(options);
+        builder.Services.AddDbContextFactory<AlertDatabase>(database => AlertDatabase.Configure(database, options));
+        builder.Services.AddSingleton<AlertStore>();
+        builder.Services.AddSingleton<IncidentBook>();
+        builder.Services.AddSingleton<AlertBroadcast>();
+        builder.Services.AddSingleton<AlertReader>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<AlertReader>());
+    }
+
+    /// <exception cref="PipelineException">A setting of the section is unknown or out of range.</exception>
+    internal static T Checked<T>(IConfiguration configuration, string section, Func<T, IEnumerable<string>> validate) where T : new()
+    {
+        var options = Bind<T>(configuration, section);
+        string[] faults = [.. validate(options)];
+        return faults.Length == 0 ? options : throw new PipelineException(string.Join("; ", faults));
+    }
+
+    private static T Bind<T>(IConfiguration configuration, string section) where T : new()
+    {
+        try
         {
-            try
-            {
-                // A key that nobody knows is most often a typing error, and its default the wrong value.
-                return configuration.GetSection(section).Get<T>(binder => binder.ErrorOnUnknownConfiguration = true) ?? new T();
-            }
-            catch (InvalidOperationException e)
-            {
-                string inner = e.InnerException is { } cause ? $" ({cause.Message})" : "";
-                throw new PipelineException($"configuration section {section}: {e.Message}{inner}");
-            }
+            // A key that nobody knows is most often a typing error, and its default the wrong value.
+            return configuration.GetSection(section).Get<T>(binder => binder.ErrorOnUnknownConfiguration = true) ?? new T();
+        }
+        catch (InvalidOperationException e)
+        {
+            string inner = e.InnerException is { } cause ? $" ({cause.Message})" : "";
+            throw new PipelineException($"configuration section {section}: {e.Message}{inner}");
         }
     }
 

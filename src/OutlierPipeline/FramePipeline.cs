@@ -66,6 +66,18 @@ public sealed partial class FramePipeline : IDisposable
         set => _detection.Alerted = value;
     }
 
+    /// <summary>What became of each scored frame; called on the detection thread, so it must be quick.</summary>
+    public FrameObserver Observed
+    {
+        set => _detection.Observed = value;
+    }
+
+    /// <summary>How many partitions this process reads now.</summary>
+    public int AssignedPartitions => _consumer.Assignments.Count;
+
+    /// <summary>What computes, one entry a model package.</summary>
+    public IEnumerable<(ModelPackage Package, Accelerator Accelerator)> Models => _lanes.Values.Select(lane => (lane.Package, lane.Engine.Accelerator));
+
     /// <summary>Why the pipeline is not ready to do its work, one line each; empty when it is.</summary>
     public IReadOnlyList<string> NotReady
     {

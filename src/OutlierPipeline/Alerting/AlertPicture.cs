@@ -26,8 +26,7 @@ public static class AlertPicture
         canvas.Clear(SKColors.Black);
         canvas.DrawBitmap(frame, 0, 0);
         canvas.DrawBitmap(frame, size.Width + Gap, 0);
-        using var heatImage = SKImage.FromBitmap(heat);
-        canvas.DrawImage(heatImage, SKRect.Create(size.Width + Gap, 0, size.Width, size.Height), new SKSamplingOptions(SKFilterMode.Linear));
+        Lay(canvas, heat, SKRect.Create(size.Width + Gap, 0, size.Width, size.Height));
         using var image = surface.Snapshot();
         for (int quality = 80; ; quality -= 20)
         {
@@ -35,6 +34,35 @@ public static class AlertPicture
             if (jpeg.Size <= MaxBytes) return jpeg.ToArray();
             if (quality <= 20) return [];
         }
+    }
+
+    /// <summary>The frame under its heat map.</summary>
+    /// <returns>A JPEG.</returns>
+    /// <inheritdoc cref="Encode"/>
+    public static byte[] EncodeHeatMap(ReadOnlySpan<byte> pixels, FrameSize size, ReadOnlySpan<float> errorMap, int rows, int columns)
+    {
+        using var frame = RgbBitmap.Of(pixels, size);
+        using var heat = HeatMap(errorMap, rows, columns);
+        using var canvas = new SKCanvas(frame);
+        Lay(canvas, heat, SKRect.Create(size.Width, size.Height));
+        canvas.Flush();
+        using var jpeg = frame.Encode(SKEncodedImageFormat.Jpeg, 85);
+        return jpeg.ToArray();
+    }
+
+    /// <summary>A picture as the model sees or draws it, as a JPEG.</summary>
+    /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB.</param>
+    public static byte[] EncodeFrame(ReadOnlySpan<byte> pixels, FrameSize size)
+    {
+        using var frame = RgbBitmap.Of(pixels, size);
+        using var jpeg = frame.Encode(SKEncodedImageFormat.Jpeg, 85);
+        return jpeg.ToArray();
+    }
+
+    private static void Lay(SKCanvas canvas, SKBitmap heat, SKRect place)
+    {
+        using var image = SKImage.FromBitmap(heat);
+        canvas.DrawImage(image, place, new SKSamplingOptions(SKFilterMode.Linear));
     }
 
     /// <summary>Black and clear where the picture is normal, yellow and dense where it is strangest.</summary>

@@ -255,6 +255,8 @@ public sealed class CameraDetector
             incident = new OpenIncident(IncidentId(first, opening), opening, severity, 1, first, fired, frame.TimestampNanoseconds, evidence);
             alerts.Add(Step(AlertType.Opened, incident, frame, Describe(incident, frame)) with { Strangeness = strangeness });
             _state.Incident = incident;
+            // Hours of calm before it say nothing of whether it is over.
+            _state.Calm = 0;
             return;
         }
         // Hysteresis: below the threshold is not yet calm.

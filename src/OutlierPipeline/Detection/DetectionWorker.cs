@@ -29,6 +29,9 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     /// <summary>An alert was produced; for whoever shows it in the same process.</summary>
     public Action<AlertStep> Alerted { get; set; } = _ => { };
 
+    /// <summary>What became of each frame; for whoever shows it in the same process.</summary>
+    public FrameObserver? Observed { get; set; }
+
     /// <summary>Runs until the channel is complete.</summary>
     public void Run()
     {
@@ -101,6 +104,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
                 WatchDrift(frame, at, batch.Package, detector, verdict);
             }
             if (verdict.IsReplayed) PipelineTelemetry.CountReplayed();
+            if (!scores.IsEmpty && !verdict.IsReplayed) Show(frame, at, batch, slot, verdict, detector);
             if (!detector.IsShadow)
             {
                 foreach (var alert in _alerts) Publish(frame, alert, batch, slot, scores, verdict);
@@ -108,6 +112,25 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             assignment.Ledger.MarkProcessed(frame.Offset);
         }
         publisher.Complete(frame);
+    }
+
+    private void Show(Frame frame, FrameRef at, MicroBatch batch, int slot, in Verdict verdict, CameraDetector detector)
+    {
+        if (Observed is not { } observed) return;
+        observed(new ObservedFrame
+        {
+            Camera = frame.Camera!,
+            At = at,
+            Package = batch.Package,
+            Verdict = verdict,
+            Incident = detector.Incident,
+            IsShadow = detector.IsShadow,
+            Scores = batch.Tensor.Scores(slot),
+            ErrorMap = batch.Tensor.ErrorMap(slot),
+            Latent = batch.Tensor.Latent(slot),
+            Pixels = batch.Tensor.Pixels(slot),
+            Encoded = frame.Encoded,
+        });
     }
 
     private void Publish(Frame frame, AlertStep alert, MicroBatch batch, int slot, ReadOnlySpan<float> scores, in Verdict verdict)

@@ -16,7 +16,7 @@ public sealed partial class ServiceTests
         using var cluster = new TestCluster(1);
         using var collector = new OtlpCollector();
         string url = $"http://127.0.0.1:{FreePort()}";
-        using var service = Tool.Start("dotnet", ["exec", Tool.Service, $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5", $"--Model:Path={Repository.StreetDemo}", $"--urls={url}", $"--OTEL_EXPORTER_OTLP_ENDPOINT={collector.Url}", "--OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "--OTEL_METRIC_EXPORT_INTERVAL=500", "--OTEL_BSP_SCHEDULE_DELAY=200"]);
+        using var service = Tool.Start("dotnet", ["exec", Tool.Service, $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5", $"--Model:Path={Repository.StreetDemo}", $"--urls={url}", $"--Alerts:Database={Path.Combine(directory.FullName, "alerts.db")}", "--Alerts:Cluster=test", $"--OTEL_EXPORTER_OTLP_ENDPOINT={collector.Url}", "--OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "--OTEL_METRIC_EXPORT_INTERVAL=500", "--OTEL_BSP_SCHEDULE_DELAY=200"]);
         var output = service.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         var error = service.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         using var http = new HttpClient { BaseAddress = new Uri(url) };

@@ -35,6 +35,18 @@ public sealed class CameraDetectorTests
     }
 
     [Fact]
+    public void An_incident_stays_open_while_a_mild_trouble_lasts_however_long_all_was_calm_before_it()
+    {
+        var detector = Detector();
+        var alerts = new List<AlertStep>();
+        Observe(detector, alerts, 600, strange: false);
+        float[] mild = MildScores(0.012);
+        for (int i = 0; i < 100; i++) Observe(detector, alerts, mild);
+        Assert.Equal([AlertType.Opened, AlertType.Escalated], alerts.Select(alert => alert.Type));
+        Assert.True(detector.HasOpenIncident);
+    }
+
+    [Fact]
     public void Normal_frames_open_nothing_however_many_there_are()
     {
         // p-values as a calibrated camera has them: uniform on the calibration's own ranks. A million frames would be 28 hours at 10 frames/s.
@@ -245,6 +257,16 @@ public sealed class CameraDetectorTests
     private static float[] StrangeScores() => [.. Enumerable.Range(0, Scores).Select(k => (float)(Package.Default.Calibration.Location[k] + 5 * Package.Default.Calibration.Scale[k]))];
 
     /// <summary>Scores whose combination has a uniform rank among the calibration's.</summary>
+    /// <summary>All as usual but one score, as high as it takes for a p-value.</summary>
+    private static float[] MildScores(double p)
+    {
+        var calibration = Package.Default.Calibration;
+        float[] scores = [.. calibration.Location.Select(location => (float)location)];
+        int local = Package.Card.Scores.ToList().IndexOf("local");
+        while (calibration.PValue(calibration.Combine(scores)) > p) scores[local] += 0.01f;
+        return scores;
+    }
+
     private static float[] NormalScores(Random random)
     {
         double target = Package.Default.Calibration.Combined[random.Next(Package.Default.Calibration.Frames)];

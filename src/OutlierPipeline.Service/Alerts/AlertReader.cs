@@ -1,0 +1,156 @@
+using Confluent.Kafka;
+using Confluent.Kafka.Admin;
+using OutlierPipeline.Service.Streams;
+using OutlierPipeline.Streaming;
+
+namespace OutlierPipeline.Service.Alerts;
+
+/// <summary>
+/// Reads <c>ood.alerts</c> from where the database stands, stores it, and tells the streams. Every replica reads all of it: whoever is first stores, and all tell their own listeners.
+/// </summary>
+internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOptions options, AlertStore store, AlertBroadcast broadcast, PipelineService frames, TimeProvider time, ILogger<AlertReader> log) : BackgroundService
+{
+    private const int MaxBatch = 500;
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan Housekeeping = TimeSpan.FromMinutes(1);
+    private readonly Dictionary<int, long> _positions = [];
+    private IConsumer<byte[], byte[]>? _consumer;
+    private string _cluster = "";
+    private int _partitions;
+    private bool _isAlone = true;
+
+    /// <summary>Why alerts are not being read, or null.</summary>
+    public string? Fault { get; private set; } = "alerts are not being read yet";
+
+    private string Topic => pipeline.Kafka.AlertsTopic;
+
+    public override void Dispose()
+    {
+        _consumer?.Dispose();
+        base.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        // Consume blocks: not on the host's starting thread.
+        await Task.Yield();
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            try
+            {
+                await ReadAsync(stoppingToken);
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
+            }
+            catch (Exception e) when (e is KafkaException or System.Data.Common.DbException or Microsoft.EntityFrameworkCore.DbUpdateException or InvalidOperationException)
+            {
+                // Nothing is lost: the position is in the database, and reading begins there again.
+                Fault = $"alerts are not being read: {e.Message}";
+                Log.Failed(log, e.Message);
+                await Task.Delay(TimeSpan.FromSeconds(1), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+    }
+
+    private async Task ReadAsync(CancellationToken cancellation)
+    {
+        _consumer?.Dispose();
+        _consumer = KafkaClients.Reader(pipeline.Kafka, log);
+        using var admin = KafkaClients.Admin(pipeline.Kafka, log);
+        _cluster = await ClusterAsync(admin);
+        _partitions = 0;
+        _positions.Clear();
+        foreach (var (partition, offset) in await store.PositionsAsync(_cluster, Topic, cancellation)) _positions[partition] = offset;
+        var told = broadcast.Begin(_cluster, Topic, _positions);
+        foreach (var (partition, next) in _positions.Where(pair => told.Next(pair.Key) < pair.Value))
+            broadcast.Publish(partition, next, await store.RowsAsync(_cluster, Topic, partition, told.Next(partition), next, int.MaxValue, cancellation));
+        Assign(admin);
+        Fault = null;
+        long kept = time.GetTimestamp();
+        var batch = new List<ConsumeResult<byte[], byte[]>>();
+        while (!cancellation.IsCancellationRequested)
+        {
+            batch.Clear();
+            for (var record = _consumer.Consume(TimeSpan.FromMilliseconds(250)); record is not null; record = _consumer.Consume(TimeSpan.Zero))
+            {
+                if (!record.IsPartitionEOF) batch.Add(record);
+                if (batch.Count == MaxBatch) break;
+            }
+            foreach (var partition in batch.GroupBy(record => record.Partition.Value)) await StoreAsync(partition.Key, [.. partition], cancellation);
+            if (time.GetElapsedTime(kept) < Housekeeping) continue;
+            kept = time.GetTimestamp();
+            Assign(admin);
+            await KeepHouseAsync(cancellation);
+        }
+    }
+
+    private async Task StoreAsync(int partition, IReadOnlyList<ConsumeResult<byte[], byte[]>> records, CancellationToken cancellation)
+    {
+        long? expected = _positions.TryGetValue(partition, out long known) ? known : null;
+        long first = records[0].Offset.Value;
+        long next = records[^1].Offset.Value + 1;
+        if (first > expected) Log.Hole(log, Topic, partition, expected.Value, first);
+        if (first < expected) throw new InvalidOperationException($"{Topic} [{partition}] begins again at {first}, before {expected}, up to where it was read: it was made anew. Use another Alerts:Database, or another topic");
+        var pending = records;
+        while (pending.Count > 0 && !await store.TryStoreAsync(_cluster, Topic, partition, expected, pending, cancellation))
+        {
+            var stored = await store.PositionsAsync(_cluster, Topic, cancellation);
+            expected = stored.TryGetValue(partition, out long position) ? position : null;
+            pending = [.. pending.Where(record => expected is null || record.Offset.Value >= expected)];
+        }
+        var rows = await store.RowsAsync(_cluster, Topic, partition, first, next, int.MaxValue, cancellation);
+        _positions[partition] = next;
+        broadcast.Publish(partition, next, rows);
+    }
+
+    /// <summary>Takes partitions that are new.</summary>
+    private void Assign(IAdminClient admin)
+    {
+        int count = admin.GetMetadata(Topic, Patience).Topics.Single().Partitions.Count;
+        if (count <= _partitions) return;
+        _consumer!.IncrementalAssign(Enumerable.Range(_partitions, count - _partitions)
+            .Select(partition => new TopicPartitionOffset(Topic, partition, _positions.TryGetValue(partition, out long next) ? new Offset(next) : Offset.Beginning)));
+        _partitions = count;
+    }
+
+    private async Task KeepHouseAsync(CancellationToken cancellation)
+    {
+        var (pictures, incidents) = await store.CleanAsync(cancellation);
+        if (pictures + incidents > 0) Log.Cleaned(log, pictures, incidents);
+        bool isAlone = frames.AssignedPartitions == 0 || frames.AssignedPartitions >= _partitions;
+        if (_isAlone && !isAlone && !options.IsPostgreSql) Log.NotAlone(log, frames.AssignedPartitions, _partitions);
+        _isAlone = isAlone;
+    }
+
+    private async Task<string> ClusterAsync(IAdminClient admin)
+    {
+        if (options.Cluster is { } named) return named;
+        try
+        {
+            var cluster = await admin.DescribeClusterAsync(new DescribeClusterOptions { RequestTimeout = Patience });
+            return string.IsNullOrEmpty(cluster.ClusterId) ? throw new InvalidOperationException("the Kafka cluster tells no id; give it a name in Alerts:Cluster") : cluster.ClusterId;
+        }
+        catch (KafkaException e)
+        {
+            // Never a guess: under another name everything would be read and told again.
+            throw new InvalidOperationException($"the Kafka cluster does not tell its id ({e.Error.Reason}); if it never does, give it a name in Alerts:Cluster", e);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(510, LogLevel.Error, "Alerts are not being read, trying again: {Fault}")]
+        public static partial void Failed(ILogger log, string fault);
+
+        [LoggerMessage(511, LogLevel.Warning, "{Topic} [{Partition}]: the records {From} to before {To} expired before they were read.")]
+        public static partial void Hole(ILogger log, string topic, int partition, long from, long to);
+
+        [LoggerMessage(512, LogLevel.Information, "Deleted for their age: {Pictures} pictures, {Incidents} incidents.")]
+        public static partial void Cleaned(ILogger log, int pictures, int incidents);
+
+        [LoggerMessage(513, LogLevel.Error, "This replica reads {Assigned} of {Partitions} partitions, so there are others, but Alerts:Database is a SQLite file: acknowledgements, mutes and subscriptions made here are not known there. More than one replica needs PostgreSQL.")]
+        public static partial void NotAlone(ILogger log, int assigned, int partitions);
+    }
+}

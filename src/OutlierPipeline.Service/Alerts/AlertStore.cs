@@ -1,0 +1,195 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Confluent.Kafka;
+using Microsoft.EntityFrameworkCore;
+using OutlierPipeline.Service.Subscriptions;
+
+namespace OutlierPipeline.Service.Alerts;
+
+/// <summary>Stores what is read from <c>ood.alerts</c>: rows, incidents, deliveries to subscriptions and the position, in one transaction.</summary>
+internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databases, AlertsOptions options, TimeProvider time, ILogger<AlertStore> log)
+{
+    private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Creates the tables, or brings those of an older version up to date.</summary>
+    /// <exception cref="PipelineException">The database cannot be used.</exception>
+    public async Task MigrateAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            await using var database = await databases.CreateDbContextAsync(cancellation);
+            await database.Database.MigrateAsync(cancellation);
+            // Readers then do not wait for the writer.
+            if (!options.IsPostgreSql) await database.Database.ExecuteSqlRawAsync("PRAGMA journal_mode=WAL", cancellation);
+        }
+        catch (System.Data.Common.DbException e)
+        {
+            throw new PipelineException($"Alerts:Database cannot be used: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Where the next read of each partition begins; partitions of which nothing was read are missing.</summary>
+    public async Task<Dictionary<int, long>> PositionsAsync(string cluster, string topic, CancellationToken cancellation)
+    {
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        return await database.Positions.Where(row => row.Cluster == cluster && row.Topic == topic).ToDictionaryAsync(row => row.Partition, row => row.NextOffset, cancellation);
+    }
+
+    /// <summary>Stores records of one partition, in their order.</summary>
+    /// <param name="expected">The position that the partition had, or null if it had none.</param>
+    /// <returns>False, and nothing is stored, if the partition is not there any more: another replica has stored some of these.</returns>
+    public async Task<bool> TryStoreAsync(string cluster, string topic, int partition, long? expected, IReadOnlyList<ConsumeResult<byte[], byte[]>> records, CancellationToken cancellation)
+    {
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        await using var transaction = await database.Database.BeginTransactionAsync(cancellation);
+        if (!await AdvanceAsync(database, cluster, topic, partition, expected, records[^1].Offset.Value + 1, cancellation)) return false;
+        long now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        var mutes = await database.Mutes.AsNoTracking().ToListAsync(cancellation);
+        var subscriptions = await database.Subscriptions.AsNoTracking().Where(row => row.DeadReason == null).ToListAsync(cancellation);
+        foreach (var record in records) await AddAsync(database, cluster, record, mutes, subscriptions, now, cancellation);
+        await database.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+        return true;
+    }
+
+    /// <summary>The rows of a partition from one offset to before another, by whomever they were stored: none for records that repeat earlier events.</summary>
+    /// <param name="limit">At most so many.</param>
+    public async Task<List<AlertRow>> RowsAsync(string cluster, string topic, int partition, long from, long to, int limit, CancellationToken cancellation)
+    {
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        return await database.Alerts.AsNoTracking()
+            .Where(row => row.Cluster == cluster && row.Topic == topic && row.Partition == partition && row.Offset >= from && row.Offset < to)
+            .OrderBy(row => row.Offset).Take(limit).ToListAsync(cancellation);
+    }
+
+    /// <summary>Deletes what has been kept long enough.</summary>
+    /// <returns>How many pictures, and how many incidents.</returns>
+    public async Task<(int Pictures, int Incidents)> CleanAsync(CancellationToken cancellation)
+    {
+        var now = time.GetUtcNow();
+        long pictures = (now - options.KeepPictures).ToUnixTimeMilliseconds();
+        long history = (now - options.KeepHistory).ToUnixTimeMilliseconds();
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        await database.Incidents.Where(row => row.HasPicture && !row.IsPictureExpired && row.RecordedMilliseconds < pictures).ExecuteUpdateAsync(set => set.SetProperty(row => row.IsPictureExpired, true), cancellation);
+        int withoutPicture = await database.Pictures.Where(row => row.RecordedMilliseconds < pictures).ExecuteDeleteAsync(cancellation);
+        var old = database.Incidents.Where(row => row.RecordedMilliseconds < history && row.ClosedNanoseconds != null).Select(row => row.Id);
+        await using var transaction = await database.Database.BeginTransactionAsync(cancellation);
+        await database.Actions.Where(row => old.Contains(row.Incident)).ExecuteDeleteAsync(cancellation);
+        await database.Pictures.Where(row => old.Contains(row.Incident)).ExecuteDeleteAsync(cancellation);
+        await database.Deliveries.Where(row => old.Contains(row.Incident)).ExecuteDeleteAsync(cancellation);
+        await database.Alerts.Where(row => old.Contains(row.Incident)).ExecuteDeleteAsync(cancellation);
+        int deleted = await database.Incidents.Where(row => row.RecordedMilliseconds < history && row.ClosedNanoseconds != null).ExecuteDeleteAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+        return (withoutPicture, deleted);
+    }
+
+    /// <summary>Moves the position, which locks it; false if another replica has moved it.</summary>
+    private static async Task<bool> AdvanceAsync(AlertDatabase database, string cluster, string topic, int partition, long? expected, long next, CancellationToken cancellation)
+    {
+        if (expected is { } from)
+        {
+            return await database.Positions.Where(row => row.Cluster == cluster && row.Topic == topic && row.Partition == partition && row.NextOffset == from)
+                .ExecuteUpdateAsync(set => set.SetProperty(row => row.NextOffset, next), cancellation) == 1;
+        }
+        if (await database.Positions.AnyAsync(row => row.Cluster == cluster && row.Topic == topic && row.Partition == partition, cancellation)) return false;
+        database.Positions.Add(new PositionRow { Cluster = cluster, Topic = topic, Partition = partition, NextOffset = next });
+        try
+        {
+            await database.SaveChangesAsync(cancellation);
+            return true;
+        }
+        catch (DbUpdateException)
+        {
+            database.ChangeTracker.Clear();
+            return false;
+        }
+    }
+
+    private async Task AddAsync(AlertDatabase database, string cluster, ConsumeResult<byte[], byte[]> record, List<MuteRow> mutes, List<SubscriptionRow> subscriptions, long now, CancellationToken cancellation)
+    {
+        AlertRecord alert;
+        try
+        {
+            alert = AlertRecord.Parse(record.Message.Value ?? []);
+        }
+        catch (FormatException e)
+        {
+            // Another program's record: it stays in the topic, and what follows it must not wait.
+            Log.Unreadable(log, record.Topic, record.Partition.Value, record.Offset.Value, e.Message);
+            return;
+        }
+        // What was done twice carries the same id.
+        if (database.Alerts.Local.Any(row => row.EventId == alert.EventId) || await database.Alerts.AnyAsync(row => row.EventId == alert.EventId, cancellation)) return;
+        long recorded = record.Message.Timestamp.UnixTimestampMs;
+        var incident = await database.Incidents.FindAsync([alert.Incident], cancellation);
+        bool isMuted = alert.IsClosed && incident is not null ? incident.IsMuted : mutes.Any(mute => mute.FromMilliseconds <= recorded && recorded < mute.UntilMilliseconds && CameraPattern.Fits(mute.Cameras, alert.Camera));
+        if (incident is null)
+        {
+            incident = new IncidentRow { Id = alert.Incident, Camera = alert.Camera, Kind = alert.Kind, OpenedNanoseconds = alert.FirstNanoseconds, RecordedMilliseconds = recorded, IsMuted = true };
+            database.Incidents.Add(incident);
+        }
+        Update(incident, alert, isMuted);
+        if (alert.Picture is { } jpeg && !incident.HasPicture)
+        {
+            incident.HasPicture = true;
+            database.Pictures.Add(new PictureRow { Incident = incident.Id, RecordedMilliseconds = recorded, Jpeg = jpeg });
+        }
+        LinkPicture(alert, incident);
+        database.Alerts.Add(new AlertRow
+        {
+            Cluster = cluster,
+            Topic = record.Topic,
+            Partition = record.Partition.Value,
+            Offset = record.Offset.Value,
+            EventId = alert.EventId,
+            Incident = alert.Incident,
+            Type = alert.Type,
+            Camera = alert.Camera,
+            Kind = alert.Kind,
+            Severity = alert.Severity,
+            RecordedMilliseconds = recorded,
+            IsMuted = isMuted,
+            Json = alert.Json.ToJsonString(Relaxed),
+        });
+        if (isMuted) return;
+        foreach (var subscription in subscriptions)
+        {
+            if (!AlertFilter.Of(subscription).Fits(alert.Camera, alert.Severity, alert.Kind)) continue;
+            database.Deliveries.Add(new DeliveryRow { Subscription = subscription.Id, EventId = alert.EventId, Incident = alert.Incident, Offset = record.Offset.Value, NextMilliseconds = now });
+        }
+    }
+
+    private static void Update(IncidentRow incident, AlertRecord alert, bool isMuted)
+    {
+        incident.IsMuted &= isMuted;
+        incident.LastNanoseconds = Math.Max(incident.LastNanoseconds, alert.LastNanoseconds);
+        incident.Model = alert.ModelName;
+        if (alert.IsClosed)
+        {
+            incident.ClosedNanoseconds = alert.LastNanoseconds;
+            incident.Closed = alert.OptionalText("closed") ?? "calm";
+            return;
+        }
+        incident.Severity = alert.Severity;
+        incident.Reason = alert.Reason;
+        incident.FiredScore = alert.OptionalText("firedScore") ?? incident.FiredScore;
+        incident.Strangeness = alert.OptionalNumber("strangeness") ?? incident.Strangeness;
+        incident.IsExtrapolated = alert.OptionalFlag("extrapolated") ?? incident.IsExtrapolated;
+        incident.Martingale = Math.Max(incident.Martingale, alert.OptionalNumber("martingale") ?? 0);
+        if (incident.WhereX is null && alert.Where("x") is not null)
+            (incident.WhereX, incident.WhereY, incident.WhereWidth, incident.WhereHeight) = (alert.Where("x"), alert.Where("y"), alert.Where("width"), alert.Where("height"));
+    }
+
+    /// <summary>Whoever gets the event can fetch the picture, as long as it is kept.</summary>
+    private void LinkPicture(AlertRecord alert, IncidentRow incident)
+    {
+        if (alert.Json["data"]!["picture"] is JsonObject picture) picture["url"] = $"{options.PublicUrl?.ToString().TrimEnd('/')}/api/alerts/{incident.Id}/picture.jpg";
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(500, LogLevel.Warning, "{Topic} [{Partition}] @{Offset} is no alert and is passed over: {Fault}.")]
+        public static partial void Unreadable(ILogger log, string topic, int partition, long offset, string fault);
+    }
+}

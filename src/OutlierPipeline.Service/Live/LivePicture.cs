@@ -1,0 +1,44 @@
+using OutlierPipeline.Alerting;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
+
+namespace OutlierPipeline.Service.Live;
+
+/// <summary>A watched camera's frame: copied from the pipeline, and each of its pictures made once, when somebody first asks.</summary>
+internal sealed class LivePicture
+{
+    private readonly Lazy<byte[]> _heatMap;
+    private readonly Lazy<byte[]> _reconstruction;
+
+    public LivePicture(in ObservedFrame frame, long sequence, Reconstructor reconstructor)
+    {
+        Sequence = sequence;
+        At = frame.At;
+        byte[] encoded = frame.Encoded.ToArray();
+        byte[] pixels = frame.Pixels.ToArray();
+        float[] errorMap = frame.ErrorMap.ToArray();
+        var package = frame.Package;
+        string camera = frame.Camera;
+        var network = package.Card.Network;
+        ContentType = ImageHeader.Read(encoded, new FrameLimits(), out var header) != FrameError.None ? "application/octet-stream" : $"image/{header.Format.ToString().ToLowerInvariant()}";
+        Frame = encoded;
+        _heatMap = new Lazy<byte[]>(() => AlertPicture.EncodeHeatMap(pixels, network.Size, errorMap, network.ErrorMapHeight, network.ErrorMapWidth));
+        _reconstruction = new Lazy<byte[]>(() => AlertPicture.EncodeFrame(reconstructor.Draw(package, camera, pixels), network.Size));
+    }
+
+    public long Sequence { get; }
+
+    public FrameRef At { get; }
+
+    /// <summary>Of <see cref="Frame"/>.</summary>
+    public string ContentType { get; }
+
+    /// <summary>As it was received: nothing is encoded for it.</summary>
+    public byte[] Frame { get; }
+
+    /// <summary>A JPEG of the frame as the model sees it, under its heat map.</summary>
+    public byte[] HeatMap => _heatMap.Value;
+
+    /// <summary>A JPEG of what the decoder drew of it.</summary>
+    public byte[] Reconstruction => _reconstruction.Value;
+}
