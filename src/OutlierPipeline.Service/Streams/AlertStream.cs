@@ -38,8 +38,8 @@ internal static class AlertStream
         try
         {
             await SendAsync(context, Encoding.UTF8.GetBytes($"retry: 2000\nid: {from}\n\n"), ending.Token);
-            await CatchUpAsync(context, broadcast, store, filter, from, listener.Position, ending.Token);
-            await FollowAsync(context, listener, time, ending.Token);
+            from = await CatchUpAsync(context, broadcast, store, filter, from, listener.Position, ending.Token);
+            await FollowAsync(context, listener, from, time, ending.Token);
         }
         catch (OperationCanceledException) when (ending.IsCancellationRequested)
         {
@@ -49,7 +49,8 @@ internal static class AlertStream
     }
 
     /// <summary>What was stored between where the listener was and where it begins to listen.</summary>
-    private static async Task CatchUpAsync(HttpContext context, AlertBroadcast broadcast, AlertStore store, AlertFilter filter, StreamPosition from, StreamPosition to, CancellationToken cancellation)
+    /// <returns>Where the listener is then: beyond where it begins to listen, in partitions of which another replica had read more.</returns>
+    private static async Task<StreamPosition> CatchUpAsync(HttpContext context, AlertBroadcast broadcast, AlertStore store, AlertFilter filter, StreamPosition from, StreamPosition to, CancellationToken cancellation)
     {
         foreach (int partition in to.Partitions)
         {
@@ -66,10 +67,12 @@ internal static class AlertStream
                 from = from.With(partition, next);
             }
         }
+        return from;
     }
 
-    private static async Task FollowAsync(HttpContext context, AlertBroadcast.Listener listener, TimeProvider time, CancellationToken cancellation)
+    private static async Task FollowAsync(HttpContext context, AlertBroadcast.Listener listener, StreamPosition position, TimeProvider time, CancellationToken cancellation)
     {
+        bool isAhead = position.IsAheadOf(listener.Position);
         Task<bool>? waiting = null;
         while (true)
         {
@@ -84,7 +87,20 @@ internal static class AlertStream
                 continue;
             }
             waiting = null;
-            while (listener.Events.TryRead(out var alert)) await SendAsync(context, alert.Bytes, cancellation);
+            while (listener.Events.TryRead(out var alert))
+            {
+                if (!isAhead)
+                {
+                    await SendAsync(context, alert.Bytes, cancellation);
+                    continue;
+                }
+                // The listener comes from a replica that had read more: what it has heard is passed over, and its position is its own until this replica has read as much.
+                var (partition, next) = (alert.Row.Partition, alert.Row.Offset + 1);
+                if (next <= position.Next(partition)) continue;
+                position = position.With(partition, next);
+                isAhead = position.IsAheadOf(alert.After);
+                await SendAsync(context, isAhead ? StreamEvent.Of(alert.Row, position).Bytes : alert.Bytes, cancellation);
+            }
         }
         if (!listener.IsDropped) return;
         await SendAsync(context, Encoding.UTF8.GetBytes($"event: dropped\ndata: {{\"reason\":\"more than {AlertBroadcast.Capacity} events waited for this reader; connect again with Last-Event-ID\"}}\n\n"), cancellation);

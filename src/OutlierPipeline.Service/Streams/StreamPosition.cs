@@ -35,6 +35,9 @@ internal sealed class StreamPosition
         return position;
     }
 
+    /// <summary>Whether it is beyond another in any partition.</summary>
+    public bool IsAheadOf(StreamPosition other) => _next.Any(pair => pair.Value > other.Next(pair.Key));
+
     /// <exception cref="FormatException">The text is no position; the message says what one looks like.</exception>
     public static StreamPosition Parse(string text)
     {

@@ -16,7 +16,8 @@ public sealed partial class ServiceTests
         using var cluster = new TestCluster(1);
         using var collector = new OtlpCollector();
         string url = $"http://127.0.0.1:{FreePort()}";
-        using var service = Tool.Start("dotnet", ["exec", Tool.Service, $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5", $"--Model:Path={Repository.StreetDemo}", $"--urls={url}", $"--Alerts:Database={Path.Combine(directory.FullName, "alerts.db")}", "--Alerts:Cluster=test", $"--OTEL_EXPORTER_OTLP_ENDPOINT={collector.Url}", "--OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "--OTEL_METRIC_EXPORT_INTERVAL=500", "--OTEL_BSP_SCHEDULE_DELAY=200"]);
+        using var directory = new TestDirectory();
+        using var service = Tool.Start("dotnet", ["exec", Tool.Service, $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5", $"--Model:Path={Repository.StreetDemo}", $"--urls={url}", $"--Alerts:Database={directory.File("alerts.db")}", "--Alerts:Cluster=test", $"--OTEL_EXPORTER_OTLP_ENDPOINT={collector.Url}", "--OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "--OTEL_METRIC_EXPORT_INTERVAL=500", "--OTEL_BSP_SCHEDULE_DELAY=200"]);
         var output = service.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         var error = service.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         using var http = new HttpClient { BaseAddress = new Uri(url) };
@@ -49,9 +50,15 @@ public sealed partial class ServiceTests
     [InlineData("--Kafka:Client:no.such.property=1", "no.such.property")]
     [InlineData("--Kafka:Delivery=ExactlyOnce", "Kafka:Delivery is ExactlyOnce")]
     [InlineData("--Inference:Accelerator=Cuda", "Inference:Accelerator is Cuda")]
+    [InlineData("--urls=http://0.0.0.0:0", "the service would listen at http://0.0.0.0:0, where anybody could acknowledge alerts")]
+    [InlineData("--Api:Keys:ops:Hash=secret", "Api:Keys:ops:Hash is no hash")]
+    [InlineData("--Api:Proxy:UserHeader=X-Forwarded-User", "Api:Proxy:Networks is empty")]
+    [InlineData("--Alerts:VehiclePattern=(", "Alerts:VehiclePattern is no regular expression")]
+    [InlineData("--Alerts:Database=/nowhere/alerts.db", "Alerts:Database cannot be used")]
     public async Task What_is_wrong_at_the_start_is_one_line_on_standard_error_and_exit_code_1(string argument, string message)
     {
-        var service = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", $"--Model:Path={Repository.StreetDemo}", "--urls=http://127.0.0.1:0", argument]);
+        using var directory = new TestDirectory();
+        var service = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", $"--Model:Path={Repository.StreetDemo}", "--urls=http://127.0.0.1:0", $"--Alerts:Database={directory.File("alerts.db")}", argument]);
         Assert.Equal(1, service.Code);
         Assert.Contains(message, service.Error, StringComparison.Ordinal);
         Assert.Single(service.Error.TrimEnd().Split('\n'));

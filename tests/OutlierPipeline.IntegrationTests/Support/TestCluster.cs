@@ -58,6 +58,9 @@ internal sealed class TestCluster : IDisposable
         }
     }
 
+    /// <summary>Produces an alert's record, as another replica would.</summary>
+    public void ProduceAlert(byte[] record, int partition = 0) => _producer.Produce(new TopicPartition(Alerts, partition), new Message<byte[]?, byte[]?> { Value = record });
+
     public void Flush() => _producer.Flush(TimeSpan.FromSeconds(30));
 
     /// <summary>Everything on some topics, in the order read, as soon as it satisfies a condition.</summary>

@@ -1,0 +1,110 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text;
+using OutlierPipeline.IntegrationTests.Support;
+using OutlierPipeline.Service.Access;
+
+namespace OutlierPipeline.IntegrationTests.Service;
+
+/// <summary>Who may do what.</summary>
+public sealed class AccessTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_key_does_what_its_scopes_say_and_nothing_is_done_without_one()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        string reader = ApiKey.Create();
+        string both = ApiKey.Create();
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"),
+            $"Api:Keys:reader:Hash={ApiKey.HashOf(reader)}", "Api:Keys:reader:Scopes:0=Read", $"Api:Keys:ops:Hash={ApiKey.HashOf(both)}", "Api:Keys:ops:Scopes:0=Read", "Api:Keys:ops:Scopes:1=Acknowledge");
+        foreach (string path in new[] { "/api/alerts", "/api/alerts/stream", "/api/alerts/x", "/api/alerts/x/picture.jpg", "/api/cameras", "/api/cameras/c/frame.jpg", "/api/mutes", "/openapi/v1.json" })
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, await Status(HttpMethod.Get, path, null));
+            Assert.Equal(HttpStatusCode.Unauthorized, await Status(HttpMethod.Get, path, reader[..^1] + (reader[^1] == 'A' ? 'B' : 'A')));
+        }
+        Assert.Equal(HttpStatusCode.OK, await Status(HttpMethod.Get, "/api/alerts", reader));
+        Assert.Equal(HttpStatusCode.Forbidden, await Status(HttpMethod.Post, "/api/alerts/x/acknowledge", reader));
+        Assert.Equal(HttpStatusCode.Forbidden, await Status(HttpMethod.Post, "/api/mutes", reader));
+        Assert.Equal(HttpStatusCode.NotFound, await Status(HttpMethod.Post, "/api/alerts/x/acknowledge", both));
+        // Probes know no keys.
+        Assert.Equal(HttpStatusCode.OK, await Status(HttpMethod.Get, "/healthz/live", null));
+        Assert.Equal(HttpStatusCode.OK, await Status(HttpMethod.Get, "/metrics", null));
+
+        async Task<HttpStatusCode> Status(HttpMethod method, string path, string? key)
+        {
+            using var request = new HttpRequestMessage(method, path);
+            if (method == HttpMethod.Post) request.Content = JsonContent.Create(new { });
+            if (key is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
+            using var response = await service.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancellation);
+            return response.StatusCode;
+        }
+    }
+
+    [Fact]
+    public async Task The_header_of_a_proxy_is_believed_from_its_network_only()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        await using (var trusted = await RunningService.StartAsync(cluster, directory.File("one.db"), "Api:Proxy:UserHeader=X-Forwarded-User", "Api:Proxy:Networks:0=127.0.0.0/8"))
+        {
+            Assert.Equal(HttpStatusCode.OK, await Status(trusted, "somebody"));
+            Assert.Equal(HttpStatusCode.Unauthorized, await Status(trusted, null));
+        }
+        await using var elsewhere = await RunningService.StartAsync(cluster, directory.File("two.db"), "Api:Proxy:UserHeader=X-Forwarded-User", "Api:Proxy:Networks:0=10.1.0.0/16");
+        Assert.Equal(HttpStatusCode.Unauthorized, await Status(elsewhere, "somebody"));
+
+        static async Task<HttpStatusCode> Status(RunningService service, string? user)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, "/api/alerts");
+            if (user is not null) request.Headers.Add("X-Forwarded-User", user);
+            return (await service.Http.SendAsync(request, Cancellation)).StatusCode;
+        }
+    }
+
+    [Fact]
+    public async Task Other_sites_pages_strange_names_and_large_bodies_are_refused()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Api:RequestsPerSecond=20");
+        Assert.Equal(HttpStatusCode.NotFound, await Status(_ => { }));
+        Assert.Equal(HttpStatusCode.NotFound, await Status(request => request.Headers.Add("Origin", service.Address.GetLeftPart(UriPartial.Authority))));
+        Assert.Equal(HttpStatusCode.Forbidden, await Status(request => request.Headers.Add("Origin", "https://evil.example")));
+        Assert.Equal(HttpStatusCode.Forbidden, await Status(request => request.Headers.Add("Origin", "null")));
+        Assert.Equal(HttpStatusCode.Forbidden, await Status(request => request.Headers.Add("Sec-Fetch-Site", "cross-site")));
+        // A name that somebody else's DNS points at this machine.
+        Assert.Equal(HttpStatusCode.Forbidden, await Status(request => request.Headers.Host = "evil.example"));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await Status(request => request.Content = new StringContent($"{{\"text\":\"{new string('x', AccessSetup.MaxBody)}\"}}", Encoding.UTF8, "application/json")));
+        Assert.Equal(HttpStatusCode.BadRequest, await Status(request => request.Content = new StringContent($"{{\"text\":\"{new string('x', 5000)}\"}}", Encoding.UTF8, "application/json")));
+        Assert.Equal(HttpStatusCode.BadRequest, await Status(request => request.Content = new StringContent("{", Encoding.UTF8, "application/json")));
+        using var page = await service.Http.GetAsync("/api/alerts", Cancellation);
+        string policy = page.Headers.GetValues("Content-Security-Policy").Single();
+        Assert.Contains("script-src 'self';", policy, StringComparison.Ordinal);
+        Assert.DoesNotContain("unsafe-eval", policy, StringComparison.Ordinal);
+        var statuses = await Task.WhenAll(Enumerable.Range(0, 300).Select(_ => Status(_ => { })));
+        Assert.Contains(HttpStatusCode.TooManyRequests, statuses);
+
+        async Task<HttpStatusCode> Status(Action<HttpRequestMessage> change)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, "/api/alerts/x/acknowledge") { Content = JsonContent.Create(new { text = "hello" }) };
+            change(request);
+            using var response = await service.Http.SendAsync(request, Cancellation);
+            return response.StatusCode;
+        }
+    }
+
+    [Fact]
+    public async Task The_command_key_makes_a_key_that_its_configuration_lets_in()
+    {
+        var (code, output, _) = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "key", "ops", "--scopes", "read,acknowledge"]);
+        Assert.Equal(0, code);
+        string key = output.Split('\n')[0].Split(": ")[1].Trim();
+        Assert.Contains($"Api__Keys__ops__Hash={ApiKey.HashOf(key)}", output, StringComparison.Ordinal);
+        Assert.Contains("Api__Keys__ops__Scopes__1=Acknowledge", output, StringComparison.Ordinal);
+        Assert.Equal(2, (await Tool.RunAsync("dotnet", ["exec", Tool.Service, "key", "ops", "--scopes", "everything"])).Code);
+    }
+}
