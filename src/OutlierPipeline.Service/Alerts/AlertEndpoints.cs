@@ -28,16 +28,16 @@ internal static class AlertEndpoints
     public static void MapAlerts(this WebApplication app)
     {
         var alerts = app.MapGroup("/api/alerts").WithTags("alerts").RequireAuthorization(nameof(Scope.Read));
-        alerts.MapGet("/", ListAsync).WithSummary("Incidents, the latest first.");
+        alerts.MapGet("/", ListAsync).WithSummary("Incidents, the latest first.").ProducesProblem(400);
         alerts.MapGet("/stream", StreamAsync).WithSummary("Alerts as server-sent events: each a CloudEvent of docs/schemas/alert.json.").Produces<string>(200, "text/event-stream").ProducesProblem(400).ProducesProblem(503);
         alerts.MapGet("/{id}", FindAsync).WithSummary("An incident's whole life.");
         alerts.MapGet("/{id}/picture.jpg", PictureAsync).WithSummary("The frame that opened it, and beside it the same under its heat map.").Produces<byte[]>(200, "image/jpeg");
-        alerts.MapPost("/{id}/acknowledge", AcknowledgeAsync).WithSummary("Somebody has it in hand.").RequireAuthorization(nameof(Scope.Acknowledge));
-        alerts.MapPost("/{id}/note", AnnotateAsync).WithSummary("Adds a note.").RequireAuthorization(nameof(Scope.Acknowledge));
-        alerts.MapPost("/{id}/judgement", JudgeAsync).WithSummary("What it turned out to be.").RequireAuthorization(nameof(Scope.Acknowledge));
+        alerts.MapPost("/{id}/acknowledge", AcknowledgeAsync).WithSummary("Somebody has it in hand.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
+        alerts.MapPost("/{id}/note", AnnotateAsync).WithSummary("Adds a note.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
+        alerts.MapPost("/{id}/judgement", JudgeAsync).WithSummary("What it turned out to be.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
         var mutes = app.MapGroup("/api/mutes").WithTags("mutes").RequireAuthorization(nameof(Scope.Read));
         mutes.MapGet("/", (IncidentBook book, CancellationToken cancellation) => book.MutesAsync(cancellation)).WithSummary("Maintenance windows that are not over.");
-        mutes.MapPost("/", MuteAsync).WithSummary("Alerts of these cameras are recorded and not sent until then.").RequireAuthorization(nameof(Scope.Acknowledge));
+        mutes.MapPost("/", MuteAsync).WithSummary("Alerts of these cameras are recorded and not sent until then.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
         mutes.MapDelete("/{id:guid}", async Task<Results<NoContent, NotFound>> (Guid id, IncidentBook book, CancellationToken cancellation) => await book.UnmuteAsync(id, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound())
             .WithSummary("Ends a maintenance window.").RequireAuthorization(nameof(Scope.Acknowledge));
     }
