@@ -77,6 +77,7 @@ public sealed class ModelPackageTests : IDisposable
         Assert.True(package.Card.Training.Footage.Frames >= 300 && package.Card.Calibration.Frames == package.Default.Calibration.Frames);
         Assert.NotEqual(package.Card.Training.Footage.Digest, package.Card.Calibration.Digest);
         Assert.Equal(package.Card.Files["decoder.onnx"], ModelPackage.DigestOf(File.ReadAllBytes(Path.Combine(path, "decoder.onnx"))));
+        Assert.Equal(Math.Min(package.Card.Calibration.Frames, LatentMap.MaxPoints), package.Default.Calibration.LatentMap!.Points.Length);
         foreach (string preview in new[] { "reconstructions", "samples", "traversal", "error-map" }) Assert.True(File.Exists(Path.Combine(path, "preview", preview + ".png")), preview);
     }
 
