@@ -59,9 +59,9 @@ internal static class CalibrateCommand
         // The engine of a package without masks does not ask for them.
         using var engine = new InferenceEngine(ModelPackage.Uncalibrated(package.Card, package.Graph.ToArray(), mask), new InferenceOptions(), NullLogger.Instance);
         using var scorer = new FootageScorer(engine);
-        float[][] rows = scorer.Score(footage, mask, cancellation);
+        var (rows, codes) = scorer.ScoreAndEncode(footage, mask, cancellation);
         if (rows.Length < Calibration.MinFrames) throw new CommandException($"{rows.Length} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
-        var calibration = before.Calibration.Refit(rows, [.. footage.Drives.Select(drive => drive.Count)]);
+        var calibration = before.Calibration.Refit(rows, [.. footage.Drives.Select(drive => drive.Count)]) with { LatentMap = LatentMap.Fit(codes) };
         double strange = rows.Count(row => before.Calibration.PValue(before.Calibration.Combine(row)) <= Level) / (double)rows.Length;
         Write(package, request, footage, calibration, mask);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rows.Length} frames calibrate {(request.Camera is null ? "the package" : $"camera {request.Camera}")}: they count as {calibration.EffectiveFrames:0} independent ones, so p-values reach down to {calibration.SmallestPValue:0.0000}. By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));

@@ -49,6 +49,10 @@ public sealed record Calibration
     /// <summary>The calibration frames' combined scores, ascending, length n.</summary>
     public required double[] Combined { get; init; }
 
+    /// <summary>Where the calibration frames' codes lie, for looking at; null in packages that were made before there was one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public LatentMap? LatentMap { get; init; }
+
     /// <summary>Number of calibration frames, n.</summary>
     [JsonIgnore]
     public int Frames => Combined.Length;
@@ -79,7 +83,7 @@ public sealed record Calibration
         return Of(names, combines, location, scale, rows, drives ?? [rows.Count], more ?? []);
     }
 
-    /// <summary>The calibration of other frames with the same scores: a camera of its own, another season.</summary>
+    /// <summary>The calibration of other frames with the same scores: a camera of its own, another season. It has no map until one is fitted to their codes.</summary>
     /// <inheritdoc cref="Fit"/>
     public Calibration Refit(IReadOnlyList<float[]> rows, IReadOnlyList<int> drives)
     {
@@ -115,6 +119,7 @@ public sealed record Calibration
             if (column.Length != calibration.Frames) throw new JsonException($"sorted.{name} has {column.Length} scores, combined has {calibration.Frames}");
             if (!IsAscending(column)) throw new JsonException($"sorted.{name} is not ascending");
         }
+        calibration.LatentMap?.Check();
         return IsAscending(calibration.Combined) ? calibration : throw new JsonException("combined is not ascending");
     }
 

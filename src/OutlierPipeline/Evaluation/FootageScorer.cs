@@ -49,6 +49,15 @@ public sealed class FootageScorer : IDisposable
         return rows;
     }
 
+    /// <summary>The frames' scores, n rows of S, and codes, n rows of Z.</summary>
+    public (float[][] Scores, float[][] Codes) ScoreAndEncode(Footage footage, FrameMask? mask, CancellationToken cancellation)
+    {
+        float[][] rows = new float[footage.Count][];
+        float[][] codes = new float[footage.Count][];
+        Score(footage.Count, footage.Read, mask, (i, batch, slot) => (rows[i], codes[i]) = (batch.Scores(slot).ToArray(), batch.Latent(slot).ToArray()), cancellation);
+        return (rows, codes);
+    }
+
     /// <summary>Calibrates on normal frames that fitted nothing else.</summary>
     /// <param name="combines">Names of the scores that the combined one is made of.</param>
     /// <param name="more">Further rows that say how far scores spread.</param>
@@ -56,7 +65,8 @@ public sealed class FootageScorer : IDisposable
     public Calibration Calibrate(Footage footage, FrameMask? mask, IReadOnlyList<string> combines, IReadOnlyList<float[]> more, CancellationToken cancellation)
     {
         if (footage.Count < Calibration.MinFrames) throw new FootageException($"{footage.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
-        return Calibration.Fit(Package.Card.Scores, combines, Score(footage, mask, cancellation), [.. footage.Drives.Select(drive => drive.Count)], more);
+        var (rows, codes) = ScoreAndEncode(footage, mask, cancellation);
+        return Calibration.Fit(Package.Card.Scores, combines, rows, [.. footage.Drives.Select(drive => drive.Count)], more) with { LatentMap = LatentMap.Fit(codes) };
     }
 
     public void Dispose() => _batch.Dispose();

@@ -75,6 +75,7 @@ public sealed class ModelPackage
         {
             var calibration = Calibration.Parse(json);
             if (!calibration.Scores.SequenceEqual(card.Scores)) throw new JsonException($"scores [{string.Join(", ", calibration.Scores)}] are not those of model.json [{string.Join(", ", card.Scores)}]");
+            if (calibration.LatentMap is { } map && map.Mean.Length != card.Network.Latent) throw new JsonException($"latentMap is of codes of length {map.Mean.Length}, those of model.json have {card.Network.Latent}");
             string parts = card.Files["model.onnx"] + card.Files[file] + (maskFile is null ? "" : card.Files[maskFile]);
             return new CameraModel(calibration, mask, DigestOf(System.Text.Encoding.ASCII.GetBytes(parts)));
         }

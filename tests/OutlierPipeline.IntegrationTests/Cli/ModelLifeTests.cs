@@ -85,6 +85,7 @@ public sealed class ModelLifeTests : IDisposable
         Assert.Equal(before.Default.Digest, after.Default.Digest);
         Assert.Equal(40, after.For("car-9/front").Calibration.Frames);
         Assert.NotNull(after.For("car-9/front").Mask);
+        Assert.Equal(40, after.For("car-9/front").Calibration.LatentMap!.Points.Length);
         // Fog is normal for this camera now, and strange for the others.
         Assert.True(await MedianPAsync("car-9/front") > 0.2);
         Assert.True(await MedianPAsync("car-8/front") < 0.01);
@@ -93,6 +94,7 @@ public sealed class ModelLifeTests : IDisposable
         Assert.Contains("100.0 %", pooled.Output, StringComparison.Ordinal);
         Assert.Equal(before.Digest, ModelPackage.Load(At("foggy")).Digest);
         Assert.Equal(40, ModelPackage.Load(At("foggy")).Default.Calibration.Frames);
+        Assert.Equal(40, ModelPackage.Load(At("foggy")).Default.Calibration.LatentMap!.Points.Length);
         Assert.Equal(after.Default.Digest, ModelPackage.Load(At("model")).Default.Digest);
         Write("few", SmallFrames.FullDrive(41, 5));
         var few = await Tool.OutlierAsync("calibrate", "--model", At("model"), "--frames", At("few"));

@@ -121,11 +121,13 @@ public sealed class CalibrationTests
     public void Normal_frames_that_are_added_make_their_like_normal()
     {
         var random = new Random(3);
-        var calibration = Calibration.Fit(Names, Names, [.. Enumerable.Range(0, 100).Select(_ => Draw(random))]);
+        var map = LatentMap.Fit([[1, 2], [3, 5]]);
+        var calibration = Calibration.Fit(Names, Names, [.. Enumerable.Range(0, 100).Select(_ => Draw(random))]) with { LatentMap = map };
         float[] strange = [9, 9];
         double before = calibration.PValue(calibration.Combine(strange));
         var after = calibration.With([.. Enumerable.Repeat(strange, 25)]);
         Assert.Equal(125, Calibration.Parse(after.ToJson()).Frames);
+        Assert.Same(map, after.LatentMap);
         Assert.True(before < 0.02 && after.PValue(after.Combine(strange)) > 0.15);
     }
 

@@ -77,6 +77,7 @@ public sealed class ModelPackageTests : IDisposable
         Assert.True(package.Card.Training.Footage.Frames >= 300 && package.Card.Calibration.Frames == package.Default.Calibration.Frames);
         Assert.NotEqual(package.Card.Training.Footage.Digest, package.Card.Calibration.Digest);
         Assert.Equal(package.Card.Files["decoder.onnx"], ModelPackage.DigestOf(File.ReadAllBytes(Path.Combine(path, "decoder.onnx"))));
+        Assert.Equal(Math.Min(package.Card.Calibration.Frames, LatentMap.MaxPoints), package.Default.Calibration.LatentMap!.Points.Length);
         foreach (string preview in new[] { "reconstructions", "samples", "traversal", "error-map" }) Assert.True(File.Exists(Path.Combine(path, "preview", preview + ".png")), preview);
     }
 
@@ -159,6 +160,42 @@ public sealed class ModelPackageTests : IDisposable
         Assert.Throws<ModelPackageException>(() => ModelPackageWriter.Write(_copy, package.Card, files));
         Assert.Equal(package.Digest, ModelPackage.Load(_copy).Digest);
         Assert.False(Directory.Exists(_copy + ".writing") || Directory.Exists(_copy + ".old"));
+    }
+
+    [Fact]
+    public void A_package_without_a_latent_map_loads()
+    {
+        var package = ModelPackage.Load(_copy);
+        WriteCalibration((package.Default.Calibration with { LatentMap = null }).ToJson());
+        Assert.DoesNotContain("latentMap", File.ReadAllText(Path.Combine(_copy, "calibration.json")), StringComparison.Ordinal);
+        Assert.Null(ModelPackage.Load(_copy).Default.Calibration.LatentMap);
+    }
+
+    [Fact]
+    public void A_latent_map_of_codes_of_another_length_is_refused()
+    {
+        var package = ModelPackage.Load(_copy);
+        WriteCalibration((package.Default.Calibration with { LatentMap = LatentMap.Fit([[1, 2, 3], [2, 3, 5]]) }).ToJson());
+        AssertRefused("calibration.json", "latentMap is of codes of length 3, those of model.json have 32");
+    }
+
+    [Fact]
+    public void A_latent_map_with_a_number_that_is_not_finite_is_refused()
+    {
+        var package = ModelPackage.Load(_copy);
+        var map = LatentMap.Fit([new float[32], [.. Enumerable.Range(0, 32).Select(i => i == 0 ? 12345f : 0)]]);
+        string json = System.Text.Encoding.UTF8.GetString((package.Default.Calibration with { LatentMap = map }).ToJson());
+        WriteCalibration(System.Text.Encoding.UTF8.GetBytes(json.Replace("[6172.5,0]", "[1e99,0]", StringComparison.Ordinal)));
+        AssertRefused("calibration.json", "latentMap: a number is not finite");
+    }
+
+    /// <summary>A calibration that the card describes.</summary>
+    private void WriteCalibration(byte[] json)
+    {
+        string path = Path.Combine(_copy, "model.json");
+        string card = File.ReadAllText(path);
+        File.WriteAllText(path, card.Replace(ModelPackage.Load(_copy).Card.Files["calibration.json"], ModelPackage.DigestOf(json), StringComparison.Ordinal));
+        File.WriteAllBytes(Path.Combine(_copy, "calibration.json"), json);
     }
 
     private void AssertRefused(string file, string message)
