@@ -7,6 +7,7 @@ using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 using OutlierPipeline.Service.Access;
 using OutlierPipeline.Service.Alerts;
+using OutlierPipeline.Service.Dashboard;
 using OutlierPipeline.Service.Live;
 using OutlierPipeline.Service.Streams;
 using OutlierPipeline.Telemetry;
@@ -48,6 +49,7 @@ internal static class ServiceHost
         builder.AddAccess(Checked<ApiOptions>(builder.Configuration, "Api", api => api.Validate()));
         builder.Services.AddSingleton<PipelineHealth>();
         builder.Services.AddHealthChecks().AddCheck<PipelineHealth>("pipeline");
+        builder.AddDashboard();
         builder.Services.AddOpenApi();
         builder.Services.AddProblemDetails();
         builder.Services.ConfigureHttpJsonOptions(json =>
@@ -67,6 +69,7 @@ internal static class ServiceHost
         app.MapOpenApi().RequireAuthorization(nameof(Scope.Read));
         app.MapAlerts();
         app.MapCameras();
+        app.MapDashboard();
         // Loads the model packages: what is wrong with them is said now, and not after the first frame.
         app.Services.GetRequiredService<PipelineService>();
         app.Services.GetRequiredService<LiveMetrics>();

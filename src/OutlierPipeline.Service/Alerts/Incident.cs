@@ -3,17 +3,17 @@ using OutlierPipeline.Detection;
 namespace OutlierPipeline.Service.Alerts;
 
 /// <summary>A place of the picture, in shares of its sides.</summary>
-internal sealed record Where(double X, double Y, double Width, double Height);
+public sealed record Where(double X, double Y, double Width, double Height);
 
 /// <summary>Who did something, and when.</summary>
-internal sealed record Deed(string By, DateTimeOffset At);
+public sealed record Deed(string By, DateTimeOffset At);
 
 /// <summary>A page of incidents, the latest first.</summary>
 /// <param name="Next">To be given as <c>cursor</c> for what follows; null at the end.</param>
 internal sealed record IncidentPage(IReadOnlyList<Incident> Incidents, string? Next);
 
 /// <summary>An incident as the API tells it.</summary>
-internal sealed record Incident
+public sealed record Incident
 {
     public required string Id { get; init; }
 
@@ -73,7 +73,7 @@ internal sealed record Incident
 
     public Deed? Judged { get; init; }
 
-    public static Incident Of(IncidentRow row, AlertsOptions options) => new()
+    internal static Incident Of(IncidentRow row, AlertsOptions options) => new()
     {
         Id = row.Id,
         Camera = row.Camera,

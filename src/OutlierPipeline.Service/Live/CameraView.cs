@@ -8,13 +8,13 @@ namespace OutlierPipeline.Service.Live;
 /// <param name="Martingale">Base-10 logarithm of the odds.</param>
 /// <param name="Scores">S scores of that frame.</param>
 /// <param name="Incident">The incident that was open, or null.</param>
-internal sealed record CameraPoint(double Seconds, double PValue, double Martingale, float[] Scores, string? Incident);
+public sealed record CameraPoint(double Seconds, double PValue, double Martingale, float[] Scores, string? Incident);
 
 /// <summary>What a page shows of one camera, taken at once.</summary>
 /// <param name="History">In time order, some two minutes.</param>
 /// <param name="Latent">The code's way through the latent space, in time order, some ten seconds; each Z values.</param>
 /// <param name="SeenAt">When its last frame was scored, by the clock.</param>
-internal sealed record CameraSnapshot(
+public sealed record CameraSnapshot(
     string Camera, ModelPackage Package, FrameRef At, DateTimeOffset SeenAt, double FramesPerSecond, double PValue, double Martingale, string? Incident, bool IsShadow,
     IReadOnlyList<CameraPoint> History, IReadOnlyList<float[]> Latent);
 
