@@ -23,6 +23,10 @@ install_missing() {
   command -v kcat > /dev/null || missing+=(kcat)
   command -v ffmpeg > /dev/null || missing+=(ffmpeg)
   command -v promtool > /dev/null || missing+=(prometheus)
+  command -v prometheus-alertmanager > /dev/null || missing+=(prometheus-alertmanager)
+  [ -d /usr/lib/postgresql ] || missing+=(postgresql)
+  # Ubuntu's package is a shell around a snap, which a container cannot install.
+  [ -x /usr/bin/chromium ] || [ "${id%% *}" = ubuntu ] || missing+=(chromium fonts-dejavu-core)
   ldconfig -p | grep -q libturbojpeg.so.0 || missing+=("$turbo")
   # libtorch's OpenMP runtime.
   ldconfig -p | grep -q libgomp.so.1 || missing+=(libgomp1)

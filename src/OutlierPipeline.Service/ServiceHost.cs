@@ -10,6 +10,7 @@ using OutlierPipeline.Service.Alerts;
 using OutlierPipeline.Service.Dashboard;
 using OutlierPipeline.Service.Live;
 using OutlierPipeline.Service.Streams;
+using OutlierPipeline.Service.Subscriptions;
 using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Service;
@@ -35,7 +36,7 @@ internal static class ServiceHost
     /// <exception cref="PipelineException">A setting is missing, unknown or out of range.</exception>
     public static async Task<WebApplication> BuildAsync(string[] args, Action<WebApplicationBuilder> configure)
     {
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ApplicationName = typeof(ServiceHost).Assembly.GetName().Name, ContentRootPath = AppContext.BaseDirectory });
         configure(builder);
         var options = BindOptions(builder.Configuration);
         builder.Services.AddSingleton(options);
@@ -69,6 +70,7 @@ internal static class ServiceHost
         app.MapOpenApi().RequireAuthorization(nameof(Scope.Read));
         app.MapAlerts();
         app.MapCameras();
+        app.MapSubscriptions();
         app.MapDashboard();
         // Loads the model packages: what is wrong with them is said now, and not after the first frame.
         app.Services.GetRequiredService<PipelineService>();
@@ -114,6 +116,11 @@ internal static class ServiceHost
         builder.Services.AddSingleton<AlertBroadcast>();
         builder.Services.AddSingleton<AlertReader>();
         builder.Services.AddHostedService(services => services.GetRequiredService<AlertReader>());
+        builder.Services.AddSingleton(Checked<WebhookOptions>(builder.Configuration, "Webhooks", webhooks => webhooks.Validate()));
+        builder.Services.AddSingleton<WebhookClient>();
+        builder.Services.AddHostedService<WebhookSender>();
+        builder.Services.AddHttpClient(nameof(AlertmanagerSink)).ConfigureHttpClient(http => http.Timeout = TimeSpan.FromSeconds(10)).RemoveAllLoggers();
+        builder.Services.AddHostedService<AlertmanagerSink>();
     }
 
     /// <exception cref="PipelineException">A setting of the section is unknown or out of range.</exception>

@@ -31,6 +31,9 @@ public sealed record Incident
     /// <summary>Time of the first frame of the evidence.</summary>
     public required DateTimeOffset Opened { get; init; }
 
+    /// <summary>When its first event was produced: later than <see cref="Opened"/> by the detector's delay, or by months where old footage is played.</summary>
+    public required DateTimeOffset Recorded { get; init; }
+
     /// <summary>Time of the frame of the latest event.</summary>
     public required DateTimeOffset Last { get; init; }
 
@@ -82,6 +85,7 @@ public sealed record Incident
         Severity = row.Severity,
         IsOpen = row.ClosedNanoseconds is null,
         Opened = Time(row.OpenedNanoseconds),
+        Recorded = DateTimeOffset.FromUnixTimeMilliseconds(row.RecordedMilliseconds),
         Last = Time(row.LastNanoseconds),
         Closed = row.ClosedNanoseconds is { } closed ? Time(closed) : null,
         CloseReason = row.Closed,

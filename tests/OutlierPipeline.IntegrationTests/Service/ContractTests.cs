@@ -50,6 +50,10 @@ public sealed class ContractTests
             (HttpMethod.Get, "/api/mutes", "/api/mutes", null),
             (HttpMethod.Delete, "/api/mutes/00000000-0000-0000-0000-000000000000", "/api/mutes/{id}", null),
             (HttpMethod.Get, "/api/cameras", "/api/cameras", null),
+            (HttpMethod.Post, "/api/subscriptions", "/api/subscriptions", new { name = "fleet", url = "http://127.0.0.1:9/hook", kinds = new[] { "dark" } }),
+            (HttpMethod.Post, "/api/subscriptions", "/api/subscriptions", new { name = "fleet" }),
+            (HttpMethod.Get, "/api/subscriptions", "/api/subscriptions", null),
+            (HttpMethod.Delete, "/api/subscriptions/00000000-0000-0000-0000-000000000000", "/api/subscriptions/{id}", null),
             (HttpMethod.Get, "/api/alerts?kind=ufo", "/api/alerts", null),
         };
         var schemas = new JsonSchema(document);

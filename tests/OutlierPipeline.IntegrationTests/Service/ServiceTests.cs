@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using OutlierPipeline.IntegrationTests.Support;
 
@@ -15,7 +14,7 @@ public sealed partial class ServiceTests
     {
         using var cluster = new TestCluster(1);
         using var collector = new OtlpCollector();
-        string url = $"http://127.0.0.1:{FreePort()}";
+        string url = $"http://127.0.0.1:{Ports.Free()}";
         using var directory = new TestDirectory();
         using var service = Tool.Start("dotnet", ["exec", Tool.Service, $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5", $"--Model:Path={Repository.StreetDemo}", $"--urls={url}", $"--Alerts:Database={directory.File("alerts.db")}", "--Alerts:Cluster=test", $"--OTEL_EXPORTER_OTLP_ENDPOINT={collector.Url}", "--OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "--OTEL_METRIC_EXPORT_INTERVAL=500", "--OTEL_BSP_SCHEDULE_DELAY=200"]);
         var output = service.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
@@ -82,13 +81,6 @@ public sealed partial class ServiceTests
         throw new TimeoutException(isLost() ? "the service has ended" : "the condition did not come");
     }
 
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
-
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int Kill(int process, int signal);
 
@@ -100,7 +92,7 @@ public sealed partial class ServiceTests
 
         public OtlpCollector()
         {
-            Url = $"http://127.0.0.1:{FreePort()}";
+            Url = $"http://127.0.0.1:{Ports.Free()}";
             _listener.Prefixes.Add(Url + "/");
             _listener.Start();
             _ = ReceiveAsync();

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Net;
-using System.Net.Sockets;
 using Npgsql;
 
 namespace OutlierPipeline.IntegrationTests.Support;
@@ -10,7 +8,7 @@ internal sealed class PostgresServer : IDisposable
 {
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("outlier-postgres-");
     private readonly Process _server;
-    private readonly int _port = FreePort();
+    private readonly int _port = Ports.Free();
 
     public PostgresServer()
     {
@@ -87,12 +85,5 @@ internal sealed class PostgresServer : IDisposable
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         return process;
-    }
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 }

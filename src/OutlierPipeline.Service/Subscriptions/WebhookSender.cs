@@ -1,0 +1,164 @@
+using System.Collections.Concurrent;
+using Microsoft.EntityFrameworkCore;
+using OutlierPipeline.Service.Alerts;
+using OutlierPipeline.Service.Streams;
+
+namespace OutlierPipeline.Service.Subscriptions;
+
+/// <summary>
+/// Sends what is pending, on one replica at a time. Everything is in the database, so a restart forgets nothing; each subscription has a task of its own, so a receiver that hangs holds up no other;
+/// an incident's events go one after the other.
+/// </summary>
+internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> databases, AlertBroadcast broadcast, WebhookClient client, WebhookOptions options, TimeProvider time, ILogger<WebhookSender> log) : BackgroundService
+{
+    private const int Batch = 100;
+    private const int MaxSubscriptions = 64;
+    private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan LongestDelay = TimeSpan.FromHours(1);
+    private static readonly TimeSpan KeepDelivered = TimeSpan.FromDays(7);
+    private readonly Lease _lease = new("webhooks", databases, time);
+    private readonly ConcurrentDictionary<Guid, Task> _working = new();
+    private readonly SemaphoreSlim _news = new(0);
+    private DateTimeOffset _cleanedAt;
+
+    /// <summary>Starts sending what is due, and returns; false if another replica does.</summary>
+    public async Task<bool> StartDueAsync(CancellationToken cancellation)
+    {
+        if (!await _lease.HoldAsync(cancellation)) return false;
+        long now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        var due = await database.Deliveries.Where(row => row.State == DeliveryState.Pending && row.NextMilliseconds <= now).Select(row => row.Subscription).Distinct().ToListAsync(cancellation);
+        foreach (var subscription in due.Where(id => !_working.ContainsKey(id)).Take(Math.Max(0, MaxSubscriptions - _working.Count)))
+            _working[subscription] = Task.Run(() => WorkAsync(subscription, cancellation), cancellation);
+        if (time.GetUtcNow() - _cleanedAt > TimeSpan.FromHours(1))
+        {
+            _cleanedAt = time.GetUtcNow();
+            long before = (_cleanedAt - KeepDelivered).ToUnixTimeMilliseconds();
+            await database.Deliveries.Where(row => row.State == DeliveryState.Delivered && row.DoneMilliseconds < before).ExecuteDeleteAsync(cancellation);
+        }
+        return true;
+    }
+
+    /// <summary>Waits for what was started.</summary>
+    public Task WhenIdleAsync() => Task.WhenAll(_working.Values);
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _news.Dispose();
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        broadcast.Published += Wake;
+        try
+        {
+            while (!stoppingToken.IsCancellationRequested)
+            {
+                try
+                {
+                    await StartDueAsync(stoppingToken);
+                }
+                catch (Exception e) when (e is System.Data.Common.DbException or DbUpdateException)
+                {
+                    Log.Failed(log, e.GetBaseException().Message);
+                }
+                await _news.WaitAsync(TimeSpan.FromSeconds(1), stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The service goes.
+        }
+        finally
+        {
+            broadcast.Published -= Wake;
+            await WhenIdleAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await _lease.ReleaseAsync();
+        }
+    }
+
+    private void Wake(AlertRow alert)
+    {
+        if (_news.CurrentCount == 0) _news.Release();
+    }
+
+    /// <summary>Sends what one subscription has due, until there is nothing more or its receiver does not answer.</summary>
+    private async Task WorkAsync(Guid id, CancellationToken cancellation)
+    {
+        try
+        {
+            while (await SendBatchAsync(id, cancellation)) await _lease.HoldAsync(cancellation);
+        }
+        catch (Exception e) when (e is OperationCanceledException or System.Data.Common.DbException or DbUpdateException)
+        {
+            if (!cancellation.IsCancellationRequested) Log.Failed(log, e.GetBaseException().Message);
+        }
+        finally
+        {
+            _working.TryRemove(id, out _);
+        }
+    }
+
+    /// <returns>Whether there may be more to send now.</returns>
+    private async Task<bool> SendBatchAsync(Guid id, CancellationToken cancellation)
+    {
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        if (await database.Subscriptions.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { DeadReason: null } subscription)
+        {
+            // Nothing is due of what is dead until somebody revives it.
+            await database.Deliveries.Where(row => row.Subscription == id && row.State == DeliveryState.Pending).ExecuteUpdateAsync(set => set.SetProperty(row => row.NextMilliseconds, long.MaxValue), cancellation);
+            return false;
+        }
+        long now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        var pending = database.Deliveries.Where(row => row.Subscription == id && row.State == DeliveryState.Pending);
+        var due = await pending.Where(row => row.NextMilliseconds <= now && !pending.Any(earlier => earlier.Incident == row.Incident && earlier.Offset < row.Offset))
+            .OrderBy(row => row.NextMilliseconds).ThenBy(row => row.Offset).Take(Batch).ToListAsync(cancellation);
+        foreach (var delivery in due)
+        {
+            string? json = await database.Alerts.Where(row => row.EventId == delivery.EventId).Select(row => row.Json).SingleOrDefaultAsync(cancellation);
+            // Its incident has been kept long enough and is gone.
+            var answer = json is null ? new WebhookAnswer(null, null) : await client.SendAsync(subscription, delivery.EventId, json, cancellation);
+            now = time.GetUtcNow().ToUnixTimeMilliseconds();
+            Record(subscription, delivery, answer, now);
+            await database.SaveChangesAsync(cancellation);
+            if (subscription.DeadReason is not null) return false;
+            if (answer.Status is not null || answer.IsDelivered) continue;
+            // Nobody is there: the others are not tried one by one.
+            long next = delivery.NextMilliseconds;
+            await pending.Where(row => row.NextMilliseconds < next).ExecuteUpdateAsync(set => set.SetProperty(row => row.NextMilliseconds, next), cancellation);
+            return false;
+        }
+        return due.Count > 0;
+    }
+
+    private void Record(SubscriptionRow subscription, DeliveryRow delivery, WebhookAnswer answer, long now)
+    {
+        delivery.Attempts++;
+        delivery.LastError = answer.Error;
+        if (answer.IsDelivered)
+        {
+            (delivery.State, delivery.DoneMilliseconds) = (DeliveryState.Delivered, now);
+            (subscription.FailingSinceMilliseconds, subscription.LastSuccessMilliseconds, subscription.LastError) = (null, now, null);
+            return;
+        }
+        delivery.NextMilliseconds = now + (long)Delay(delivery.Attempts).TotalMilliseconds;
+        subscription.FailingSinceMilliseconds ??= now;
+        subscription.LastError = answer.Error;
+        if (answer.IsGone) subscription.DeadReason = "the receiver answered 410: it is gone for good";
+        else if (now - subscription.FailingSinceMilliseconds > options.GiveUpAfter.TotalMilliseconds) subscription.DeadReason = $"every attempt failed for {options.GiveUpAfter}: {answer.Error}";
+        if (subscription.DeadReason is { } reason) Log.Dead(log, subscription.Name, subscription.Id, reason);
+    }
+
+    /// <summary>Twice as long after each attempt; spread, so that receivers that came back together are not called together.</summary>
+    private static TimeSpan Delay(int attempts) => Math.Min(LongestDelay / FirstDelay, Math.Pow(2, Math.Min(attempts - 1, 30))) * FirstDelay * (0.8 + 0.4 * Random.Shared.NextDouble());
+
+    private static partial class Log
+    {
+        [LoggerMessage(520, LogLevel.Warning, "Webhooks wait: {Fault}")]
+        public static partial void Failed(ILogger log, string fault);
+
+        [LoggerMessage(521, LogLevel.Warning, "The subscription {Name} ({Id}) is dead: {Reason}. Nothing more is sent to it until somebody enables it.")]
+        public static partial void Dead(ILogger log, string name, Guid id, string reason);
+    }
+}
