@@ -106,9 +106,6 @@ internal static class AlertStream
         await SendAsync(context, Encoding.UTF8.GetBytes($"event: dropped\ndata: {{\"reason\":\"more than {AlertBroadcast.Capacity} events waited for this reader; connect again with Last-Event-ID\"}}\n\n"), cancellation);
     }
 
-    private static async Task SendAsync(HttpContext context, ReadOnlyMemory<byte> bytes, CancellationToken cancellation)
-    {
-        await context.Response.Body.WriteAsync(bytes, cancellation);
-        await context.Response.Body.FlushAsync(cancellation);
-    }
+    /// <summary>Writes and flushes at once.</summary>
+    private static async Task SendAsync(HttpContext context, ReadOnlyMemory<byte> bytes, CancellationToken cancellation) => await context.Response.BodyWriter.WriteAsync(bytes, cancellation);
 }
