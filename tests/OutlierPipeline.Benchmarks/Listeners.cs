@@ -28,10 +28,11 @@ internal static class Listeners
     private const int Rounds = 5;
     private static readonly TimeSpan Demo = TimeSpan.FromMinutes(3);
 
-    public static async Task<int> RunAsync()
+    /// <param name="parts">Which of <c>latency</c> and <c>throughput</c>; both if none is named.</param>
+    public static async Task<int> RunAsync(string[] parts)
     {
-        await LatencyAsync();
-        await ThroughputAsync();
+        if (parts.Length == 0 || parts.Contains("latency")) await LatencyAsync();
+        if (parts.Length == 0 || parts.Contains("throughput")) await ThroughputAsync();
         return 0;
     }
 

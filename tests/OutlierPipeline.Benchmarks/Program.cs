@@ -8,7 +8,7 @@ return args switch
     ["streams"] => Streams.Run(),
     ["baselines", .. var rest] => await Baselines.RunAsync(rest),
     ["scoring", .. var rest] => ScoringShare.Run(rest),
-    ["listeners"] => await Listeners.RunAsync(),
+    ["listeners", .. var rest] => await Listeners.RunAsync(rest),
     ["listen", var address, var count] => await Listeners.ListenAsync(address, int.Parse(count, CultureInfo.InvariantCulture)),
     ["broker", var partitions] => BrokerProcess.Serve(int.Parse(partitions, CultureInfo.InvariantCulture)),
     _ => BenchmarkSwitcher.FromAssembly(typeof(EndToEnd).Assembly).Run(args).Any(summary => summary.HasCriticalValidationErrors) ? 1 : 0,

@@ -69,13 +69,13 @@ internal static class AlertEndpoints
     }
 
     private static async Task<IResult> StreamAsync(
-        HttpContext context, AlertBroadcast broadcast, AlertStore store, TimeProvider time, IHostApplicationLifetime lifetime,
+        HttpContext context, AlertBroadcast broadcast, AlertStore store, IHostApplicationLifetime lifetime,
         string? camera, string? severity, string? kind,
         [FromHeader(Name = "Last-Event-ID"), Description("where the listener was: what it missed comes first")] string? lastEventId)
     {
         try
         {
-            return await AlertStream.WriteAsync(context, broadcast, store, AlertFilter.Parse(camera, severity, kind), lastEventId, time, lifetime.ApplicationStopping) ?? TypedResults.Empty;
+            return await AlertStream.WriteAsync(context, broadcast, store, AlertFilter.Parse(camera, severity, kind), lastEventId, lifetime.ApplicationStopping) ?? TypedResults.Empty;
         }
         catch (FormatException e)
         {

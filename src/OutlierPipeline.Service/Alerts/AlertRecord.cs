@@ -52,8 +52,8 @@ internal sealed record AlertRecord
             }
             return new AlertRecord(json)
             {
-                EventId = Text(json, "id"),
-                Incident = Text(json, "subject"),
+                EventId = Id(json, "id"),
+                Incident = Id(json, "subject"),
                 Type = Text(json, "type"),
                 Camera = Text(data, "camera"),
                 Kind = Enum.Parse<AlertKind>(Text(data, "kind"), ignoreCase: true),
@@ -92,6 +92,9 @@ internal sealed record AlertRecord
         long beyond = digits == 0 ? 0 : long.Parse(time.AsSpan(dot + 1, digits).ToString().PadRight(9, '0'), CultureInfo.InvariantCulture);
         return (parsed.UtcTicks - DateTime.UnixEpoch.Ticks) * 100 + beyond;
     }
+
+    /// <summary>Ids stand in headers and addresses.</summary>
+    private static string Id(JsonObject json, string field) => Text(json, field) is { Length: > 0 and <= 200 } id && id.All(letter => letter is > ' ' and < (char)127) ? id : throw new FormatException($"{field} is empty, too long or not printable");
 
     private static string Text(JsonObject? json, string field) => json?[field]?.GetValue<string>() ?? throw new FormatException($"{field} is missing");
 }

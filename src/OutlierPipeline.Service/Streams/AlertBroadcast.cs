@@ -5,21 +5,32 @@ using OutlierPipeline.Service.Alerts;
 namespace OutlierPipeline.Service.Streams;
 
 /// <summary>One event on its way to listeners: written once, whoever hears it.</summary>
+/// <param name="Row">Null for a comment, which says that the stream lives.</param>
 /// <param name="Bytes">The event as it goes over the wire.</param>
-internal sealed record StreamEvent(AlertRow Row, StreamPosition After, ReadOnlyMemory<byte> Bytes)
+internal sealed record StreamEvent(AlertRow? Row, StreamPosition After, ReadOnlyMemory<byte> Bytes)
 {
     public static StreamEvent Of(AlertRow row, StreamPosition after) => new(row, after, Encoding.UTF8.GetBytes($"id: {after}\ndata: {row.Json}\n\n"));
 }
 
 /// <summary>Hands stored alerts to whoever listens on this replica. Thread-safe.</summary>
-internal sealed class AlertBroadcast
+internal sealed class AlertBroadcast : IDisposable
 {
     /// <summary>Events that may wait for one listener; one more, and it is dropped.</summary>
     public const int Capacity = 1024;
 
+    private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
     private readonly Lock _gate = new();
     private readonly List<Listener> _listeners = [];
+    private readonly TimeProvider _time;
+    private readonly ITimer _heartbeat;
     private StreamPosition? _position;
+
+    public AlertBroadcast(TimeProvider time)
+    {
+        _time = time;
+        // One timer for all: a thousand listeners with timers of their own would cost the pipeline more than what they hear.
+        _heartbeat = time.CreateTimer(_ => Beat(), null, Heartbeat, Heartbeat);
+    }
 
     /// <summary>Somebody who listens.</summary>
     public sealed class Listener(AlertBroadcast broadcast, AlertFilter filter, StreamPosition position) : IDisposable
@@ -41,7 +52,7 @@ internal sealed class AlertBroadcast
 
         internal bool Offer(StreamEvent alert)
         {
-            if (!filter.Fits(alert.Row.Camera, alert.Row.Severity, alert.Row.Kind) || _events.Writer.TryWrite(alert)) return true;
+            if (alert.Row is not null && !filter.Fits(alert.Row.Camera, alert.Row.Severity, alert.Row.Kind) || _events.Writer.TryWrite(alert)) return true;
             // Never the reader of the topic waits for a listener.
             IsDropped = true;
             _events.Writer.TryComplete();
@@ -102,6 +113,18 @@ internal sealed class AlertBroadcast
             var listener = new Listener(this, filter, _position);
             _listeners.Add(listener);
             return listener;
+        }
+    }
+
+    public void Dispose() => _heartbeat.Dispose();
+
+    private void Beat()
+    {
+        lock (_gate)
+        {
+            if (_position is null || _listeners.Count == 0) return;
+            var beat = new StreamEvent(null, _position, Encoding.UTF8.GetBytes($": {_time.GetUtcNow():O}\n\n"));
+            _listeners.RemoveAll(listener => !listener.Offer(beat));
         }
     }
 }

@@ -9,11 +9,10 @@ namespace OutlierPipeline.Service.Streams;
 internal static class AlertStream
 {
     private const int Page = 500;
-    private static readonly TimeSpan Heartbeat = TimeSpan.FromSeconds(15);
 
     /// <param name="lastEventId">The header <c>Last-Event-ID</c>, or null for what comes from now on.</param>
     /// <returns>Null once the stream has ended, else a problem: nothing was sent then.</returns>
-    public static async Task<IResult?> WriteAsync(HttpContext context, AlertBroadcast broadcast, AlertStore store, AlertFilter filter, string? lastEventId, TimeProvider time, CancellationToken stopping)
+    public static async Task<IResult?> WriteAsync(HttpContext context, AlertBroadcast broadcast, AlertStore store, AlertFilter filter, string? lastEventId, CancellationToken stopping)
     {
         using var listener = broadcast.Listen(filter);
         if (listener is null) return Results.Problem("alerts are not being read yet; see /healthz/ready", statusCode: 503);
@@ -39,7 +38,7 @@ internal static class AlertStream
         {
             await SendAsync(context, Encoding.UTF8.GetBytes($"retry: 2000\nid: {from}\n\n"), ending.Token);
             from = await CatchUpAsync(context, broadcast, store, filter, from, listener.Position, ending.Token);
-            await FollowAsync(context, listener, from, time, ending.Token);
+            await FollowAsync(context, listener, from, ending.Token);
         }
         catch (OperationCanceledException) when (ending.IsCancellationRequested)
         {
@@ -70,37 +69,21 @@ internal static class AlertStream
         return from;
     }
 
-    private static async Task FollowAsync(HttpContext context, AlertBroadcast.Listener listener, StreamPosition position, TimeProvider time, CancellationToken cancellation)
+    private static async Task FollowAsync(HttpContext context, AlertBroadcast.Listener listener, StreamPosition position, CancellationToken cancellation)
     {
         bool isAhead = position.IsAheadOf(listener.Position);
-        Task<bool>? waiting = null;
-        while (true)
+        await foreach (var alert in listener.Events.ReadAllAsync(cancellation))
         {
-            waiting ??= listener.Events.WaitToReadAsync(cancellation).AsTask();
-            try
+            var bytes = alert.Bytes;
+            if (isAhead && alert.Row is { } row)
             {
-                if (!await waiting.WaitAsync(Heartbeat, time, cancellation)) break;
-            }
-            catch (TimeoutException)
-            {
-                await SendAsync(context, Encoding.UTF8.GetBytes($": {time.GetUtcNow():O}\n\n"), cancellation);
-                continue;
-            }
-            waiting = null;
-            while (listener.Events.TryRead(out var alert))
-            {
-                if (!isAhead)
-                {
-                    await SendAsync(context, alert.Bytes, cancellation);
-                    continue;
-                }
                 // The listener comes from a replica that had read more: what it has heard is passed over, and its position is its own until this replica has read as much.
-                var (partition, next) = (alert.Row.Partition, alert.Row.Offset + 1);
-                if (next <= position.Next(partition)) continue;
-                position = position.With(partition, next);
+                if (row.Offset < position.Next(row.Partition)) continue;
+                position = position.With(row.Partition, row.Offset + 1);
                 isAhead = position.IsAheadOf(alert.After);
-                await SendAsync(context, isAhead ? StreamEvent.Of(alert.Row, position).Bytes : alert.Bytes, cancellation);
+                if (isAhead) bytes = StreamEvent.Of(row, position).Bytes;
             }
+            await SendAsync(context, bytes, cancellation);
         }
         if (!listener.IsDropped) return;
         await SendAsync(context, Encoding.UTF8.GetBytes($"event: dropped\ndata: {{\"reason\":\"more than {AlertBroadcast.Capacity} events waited for this reader; connect again with Last-Event-ID\"}}\n\n"), cancellation);

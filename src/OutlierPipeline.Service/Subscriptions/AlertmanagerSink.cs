@@ -14,6 +14,7 @@ internal sealed record PostedAlert(
 
 /// <summary>
 /// Tells Alertmanagers of every open incident, again and again, as they expect it: they group, silence and notify. Every replica does; the same labels are the same alert.
+/// An alert starts when it is first sent: Alertmanager waits for a group's others only while alerts are young.
 /// </summary>
 internal sealed partial class AlertmanagerSink(IncidentBook book, AlertBroadcast broadcast, AlertsOptions options, IHttpClientFactory clients, TimeProvider time, ILogger<AlertmanagerSink> log) : BackgroundService
 {
@@ -62,7 +63,7 @@ internal sealed partial class AlertmanagerSink(IncidentBook book, AlertBroadcast
         try
         {
             var now = time.GetUtcNow();
-            var open = (await book.OpenAsync(cancellation)).Select(incident => Of(incident, now)).ToDictionary(alert => Key(alert), alert => alert);
+            var open = (await book.OpenAsync(cancellation)).Select(incident => Of(incident, now)).ToDictionary(Key, alert => _posted.TryGetValue(Key(alert), out var posted) ? alert with { StartsAt = posted.StartsAt } : alert);
             // What was sent and is open no more, or has another severity now, ends.
             PostedAlert[] alerts = [.. open.Values, .. _posted.Where(posted => !open.ContainsKey(posted.Key)).Select(posted => posted.Value with { EndsAt = now })];
             bool isPosted = true;
@@ -110,8 +111,7 @@ internal sealed partial class AlertmanagerSink(IncidentBook book, AlertBroadcast
         return new PostedAlert(
             new() { ["alertname"] = "OutlierIncident", ["camera"] = incident.Camera, ["vehicle"] = incident.Vehicle, ["kind"] = incident.Kind.ToString().ToLowerInvariant(), ["severity"] = incident.Severity.ToString().ToLowerInvariant() },
             new() { ["summary"] = $"{incident.Camera}: {incident.Reason}", ["incident"] = incident.Id },
-            // By the broker's clock: Alertmanager waits for a group's others only while an alert is young, and a camera's clock may be anywhere.
-            incident.Recorded < now ? incident.Recorded : now, now + 3 * options.ResendInterval, link);
+            now, now + 3 * options.ResendInterval, link);
     }
 
     private static string Key(PostedAlert alert) => $"{alert.Annotations["incident"]} {alert.Labels["severity"]}";

@@ -4,15 +4,31 @@ using OutlierPipeline.Service.Alerts;
 namespace OutlierPipeline.Service.Subscriptions;
 
 /// <summary>What only one replica may do at a time: held for half a minute, and renewed while it is done.</summary>
-internal sealed class Lease(string name, IDbContextFactory<AlertDatabase> databases, TimeProvider time)
+internal sealed class Lease(string name, IDbContextFactory<AlertDatabase> databases, TimeProvider time) : IDisposable
 {
     private static readonly TimeSpan Length = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Renewal = TimeSpan.FromSeconds(10);
     private readonly string _holder = Guid.NewGuid().ToString("n");
+    private readonly SemaphoreSlim _asking = new(1);
     private DateTimeOffset _until;
 
-    /// <summary>Takes or renews the lease where that is due; false if another replica holds it.</summary>
+    /// <summary>Takes or renews the lease where that is due; false if another replica holds it. Thread-safe.</summary>
     public async Task<bool> HoldAsync(CancellationToken cancellation)
+    {
+        await _asking.WaitAsync(cancellation);
+        try
+        {
+            return await AskAsync(cancellation);
+        }
+        finally
+        {
+            _asking.Release();
+        }
+    }
+
+    public void Dispose() => _asking.Dispose();
+
+    private async Task<bool> AskAsync(CancellationToken cancellation)
     {
         var now = time.GetUtcNow();
         if (_until - now > Length - Renewal) return true;

@@ -117,7 +117,7 @@ internal static class SubscriptionEndpoints
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         long now = time.GetUtcNow().ToUnixTimeMilliseconds();
-        int found = await database.Subscriptions.Where(row => row.Id == id).ExecuteUpdateAsync(set => set.SetProperty(row => row.DeadReason, (string?)null).SetProperty(row => row.FailingSinceMilliseconds, (long?)null), cancellation);
+        int found = await database.Subscriptions.Where(row => row.Id == id).ExecuteUpdateAsync(set => set.SetProperty(row => row.DeadReason, (string?)null).SetProperty(row => row.FailingSinceMilliseconds, (long?)null).SetProperty(row => row.PausedUntilMilliseconds, 0), cancellation);
         await database.Deliveries.Where(row => row.Subscription == id && row.State == DeliveryState.Pending).ExecuteUpdateAsync(set => set.SetProperty(row => row.NextMilliseconds, now).SetProperty(row => row.Attempts, 0), cancellation);
         return found == 1 ? TypedResults.NoContent() : TypedResults.NotFound();
     }

@@ -32,6 +32,9 @@ internal sealed class SubscriptionRow
     /// <summary>Since when every attempt has failed; null after a success.</summary>
     public long? FailingSinceMilliseconds { get; set; }
 
+    /// <summary>Its receiver did not answer, or refused again and again: nothing is sent before.</summary>
+    public long PausedUntilMilliseconds { get; set; }
+
     public long? LastSuccessMilliseconds { get; set; }
 
     public string? LastError { get; set; }

@@ -13,6 +13,10 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
 {
     private const int Batch = 100;
     private const int MaxSubscriptions = 64;
+
+    /// <summary>So many refusals in a row, and the receiver is left alone for a while.</summary>
+    private const int MaxRefused = 5;
+
     private static readonly TimeSpan FirstDelay = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromHours(1);
     private static readonly TimeSpan KeepDelivered = TimeSpan.FromDays(7);
@@ -27,14 +31,20 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
         if (!await _lease.HoldAsync(cancellation)) return false;
         long now = time.GetUtcNow().ToUnixTimeMilliseconds();
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        var due = await database.Deliveries.Where(row => row.State == DeliveryState.Pending && row.NextMilliseconds <= now).Select(row => row.Subscription).Distinct().ToListAsync(cancellation);
-        foreach (var subscription in due.Where(id => !_working.ContainsKey(id)).Take(Math.Max(0, MaxSubscriptions - _working.Count)))
-            _working[subscription] = Task.Run(() => WorkAsync(subscription, cancellation), cancellation);
+        var live = database.Subscriptions.Where(row => row.DeadReason == null && row.PausedUntilMilliseconds <= now).Select(row => row.Id);
+        var due = await database.Deliveries.Where(row => row.State == DeliveryState.Pending && row.NextMilliseconds <= now && live.Contains(row.Subscription)).Select(row => row.Subscription).Distinct().ToListAsync(cancellation);
+        foreach (var subscription in due)
+        {
+            var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            if (_working.Count >= MaxSubscriptions || !_working.TryAdd(subscription, done.Task)) continue;
+            _ = Task.Run(() => WorkAsync(subscription, done, cancellation), CancellationToken.None);
+        }
         if (time.GetUtcNow() - _cleanedAt > TimeSpan.FromHours(1))
         {
             _cleanedAt = time.GetUtcNow();
             long before = (_cleanedAt - KeepDelivered).ToUnixTimeMilliseconds();
-            await database.Deliveries.Where(row => row.State == DeliveryState.Delivered && row.DoneMilliseconds < before).ExecuteDeleteAsync(cancellation);
+            // An alert that was stored while its subscription was deleted has left a delivery to nobody.
+            await database.Deliveries.Where(row => row.State == DeliveryState.Delivered && row.DoneMilliseconds < before || !database.Subscriptions.Any(subscription => subscription.Id == row.Subscription)).ExecuteDeleteAsync(cancellation);
         }
         return true;
     }
@@ -46,6 +56,7 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
     {
         base.Dispose();
         _news.Dispose();
+        _lease.Dispose();
     }
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -83,20 +94,28 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
         if (_news.CurrentCount == 0) _news.Release();
     }
 
-    /// <summary>Sends what one subscription has due, until there is nothing more or its receiver does not answer.</summary>
-    private async Task WorkAsync(Guid id, CancellationToken cancellation)
+    /// <summary>Sends what one subscription has due, until there is nothing more or its receiver refuses.</summary>
+    private async Task WorkAsync(Guid id, TaskCompletionSource done, CancellationToken cancellation)
     {
         try
         {
-            while (await SendBatchAsync(id, cancellation)) await _lease.HoldAsync(cancellation);
+            while (await SendBatchAsync(id, cancellation))
+            {
+            }
         }
-        catch (Exception e) when (e is OperationCanceledException or System.Data.Common.DbException or DbUpdateException)
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
-            if (!cancellation.IsCancellationRequested) Log.Failed(log, e.GetBaseException().Message);
+            // The service goes.
+        }
+        catch (Exception e)
+        {
+            // Whatever it is, the others go on, and this one is tried again.
+            Log.Failed(log, e.GetBaseException().Message);
         }
         finally
         {
             _working.TryRemove(id, out _);
+            done.SetResult();
         }
     }
 
@@ -104,30 +123,25 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
     private async Task<bool> SendBatchAsync(Guid id, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        if (await database.Subscriptions.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { DeadReason: null } subscription)
-        {
-            // Nothing is due of what is dead until somebody revives it.
-            await database.Deliveries.Where(row => row.Subscription == id && row.State == DeliveryState.Pending).ExecuteUpdateAsync(set => set.SetProperty(row => row.NextMilliseconds, long.MaxValue), cancellation);
-            return false;
-        }
+        if (await database.Subscriptions.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { DeadReason: null } subscription) return false;
         long now = time.GetUtcNow().ToUnixTimeMilliseconds();
         var pending = database.Deliveries.Where(row => row.Subscription == id && row.State == DeliveryState.Pending);
         var due = await pending.Where(row => row.NextMilliseconds <= now && !pending.Any(earlier => earlier.Incident == row.Incident && earlier.Offset < row.Offset))
             .OrderBy(row => row.NextMilliseconds).ThenBy(row => row.Offset).Take(Batch).ToListAsync(cancellation);
+        int refused = 0;
         foreach (var delivery in due)
         {
+            if (!await _lease.HoldAsync(cancellation)) return false;
             string? json = await database.Alerts.Where(row => row.EventId == delivery.EventId).Select(row => row.Json).SingleOrDefaultAsync(cancellation);
-            // Its incident has been kept long enough and is gone.
-            var answer = json is null ? new WebhookAnswer(null, null) : await client.SendAsync(subscription, delivery.EventId, json, cancellation);
-            now = time.GetUtcNow().ToUnixTimeMilliseconds();
-            Record(subscription, delivery, answer, now);
-            await database.SaveChangesAsync(cancellation);
-            if (subscription.DeadReason is not null) return false;
-            if (answer.Status is not null || answer.IsDelivered) continue;
-            // Nobody is there: the others are not tried one by one.
-            long next = delivery.NextMilliseconds;
-            await pending.Where(row => row.NextMilliseconds < next).ExecuteUpdateAsync(set => set.SetProperty(row => row.NextMilliseconds, next), cancellation);
-            return false;
+            // Without an alert its incident has been kept long enough and is gone. A post that has begun is finished, also when the service goes: what was taken must not be sent again.
+            var answer = json is null ? new WebhookAnswer(null, null) : await client.SendAsync(subscription, delivery.EventId, json, CancellationToken.None);
+            Record(subscription, delivery, answer, time.GetUtcNow().ToUnixTimeMilliseconds());
+            refused = answer.IsDelivered ? 0 : refused + 1;
+            // Nobody is there, or nothing is taken: the others are not tried one by one.
+            bool isPaused = !answer.IsDelivered && (answer.Status is null || refused == MaxRefused);
+            if (isPaused) subscription.PausedUntilMilliseconds = delivery.NextMilliseconds;
+            await database.SaveChangesAsync(CancellationToken.None);
+            if (isPaused || subscription.DeadReason is not null) return false;
         }
         return due.Count > 0;
     }

@@ -15,7 +15,7 @@ public enum WebhookCheck
     /// <summary>Signed too long ago, or in the future.</summary>
     TooOld,
 
-    /// <summary>Signed and in time, but its id has been seen before: a retry of what was received, or somebody's copy.</summary>
+    /// <summary>Signed and in time, but seen before: somebody's copy. A retry is signed anew; who must not do a thing twice looks at the id too.</summary>
     Replayed,
 }
 
@@ -57,7 +57,7 @@ public static class WebhookSignature
 
 /// <summary>Checks webhooks where they are received. Thread-safe.</summary>
 /// <param name="secret"><c>whsec_</c> and Base64.</param>
-/// <param name="tolerance">How far the sender's clock may be away, and how long ids are remembered; five minutes by default.</param>
+/// <param name="tolerance">How far the sender's clock may be away, and how long what was seen is remembered; five minutes by default.</param>
 public sealed class WebhookVerifier(string secret, TimeSpan? tolerance = null, TimeProvider? time = null)
 {
     private readonly TimeSpan _tolerance = tolerance ?? TimeSpan.FromMinutes(5);
@@ -80,7 +80,7 @@ public sealed class WebhookVerifier(string secret, TimeSpan? tolerance = null, T
         lock (_seen)
         {
             foreach (string old in _seen.Where(known => now - known.Value > 2 * _tolerance).Select(known => known.Key).ToArray()) _seen.Remove(old);
-            return _seen.TryAdd(id, now) ? WebhookCheck.Valid : WebhookCheck.Replayed;
+            return _seen.TryAdd($"{id}.{seconds}", now) ? WebhookCheck.Valid : WebhookCheck.Replayed;
         }
     }
 }

@@ -83,7 +83,7 @@ public sealed partial class DashboardTests
         () => {
             const image = document.querySelector('.picture img'), canvas = document.createElement('canvas');
             canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
-            const context = canvas.getContext('2d'); context.drawImage(image, 0, 0);
+            const context = canvas.getContext('2d', { willReadFrequently: true }); context.drawImage(image, 0, 0);
             const half = Math.floor(canvas.width / 2), plain = context.getImageData(0, 0, half, canvas.height).data, heat = context.getImageData(canvas.width - half, 0, half, canvas.height).data;
             let x = 0, y = 0, sum = 0;
             for (let i = 0; i < heat.length; i += 4) {

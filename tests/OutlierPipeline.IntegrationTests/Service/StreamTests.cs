@@ -83,7 +83,7 @@ public sealed class StreamTests
     [Fact]
     public void A_reader_that_does_not_read_is_dropped_and_the_others_hear_everything()
     {
-        var broadcast = new AlertBroadcast();
+        using var broadcast = new AlertBroadcast(TimeProvider.System);
         broadcast.Begin("test", "ood.alerts", new Dictionary<int, long>());
         using var slow = broadcast.Listen(AlertFilter.All)!;
         using var fast = broadcast.Listen(AlertFilter.All)!;

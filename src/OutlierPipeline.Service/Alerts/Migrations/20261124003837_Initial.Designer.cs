@@ -286,6 +286,8 @@ namespace OutlierPipeline.Service.Alerts.Migrations
                     b.Property<string>("Name")
                         .IsRequired();
 
+                    b.Property<long>("PausedUntilMilliseconds");
+
                     b.Property<string>("Secret")
                         .IsRequired();
 

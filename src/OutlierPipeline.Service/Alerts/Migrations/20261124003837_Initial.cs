@@ -178,6 +178,7 @@ namespace OutlierPipeline.Service.Alerts.Migrations
                     CreatedBy = table.Column<string>(nullable: false),
                     DeadReason = table.Column<string>(nullable: true),
                     FailingSinceMilliseconds = table.Column<long>(nullable: true),
+                    PausedUntilMilliseconds = table.Column<long>(nullable: false),
                     LastSuccessMilliseconds = table.Column<long>(nullable: true),
                     LastError = table.Column<string>(nullable: true)
                 },
