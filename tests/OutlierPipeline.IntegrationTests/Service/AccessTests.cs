@@ -8,7 +8,7 @@ using OutlierPipeline.Service.Access;
 namespace OutlierPipeline.IntegrationTests.Service;
 
 /// <summary>Who may do what.</summary>
-public sealed class AccessTests
+public sealed partial class AccessTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -96,6 +96,39 @@ public sealed class AccessTests
             return response.StatusCode;
         }
     }
+
+    [Fact]
+    public async Task People_sign_in_with_a_key_and_a_form_of_another_site_signs_nobody_in()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        string key = ApiKey.Create();
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Api:Keys:ops:Hash={ApiKey.HashOf(key)}", "Api:Keys:ops:Scopes:0=Read");
+        using var browser = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, CookieContainer = new CookieContainer() }) { BaseAddress = service.Address };
+        browser.DefaultRequestHeaders.Accept.ParseAdd("text/html");
+        using var refused = await browser.GetAsync("/incidents?open=true", Cancellation);
+        Assert.Equal(HttpStatusCode.Redirect, refused.StatusCode);
+        string address = refused.Headers.Location!.ToString();
+        Assert.StartsWith("/sign-in?returnTo=%2Fincidents", address, StringComparison.Ordinal);
+        string token = AntiforgeryToken().Match(await browser.GetStringAsync(address, Cancellation)).Groups[1].Value;
+        Assert.Equal(HttpStatusCode.BadRequest, (await SignInAsync(address, key, "forged")).StatusCode);
+        using var wrong = await SignInAsync(address, "outlier_wrong", token);
+        Assert.Contains("There is no such key", await wrong.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        using var signedIn = await SignInAsync(address, key, token);
+        Assert.Equal(HttpStatusCode.Redirect, signedIn.StatusCode);
+        Assert.EndsWith("/incidents?open=true", signedIn.Headers.Location!.ToString(), StringComparison.Ordinal);
+        token = AntiforgeryToken().Match(await browser.GetStringAsync(address, Cancellation)).Groups[1].Value;
+        using var elsewhere = await SignInAsync("/sign-in?returnTo=//evil.example", key, token);
+        Assert.Equal(HttpStatusCode.Redirect, elsewhere.StatusCode);
+        Assert.DoesNotContain("evil", elsewhere.Headers.Location!.ToString(), StringComparison.Ordinal);
+        Assert.Contains("Incidents", await browser.GetStringAsync("/incidents?open=true", Cancellation), StringComparison.Ordinal);
+
+        Task<HttpResponseMessage> SignInAsync(string to, string given, string antiforgery) =>
+            browser.PostAsync(to, new FormUrlEncodedContent(new Dictionary<string, string> { ["_handler"] = "sign-in", ["Key"] = given, ["__RequestVerificationToken"] = antiforgery }), Cancellation);
+    }
+
+    [System.Text.RegularExpressions.GeneratedRegex("__RequestVerificationToken\" value=\"([^\"]+)\"")]
+    private static partial System.Text.RegularExpressions.Regex AntiforgeryToken();
 
     [Fact]
     public async Task The_command_key_makes_a_key_that_its_configuration_lets_in()
