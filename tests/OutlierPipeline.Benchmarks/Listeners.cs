@@ -17,7 +17,7 @@ using OutlierPipeline.Simulation;
 namespace OutlierPipeline.Benchmarks;
 
 /// <summary>
-/// <c>listeners</c>: from the detector's decision to the event at a client of the stream, in the demo's script; and what a thousand listening clients, each of whom hears an event a second, take from the
+/// <c>listeners</c>: from the detector's decision to the event at a client of the stream, in the demo's script; and what a thousand listening clients take from the
 /// pipeline's throughput, in turns in one run.
 /// </summary>
 internal static class Listeners
@@ -26,13 +26,20 @@ internal static class Listeners
     private const int Partitions = 16;
     private const int RoundFrames = 4800;
     private const int Rounds = 5;
+
+    /// <summary>Seconds from one event to the next: more than a fleet should have to say, and about what one has.</summary>
+    private static readonly double[] EventIntervals = [1, 10];
+
     private static readonly TimeSpan Demo = TimeSpan.FromMinutes(3);
 
     /// <param name="parts">Which of <c>latency</c> and <c>throughput</c>; both if none is named.</param>
     public static async Task<int> RunAsync(string[] parts)
     {
         if (parts.Length == 0 || parts.Contains("latency")) await LatencyAsync();
-        if (parts.Length == 0 || parts.Contains("throughput")) await ThroughputAsync();
+        if (parts.Length == 0 || parts.Contains("throughput"))
+        {
+            foreach (double seconds in EventIntervals) await ThroughputAsync(TimeSpan.FromSeconds(seconds));
+        }
         return 0;
     }
 
@@ -88,7 +95,7 @@ internal static class Listeners
         double At(double quantile) => delays[(int)Math.Ceiling(quantile * (delays.Count - 1))];
     }
 
-    private static async Task ThroughputAsync()
+    private static async Task ThroughputAsync(TimeSpan interval)
     {
         using var broker = new BrokerProcess(Partitions);
         using var directory = new Directories();
@@ -101,7 +108,7 @@ internal static class Listeners
             using var clients = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [typeof(Listeners).Assembly.Location, "listen", Address(app), $"{Clients}"] : ["listen", Address(app), $"{Clients}"]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
             await clients.StandardOutput.ReadLineAsync();
             using var stop = new CancellationTokenSource();
-            var alerting = AlertAsync(broker.BootstrapServers, round, stop.Token);
+            var alerting = AlertAsync(broker.BootstrapServers, round, interval, stop.Token);
             speeds.Heard.Add(await RoundAsync(broker, clients));
             await stop.CancelAsync();
             await alerting;
@@ -110,7 +117,7 @@ internal static class Listeners
         }
         double alone = Median(speeds.Alone);
         double heard = Median(speeds.Heard);
-        Say($"{Clients} clients, an event a second each: {heard:0} frames/s with them, {alone:0} without (medians of {Rounds} rounds in turns; the broker's and the clients' own processor time subtracted): ratio {heard / alone:0.000}");
+        Say($"{Clients} clients, an event each {interval.TotalSeconds:0} s: {heard:0} frames/s with them, {alone:0} without (medians of {Rounds} rounds in turns; the broker's and the clients' own processor time subtracted): ratio {heard / alone:0.000}");
     }
 
     private static async Task<double> RoundAsync(BrokerProcess broker, Process? clients)
@@ -130,8 +137,8 @@ internal static class Listeners
         }
     }
 
-    /// <summary>An alert a second, as another replica would write it.</summary>
-    private static async Task AlertAsync(string servers, int round, CancellationToken cancellation)
+    /// <summary>An alert at the round's beginning and each interval, as another replica would write it.</summary>
+    private static async Task AlertAsync(string servers, int round, TimeSpan interval, CancellationToken cancellation)
     {
         var package = ModelPackage.Load(EndToEnd.FindModel());
         using var producer = new ProducerBuilder<Null, byte[]>(new ProducerConfig { BootstrapServers = servers, LingerMs = 1 }).SetLogHandler((_, _) => { }).Build();
@@ -140,7 +147,7 @@ internal static class Listeners
             var frame = new FrameRef("camera.frames", 0, i, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1_000_000);
             var step = new AlertStep(AlertType.Opened, $"{round}-{i}", 1, "car-9", AlertKind.Scene, Severity.Warning, frame, frame, "bands", "the picture is strange for 0.4 s, most by its bands score (odds 10^7)");
             producer.Produce("ood.alerts", new Message<Null, byte[]> { Value = AlertEvent.Write(step, package, new float[package.Card.Scores.Count], new Verdict(0.001, null, 7, true, false), []) });
-            await Task.Delay(TimeSpan.FromSeconds(1), cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.Delay(interval, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
