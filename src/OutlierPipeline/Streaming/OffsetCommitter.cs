@@ -10,6 +10,8 @@ namespace OutlierPipeline.Streaming;
 /// </summary>
 internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublisher publisher, TimeSpan forgetAfter, TimeProvider time, ILogger log)
 {
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(50);
+
     /// <summary>Commits one offset to the group; set by the consumer, which owns the client.</summary>
     public Action<TopicPartitionOffset> Commit { get; set; } = _ => throw new InvalidOperationException("no consumer");
 
@@ -28,44 +30,53 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         }
     }
 
-    /// <summary>Waits until every frame handed on is done, then commits. False when the deadline passed first: what was not committed is repeated elsewhere.</summary>
-    public async Task<bool> DrainAsync(PartitionAssignment assignment, CancellationToken deadline)
+    /// <summary>Waits until every frame handed on is done, then commits. Where the deadline passes first, or the group takes no commit of this member any more, what was not committed is repeated elsewhere, and the log says so.</summary>
+    public async Task DrainAsync(PartitionAssignment assignment, CancellationToken deadline)
     {
         try
         {
             await Task.WhenAny(assignment.Ledger.WhenAcknowledged(assignment.Ledger.Next), assignment.Ended).WaitAsync(deadline);
-            await CommitAsync(assignment, deadline);
-            return true;
+            // A group that is still agreeing on who reads what refuses commits for a moment; whoever comes next would repeat what is not committed.
+            while (await CommitAsync(assignment, deadline) is { } refusal)
+            {
+                if (refusal is ErrorCode.UnknownMemberId or ErrorCode.IllegalGeneration or ErrorCode.FencedInstanceId)
+                {
+                    Log.NotDrained(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed, "the group went on without this member");
+                    return;
+                }
+                await Task.Delay(RetryAfter, time, deadline);
+            }
         }
         catch (OperationCanceledException)
         {
-            Log.NotDrained(log, assignment.Partition.Partition.Value, assignment.Ledger.AcknowledgedFrontier);
-            return false;
+            Log.NotDrained(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed, $"it took longer than Kafka:DrainTimeout ({options.DrainTimeout})");
         }
     }
 
-    /// <summary>One commit of one partition; an error of the broker's is logged and left to the next one.</summary>
-    public async Task CommitAsync(PartitionAssignment assignment, CancellationToken cancellation)
+    /// <summary>One commit of one partition. An error of the broker's is logged, returned, and left to the next one.</summary>
+    private async Task<ErrorCode?> CommitAsync(PartitionAssignment assignment, CancellationToken cancellation)
     {
         if (!await assignment.CommitTurn.WaitAsync(0, CancellationToken.None)) await assignment.CommitTurn.WaitAsync(cancellation);
         try
         {
-            if (!assignment.IsCurrent) return;
+            if (!assignment.IsCurrent) return null;
             var (offset, below, states, alone) = Snapshot(assignment);
-            if (offset <= assignment.Committed && states.Count == 0) return;
+            if (offset <= assignment.Committed && states.Count == 0) return null;
             // A rewind ends the assignment, and its results may never be acknowledged: the other partitions must not wait for that.
             await Task.WhenAny(assignment.Ledger.WhenAcknowledged(below), assignment.Ended).WaitAsync(cancellation);
             await Task.WhenAny(alone, assignment.Ended).WaitAsync(cancellation);
-            if (!assignment.IsCurrent) return;
+            if (!assignment.IsCurrent) return null;
             await Task.WhenAll(states.Select(state => publisher.PublishStateAsync(assignment, state.Camera, state.Record)));
-            if (!assignment.IsCurrent || offset <= assignment.Committed) return;
+            if (!assignment.IsCurrent || offset <= assignment.Committed) return null;
             Commit(new TopicPartitionOffset(assignment.Partition, offset));
             assignment.Committed = offset;
+            return null;
         }
         catch (KafkaException e)
         {
             MarkChanged(assignment);
             Log.NotCommitted(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, e.Error.Reason);
+            return e.Error.Code;
         }
         finally
         {
@@ -119,7 +130,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         [LoggerMessage(220, LogLevel.Warning, "The offset of {Topic}[{Partition}] could not be committed ({Reason}); trying again with the next commit.")]
         public static partial void NotCommitted(ILogger log, string topic, int partition, string reason);
 
-        [LoggerMessage(221, LogLevel.Warning, "Partition {Partition} was not drained in time; whoever reads it next goes on at {Offset}.")]
-        public static partial void NotDrained(ILogger log, int partition, long offset);
+        [LoggerMessage(221, LogLevel.Warning, "{Topic}[{Partition}] is given back without a last commit, since {Reason}: whoever reads it next repeats it from offset {Offset} on.")]
+        public static partial void NotDrained(ILogger log, string topic, int partition, long offset, string reason);
     }
 }
