@@ -12,11 +12,13 @@ internal sealed record AlertFilter(string? Cameras, Severity MinSeverity, IReadO
 
     /// <summary>Reads a filter from the query's texts.</summary>
     /// <param name="kinds">Kinds separated by commas.</param>
+    /// <param name="severityName">What the caller calls the severity, for the message.</param>
+    /// <param name="kindsName">What the caller calls the kinds, for the message.</param>
     /// <exception cref="FormatException">A word is none of the list; the message names those that are.</exception>
-    public static AlertFilter Parse(string? camera, string? severity, string? kinds) => new(
+    public static AlertFilter Parse(string? camera, string? severity, string? kinds, string severityName = "severity", string kindsName = "kind") => new(
         string.IsNullOrEmpty(camera) ? null : camera,
-        string.IsNullOrEmpty(severity) ? Severity.Info : Word<Severity>("severity", severity),
-        string.IsNullOrEmpty(kinds) ? null : kinds.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(kind => Word<AlertKind>("kind", kind)).ToHashSet());
+        string.IsNullOrEmpty(severity) ? Severity.Info : Word<Severity>(severityName, severity),
+        string.IsNullOrEmpty(kinds) ? null : kinds.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(kind => Word<AlertKind>(kindsName, kind)).ToHashSet());
 
     public static AlertFilter Of(Subscriptions.SubscriptionRow subscription) => Parse(subscription.Cameras, subscription.MinSeverity.ToString(), subscription.Kinds);
 

@@ -64,8 +64,10 @@ internal sealed partial class AlertmanagerSink(IncidentBook book, AlertBroadcast
         {
             var now = time.GetUtcNow();
             var open = (await book.OpenAsync(cancellation)).Select(incident => Of(incident, now)).ToDictionary(Key, alert => _posted.TryGetValue(Key(alert), out var posted) ? alert with { StartsAt = posted.StartsAt } : alert);
-            // What was sent and is open no more, or has another severity now, ends.
-            PostedAlert[] alerts = [.. open.Values, .. _posted.Where(posted => !open.ContainsKey(posted.Key)).Select(posted => posted.Value with { EndsAt = now })];
+            // What was sent and is open no more, or has another severity now, ends; unless another incident with the same labels is open, since to
+            // Alertmanager they are one alert.
+            var labels = open.Values.Select(Labels).ToHashSet();
+            PostedAlert[] alerts = [.. open.Values, .. _posted.Where(posted => !open.ContainsKey(posted.Key) && !labels.Contains(Labels(posted.Value))).Select(posted => posted.Value with { EndsAt = now })];
             bool isPosted = true;
             foreach (var alertmanager in options.Alertmanagers) isPosted &= await PostAsync(alertmanager, alerts, cancellation);
             // What could not be ended is ended the next time.
@@ -84,7 +86,7 @@ internal sealed partial class AlertmanagerSink(IncidentBook book, AlertBroadcast
         try
         {
             using var http = clients.CreateClient(nameof(AlertmanagerSink));
-            using var response = await http.PostAsJsonAsync(new Uri(alertmanager, "api/v2/alerts"), alerts, cancellation);
+            using var response = await http.PostAsJsonAsync(new Uri($"{alertmanager.ToString().TrimEnd('/')}/api/v2/alerts"), alerts, cancellation);
             if (response.IsSuccessStatusCode)
             {
                 _failing.Remove(alertmanager);
@@ -115,6 +117,8 @@ internal sealed partial class AlertmanagerSink(IncidentBook book, AlertBroadcast
     }
 
     private static string Key(PostedAlert alert) => $"{alert.Annotations["incident"]} {alert.Labels["severity"]}";
+
+    private static string Labels(PostedAlert alert) => string.Join('\n', alert.Labels.Values);
 
     private static partial class Log
     {

@@ -71,7 +71,7 @@ internal static class SubscriptionEndpoints
         AlertFilter filter;
         try
         {
-            filter = AlertFilter.Parse(request.Cameras, request.MinSeverity, request.Kinds is null ? null : string.Join(',', request.Kinds));
+            filter = AlertFilter.Parse(request.Cameras, request.MinSeverity, request.Kinds is null ? null : string.Join(',', request.Kinds), "minSeverity", "kinds");
         }
         catch (FormatException e)
         {
@@ -83,7 +83,7 @@ internal static class SubscriptionEndpoints
         {
             Id = Guid.CreateVersion7(),
             Name = request.Name,
-            Url = uri.ToString(),
+            Url = uri.AbsoluteUri,
             Secret = request.Secret ?? WebhookSignature.CreateSecret(),
             Cameras = filter.Cameras,
             MinSeverity = filter.MinSeverity,

@@ -53,12 +53,21 @@ public sealed class ContractTests
             (HttpMethod.Post, "/api/subscriptions", "/api/subscriptions", new { name = "fleet", url = "http://127.0.0.1:9/hook", kinds = new[] { "dark" } }),
             (HttpMethod.Post, "/api/subscriptions", "/api/subscriptions", new { name = "fleet" }),
             (HttpMethod.Get, "/api/subscriptions", "/api/subscriptions", null),
+            (HttpMethod.Get, "/api/subscriptions/{made}", "/api/subscriptions/{id}", null),
+            (HttpMethod.Post, "/api/subscriptions/{made}/test", "/api/subscriptions/{id}/test", null),
+            (HttpMethod.Post, "/api/subscriptions/{made}/enable", "/api/subscriptions/{id}/enable", null),
+            (HttpMethod.Delete, "/api/subscriptions/{made}", "/api/subscriptions/{id}", null),
+            (HttpMethod.Get, "/api/subscriptions/{made}", "/api/subscriptions/{id}", null),
+            (HttpMethod.Post, "/api/subscriptions/{made}/test", "/api/subscriptions/{id}/test", null),
+            (HttpMethod.Post, "/api/subscriptions/{made}/enable", "/api/subscriptions/{id}/enable", null),
             (HttpMethod.Delete, "/api/subscriptions/00000000-0000-0000-0000-000000000000", "/api/subscriptions/{id}", null),
             (HttpMethod.Get, "/api/alerts?kind=ufo", "/api/alerts", null),
         };
         var schemas = new JsonSchema(document);
-        foreach (var (method, path, route, body) in requests)
+        string made = "";
+        foreach (var (method, template, route, body) in requests)
         {
+            string path = template.Replace("{made}", made, StringComparison.Ordinal);
             using var request = new HttpRequestMessage(method, path) { Content = body is null ? null : JsonContent.Create(body) };
             using var response = await service.Http.SendAsync(request, Cancellation);
             string status = ((int)response.StatusCode).ToString(System.Globalization.CultureInfo.InvariantCulture);
@@ -72,6 +81,7 @@ public sealed class ContractTests
                 continue;
             }
             Assert.Empty(schemas.Faults(answer, schema).Select(fault => $"{method} {path}: {fault}"));
+            if (response.StatusCode == System.Net.HttpStatusCode.Created && route == "/api/subscriptions") made = answer!["subscription"]!["id"]!.GetValue<string>();
             if (response.IsSuccessStatusCode) Assert.Empty(schemas.Undocumented(answer, schema).Select(field => $"{method} {path} sends {field}, which is not documented"));
         }
     }

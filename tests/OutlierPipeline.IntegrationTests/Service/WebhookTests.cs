@@ -225,6 +225,27 @@ public sealed class WebhookTests
     }
 
     [Fact]
+    public async Task What_is_wrong_with_a_subscription_is_said_by_the_name_it_was_given()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"));
+        Assert.Contains("minSeverity is loud; expected one of info, warning, critical", await FaultAsync(new { name = "n", url = "http://h/", minSeverity = "loud" }), StringComparison.Ordinal);
+        Assert.Contains("kinds is ufo; expected one of ", await FaultAsync(new { name = "n", url = "http://h/", kinds = new[] { "ufo" } }), StringComparison.Ordinal);
+        Assert.Contains("url is no address", await FaultAsync(new { name = "n", url = "ftp://h/" }), StringComparison.Ordinal);
+        // What is escaped in an address is escaped where it is posted to.
+        using var made = await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "n", url = "http://h/a%2Fb?q=%20" }, Cancellation);
+        Assert.Contains("http://h/a%2Fb?q=%20", await made.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+
+        async Task<string> FaultAsync(object subscription)
+        {
+            using var answer = await service.Http.PostAsJsonAsync("/api/subscriptions", subscription, Cancellation);
+            Assert.Equal(HttpStatusCode.BadRequest, answer.StatusCode);
+            return await answer.Content.ReadAsStringAsync(Cancellation);
+        }
+    }
+
+    [Fact]
     public async Task Subscriptions_need_their_scope()
     {
         using var directory = new TestDirectory();
@@ -281,6 +302,29 @@ public sealed class WebhookTests
         {
             alertmanager.Kill(entireProcessTree: true);
         }
+    }
+
+    [Fact]
+    public async Task An_incident_that_opens_as_one_with_its_labels_closes_stays_open_at_an_Alertmanager_below_a_path()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        await using var receiver = await WebhookReceiver.StartAsync();
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Alerts:Alertmanagers:0={receiver.Address}alertmanager", "Alerts:ResendInterval=00:00:01");
+        cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened));
+        cluster.Flush();
+        await service.UntilAsync(() => Task.FromResult(!receiver.Received.IsEmpty), "the first");
+        // Nobody answers while the one closes and the other opens, so that both are in the next post that is taken.
+        receiver.Answer = (_, _) => Task.FromResult(503);
+        cluster.ProduceAlert(AlertFactory.Record("one", 2, AlertType.Closed));
+        cluster.ProduceAlert(AlertFactory.Record("other", 1, AlertType.Opened, second: 60));
+        cluster.Flush();
+        await service.UntilAsync(() => Task.FromResult(Incidents().Any(incidents => incidents.Contains("other"))), "the second");
+        receiver.Answer = (_, _) => Task.FromResult(200);
+        Assert.All(Incidents().Where(incidents => incidents.Contains("other")), incidents => Assert.Equal(["other"], incidents));
+        Assert.All(receiver.Received, received => Assert.Equal("/alertmanager/api/v2/alerts", received.Path));
+
+        List<string[]> Incidents() => [.. receiver.Received.Select(received => received.Json.EnumerateArray().Select(alert => alert.GetProperty("annotations").GetProperty("incident").GetString()!).ToArray())];
     }
 
     /// <summary>A store with alerts, without Kafka.</summary>
