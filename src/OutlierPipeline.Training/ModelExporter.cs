@@ -51,7 +51,7 @@ public sealed class ModelExporter
         foreach (int[] batch in chosen.Chunk(Batch))
         {
             using var scope = NewDisposeScope();
-            var inputs = Inputs(ops, Training.TorchOps.Normalised(footage, batch, CPU), Mask(), out _);
+            var inputs = Inputs(ops, Training.TorchOps.Pixels(footage, batch, CPU), Mask(), out _);
             for (int k = 0; k < Scores.Count; k++)
             {
                 var rows = Scores[k].Features(ops, inputs);
@@ -83,20 +83,22 @@ public sealed class ModelExporter
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var ops = TorchOps();
-        var inputs = Inputs(ops, Training.TorchOps.Normalised(footage, [.. Enumerable.Range(first, count)], CPU), Mask(), out _);
+        var inputs = Inputs(ops, Training.TorchOps.Pixels(footage, [.. Enumerable.Range(first, count)], CPU), Mask(), out _);
         var scores = ops.Concat([.. Scores.Select(score => score.Compute(ops, inputs))]);
         var map = Scores.OfType<LocalScore>().Single().Map(ops, inputs);
         return (Values(scores), Values(inputs.Mean), Values(map));
     }
 
-    /// <summary>A frame less its drawing, <c>[3, H, W]</c>, as TorchSharp computes it.</summary>
+    /// <summary>A frame less its drawing, <c>[H, W, 3]</c>, from −1 to 1, as TorchSharp computes it.</summary>
     /// <param name="frame"><c>[H, W, 3]</c> uint8, RGB.</param>
     public float[] Residual(byte[] frame)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var picture = tensor(frame, [1, _network.Size.Height, _network.Size.Width, 3]).permute(0, 3, 1, 2).to(float32) / 255 - 0.5;
-        return Values(Inputs(TorchOps(), picture, Mask(), out _).Residual);
+        var ops = TorchOps();
+        var patches = _network.Patches(ops, tensor(frame, [1, _network.Size.Height, _network.Size.Width, 3]));
+        var (mean, _) = _network.Encode(ops, PatchNetwork.Analyse(ops, patches));
+        return Values(ops.FromPatches(patches / 255 - 0.5 - PatchNetwork.Synthesise(ops, _network.Decode(ops, mean)), _network.Size, 3, PatchNetwork.Patch));
     }
 
     /// <summary>The bytes of <c>model.onnx</c>.</summary>
@@ -107,9 +109,8 @@ public sealed class ModelExporter
         string image = ops.Input("image", OnnxOps.ByteType, size.Height, size.Width, 3);
         byte[] ones = new byte[size.Height * size.Width];
         Array.Fill(ones, (byte)1);
-        string mask = ops.Reshape(ops.Cast(ops.OptionalInput("mask", ones, size.Height, size.Width), OnnxOps.FloatType), 1, size.Height, size.Width);
-        string planes = ops.Transpose(ops.Cast(image, OnnxOps.FloatType), 0, 3, 1, 2);
-        var inputs = Inputs(ops, ops.Subtract(ops.Multiply(planes, ops.Constant(1.0 / 255)), ops.Constant(0.5)), mask, out string drawn);
+        string mask = ops.OptionalInput("mask", ones, size.Height, size.Width);
+        var inputs = Inputs(ops, image, mask, out string drawn);
         ops.Output("scores", ops.Concat([.. Scores.Select(score => score.Compute(ops, inputs))]), OnnxOps.FloatType, Scores.Count);
         ops.Output("latent", inputs.Mean, OnnxOps.FloatType, _network.Latent);
         string map = Scores.OfType<LocalScore>().Single().Map(ops, inputs);
@@ -130,8 +131,8 @@ public sealed class ModelExporter
     {
         var ops = new OnnxOps(_weights);
         var size = _network.Size;
-        string planes = ops.Transpose(ops.Cast(ops.Input("image", OnnxOps.ByteType, size.Height, size.Width, 3), OnnxOps.FloatType), 0, 3, 1, 2);
-        var (mean, _) = _network.Encode(ops, ops.Subtract(ops.Multiply(planes, ops.Constant(1.0 / 255)), ops.Constant(0.5)));
+        string image = ops.Input("image", OnnxOps.ByteType, size.Height, size.Width, 3);
+        var (mean, _) = _network.Encode(ops, PatchNetwork.Analyse(ops, _network.Patches(ops, image)));
         ops.Output("latent", mean, OnnxOps.FloatType, _network.Latent);
         ops.Output("reconstruction", Pixels(ops, _network.Decode(ops, mean)), OnnxOps.ByteType, size.Height, size.Width, 3);
         return ops.ToModel(new Dictionary<string, string>());
@@ -146,24 +147,28 @@ public sealed class ModelExporter
         return ops.ToModel(new Dictionary<string, string>());
     }
 
-    private static string Pixels(OnnxOps ops, string drawn) =>
-        ops.Transpose(ops.Cast(ops.Round(ops.Clip(ops.Multiply(ops.Add(drawn, ops.Constant(0.5)), ops.Constant(255)), 0, 255)), OnnxOps.ByteType), 0, 2, 3, 1);
+    private string Pixels(OnnxOps ops, string coefficients)
+    {
+        var levels = ops.Multiply(ops.Add(PatchNetwork.Synthesise(ops, coefficients), ops.Constant(0.5)), ops.Constant(255));
+        return ops.FromPatches(ops.Cast(ops.Round(ops.Clip(levels, 0, 255)), OnnxOps.ByteType), _network.Size, 3, PatchNetwork.Patch);
+    }
 
     private static float[] Values(Tensor tensor) => tensor.contiguous().data<float>().ToArray();
 
     private Tensor Mask() => _mask is null
-        ? ones([1, 1, _network.Size.Height, _network.Size.Width])
-        : tensor(_mask.Pixels.ToArray(), [1, 1, _network.Size.Height, _network.Size.Width]).to(float32);
+        ? ones([1, _network.Size.Height, _network.Size.Width])
+        : tensor(_mask.Pixels.ToArray(), [1, _network.Size.Height, _network.Size.Width]).to(float32);
 
     private TorchOps TorchOps() => new(_weights.ToDictionary(weight => weight.Key, weight => tensor(weight.Value.Values, weight.Value.Shape)), CPU);
 
     /// <summary>In use the code is its mean: nothing is drawn at random.</summary>
-    private ScoreInputs<T> Inputs<T>(TensorOps<T> ops, T image, T mask, out T drawn)
+    private ScoreInputs<T> Inputs<T>(TensorOps<T> ops, T pixels, T mask, out T drawn)
     {
-        image = PatchNetwork.Filled(ops, image, mask);
-        var (mean, logVariance) = _network.Encode(ops, image);
+        var counted = _network.Counted(ops, mask);
+        var picture = _network.Filled(ops, PatchNetwork.Analyse(ops, _network.Patches(ops, pixels)), counted);
+        var (mean, logVariance) = _network.Encode(ops, picture);
         drawn = _network.Decode(ops, mean);
-        var residual = ops.Multiply(ops.Subtract(image, drawn), mask);
-        return new ScoreInputs<T>(_network.Size, image, residual, mask, mean, logVariance, PatchFeatures.Of(ops, _network.Size, image, residual, mask));
+        var patches = PatchFeatures.Of(ops, picture, drawn, counted);
+        return new ScoreInputs<T>(_network.Size, mean, logVariance, patches, new PatchMeans<T>(ops, _network.Size, patches));
     }
 }

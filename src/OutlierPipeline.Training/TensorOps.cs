@@ -1,8 +1,10 @@
+using OutlierPipeline.Frames;
+
 namespace OutlierPipeline.Training;
 
 /// <summary>
 /// The operations that networks and scores are written in, once: <see cref="TorchOps"/> computes them (with gradients, for training), and
-/// <see cref="Onnx.OnnxOps"/> writes them into a graph. Pictures are <c>[N, C, H, W]</c> float32.
+/// <see cref="Onnx.OnnxOps"/> writes them into a graph. What is convolved are planes, <c>[N, C, h, w]</c>; everything else is rows, <c>[R, C]</c>.
 /// </summary>
 /// <typeparam name="T">A tensor, or the name of one.</typeparam>
 public abstract class TensorOps<T>
@@ -13,6 +15,9 @@ public abstract class TensorOps<T>
     public abstract T Constant(float[] values, params long[] shape);
 
     public T Constant(double value) => Constant([(float)value]);
+
+    /// <summary>Grey levels as they come, which may be bytes, as float32.</summary>
+    public abstract T ToFloat(T x);
 
     public abstract T Add(T a, T b);
 
@@ -37,34 +42,43 @@ public abstract class TensorOps<T>
     /// <summary><c>[N, I, H, W]</c> to <c>[N, O, (H + 2p − k)/s + 1, …]</c>; weight <c>[O, I, k, k]</c>, bias <c>[O]</c>.</summary>
     public abstract T Conv(T x, T weight, T bias, int stride, int padding);
 
-    /// <summary><c>[N, …, I]</c> times <c>[I, O]</c>.</summary>
-    public abstract T MatMul(T x, T weight);
+    /// <summary>Matrix products of the last two dimensions; those before are broadcast.</summary>
+    public abstract T MatMul(T a, T b);
+
+    /// <summary>Rows <c>[R, I]</c> times weight <c>[I, O]</c>, plus bias <c>[O]</c>.</summary>
+    public abstract T Dense(T rows, T weight, T bias);
 
     /// <summary><c>[N, C·f², H, W]</c> to <c>[N, C, H·f, W·f]</c>.</summary>
     public abstract T PixelShuffle(T x, int factor);
 
-    /// <summary>Mean of each square of <paramref name="size"/>, not overlapping.</summary>
-    public abstract T AveragePool(T x, int size);
+    /// <summary><c>[N, H, W, C]</c> to a row a square of <paramref name="side"/> pixels, row by row through the picture: <c>[N·H/s·W/s, s·s·C]</c>.</summary>
+    public abstract T ToPatches(T x, FrameSize size, int channels, int side);
 
-    /// <summary>A shape of one frame; the batch stays the first dimension.</summary>
-    public abstract T Reshape(T x, params long[] frameShape);
+    /// <summary>The way back from <see cref="ToPatches"/>.</summary>
+    public abstract T FromPatches(T rows, FrameSize size, int channels, int side);
 
-    /// <summary>Means over the dimensions named, which vanish.</summary>
-    public abstract T Mean(T x, params int[] dimensions);
+    /// <summary>Rows <c>[N·h·w, C]</c> as planes <c>[N, C, h, w]</c>.</summary>
+    public abstract T ToPlanes(T rows, long channels, long height, long width);
+
+    /// <summary>Planes <c>[N, C, h, w]</c> as rows <c>[N·h·w, C]</c>.</summary>
+    public abstract T ToRows(T planes, long channels);
+
+    /// <summary>The same values in rows of another shape; as many of them as it takes.</summary>
+    public abstract T Reshape(T x, params long[] rowShape);
 
     /// <summary>Sum over the last dimension, which stays as one.</summary>
     public abstract T SumLast(T x);
 
+    /// <summary>Sum of squares over the last dimension, which stays as one.</summary>
+    public abstract T SumSquares(T x);
+
     /// <summary>Maximum over the last dimension, which stays as one.</summary>
     public abstract T MaxLast(T x);
 
-    /// <summary><paramref name="count"/> elements of one dimension, from <paramref name="first"/> on.</summary>
-    public abstract T Slice(T x, int dimension, long first, long count);
+    /// <summary><paramref name="count"/> elements of the last dimension, from <paramref name="first"/> on.</summary>
+    public abstract T Slice(T x, long first, long count);
 
-    /// <summary><c>[N, A, B]</c> to <c>[N, B, A]</c>.</summary>
-    public abstract T SwapLast(T x);
-
-    /// <summary>Side by side along dimension 1.</summary>
+    /// <summary>Side by side along the last dimension.</summary>
     public abstract T Concat(params T[] parts);
 
     public T Square(T x) => Multiply(x, x);

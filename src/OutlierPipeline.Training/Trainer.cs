@@ -51,22 +51,23 @@ public sealed class Trainer : IDisposable
         _file = file;
         _device = device ?? CPU;
         _compute = settings.IsMixedPrecision ? bfloat16 : float32;
-        _share = mask?.Share ?? 1;
         _stepsPerEpoch = (training.Count + _settings.Batch - 1) / _settings.Batch;
         manual_seed(settings.Seed);
         foreach (var (name, shape, fanIn) in network.Weights())
         {
             // He et al. 2015. A block begins as the identity, and the first drawing as plain grey: from wild drawings the quickest way down is to
             // ignore the code, and training would end there.
-            double deviation = fanIn == 0 ? 0 : Math.Sqrt(2.0 / fanIn) * (name.Contains(".b.", StringComparison.Ordinal) || name is "pixels.weight" ? 0.1 : name is "logVariance.weight" ? 0.01 : 1);
+            double deviation = fanIn == 0 ? 0 : Math.Sqrt(2.0 / fanIn) * (name.Contains(".b.", StringComparison.Ordinal) || name is "draw.weight" ? 0.1 : name is "logVariance.weight" ? 0.01 : 1);
             using var values = deviation == 0 ? zeros(shape) : randn(shape) * deviation;
             var parameter = new TorchSharp.Modules.Parameter(values.to(_device).clone());
             _parameters.Add(parameter);
             _weights[name] = parameter;
         }
-        _weights[PatchNetwork.Fill] = tensor(MeanPicture(training), [1, 3, network.Size.Height, network.Size.Width]).to(_device);
-        _mask = mask is null ? null : tensor(mask.Pixels.ToArray(), [1, 1, network.Size.Height, network.Size.Width]).to(float32).to(_device);
         _ops = new TorchOps(_weights, _device, _compute);
+        var mean = _network.Patches(_ops, tensor(MeanPicture(training), [1, network.Size.Height, network.Size.Width, 3]).to(_device));
+        _weights[PatchNetwork.Fill] = PatchNetwork.Analyse(_ops, mean).reshape(1, network.Cells, PatchTransform.Coefficients);
+        _mask = mask is null ? null : network.Counted(_ops, tensor(mask.Pixels.ToArray(), [1, network.Size.Height, network.Size.Width]).to(_device));
+        _share = _mask is null ? 1 : _mask.mean().ToDouble();
         _optimizer = optim.Adam(_parameters, settings.LearningRate);
         _checkpoint = new Checkpoint { Fingerprint = _settings.Fingerprint(training.Digest, network, mask is null ? null : Inference.ModelPackage.DigestOf(mask.Pixels)) };
     }
@@ -193,10 +194,13 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>Mean squared error of what counts, KL divergence in nats a frame, and the same for each unit of the code.</summary>
-    private (Tensor Error, double Kl, Tensor? PerUnit) Forward(Tensor x, bool isTraining)
+    /// <param name="pixels">Grey levels, <c>[n, H, W, 3]</c>.</param>
+    private (Tensor Error, double Kl, Tensor? PerUnit) Forward(Tensor pixels, bool isTraining)
     {
-        if (_mask is not null) x = PatchNetwork.Filled(_ops, x, _mask);
-        var (mean, logVariance) = _network.Encode(_ops, x.to(_compute));
+        var patches = _network.Patches(_ops, pixels);
+        var coefficients = PatchNetwork.Analyse(_ops, patches);
+        if (_mask is not null) coefficients = _network.Filled(_ops, coefficients, _mask);
+        var (mean, logVariance) = _network.Encode(_ops, coefficients.to(_compute));
         mean = mean.to(float32);
         Tensor? perUnit = null;
         var code = mean;
@@ -206,8 +210,8 @@ public sealed class Trainer : IDisposable
             perUnit = 0.5 * (mean.pow(2) + logVariance.exp() - 1 - logVariance).mean([0L]);
             if (isTraining) code = mean + (logVariance * 0.5).exp() * randn_like(mean);
         }
-        var residual = x - _network.Decode(_ops, code.to(_compute)).to(float32);
-        if (_mask is not null) residual *= _mask;
+        var residual = patches / 255 - 0.5 - PatchNetwork.Synthesise(_ops, _network.Decode(_ops, code.to(_compute)).to(float32));
+        if (_mask is not null) residual = residual.reshape(pixels.shape[0], _network.Cells, PatchTransform.Values) * _mask.unsqueeze(-1);
         return (residual.pow(2).mean() / _share, perUnit is null ? 0 : perUnit.sum().ToDouble(), perUnit);
     }
 
@@ -220,7 +224,7 @@ public sealed class Trainer : IDisposable
         {
             using var scope = NewDisposeScope();
             int count = Math.Min(_settings.Batch, _validation.Count - first);
-            var (squares, nats, _) = Forward(TorchOps.Normalised(_validation, [.. Enumerable.Range(first, count)], _device), isTraining: false);
+            var (squares, nats, _) = Forward(TorchOps.Pixels(_validation, [.. Enumerable.Range(first, count)], _device), isTraining: false);
             error += squares.ToDouble() * count / _validation.Count;
             kl += nats * count / _validation.Count;
         }
@@ -240,10 +244,9 @@ public sealed class Trainer : IDisposable
             _training.Read(indices[i], frame);
             Move(frame, size, random.Next(-Shift, Shift + 1), random.Next(-Shift, Shift + 1), pixels.AsSpan(i * size.Bytes, size.Bytes));
             double gain = 1 + Brightness * (2 * random.NextDouble() - 1);
-            for (int c = 0; c < 3; c++) gains[i * 3 + c] = (float)(gain * (1 + Brightness / 3 * (2 * random.NextDouble() - 1)) / 255);
+            for (int c = 0; c < 3; c++) gains[i * 3 + c] = (float)(gain * (1 + Brightness / 3 * (2 * random.NextDouble() - 1)));
         }
-        var planes = tensor(pixels, [n, size.Height, size.Width, 3]).to(_device).permute(0, 3, 1, 2).to(float32);
-        return (planes * tensor(gains, [n, 3, 1, 1]).to(_device)).clamp_max_(1).sub_(0.5);
+        return (tensor(pixels, [n, size.Height, size.Width, 3]).to(_device).to(float32) * tensor(gains, [n, 1, 1, 3]).to(_device)).clamp_max_(255);
     }
 
     /// <summary>Moves a picture down and right; the edge is repeated.</summary>
@@ -277,19 +280,18 @@ public sealed class Trainer : IDisposable
         return (long)((z ^ (z >> 31)) & 0x7FFFFFFF);
     }
 
-    /// <summary><c>[3, H, W]</c>, from −0.5 to 0.5: of at most a thousand frames, evenly spread.</summary>
+    /// <summary>Grey levels, <c>[H, W, 3]</c>: of at most a thousand frames, evenly spread.</summary>
     private static float[] MeanPicture(Footage footage)
     {
         int frames = Math.Min(1000, footage.Count);
-        int plane = footage.Size.Height * footage.Size.Width;
-        double[] sums = new double[3 * plane];
+        double[] sums = new double[footage.Size.Bytes];
         byte[] frame = new byte[footage.Size.Bytes];
         for (int k = 0; k < frames; k++)
         {
             footage.Read((int)((long)k * footage.Count / frames), frame);
-            for (int i = 0; i < frame.Length; i++) sums[i % 3 * plane + i / 3] += frame[i];
+            for (int i = 0; i < frame.Length; i++) sums[i] += frame[i];
         }
-        return [.. sums.Select(sum => (float)(sum / frames / 255 - 0.5))];
+        return [.. sums.Select(sum => (float)(sum / frames))];
     }
 
     private static float[] Values(Tensor tensor)

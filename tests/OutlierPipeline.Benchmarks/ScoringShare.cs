@@ -23,7 +23,7 @@ internal static class ScoringShare
         var random = new Random(1);
         float[] Values(long[] shape, long fanIn) => [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (product, side) => product * side)).Select(_ => fanIn == 0 ? 0 : (float)((random.NextDouble() - 0.5) / Math.Sqrt(fanIn)))];
         var weights = network.Weights().ToDictionary(weight => weight.Name, weight => (Values(weight.Shape, weight.FanIn), weight.Shape));
-        weights[PatchNetwork.Fill] = (new float[size.Bytes], [1, 3, size.Height, size.Width]);
+        weights[PatchNetwork.Fill] = (new float[network.Cells * PatchTransform.Coefficients], [1, network.Cells, PatchTransform.Coefficients]);
         var exporter = new ModelExporter(network, weights);
         using var rendered = new RenderedFootage();
         var frames = rendered.Load(rendered.Drive("drive", 60, seed: 1, framesPerSecond: 1), size);

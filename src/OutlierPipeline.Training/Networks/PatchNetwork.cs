@@ -3,7 +3,7 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Training.Networks;
 
 /// <summary>
-/// A convolutional autoencoder of 8×8 patches, variational or not: a patch stem, residual blocks in channels of 64 and 128, a dense code, and
+/// A convolutional autoencoder of 8×8 patches, variational or not: a patch transform and stem, residual blocks in channels of 64 and 128, a dense code, and
 /// pixel shuffle back to pixels. Shapes that matrix units like, on CPU and GPU; there is no batch normalisation, whose statistics would have to
 /// travel, and nothing else that does not export cleanly.
 /// </summary>
@@ -11,11 +11,13 @@ namespace OutlierPipeline.Training.Networks;
 public sealed class PatchNetwork
 {
     /// <summary>Side of a patch in pixels; the error map has a cell a patch.</summary>
-    public const int Patch = 8;
+    public const int Patch = PatchTransform.Side;
 
-    /// <summary>Name of the mean training picture, <c>[1, 3, H, W]</c>, which stands where the mask leaves pixels out; it is not trained.</summary>
+    /// <summary>Name of the coefficients of the mean training picture, <c>[1, h·w, 72]</c>, which stand where the mask leaves patches out; they are not trained.</summary>
     public const string Fill = "fill";
 
+    private const string StemWeight = "stem.weight";
+    private const string DrawWeight = "draw.weight";
     private const int Fine = 64;
     private const int Coarse = 128;
     private const int Neck = 64;
@@ -40,6 +42,9 @@ public sealed class PatchNetwork
 
     public FrameSize Size { get; }
 
+    /// <summary>Patches of a picture, h·w.</summary>
+    public int Cells => (int)(4 * _rows * _columns);
+
     public int Latent { get; }
 
     /// <summary>Whether the code is a distribution, with a mean and a variance, or a point.</summary>
@@ -61,7 +66,7 @@ public sealed class PatchNetwork
         long code = Neck * _rows * _columns;
         return
         [
-            .. Convolution("stem", 3, Fine, Patch),
+            (StemWeight, [PatchTransform.Coefficients, Fine], PatchTransform.Values), ("stem.bias", [Fine], 0),
             .. Block("fine1", Fine),
             .. Convolution("down", Fine, Coarse, 2),
             .. Block("coarse1", Coarse),
@@ -72,7 +77,7 @@ public sealed class PatchNetwork
             .. Block("coarse2", Coarse),
             .. Convolution("up", Coarse, 4 * Fine, 1),
             .. Block("fine2", Fine),
-            .. Convolution("pixels", Fine, 3 * Patch * Patch, 1),
+            .. Dense("draw", Fine, PatchTransform.Coefficients),
         ];
     }
 
@@ -81,25 +86,56 @@ public sealed class PatchNetwork
     {
         long fine = 4 * _rows * _columns;
         long coarse = _rows * _columns;
-        return Weights().Where(weight => weight.FanIn > 0).Sum(weight =>
+        long transforms = 2 * 2 * PatchTransform.Values * PatchTransform.Coefficients * fine;
+        return transforms + Weights().Where(weight => weight.FanIn > 0).Sum(weight =>
         {
             long elements = weight.Shape.Aggregate(1L, (product, side) => product * side);
-            bool isDense = weight.Shape.Length == 2;
-            bool isFine = weight.Name.StartsWith("fine", StringComparison.Ordinal) || weight.Name is "stem.weight" or "pixels.weight";
-            return 2 * elements * (isDense ? 1 : isFine ? fine : coarse);
+            bool isFine = weight.Name.StartsWith("fine", StringComparison.Ordinal) || weight.Name is StemWeight or DrawWeight;
+            bool isOnce = weight.Name is "mean.weight" or "logVariance.weight" or "expand.weight";
+            return 2 * elements * (isOnce ? 1 : isFine ? fine : coarse);
         });
     }
 
-    /// <summary>The picture with the mean training picture where the mask is 0.</summary>
-    /// <param name="x"><c>[N, 3, H, W]</c>, from −0.5 to 0.5.</param>
-    /// <param name="mask"><c>[N or 1, 1, H, W]</c>, 0 or 1.</param>
-    public static T Filled<T>(TensorOps<T> ops, T x, T mask) => ops.Add(ops.Multiply(x, mask), ops.Multiply(ops.Weight(Fill), ops.Subtract(ops.Constant(1), mask)));
+    /// <summary>A picture's patches in grey levels, <c>[N·h·w, 192]</c>.</summary>
+    /// <param name="pixels">Grey levels, <c>[N, H, W, 3]</c>.</param>
+    public T Patches<T>(TensorOps<T> ops, T pixels) => ops.ToFloat(ops.ToPatches(pixels, Size, 3, Patch));
+
+    /// <summary>1 for patches of which every pixel counts, else 0, <c>[N or 1, h·w]</c>: in the others the mask's edge would be taken for the picture's.</summary>
+    /// <param name="mask"><c>[N or 1, H, W]</c>, 0 or 1.</param>
+    public T Counted<T>(TensorOps<T> ops, T mask)
+    {
+        const int Pixels = Patch * Patch;
+        var counts = ops.SumLast(ops.ToFloat(ops.ToPatches(mask, Size, 1, Patch)));
+        return ops.Reshape(ops.Clip(ops.Subtract(counts, ops.Constant(Pixels - 1)), 0, 1), Cells);
+    }
+
+    /// <summary>Coefficients of patches with those of the mean training picture where nothing counts.</summary>
+    /// <param name="counted">Of <see cref="Counted"/>.</param>
+    public T Filled<T>(TensorOps<T> ops, T coefficients, T counted)
+    {
+        var counts = ops.Reshape(counted, Cells, 1);
+        var fill = ops.Multiply(ops.Weight(Fill), ops.Subtract(ops.Constant(1), counts));
+        return ops.Reshape(ops.Add(ops.Multiply(ops.Reshape(coefficients, Cells, PatchTransform.Coefficients), counts), fill), PatchTransform.Coefficients);
+    }
+
+    /// <summary>Coefficients of patches, <c>[N·h·w, 72]</c>, of values from −0.5 to 0.5.</summary>
+    /// <param name="patches">Grey levels, <c>[N·h·w, 192]</c>.</param>
+    public static T Analyse<T>(TensorOps<T> ops, T patches)
+    {
+        // Scale and offset are part of the product.
+        float[] weight = [.. PatchTransform.Analysis.Select(value => value / 255)];
+        float[] bias = [.. Enumerable.Range(0, PatchTransform.Coefficients).Select(k => -0.5f * Enumerable.Range(0, PatchTransform.Values).Sum(value => PatchTransform.Analysis[value * PatchTransform.Coefficients + k]))];
+        return ops.Dense(patches, ops.Constant(weight, PatchTransform.Values, PatchTransform.Coefficients), ops.Constant(bias, PatchTransform.Coefficients));
+    }
+
+    /// <summary>Patches of coefficients, <c>[N·h·w, 192]</c>, around −0.5 to 0.5.</summary>
+    public static T Synthesise<T>(TensorOps<T> ops, T coefficients) => ops.MatMul(coefficients, ops.Constant(PatchTransform.Synthesis, PatchTransform.Coefficients, PatchTransform.Values));
 
     /// <summary>Mean and log-variance of the code, <c>[N, Z]</c> each; no log-variance where the code is a point.</summary>
-    /// <param name="x"><c>[N, 3, H, W]</c>, from −0.5 to 0.5.</param>
-    public (T Mean, T? LogVariance) Encode<T>(TensorOps<T> ops, T x)
+    /// <param name="coefficients">Of <see cref="Analyse"/>.</param>
+    public (T Mean, T? LogVariance) Encode<T>(TensorOps<T> ops, T coefficients)
     {
-        var h = ops.LeakyRelu(Apply(ops, x, "stem", Patch, 0));
+        var h = ops.ToPlanes(ops.LeakyRelu(Linear(ops, coefficients, "stem")), Fine, 2 * _rows, 2 * _columns);
         h = Residual(ops, h, "fine1");
         h = ops.LeakyRelu(Apply(ops, h, "down", 2, 0));
         h = Residual(ops, h, "coarse1");
@@ -108,14 +144,13 @@ public sealed class PatchNetwork
         return (Linear(ops, h, "mean"), IsVariational ? ops.Clip(Linear(ops, h, "logVariance"), -10, 10) : default);
     }
 
-    /// <summary>The picture of a code, <c>[N, 3, H, W]</c>, around −0.5 to 0.5.</summary>
+    /// <summary>Coefficients of a code's drawing, <c>[N·h·w, 72]</c>.</summary>
     public T Decode<T>(TensorOps<T> ops, T code)
     {
         var h = ops.LeakyRelu(ops.Reshape(Linear(ops, code, "expand"), Coarse, _rows, _columns));
         h = Residual(ops, h, "coarse2");
         h = ops.LeakyRelu(ops.PixelShuffle(Apply(ops, h, "up", 1, 0), 2));
-        h = Residual(ops, h, "fine2");
-        return ops.PixelShuffle(Apply(ops, h, "pixels", 1, 0), Patch);
+        return Linear(ops, ops.ToRows(Residual(ops, h, "fine2"), Fine), "draw");
     }
 
     private static IEnumerable<(string, long[], long)> Convolution(string name, long inputs, long outputs, long size) =>
@@ -129,7 +164,7 @@ public sealed class PatchNetwork
 
     private static T Apply<T>(TensorOps<T> ops, T x, string name, int stride, int padding) => ops.Conv(x, ops.Weight($"{name}.weight"), ops.Weight($"{name}.bias"), stride, padding);
 
-    private static T Linear<T>(TensorOps<T> ops, T x, string name) => ops.Add(ops.MatMul(x, ops.Weight($"{name}.weight")), ops.Weight($"{name}.bias"));
+    private static T Linear<T>(TensorOps<T> ops, T x, string name) => ops.Dense(x, ops.Weight($"{name}.weight"), ops.Weight($"{name}.bias"));
 
     private static T Residual<T>(TensorOps<T> ops, T x, string name)
     {

@@ -1,10 +1,12 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
 
 namespace OutlierPipeline.Training.Onnx;
 
-/// <summary>Writes each operation as a node of an ONNX graph (operator set 17); tensors are names.</summary>
+/// <summary>Writes each operation as a node of an ONNX graph (operator set 18); tensors are names.</summary>
 /// <param name="weights">Values and shape of each weight.</param>
 public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights) : TensorOps<string>
 {
@@ -27,6 +29,8 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
         return name;
     }
 
+    public override string ToFloat(string x) => Cast(x, FloatType);
+
     public override string Add(string a, string b) => Node("Add", [a, b]);
 
     public override string Subtract(string a, string b) => Node("Sub", [a, b]);
@@ -48,25 +52,33 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
     public override string Conv(string x, string weight, string bias, int stride, int padding) =>
         Node("Conv", [x, weight, bias], Ints("strides", stride, stride), Ints("pads", padding, padding, padding, padding));
 
-    public override string MatMul(string x, string weight) => Node("MatMul", [x, weight]);
+    public override string MatMul(string a, string b) => Node("MatMul", [a, b]);
+
+    public override string Dense(string rows, string weight, string bias) => Node("Gemm", [rows, weight, bias]);
 
     public override string PixelShuffle(string x, int factor) => Node("DepthToSpace", [x], Int("blocksize", factor), Text("mode", "CRD"));
 
-    public override string AveragePool(string x, int size) => Node("AveragePool", [x], Ints("kernel_shape", size, size), Ints("strides", size, size));
+    public override string ToPatches(string x, FrameSize size, int channels, int side) =>
+        Reshape(Transpose(Reshape(x, size.Height / side, side, size.Width / side, side * channels), 0, 1, 3, 2, 4), side * side * channels);
 
-    public override string Reshape(string x, params long[] frameShape) => Node("Reshape", [x, Indices(frameShape.Prepend(0))]);
+    public override string FromPatches(string rows, FrameSize size, int channels, int side) =>
+        Reshape(Transpose(Reshape(rows, size.Height / side, size.Width / side, side, side * channels), 0, 1, 3, 2, 4), size.Height, size.Width, channels);
 
-    public override string Mean(string x, params int[] dimensions) => Node("ReduceMean", [x], Ints("axes", [.. dimensions.Select(dimension => (long)dimension)]), Int("keepdims", 0));
+    public override string ToPlanes(string rows, long channels, long height, long width) => Transpose(Reshape(rows, height, width, channels), 0, 3, 1, 2);
+
+    public override string ToRows(string planes, long channels) => Reshape(Transpose(planes, 0, 2, 3, 1), channels);
+
+    public override string Reshape(string x, params long[] rowShape) => Node("Reshape", [x, Indices(rowShape.Prepend(-1))]);
 
     public override string SumLast(string x) => Node("ReduceSum", [x, Indices([-1])], Int("keepdims", 1));
 
-    public override string MaxLast(string x) => Node("ReduceMax", [x], Ints("axes", -1), Int("keepdims", 1));
+    public override string SumSquares(string x) => Node("ReduceSumSquare", [x, Indices([-1])], Int("keepdims", 1));
 
-    public override string Slice(string x, int dimension, long first, long count) => Node("Slice", [x, Indices([first]), Indices([first + count]), Indices([dimension])]);
+    public override string MaxLast(string x) => Node("ReduceMax", [x, Indices([-1])], Int("keepdims", 1));
 
-    public override string SwapLast(string x) => Transpose(x, 0, 2, 1);
+    public override string Slice(string x, long first, long count) => Node("Slice", [x, Indices([first]), Indices([first + count]), Indices([-1])]);
 
-    public override string Concat(params string[] parts) => Node("Concat", parts, Int("axis", 1));
+    public override string Concat(params string[] parts) => Node("Concat", parts, Int("axis", -1));
 
     /// <summary>A graph input.</summary>
     public string Input(string name, int type, params long[] frameShape)
@@ -96,13 +108,13 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     public string Round(string x) => Node("Round", [x]);
 
-    public string Transpose(string x, params long[] permutation) => Node("Transpose", [x], Ints("perm", permutation));
+    private string Transpose(string x, params long[] permutation) => Node("Transpose", [x], Ints("perm", permutation));
 
     /// <summary>The graph as a file's bytes.</summary>
     public byte[] ToModel(IReadOnlyDictionary<string, string> metadata)
     {
         var model = new ModelProto { IrVersion = 8, ProducerName = "OutlierPipeline", Graph = _graph };
-        model.OpsetImport.Add(new OperatorSetIdProto { Version = 17 });
+        model.OpsetImport.Add(new OperatorSetIdProto { Version = 18 });
         foreach (var (key, value) in metadata) model.MetadataProps.Add(new StringStringEntryProto { Key = key, Value = value });
         return model.ToByteArray();
     }

@@ -40,28 +40,32 @@ public sealed class GaussianDensity
     }
 
     /// <summary>Squared Mahalanobis distance, <c>[N, 1]</c>, of features <c>[N, F]</c>.</summary>
-    public T Distance<T>(TensorOps<T> ops, T features)
-    {
-        int f = _mean.Length;
-        var whitened = ops.MatMul(ops.Subtract(features, ops.Constant(_mean, 1, f)), ops.Constant(Whitening, f, f));
-        return ops.SumLast(ops.Square(whitened));
-    }
+    public T Distance<T>(TensorOps<T> ops, T features) => ops.SumSquares(Whitened(ops, features));
 
     /// <summary>Squared Mahalanobis distance of one row.</summary>
-    public double Distance(float[] features) => SquaredNorm([.. features.Select((value, i) => (double)value - _mean[i])], Whitening);
+    public double Distance(float[] features) => Whitened(features).Sum(value => value * value);
 
-    /// <summary>Squared norm of a row times a matrix <c>[F, F]</c>.</summary>
-    public static double SquaredNorm(double[] row, float[] whitening)
+    /// <summary>Features less their mean times the inverse Cholesky factor, <c>[N, F]</c>: uncorrelated, and of variance 1.</summary>
+    public T Whitened<T>(TensorOps<T> ops, T features)
+    {
+        int f = _mean.Length;
+        float[] offset = [.. Enumerable.Range(0, f).Select(column => (float)-Enumerable.Range(0, f).Sum(row => (double)_mean[row] * Whitening[row * f + column]))];
+        return ops.Dense(features, ops.Constant(Whitening, f, f), ops.Constant(offset, f));
+    }
+
+    /// <inheritdoc cref="Whitened{T}"/>
+    public double[] Whitened(float[] features) => Product([.. features.Select((value, i) => (double)value - _mean[i])], Whitening);
+
+    /// <summary>A row times a matrix <c>[F, F]</c>.</summary>
+    public static double[] Product(double[] row, float[] matrix)
     {
         int f = row.Length;
-        double sum = 0;
-        for (int i = 0; i < f; i++)
+        double[] product = new double[f];
+        for (int j = 0; j < f; j++)
         {
-            double value = 0;
-            for (int j = 0; j < f; j++) value += row[j] * whitening[j * f + i];
-            sum += value * value;
+            for (int i = 0; i < f; i++) product[i] += row[j] * matrix[j * f + i];
         }
-        return sum;
+        return product;
     }
 
     /// <summary>The inverse Cholesky factor of a covariance (its lower triangle), and the logarithm of its determinant.</summary>

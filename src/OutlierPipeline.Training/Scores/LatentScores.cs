@@ -46,7 +46,7 @@ public sealed class TypicalityScore : DensityScore
 
     public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        var error = PatchFeatures.Log(ops, Reconstruction.Features(ops, inputs));
+        var error = ops.Log(ops.Add(Reconstruction.Features(ops, inputs), ops.Constant(PatchFeatures.Floor)));
         return inputs.LogVariance is null ? error : ops.Concat(error, ops.Log(ops.Add(Kl.Features(ops, inputs), ops.Constant(1))));
     }
 }

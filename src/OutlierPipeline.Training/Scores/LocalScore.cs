@@ -13,6 +13,9 @@ public sealed class LocalScore(FrameSize size) : Score
     private const double Pooled = 0.3;
 
     private const int Channels = 2 * PatchFeatures.Bands + 6;
+    private (object Inputs, object Distances)? _computed;
+
+    /// <summary>Mean over deviation, and one over deviation, of each patch's 24 values.</summary>
     private float[] _mean = [];
     private float[] _precision = [];
     private float[] _whitening = [];
@@ -23,13 +26,9 @@ public sealed class LocalScore(FrameSize size) : Score
 
     private int Patches => PatchFeatures.Count(size);
 
-    /// <summary><c>[N, 24 · h·w]</c>, then the patches' mask, <c>h·w</c>.</summary>
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
-    {
-        // A mask of one frame serves a batch, but features are one row a frame.
-        var mask = ops.Add(ops.Multiply(ops.Slice(inputs.Patches.LogEnergies, 1, 0, 1), ops.Constant(0)), inputs.Patches.Mask);
-        return ops.Reshape(ops.Concat(inputs.Patches.LogEnergies, inputs.Patches.Colours, inputs.Patches.ResidualColours, mask), (Channels + 1) * Patches);
-    }
+    /// <summary>The h·w patches of 24 values, then the patches' mask, <c>[N, 24 · h·w + h·w]</c>.</summary>
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
+        ops.Concat(ops.Reshape(Rows(ops, inputs.Patches), Channels * Patches), PatchFeatures.MaskOfEach(ops, size, inputs.Patches));
 
     public override void Fit(float[][] features)
     {
@@ -44,22 +43,13 @@ public sealed class LocalScore(FrameSize size) : Score
         {
             for (int i = 0; i < mean.Length; i++) variance[i] += (row[i] - mean[i]) * (row[i] - mean[i]) / features.Length;
         }
-        _mean = [.. mean.Select(value => (float)value)];
-        _precision = new float[mean.Length];
-        for (int channel = 0; channel < Channels; channel++)
-        {
-            double pooled = variance.AsSpan(channel * patches, patches).ToArray().Average();
-            for (int i = channel * patches; i < (channel + 1) * patches; i++) _precision[i] = (float)(1 / Math.Sqrt((1 - Pooled) * variance[i] + Pooled * pooled + 1e-6));
-        }
+        double[] pooled = [.. Enumerable.Range(0, Channels).Select(channel => Enumerable.Range(0, patches).Average(patch => variance[patch * Channels + channel]))];
+        _precision = [.. variance.Select((value, i) => (float)(1 / Math.Sqrt((1 - Pooled) * value + Pooled * pooled[i % Channels] + 1e-6)))];
+        _mean = [.. mean.Select((value, i) => (float)(value * _precision[i]))];
         // Enough patches for 24×24 correlations, taken evenly.
         var standardised = new List<float[]>();
         int step = Math.Max(1, features.Length * patches / 40_000);
-        for (long k = 0; k < (long)features.Length * patches; k += step)
-        {
-            float[] row = features[k / patches];
-            int patch = (int)(k % patches);
-            standardised.Add([.. Enumerable.Range(0, Channels).Select(channel => (row[channel * patches + patch] - _mean[channel * patches + patch]) * _precision[channel * patches + patch])]);
-        }
+        for (long k = 0; k < (long)features.Length * patches; k += step) standardised.Add([.. Standardised(features[k / patches], (int)(k % patches)).Select(value => (float)value)]);
         _whitening = GaussianDensity.Fit([.. standardised], shrinkage: 0.03).Whitening;
     }
 
@@ -68,35 +58,35 @@ public sealed class LocalScore(FrameSize size) : Score
     public T Map<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
         var deviations = ops.Subtract(ops.Sqrt(ops.Multiply(Distances(ops, inputs), ops.Constant(2))), ops.Constant(Math.Sqrt(2 * Channels - 1)));
-        return ops.Multiply(deviations, ops.Reshape(inputs.Patches.Mask, Patches));
+        return ops.Multiply(deviations, inputs.Patches.Mask);
     }
 
     public override T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
-        ops.Log(ops.Add(ops.MaxLast(ops.Multiply(Distances(ops, inputs), ops.Reshape(inputs.Patches.Mask, Patches))), ops.Constant(PatchFeatures.Tiny)));
+        ops.Log(ops.Add(ops.MaxLast(ops.Multiply(Distances(ops, inputs), inputs.Patches.Mask)), ops.Constant(PatchFeatures.Tiny)));
 
     public override double Evaluate(float[] features)
     {
         double largest = 0;
-        double[] standardised = new double[Channels];
         for (int patch = 0; patch < Patches; patch++)
         {
-            if (features[Channels * Patches + patch] == 0) continue;
-            for (int channel = 0; channel < Channels; channel++)
-            {
-                int i = channel * Patches + patch;
-                standardised[channel] = (features[i] - _mean[i]) * _precision[i];
-            }
-            largest = Math.Max(largest, GaussianDensity.SquaredNorm(standardised, _whitening));
+            if (features[Channels * Patches + patch] != 0) largest = Math.Max(largest, GaussianDensity.Product(Standardised(features, patch), _whitening).Sum(value => value * value));
         }
         return Math.Log(largest + PatchFeatures.Tiny);
     }
 
-    /// <summary>Squared Mahalanobis distances, <c>[N, h·w]</c>.</summary>
+    private double[] Standardised(float[] features, int patch) =>
+        [.. Enumerable.Range(patch * Channels, Channels).Select(i => (double)features[i] * _precision[i] - _mean[i])];
+
+    /// <summary>Squared Mahalanobis distances, <c>[N, h·w]</c>; computed once for score and map.</summary>
     private T Distances<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        var x = PatchFeatures.Flat(ops, size, ops.Concat(inputs.Patches.LogEnergies, inputs.Patches.Colours, inputs.Patches.ResidualColours), Channels);
-        var standardised = ops.Multiply(ops.Subtract(x, ops.Constant(_mean, 1, Channels, Patches)), ops.Constant(_precision, 1, Channels, Patches));
-        var whitened = ops.MatMul(ops.SwapLast(standardised), ops.Constant(_whitening, Channels, Channels));
-        return ops.Reshape(ops.SumLast(ops.Square(whitened)), Patches);
+        if (_computed is { } known && ReferenceEquals(known.Inputs, inputs)) return (T)known.Distances;
+        var scaled = ops.Multiply(ops.Reshape(Rows(ops, inputs.Patches), Patches, Channels), ops.Constant(_precision, 1, Patches, Channels));
+        var standardised = ops.Subtract(scaled, ops.Constant(_mean, 1, Patches, Channels));
+        var distances = ops.Reshape(ops.SumSquares(ops.MatMul(ops.Reshape(standardised, Channels), ops.Constant(_whitening, Channels, Channels))), Patches);
+        _computed = (inputs, distances!);
+        return distances;
     }
+
+    private static T Rows<T>(TensorOps<T> ops, PatchFeatures<T> patches) => ops.Concat(patches.LogEnergies, patches.Colours, patches.ResidualColours);
 }

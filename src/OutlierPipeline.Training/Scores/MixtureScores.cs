@@ -14,22 +14,16 @@ public sealed class PatchMixture(FrameSize size)
 
     public int Patches => PatchFeatures.Count(size);
 
-    private int Columns => PatchFeatures.Columns(size);
-
-    /// <summary><c>[N, 12 · h·w]</c>, then the patches' mask, <c>h·w</c>.</summary>
-    public T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
-    {
-        // A mask of one frame serves a batch, but features are one row a frame.
-        var mask = ops.Add(ops.Multiply(ops.Slice(inputs.Patches.LogEnergies, 1, 0, 1), ops.Constant(0)), inputs.Patches.Mask);
-        return ops.Reshape(ops.Concat(Looks(ops, inputs), mask), (Channels + 1) * Patches);
-    }
+    /// <summary>The h·w patches of 12 values, then the patches' mask, <c>[N, 12 · h·w + h·w]</c>.</summary>
+    public T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
+        ops.Concat(ops.Reshape(Looks(ops, inputs), Channels * Patches), PatchFeatures.MaskOfEach(ops, size, inputs.Patches));
 
     /// <summary>Fits once; the second score that asks has the same features.</summary>
     public void Fit(float[][] features)
     {
         if (_mixture is not null) return;
         int step = Math.Max(1, features.Length * Patches / GaussianMixture.MaxRows);
-        var rows = new List<double[]>();
+        var rows = new List<float[]>();
         for (long k = 0; k < (long)features.Length * Patches; k += step)
         {
             if (features[k / Patches][Channels * Patches + (int)(k % Patches)] != 0) rows.Add(Row(features[k / Patches], (int)(k % Patches)));
@@ -37,25 +31,29 @@ public sealed class PatchMixture(FrameSize size)
         _mixture = GaussianMixture.Fit([.. rows]);
     }
 
-    /// <summary>Negative log-likelihood of each patch, <c>[N, h·w]</c>, in nats, and its mask, <c>[N or 1, h·w]</c>; computed once for both scores.</summary>
-    public (T Nats, T Mask) Nats<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
+    /// <summary>Negative log-likelihood of each patch, <c>[N, h·w]</c>, in nats; computed once for both scores.</summary>
+    public T Nats<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        var mask = ops.Reshape(inputs.Patches.Mask, Patches);
-        if (_computed is { } known && ReferenceEquals(known.Inputs, inputs)) return ((T)known.Nats, mask);
-        var looks = PatchFeatures.Flat(ops, size, Looks(ops, inputs), Channels);
-        var nats = ops.Reshape(_mixture!.NegativeLogLikelihood(ops, looks, Patches, patch => [(double)(patch / Columns) / PatchFeatures.Rows(size)]), Patches);
+        if (_computed is { } known && ReferenceEquals(known.Inputs, inputs)) return (T)known.Nats;
+        // A constant has one frame; what it is put beside has N.
+        var height = ops.Constant([.. Enumerable.Range(0, Patches).Select(Height)], 1, Patches);
+        var heights = ops.Add(ops.Multiply(ops.Reshape(inputs.Patches.Covariance, Patches), ops.Constant(0)), height);
+        var likelihood = _mixture!.LogLikelihood(ops, ops.Concat(Looks(ops, inputs), ops.Reshape(heights, 1)));
+        var nats = ops.Multiply(ops.Reshape(likelihood, Patches), ops.Constant(-1));
         _computed = (inputs, nats!);
-        return (nats, mask);
+        return nats;
     }
 
     /// <summary>The same of one frame's features, of the patches that count.</summary>
     public double[] Nats(float[] features) =>
-        [.. Enumerable.Range(0, Patches).Where(patch => features[Channels * Patches + patch] != 0).Select(patch => _mixture!.NegativeLogLikelihood(Row(features, patch)))];
+        [.. Enumerable.Range(0, Patches).Where(patch => features[Channels * Patches + patch] != 0).Select(patch => -_mixture!.LogLikelihood(Row(features, patch)))];
 
-    private static T Looks<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => ops.Concat(ops.Slice(inputs.Patches.LogEnergies, 1, 0, PatchFeatures.Bands), inputs.Patches.Colours);
+    private static T Looks<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => ops.Concat(ops.Slice(inputs.Patches.LogEnergies, 0, PatchFeatures.Bands), inputs.Patches.Colours);
 
-    private double[] Row(float[] features, int patch) =>
-        [.. Enumerable.Range(0, Channels).Select(channel => (double)features[channel * Patches + patch]), (double)(patch / Columns) / PatchFeatures.Rows(size)];
+    private float[] Row(float[] features, int patch) => [.. features.AsSpan(patch * Channels, Channels), Height(patch)];
+
+    /// <summary>How far down the picture a patch lies, from 0 to 1.</summary>
+    private float Height(int patch) => (float)(patch / PatchFeatures.Columns(size)) / PatchFeatures.Rows(size);
 }
 
 /// <summary>The mean of the patches' negative log-likelihoods under the mixture, in nats: is this kind of place known.</summary>
@@ -71,7 +69,8 @@ public sealed class MixtureScore(PatchMixture mixture) : Score
 
     public override T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        var (nats, mask) = mixture.Nats(ops, inputs);
+        var nats = mixture.Nats(ops, inputs);
+        var mask = inputs.Patches.Mask;
         return ops.Divide(ops.SumLast(ops.Multiply(nats, mask)), ops.Add(ops.SumLast(mask), ops.Constant(PatchFeatures.Tiny)));
     }
 
@@ -94,7 +93,8 @@ public sealed class RegionScore(PatchMixture mixture) : Score
 
     public override T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        var (nats, mask) = mixture.Nats(ops, inputs);
+        var nats = mixture.Nats(ops, inputs);
+        var mask = inputs.Patches.Mask;
         var largest = ops.MaxLast(ops.Add(ops.Multiply(nats, mask), ops.Multiply(ops.Subtract(mask, ops.Constant(1)), ops.Constant(1e6))));
         var shares = ops.Multiply(ops.Exp(ops.Clip(ops.Multiply(ops.Subtract(nats, largest), ops.Constant(Sharpness)), -80, 0)), mask);
         var mean = ops.Divide(ops.SumLast(shares), ops.Add(ops.SumLast(mask), ops.Constant(PatchFeatures.Tiny)));

@@ -1,7 +1,7 @@
 namespace OutlierPipeline.Training.Scores;
 
 /// <summary>
-/// Negative log-likelihood of the picture under the decoder's Gaussian with the learned variance, a pixel value: ½ (‖x − x̂‖² / (D σ²) + log 2πσ²).
+/// Negative log-likelihood of the grey picture under the decoder's Gaussian with the learned variance, a pixel value: ½ (‖x − x̂‖² / (D σ²) + log 2πσ²).
 /// One-sided: fog and blur are easier to draw than what is normal.
 /// </summary>
 /// <remarks>Rybkin, Daniilidis and Levine, ICML 2021, eq. 4.</remarks>
@@ -12,8 +12,7 @@ public sealed class ReconstructionScore : Score
     public override string Name => "reconstruction";
 
     /// <summary>The mean squared error, <c>[N, 1]</c>.</summary>
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
-        ops.Divide(ops.Reshape(ops.Mean(ops.Square(inputs.Residual), 1, 2, 3), 1), ops.Add(ops.Reshape(ops.Mean(inputs.Mask, 2, 3), 1), ops.Constant(PatchFeatures.Tiny)));
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => inputs.Means.SquaredError();
 
     public override void Fit(float[][] features) => _variance = Math.Max(1e-6, features.Average(row => row[0]));
 

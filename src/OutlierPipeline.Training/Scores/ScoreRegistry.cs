@@ -13,7 +13,7 @@ public static class ScoreRegistry
         return
         [
             new ReconstructionScore(), new StructureScore(), .. isVariational ? [new KlScore()] : Array.Empty<Score>(), new LatentScore(), new TypicalityScore(),
-            new StatisticsScore(), new ColourScore(), new BandsScore(size), new LocalScore(size), new RegionScore(mixture), new MixtureScore(mixture),
+            new StatisticsScore(), new ColourScore(), new BandsScore(), new LocalScore(size), new RegionScore(mixture), new MixtureScore(mixture),
         ];
     }
 }

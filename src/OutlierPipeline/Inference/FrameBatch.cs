@@ -10,6 +10,9 @@ namespace OutlierPipeline.Inference;
 /// </summary>
 public sealed unsafe class FrameBatch : IDisposable
 {
+    /// <summary>The graph's outputs that a batch receives.</summary>
+    internal static readonly string[] Outputs = ["scores", "error_map", "latent"];
+
     private const int Alignment = 64;
     private readonly int _frameBytes;
     private readonly int _scores;

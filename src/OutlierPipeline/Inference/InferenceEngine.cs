@@ -1,27 +1,29 @@
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Inference;
 
-/// <summary>One model package in one ONNX Runtime session. <see cref="Run"/> is for one thread at a time.</summary>
+/// <summary>One model package in ONNX Runtime. <see cref="Run"/> is for one thread at a time.</summary>
 public sealed partial class InferenceEngine : IDisposable
 {
     private readonly InferenceSession _session;
+    private readonly InferenceOptions _options;
     private readonly RunOptions _run = new();
     private readonly List<FrameBatch> _batches = [];
+    private InferenceSession? _frames;
 
     /// <exception cref="ModelPackageException">The graph cannot be loaded, or its inputs and outputs are not those of the card.</exception>
     /// <exception cref="AcceleratorException">The accelerator named in the options is not there.</exception>
     public InferenceEngine(ModelPackage package, InferenceOptions options, ILogger log)
     {
         Package = package;
-        using var session = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
-        // Spinning worker threads would take the cores that decode the next batch.
-        session.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
-        if (options.Threads > 0) session.IntraOpNumThreads = options.Threads;
+        using var session = Options(options);
         Accelerator = ChooseAccelerator(session, options, log);
+        _options = options with { Accelerator = Accelerator };
+        Precision = options.Precision != Precision.Auto ? options.Precision : Accelerator == Accelerator.Cpu ? Precision.Fp32 : Precision.Fp16;
         try
         {
             _session = new InferenceSession(package.Graph.ToArray(), session);
@@ -39,7 +41,7 @@ public sealed partial class InferenceEngine : IDisposable
             _session.Dispose();
             throw;
         }
-        Log.Loaded(log, package.Card.Name, package.Card.Version, package.Card.Network.Size.ToString(), Accelerator);
+        Log.Loaded(log, package.Card.Name, package.Card.Version, package.Card.Network.Size.ToString(), Accelerator, Precision);
     }
 
     public ModelPackage Package { get; }
@@ -47,13 +49,17 @@ public sealed partial class InferenceEngine : IDisposable
     /// <summary>What computes.</summary>
     public Accelerator Accelerator { get; }
 
+    /// <summary>How exactly <see cref="Run"/> computes the network; tools always have float32.</summary>
+    public Precision Precision { get; }
+
     private string GraphFile => Path.Combine(Package.Path, "model.onnx");
 
     /// <summary>Memory for batches of up to <paramref name="capacity"/> frames, owned by this engine; every size has run once.</summary>
     public FrameBatch CreateBatch(int capacity)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
-        var batch = new FrameBatch(_session, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes(capacity), Package.HasMasks);
+        _frames ??= FrameSession();
+        var batch = new FrameBatch(_frames, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes(capacity), Package.HasMasks);
         _batches.Add(batch);
         // The first run of a size chooses kernels and allocates: not at the expense of the first frames.
         foreach (int size in batch.Sizes)
@@ -74,7 +80,7 @@ public sealed partial class InferenceEngine : IDisposable
     public void Run(FrameBatch batch)
     {
         if (batch.Count == 0) return;
-        _session.RunWithBinding(_run, batch.Binding());
+        _frames!.RunWithBinding(_run, batch.Binding());
     }
 
     /// <summary>The decoder's drawings of some pictures; for tools, not for the frame path.</summary>
@@ -97,6 +103,7 @@ public sealed partial class InferenceEngine : IDisposable
         foreach (var batch in _batches) batch.Dispose();
         _batches.Clear();
         _run.Dispose();
+        _frames?.Dispose();
         _session.Dispose();
     }
 
@@ -107,6 +114,26 @@ public sealed partial class InferenceEngine : IDisposable
         using var region = mask is null ? null : OrtValue.CreateTensorValueFromMemory(mask.Pixels.ToArray(), [1, network.Height, network.Width]);
         using var outputs = region is null ? _session.Run(_run, ["image"], [image], names) : _session.Run(_run, ["image", "mask"], [image, region], names);
         return read(outputs);
+    }
+
+    private static SessionOptions Options(InferenceOptions options)
+    {
+        var session = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        // Spinning worker threads would take the cores that decode the next batch.
+        session.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+        if (options.Threads > 0) session.IntraOpNumThreads = options.Threads;
+        return session;
+    }
+
+    /// <summary>A session of what the frame path asks for, and no more: ONNX Runtime computes every node of a graph, also those whose outputs nobody wants.</summary>
+    private InferenceSession FrameSession()
+    {
+        var graph = OnnxGraph.Parse(Package.Graph.ToArray());
+        graph.Keep(FrameBatch.Outputs);
+        if (Precision == Precision.Fp16) graph.HalveNetwork();
+        using var session = Options(_options);
+        ChooseAccelerator(session, _options, NullLogger.Instance);
+        return new InferenceSession(graph.ToArray(), session);
     }
 
     private static Accelerator ChooseAccelerator(SessionOptions session, InferenceOptions options, ILogger log)
@@ -180,8 +207,8 @@ public sealed partial class InferenceEngine : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(100, LogLevel.Information, "Model {Name} {Version} ({Size}) is loaded on {Accelerator}.")]
-        public static partial void Loaded(ILogger log, string name, string version, string size, Accelerator accelerator);
+        [LoggerMessage(100, LogLevel.Information, "Model {Name} {Version} ({Size}) is loaded on {Accelerator} in {Precision}.")]
+        public static partial void Loaded(ILogger log, string name, string version, string size, Accelerator accelerator, Precision precision);
 
         [LoggerMessage(101, LogLevel.Information, "Inference:Accelerator is Auto and takes the CPU: {Reason}.")]
         public static partial void AutoCpu(ILogger log, string reason);

@@ -10,11 +10,22 @@ public enum Accelerator
     TensorRt,
 }
 
+/// <summary>How exactly the network is computed; scores and densities are always float32.</summary>
+public enum Precision
+{
+    /// <summary><see cref="Fp16"/> on a GPU, <see cref="Fp32"/> on a CPU, where half precision is slower.</summary>
+    Auto,
+    Fp32,
+    Fp16,
+}
+
 /// <summary>Configuration section <c>Inference</c>.</summary>
 public sealed record InferenceOptions
 {
     /// <summary>A named accelerator that is missing stops the start; <see cref="Accelerator.Auto"/> falls back.</summary>
     public Accelerator Accelerator { get; init; } = Accelerator.Auto;
+
+    public Precision Precision { get; init; } = Precision.Auto;
 
     /// <summary>Number of the GPU.</summary>
     public int Device { get; init; }
@@ -26,6 +37,7 @@ public sealed record InferenceOptions
     public IEnumerable<string> Validate()
     {
         if (!Enum.IsDefined(Accelerator)) yield return $"Inference:Accelerator is {Accelerator}; expected Auto, Cpu, Cuda or TensorRt";
+        if (!Enum.IsDefined(Precision)) yield return $"Inference:Precision is {Precision}; expected Auto, Fp32 or Fp16";
         if (Device is < 0 or > 63) yield return $"Inference:Device is {Device}; expected the number of a GPU, 0 or more";
         if (Threads is < 0 or > 1024) yield return $"Inference:Threads is {Threads}; expected 0 (one a core) to 1024";
     }

@@ -13,22 +13,22 @@ internal sealed class PlainPatches
     /// <summary>Of picture and residual: nine energies a patch.</summary>
     private readonly double[][,] _energies;
 
-    /// <summary>Picture's and residual's mean colours a patch.</summary>
+    /// <summary>Picture's and residual's mean grey and opponent colours a patch.</summary>
     private readonly double[][,] _colours;
 
     private readonly double[][] _pixels;
     private readonly FrameSize _size;
 
-    /// <param name="residual"><c>[3, H, W]</c>.</param>
+    /// <param name="residual"><c>[H, W, 3]</c>.</param>
     public PlainPatches(byte[] frame, float[] residual, FrameSize size)
     {
         _size = size;
         (_rows, _columns) = (size.Height / Side, size.Width / Side);
         int plane = size.Height * size.Width;
         double[] picture = [.. Enumerable.Range(0, 3 * plane).Select(i => frame[i % plane * 3 + i / plane] / 255.0 - 0.5)];
-        double[] rest = [.. residual.Select(value => (double)value)];
-        MeanSquaredError = (float)rest.Average(value => value * value);
+        double[] rest = [.. Enumerable.Range(0, 3 * plane).Select(i => (double)residual[i % plane * 3 + i / plane])];
         _pixels = [Grey(picture), Grey(rest)];
+        MeanSquaredError = (float)_pixels[1].Average(value => value * value);
         _energies = [Energies(_pixels[0]), Energies(_pixels[1])];
         _colours = [Colours(picture), Colours(rest)];
     }
@@ -55,27 +55,17 @@ internal sealed class PlainPatches
     {
         double[][] bands = [.. Enumerable.Range(0, 9).Select(band => Enumerable.Range(0, Patches).Select(patch => (double)Log(_energies[0][band, patch])).ToArray())];
         double[][] colours = [.. Enumerable.Range(0, 3).Select(channel => Enumerable.Range(0, Patches).Select(patch => _colours[0][channel, patch]).ToArray())];
-        return [.. Means(bands, [-2, -1, 1, 2]), .. Means(colours, [-8, 8])];
+        return [.. bands.Select(values => (float)values.Average()), .. colours.Select(values => (float)values.Average()), .. Means(bands, [-2, -1, 1, 2]), .. Means(colours, [-8, 8])];
 
         static IEnumerable<float> Means(double[][] channels, double[] exponents) =>
-            channels.Select(values => (float)values.Average()).Concat(exponents.SelectMany(t => channels.Select(values => (float)(values.Average() + Math.Log(values.Average(value => Math.Exp(t * (value - values.Average()))) + 1e-6) / t))));
+            exponents.SelectMany(t => channels.Select(values => (float)(Math.Log(values.Average(value => Math.Exp(t * value))) / t)));
     }
 
-    /// <summary>24 channels of patches, then a mask of ones.</summary>
-    public float[] Local() =>
-    [
-        .. _energies.SelectMany(energies => Enumerable.Range(0, 9 * Patches).Select(i => Log(energies[i / Patches, i % Patches]))),
-        .. _colours.SelectMany(colours => Enumerable.Range(0, 3 * Patches).Select(i => (float)colours[i / Patches, i % Patches])),
-        .. Enumerable.Repeat(1f, Patches),
-    ];
+    /// <summary>24 values of each patch, then a mask of ones.</summary>
+    public float[] Local() => Of(patch => [.. _energies.SelectMany(energies => Nine(energies, patch)), .. _colours.SelectMany(colours => Three(colours, patch))]);
 
-    /// <summary>12 channels of patches, then a mask of ones.</summary>
-    public float[] Looks() =>
-    [
-        .. Enumerable.Range(0, 9 * Patches).Select(i => Log(_energies[0][i / Patches, i % Patches])),
-        .. Enumerable.Range(0, 3 * Patches).Select(i => (float)_colours[0][i / Patches, i % Patches]),
-        .. Enumerable.Repeat(1f, Patches),
-    ];
+    /// <summary>12 values of each patch, then a mask of ones.</summary>
+    public float[] Looks() => Of(patch => [.. Nine(_energies[0], patch), .. Three(_colours[0], patch)]);
 
     /// <summary>One minus structural similarity, from the pixels of each patch themselves.</summary>
     public float Dissimilarity()
@@ -95,6 +85,12 @@ internal sealed class PlainPatches
         }
         return (float)(1 - sum / Patches);
     }
+
+    private float[] Of(Func<int, float[]> patch) => [.. Enumerable.Range(0, Patches).SelectMany(patch), .. Enumerable.Repeat(1f, Patches)];
+
+    private static IEnumerable<float> Nine(double[,] energies, int patch) => Enumerable.Range(0, 9).Select(band => Log(energies[band, patch]));
+
+    private static IEnumerable<float> Three(double[,] colours, int patch) => Enumerable.Range(0, 3).Select(channel => (float)colours[channel, patch]);
 
     private IEnumerable<float> Deviations() => Enumerable.Range(0, 3).Select(channel =>
     {
@@ -117,7 +113,15 @@ internal sealed class PlainPatches
             int pixel = i % (_size.Height * _size.Width);
             means[i / (_size.Height * _size.Width), pixel / _size.Width / Side * _columns + pixel % _size.Width / Side] += planes[i] / (Side * Side);
         }
-        return means;
+        double[,] opponent = new double[3, Patches];
+        for (int patch = 0; patch < Patches; patch++)
+        {
+            var (r, g, b) = (means[0, patch], means[1, patch], means[2, patch]);
+            opponent[0, patch] = (r + g + b) / 3;
+            opponent[1, patch] = (r - b) / Math.Sqrt(6);
+            opponent[2, patch] = (r - 2 * g + b) / Math.Sqrt(18);
+        }
+        return opponent;
     }
 
     private double[,] Energies(double[] level)
