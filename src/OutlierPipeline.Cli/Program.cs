@@ -1,5 +1,6 @@
 using System.CommandLine;
 using OutlierPipeline.Cli;
+using OutlierPipeline.Cli.Benchmark;
 using Spectre.Console;
 
 // The trainer is a program of its own with its own options: what stands after 'train' is its business.
@@ -21,6 +22,8 @@ var root = new RootCommand("Tools for OutlierPipeline: make, calibrate and judge
     PictureCommands.BuildTraverse(),
     ModelsCommand.Build(),
     SimulateCommand.Build(),
+    BenchCommand.Build(),
+    LoadCommand.Build(),
     RenderCommand.Build(),
 };
 var arguments = root.Parse(args);

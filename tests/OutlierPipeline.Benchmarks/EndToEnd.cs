@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Threading.Channels;
-using Confluent.Kafka;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Batching;
+using OutlierPipeline.Evaluation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Simulation;
@@ -128,46 +127,17 @@ internal static class EndToEnd
     /// <summary>Managed bytes a frame through decode workers, batcher and engine, in steady state; rounds in ascending order. What the runtime allocates beside it counts too.</summary>
     private static double[] AllocatedPerFrame(ModelPackage package, byte[][] encoded)
     {
-        var scored = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = true });
-        using var lane = new ModelLane(package, Options("-", package.Path), scored.Writer, TimeProvider.System, NullLogger.Instance);
-        lane.Start();
-        var assignment = new PartitionAssignment(new TopicPartition("camera.frames", 0), 1, 0);
-        var budget = new PayloadBudget(long.MaxValue);
-        // The frame and its payload belong to reading: here they are made once and go round.
-        Frame[] frames = [.. Enumerable.Range(0, 64).Select(i =>
-        {
-            var payload = budget.Deserialize(encoded[i], false, SerializationContext.Empty);
-            return new Frame { Assignment = assignment, Offset = i, Key = new CameraKey("c", []), Camera = "c", Payload = payload, Image = Range.All };
-        })];
-        Cycle(RoundFrames);
+        using var load = new LaneLoad(package, Options("-", package.Path), encoded);
+        load.Run(RoundFrames);
         double[] rounds = new double[5];
         for (int round = 0; round < rounds.Length; round++)
         {
             long before = GC.GetTotalAllocatedBytes(true);
-            Cycle(RoundFrames);
+            load.Run(RoundFrames);
             rounds[round] = (double)(GC.GetTotalAllocatedBytes(true) - before) / RoundFrames;
         }
-        lane.Frames.Writer.Complete();
-        lane.Stop(abort: false);
         Array.Sort(rounds);
         return rounds;
-
-        void Cycle(int count)
-        {
-            int written = 0;
-            int done = 0;
-            var spin = new SpinWait();
-            while (done < count)
-            {
-                while (written < count && written - done < frames.Length && lane.Frames.Writer.TryWrite(frames[written % frames.Length])) written++;
-                while (scored.Reader.TryRead(out var batch))
-                {
-                    done += batch.Count;
-                    batch.Return();
-                }
-                spin.SpinOnce();
-            }
-        }
     }
 
     internal static string FindModel()

@@ -81,13 +81,13 @@ public sealed class PatchNetwork
         ];
     }
 
-    /// <summary>Multiplications and additions of one frame's pass, counted as two.</summary>
+    /// <summary>Multiplications and additions of one frame's pass, counted as two; the reconstruction's pixels, which scores do not need, are left out.</summary>
     public long FlopsPerFrame()
     {
         long fine = 4 * _rows * _columns;
         long coarse = _rows * _columns;
-        long transforms = 2 * 2 * PatchTransform.Values * PatchTransform.Coefficients * fine;
-        return transforms + Weights().Where(weight => weight.FanIn > 0).Sum(weight =>
+        long transform = 2L * PatchTransform.Values * PatchTransform.Coefficients * fine;
+        return transform + Weights().Where(weight => weight.FanIn > 0).Sum(weight =>
         {
             long elements = weight.Shape.Aggregate(1L, (product, side) => product * side);
             bool isFine = weight.Name.StartsWith("fine", StringComparison.Ordinal) || weight.Name is StemWeight or DrawWeight;

@@ -6,7 +6,7 @@ public sealed record BatchingOptions
     /// <summary>Frames of one batch at most.</summary>
     public int MaxBatchSize { get; init; } = 16;
 
-    /// <summary>How long the first frame of a batch waits for others.</summary>
+    /// <summary>How long the first frame of a batch waits for others at most; while the engine is idle it does not wait.</summary>
     public TimeSpan MaxDelay { get; init; } = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Messages for what is out of range.</summary>

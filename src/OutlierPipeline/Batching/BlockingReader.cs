@@ -26,11 +26,11 @@ internal sealed class BlockingReader<T> : IDisposable
         while (true)
         {
             if (_reader.TryRead(out item!)) return true;
-            if (!Wait(Timeout.InfiniteTimeSpan, out bool open) || !open) return false;
+            if (Wait(Timeout.InfiniteTimeSpan, out bool open) && !open) return false;
         }
     }
 
-    /// <summary>The next item, or false when none came in time or the channel is complete.</summary>
+    /// <summary>The next item, or false when none came in time, the channel is complete, or <see cref="Wake"/> was called.</summary>
     public bool Read(TimeSpan timeout, out T item)
     {
         if (_reader.TryRead(out item!)) return true;
@@ -40,9 +40,12 @@ internal sealed class BlockingReader<T> : IDisposable
     /// <summary>Whether nothing more will come.</summary>
     public bool IsCompleted => _reader.Completion.IsCompleted;
 
+    /// <summary>Ends a wait of another thread early, or its next one.</summary>
+    public void Wake() => _signal.Set();
+
     public void Dispose() => _signal.Dispose();
 
-    /// <summary>True if the wait ended, with whether there is more to read; false if the time was up. A wait that timed out goes on with the next call.</summary>
+    /// <summary>True if the wait ended, with whether there is more to read; false if the time was up or somebody woke us. Such a wait goes on with the next call.</summary>
     private bool Wait(TimeSpan timeout, out bool open)
     {
         open = false;
@@ -58,7 +61,7 @@ internal sealed class BlockingReader<T> : IDisposable
                 _waiting.UnsafeOnCompleted(_set);
             }
         }
-        if (_isWaiting && !_signal.WaitOne(timeout)) return false;
+        if (_isWaiting && !(_signal.WaitOne(timeout) && _waiting.IsCompleted)) return false;
         _isWaiting = false;
         open = _waiting.GetResult();
         return true;

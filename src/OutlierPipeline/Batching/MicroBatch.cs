@@ -14,6 +14,7 @@ public sealed class MicroBatch : IDisposable
     private readonly int[] _slots;
     private readonly ManualResetEventSlim _decoded = new(false);
     private readonly ChannelWriter<MicroBatch> _free;
+    private Action _changed = () => { };
     private int _undecoded;
 
     internal MicroBatch(ModelPackage package, FrameBatch tensor, ChannelWriter<MicroBatch> free)
@@ -40,8 +41,13 @@ public sealed class MicroBatch : IDisposable
     /// <summary>The frame and its slot, or -1.</summary>
     public (Frame Frame, int Slot) this[int index] => (_frames[index]!, _slots[index]);
 
-    internal void Begin()
+    /// <summary>Whether every slot is decoded that was given out so far.</summary>
+    internal bool IsDecoded => Volatile.Read(ref _undecoded) == 1;
+
+    /// <param name="decoded">Called when every slot is decoded while the batch is still filling.</param>
+    internal void Begin(Action decoded)
     {
+        _changed = decoded;
         Count = 0;
         Tensor.Count = 0;
         _decoded.Reset();
@@ -67,7 +73,9 @@ public sealed class MicroBatch : IDisposable
     /// <summary>A worker has finished one slot, or the batcher takes no more frames.</summary>
     internal void MarkDecoded()
     {
-        if (Interlocked.Decrement(ref _undecoded) == 0) _decoded.Set();
+        int left = Interlocked.Decrement(ref _undecoded);
+        if (left == 0) _decoded.Set();
+        if (left == 1) _changed();
     }
 
     /// <summary>The frames are done: the batch may be filled again.</summary>

@@ -5,17 +5,21 @@ using OutlierPipeline.Telemetry;
 namespace OutlierPipeline.Batching;
 
 /// <summary>
-/// Frames in, batches out: up to N frames or T after the first one, whichever comes first. A frame gets its slot here, in order, and is
-/// decoded right into it while the batch still fills; the batch is handed on at once, and the next stage waits for its decoders.
+/// Frames in, batches out. A frame gets its slot here, in order, and is decoded right into it while the batch still fills. A batch leaves as soon as the engine has nothing
+/// else to do and its frames are decoded, so that a lone frame waits for nothing; while the engine is busy it fills, up to N frames or T after the first one.
 /// </summary>
-public sealed class MicroBatcher
+public sealed class MicroBatcher : IDisposable
 {
-    private readonly ChannelReader<Frame> _frames;
-    private readonly ChannelReader<MicroBatch> _free;
+    private readonly BlockingReader<Frame> _frames;
+    private readonly BlockingReader<MicroBatch> _free;
     private readonly DecodeBacklog _decode;
     private readonly ChannelWriter<MicroBatch> _batches;
     private readonly BatchingOptions _options;
     private readonly TimeProvider _time;
+    private readonly Action _wake;
+
+    /// <summary>Batches that left and are not computed yet.</summary>
+    private int _computing;
 
     /// <param name="frames">Frames in the order they were read.</param>
     /// <param name="free">Batches to fill: as many as may be in flight, and one more.</param>
@@ -23,8 +27,9 @@ public sealed class MicroBatcher
     /// <param name="batches">Receives batches in order; never blocks.</param>
     public MicroBatcher(ChannelReader<Frame> frames, ChannelReader<MicroBatch> free, DecodeBacklog decode, ChannelWriter<MicroBatch> batches, BatchingOptions options, TimeProvider time)
     {
-        _frames = frames;
-        _free = free;
+        _frames = new BlockingReader<Frame>(frames);
+        _free = new BlockingReader<MicroBatch>(free);
+        _wake = _frames.Wake;
         _decode = decode;
         _batches = batches;
         _options = options;
@@ -34,16 +39,15 @@ public sealed class MicroBatcher
     /// <summary>Runs until the frames' channel is complete; then completes the others.</summary>
     public void Run()
     {
-        using var frames = new BlockingReader<Frame>(_frames);
-        using var free = new BlockingReader<MicroBatch>(_free);
-        while (frames.Read(out var frame) && free.Read(out var batch))
+        while (_frames.Read(out var frame) && _free.Read(out var batch))
         {
             using (var span = PipelineTelemetry.StartBatchSpan("batch"))
             {
-                Fill(batch, frame, frames);
+                Fill(batch, frame);
                 span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Tensor.Count);
             }
             PipelineTelemetry.RecordBatchSize(batch.Tensor.Count);
+            Interlocked.Increment(ref _computing);
             _batches.TryWrite(batch);
             batch.MarkDecoded();
         }
@@ -51,17 +55,43 @@ public sealed class MicroBatcher
         _batches.Complete();
     }
 
-    private void Fill(MicroBatch batch, Frame first, BlockingReader<Frame> frames)
+    /// <summary>The engine is done with one more batch.</summary>
+    public void MarkComputed()
+    {
+        if (Interlocked.Decrement(ref _computing) == 0) _wake();
+    }
+
+    public void Dispose()
+    {
+        _frames.Dispose();
+        _free.Dispose();
+    }
+
+    private void Fill(MicroBatch batch, Frame first)
     {
         long begun = _time.GetTimestamp();
-        batch.Begin();
+        batch.Begin(_wake);
         var frame = first;
-        while (true)
+        do
         {
             int slot = batch.Add(frame);
             if (slot >= 0) _decode.Write(new DecodeJob(batch, slot, frame));
-            if (batch.IsFull || !frames.Read(_options.MaxDelay - _time.GetElapsedTime(begun), out frame)) break;
         }
+        while (!batch.IsFull && TryNext(batch, begun, out frame));
         PipelineTelemetry.RecordStage(Stage.Batch, _time.GetElapsedTime(begun));
+    }
+
+    /// <summary>The next frame of a batch, or false when it is to leave.</summary>
+    private bool TryNext(MicroBatch batch, long begun, out Frame frame)
+    {
+        while (true)
+        {
+            if (_frames.Read(TimeSpan.Zero, out frame)) return true;
+            // Whoever changes either wakes us afterwards, so that no change is missed.
+            if (Volatile.Read(ref _computing) == 0 && batch.IsDecoded) return false;
+            var left = _options.MaxDelay - _time.GetElapsedTime(begun);
+            if (left <= TimeSpan.Zero || _frames.IsCompleted) return false;
+            if (_frames.Read(left, out frame)) return true;
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Inference;
@@ -18,33 +19,38 @@ public sealed unsafe class FrameBatch : IDisposable
     private readonly int _scores;
     private readonly int _errorMap;
     private readonly int _latent;
-    private readonly OrtIoBinding[] _bindings;
+    private readonly int _slots;
+    private readonly OrtIoBinding[][] _bindings;
     private readonly List<OrtValue> _values = [];
     private readonly FrameMask?[] _masks;
     private byte* _pixels;
     private float* _outputs;
     private byte* _mask;
 
+    /// <param name="parts">Parts that run side by side, each with the next slots.</param>
     /// <param name="hasMasks">Whether slots have masks; without, the graph's own default of ones holds and nothing is copied.</param>
-    internal FrameBatch(InferenceSession session, NetworkCard network, int scores, int capacity, IReadOnlyList<int> sizes, bool hasMasks)
+    internal FrameBatch(InferenceSession session, NetworkCard network, int scores, int capacity, int parts, bool hasMasks)
     {
+        Capacity = capacity;
+        int largest = (capacity + parts - 1) / parts;
+        Sizes = InferenceEngine.BatchSizes(largest);
+        // Padding may go beyond the capacity where it is no multiple of the parts.
+        _slots = largest * parts;
         _masks = new FrameMask?[hasMasks ? capacity : 0];
         if (hasMasks)
         {
-            _mask = (byte*)NativeMemory.AlignedAlloc((nuint)((long)capacity * network.Height * network.Width), Alignment);
-            new Span<byte>(_mask, checked(capacity * network.Height * network.Width)).Fill(1);
+            _mask = (byte*)NativeMemory.AlignedAlloc((nuint)((long)_slots * network.Height * network.Width), Alignment);
+            new Span<byte>(_mask, checked(_slots * network.Height * network.Width)).Fill(1);
         }
-        Capacity = capacity;
-        Sizes = sizes;
         _frameBytes = network.Size.Bytes;
         _scores = scores;
         _errorMap = network.ErrorMapHeight * network.ErrorMapWidth;
         _latent = network.Latent;
-        _pixels = (byte*)NativeMemory.AlignedAlloc((nuint)((long)capacity * _frameBytes), Alignment);
-        new Span<byte>(_pixels, checked(capacity * _frameBytes)).Clear();
-        nuint outputBytes = (nuint)((long)capacity * (_scores + _errorMap + _latent) * sizeof(float));
+        _pixels = (byte*)NativeMemory.AlignedAlloc((nuint)((long)_slots * _frameBytes), Alignment);
+        new Span<byte>(_pixels, checked(_slots * _frameBytes)).Clear();
+        nuint outputBytes = (nuint)((long)_slots * (_scores + _errorMap + _latent) * sizeof(float));
         _outputs = (float*)NativeMemory.AlignedAlloc(outputBytes, Alignment);
-        _bindings = [.. sizes.Select(size => Bind(session, network, size))];
+        _bindings = [.. Sizes.Select(size => Enumerable.Range(0, parts).Select(part => Bind(session, network, part * size, size)).ToArray())];
     }
 
     /// <summary>Slots.</summary>
@@ -53,7 +59,7 @@ public sealed unsafe class FrameBatch : IDisposable
     /// <summary>Slots in use, from the first; set by whoever fills the batch.</summary>
     public int Count { get; set; }
 
-    /// <summary>The batch sizes that run; a batch in between is padded to the next one.</summary>
+    /// <summary>The sizes of parts that run; one in between is padded to the next.</summary>
     internal IReadOnlyList<int> Sizes { get; }
 
     /// <summary>One slot's picture: <c>[H, W, 3]</c> uint8, RGB.</summary>
@@ -74,23 +80,25 @@ public sealed unsafe class FrameBatch : IDisposable
     public ReadOnlySpan<float> Scores(int slot) => new(_outputs + (long)Checked(slot) * _scores, _scores);
 
     /// <summary>One frame's error map, <c>[h, w]</c>.</summary>
-    public ReadOnlySpan<float> ErrorMap(int slot) => new(_outputs + (long)Capacity * _scores + (long)Checked(slot) * _errorMap, _errorMap);
+    public ReadOnlySpan<float> ErrorMap(int slot) => new(_outputs + (long)_slots * _scores + (long)Checked(slot) * _errorMap, _errorMap);
 
     /// <summary>One frame's code, length Z.</summary>
-    public ReadOnlySpan<float> Latent(int slot) => new(_outputs + (long)Capacity * (_scores + _errorMap) + (long)Checked(slot) * _latent, _latent);
+    public ReadOnlySpan<float> Latent(int slot) => new(_outputs + (long)_slots * (_scores + _errorMap) + (long)Checked(slot) * _latent, _latent);
 
-    /// <summary>The binding of the smallest size that holds <see cref="Count"/> frames.</summary>
-    internal OrtIoBinding Binding()
+    /// <summary>Bindings of the parts that hold <see cref="Count"/> frames, as small and as even as the sizes allow.</summary>
+    internal ReadOnlySpan<OrtIoBinding> Bindings()
     {
+        int parts = _bindings[0].Length;
+        int share = (Count + parts - 1) / parts;
         int i = 0;
-        while (Sizes[i] < Count) i++;
-        return _bindings[i];
+        while (Sizes[i] < share) i++;
+        return _bindings[i].AsSpan(0, (Count + Sizes[i] - 1) / Sizes[i]);
     }
 
     public void Dispose()
     {
         // Bindings and values before the session: one that outlives it kills the process at its end.
-        foreach (var binding in _bindings) binding.Dispose();
+        foreach (var binding in _bindings.SelectMany(bindings => bindings)) binding.Dispose();
         foreach (var value in _values) value.Dispose();
         _values.Clear();
         NativeMemory.AlignedFree(_pixels);
@@ -101,21 +109,22 @@ public sealed unsafe class FrameBatch : IDisposable
         _outputs = null;
     }
 
-    private OrtIoBinding Bind(InferenceSession session, NetworkCard network, int size)
+    private OrtIoBinding Bind(InferenceSession session, NetworkCard network, int first, int size)
     {
+        const TensorElementType Byte = TensorElementType.UInt8;
         var binding = session.CreateIoBinding();
-        binding.BindInput("image", Value(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.UInt8, [size, network.Height, network.Width, 3], _pixels, 1));
-        if (_mask != null) binding.BindInput("mask", Value(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.UInt8, [size, network.Height, network.Width], _mask, 1));
-        float* errorMap = _outputs + (long)Capacity * _scores;
-        Output("scores", [size, _scores], _outputs);
-        Output("error_map", [size, network.ErrorMapHeight, network.ErrorMapWidth], errorMap);
-        Output("latent", [size, _latent], errorMap + (long)Capacity * _errorMap);
+        binding.BindInput("image", Value(Byte, [size, network.Height, network.Width, 3], _pixels + (long)first * _frameBytes, 1));
+        if (_mask != null) binding.BindInput("mask", Value(Byte, [size, network.Height, network.Width], _mask + (long)first * _frameBytes / 3, 1));
+        float* errorMap = _outputs + (long)_slots * _scores;
+        Output("scores", [size, _scores], _outputs + (long)first * _scores);
+        Output("error_map", [size, network.ErrorMapHeight, network.ErrorMapWidth], errorMap + (long)first * _errorMap);
+        Output("latent", [size, _latent], errorMap + (long)_slots * _errorMap + (long)first * _latent);
         return binding;
 
-        void Output(string name, long[] shape, float* memory) => binding.BindOutput(name, Value(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float, shape, memory, sizeof(float)));
+        void Output(string name, long[] shape, float* memory) => binding.BindOutput(name, Value(TensorElementType.Float, shape, memory, sizeof(float)));
     }
 
-    private OrtValue Value(Microsoft.ML.OnnxRuntime.Tensors.TensorElementType type, long[] shape, void* memory, int elementBytes)
+    private OrtValue Value(TensorElementType type, long[] shape, void* memory, int elementBytes)
     {
         long bytes = shape.Aggregate((long)elementBytes, (product, side) => product * side);
         var value = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, type, shape, (nint)memory, bytes);

@@ -13,7 +13,10 @@ public sealed partial class InferenceEngine : IDisposable
     private readonly InferenceOptions _options;
     private readonly RunOptions _run = new();
     private readonly List<FrameBatch> _batches = [];
+    private readonly PartRunner _parts;
+    private readonly Action<int> _runPart;
     private InferenceSession? _frames;
+    private FrameBatch? _running;
 
     /// <exception cref="ModelPackageException">The graph cannot be loaded, or its inputs and outputs are not those of the card.</exception>
     /// <exception cref="AcceleratorException">The accelerator named in the options is not there.</exception>
@@ -41,10 +44,16 @@ public sealed partial class InferenceEngine : IDisposable
             _session.Dispose();
             throw;
         }
+        // A GPU takes a batch as a whole; on CPU every core takes a part of it.
+        _parts = new PartRunner(Accelerator == Accelerator.Cpu ? options.Threads > 0 ? options.Threads : Environment.ProcessorCount : 1, $"infer {package.Card.Name}");
+        _runPart = part => _frames!.RunWithBinding(_run, _running!.Bindings()[part]);
         Log.Loaded(log, package.Card.Name, package.Card.Version, package.Card.Network.Size.ToString(), Accelerator, Precision);
     }
 
     public ModelPackage Package { get; }
+
+    /// <summary>Parts of a batch that run side by side.</summary>
+    internal int Parts => _parts.Parts;
 
     /// <summary>What computes.</summary>
     public Accelerator Accelerator { get; }
@@ -59,12 +68,12 @@ public sealed partial class InferenceEngine : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         _frames ??= FrameSession();
-        var batch = new FrameBatch(_frames, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes(capacity), Package.HasMasks);
+        var batch = new FrameBatch(_frames, Package.Card.Network, Package.Card.Scores.Count, capacity, _parts.Parts, Package.HasMasks);
         _batches.Add(batch);
         // The first run of a size chooses kernels and allocates: not at the expense of the first frames.
         foreach (int size in batch.Sizes)
         {
-            batch.Count = size;
+            batch.Count = Math.Min(capacity, size * _parts.Parts);
             Run(batch);
         }
         batch.Count = 0;
@@ -80,7 +89,8 @@ public sealed partial class InferenceEngine : IDisposable
     public void Run(FrameBatch batch)
     {
         if (batch.Count == 0) return;
-        _frames!.RunWithBinding(_run, batch.Binding());
+        _running = batch;
+        _parts.Run(batch.Bindings().Length, _runPart);
     }
 
     /// <summary>The decoder's drawings of some pictures; for tools, not for the frame path.</summary>
@@ -102,6 +112,7 @@ public sealed partial class InferenceEngine : IDisposable
     {
         foreach (var batch in _batches) batch.Dispose();
         _batches.Clear();
+        _parts.Dispose();
         _run.Dispose();
         _frames?.Dispose();
         _session.Dispose();
@@ -131,9 +142,16 @@ public sealed partial class InferenceEngine : IDisposable
         var graph = OnnxGraph.Parse(Package.Graph.ToArray());
         graph.Keep(FrameBatch.Outputs);
         if (Precision == Precision.Fp16) graph.HalveNetwork();
-        using var session = Options(_options);
+        return Beside(graph.ToArray(), threads: 1);
+    }
+
+    /// <summary>Another graph on the same device.</summary>
+    /// <param name="threads">Threads of one run on CPU.</param>
+    internal InferenceSession Beside(byte[] graph, int threads)
+    {
+        using var session = Options(_options with { Threads = threads });
         ChooseAccelerator(session, _options, NullLogger.Instance);
-        return new InferenceSession(graph.ToArray(), session);
+        return new InferenceSession(graph, session);
     }
 
     private static Accelerator ChooseAccelerator(SessionOptions session, InferenceOptions options, ILogger log)

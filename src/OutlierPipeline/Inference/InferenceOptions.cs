@@ -30,7 +30,7 @@ public sealed record InferenceOptions
     /// <summary>Number of the GPU.</summary>
     public int Device { get; init; }
 
-    /// <summary>Threads of one CPU session; 0 takes one a core.</summary>
+    /// <summary>Threads of a CPU, each of which computes a part of every batch; 0 takes one a core.</summary>
     public int Threads { get; init; }
 
     /// <summary>Messages for what is out of range.</summary>

@@ -5,7 +5,7 @@ using OutlierPipeline.Telemetry;
 namespace OutlierPipeline.Inference;
 
 /// <summary>The thread of one engine: batches in, batches with scores out, in order.</summary>
-public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWriter<MicroBatch> scored, InferenceEngine engine, TimeProvider time)
+public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWriter<MicroBatch> scored, InferenceEngine engine, MicroBatcher batcher, TimeProvider time)
 {
     /// <summary>Runs until the channel is complete.</summary>
     public void Run()
@@ -22,6 +22,7 @@ public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWr
                 engine.Run(batch.Tensor);
                 PipelineTelemetry.RecordStage(Stage.Infer, time.GetElapsedTime(begun));
             }
+            batcher.MarkComputed();
             scored.TryWrite(batch);
         }
     }

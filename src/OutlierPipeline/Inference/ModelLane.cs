@@ -35,7 +35,7 @@ internal sealed class ModelLane : IDisposable
         foreach (var batch in _batches) free.Writer.TryWrite(batch);
         _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, time);
         _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(_jobs, new FrameDecoder(package.Card.Network.Size, options.Frames.Limits, options.Frames.Decoder), time))];
-        _inference = new InferenceWorker(filled.Reader, scored, Engine, time);
+        _inference = new InferenceWorker(filled.Reader, scored, Engine, _batcher, time);
     }
 
     public ModelPackage Package { get; }
@@ -71,6 +71,7 @@ internal sealed class ModelLane : IDisposable
     public void Dispose()
     {
         foreach (var worker in _workers) worker.Dispose();
+        _batcher.Dispose();
         _jobs.Dispose();
         foreach (var batch in _batches) batch.Dispose();
         Engine.Dispose();

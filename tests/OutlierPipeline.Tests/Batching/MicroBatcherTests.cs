@@ -19,6 +19,7 @@ public sealed class MicroBatcherTests : IDisposable
     private readonly DecodeBacklog _jobs = new();
     private readonly Channel<MicroBatch> _batches = Channel.CreateUnbounded<MicroBatch>();
     private readonly PartitionAssignment _assignment = new(new TopicPartition("camera.frames", 0), 1, 0);
+    private MicroBatcher? _batcher;
     private long _offset;
 
     public void Dispose()
@@ -39,6 +40,39 @@ public sealed class MicroBatcherTests : IDisposable
         var rest = Take();
         Assert.Equal([8L, 9L, 10L], Enumerable.Range(0, rest.Count).Select(i => rest[i].Frame.Offset));
         Assert.True(begun.Elapsed >= TimeSpan.FromMilliseconds(290), "a partial batch did not wait for others");
+    }
+
+    [Fact]
+    public void A_lone_frame_leaves_as_soon_as_it_is_decoded_while_the_engine_is_idle_and_waits_while_it_is_busy()
+    {
+        Start(TimeSpan.FromSeconds(60));
+        Write(1);
+        Decode(1);
+        var lone = Take();
+        Assert.Equal(1, lone.Count);
+        // The engine is at it; the next ones gather.
+        Write(2);
+        Decode(2);
+        Thread.Sleep(100);
+        Assert.False(_batches.Reader.TryPeek(out _), "a batch left although the engine was busy, it was not full and its time was not up");
+        Write(1);
+        Decode(1);
+        _batcher!.MarkComputed();
+        Assert.Equal(3, Take().Count);
+    }
+
+    [Fact]
+    public void An_idle_engine_waits_for_frames_that_are_being_decoded_and_takes_along_what_comes_meanwhile()
+    {
+        Start(TimeSpan.FromSeconds(60));
+        Write(1);
+        Thread.Sleep(50);
+        Write(1);
+        Decode(1);
+        Thread.Sleep(50);
+        Assert.False(_batches.Reader.TryPeek(out _), "a batch left before its frames were decoded");
+        Decode(1);
+        Assert.Equal(2, Take().Count);
     }
 
     [Fact]
@@ -72,13 +106,22 @@ public sealed class MicroBatcherTests : IDisposable
     private void Start(TimeSpan delay)
     {
         for (int i = 0; i < 2; i++) _free.Writer.TryWrite(new MicroBatch(_engine.Package, _engine.CreateBatch(Capacity), _free.Writer));
-        var batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs, _batches.Writer, new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, TimeProvider.System);
-        new Thread(batcher.Run) { IsBackground = true }.Start();
+        _batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs, _batches.Writer, new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, TimeProvider.System);
+        new Thread(_batcher.Run) { IsBackground = true }.Start();
     }
 
     private void Write(int count, FrameError error = FrameError.None)
     {
         for (int i = 0; i < count; i++) _frames.Writer.TryWrite(new Frame { Assignment = _assignment, Offset = _offset++, Key = new CameraKey("c", []), Camera = "c", Error = error });
+    }
+
+    private void Decode(int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            Assert.True(_jobs.Read(out var job));
+            job.Batch.MarkDecoded();
+        }
     }
 
     private MicroBatch Take()

@@ -1,0 +1,77 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Simulation;
+using OutlierPipeline.Tests.Support;
+
+namespace OutlierPipeline.Tests.Inference;
+
+public sealed class InferenceEngineTests : IDisposable
+{
+    private readonly ModelPackage _package = ModelPackage.Load(Repository.StreetDemo);
+    private readonly RenderedFootage _rendered = new();
+
+    public void Dispose() => _rendered.Dispose();
+
+    [Fact]
+    public void The_frame_path_computes_what_the_whole_graph_computes_and_with_masks_too()
+    {
+        using var engine = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        using var scorer = new FootageScorer(engine, 4);
+        var size = _package.Card.Network.Size;
+        var footage = _rendered.Load(_rendered.Drive("drive", 7, seed: 5), size);
+        float[][] rows = scorer.Score(footage, null, TestContext.Current.CancellationToken);
+        for (int i = 0; i < rows.Length; i++) AssertClose(engine.Compute(footage[i], null, "scores")[0], rows[i], 1e-4);
+    }
+
+    [Fact]
+    public void Half_precision_keeps_scores_to_1e_2_and_the_area_under_the_curve_to_5e_3()
+    {
+        var size = _package.Card.Network.Size;
+        var normal = _rendered.Load(_rendered.Drive("normal", 40, seed: 7), size);
+        var outliers = new[] { Trouble.Fog, Trouble.DirtyLens, Trouble.Obstacle }.Select(trouble => _rendered.Load(_rendered.Drive(trouble.ToString(), 20, seed: 8, trouble), size)).ToArray();
+        var single = Scores(Precision.Fp32);
+        var half = Scores(Precision.Fp16);
+        for (int i = 0; i < single.Normal.Length; i++) AssertClose(single.Normal[i], half.Normal[i], 1e-2);
+        for (int set = 0; set < outliers.Length; set++)
+        {
+            for (int i = 0; i < single.Outliers[set].Length; i++) AssertClose(single.Outliers[set][i], half.Outliers[set][i], 1e-2);
+            Assert.InRange(Area(half, set) - Area(single, set), -0.005, 0.005);
+        }
+
+        (float[][] Normal, float[][][] Outliers) Scores(Precision precision)
+        {
+            using var engine = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu, Precision = precision }, NullLogger.Instance);
+            Assert.Equal(precision, engine.Precision);
+            using var scorer = new FootageScorer(engine);
+            return (scorer.Score(normal, null, TestContext.Current.CancellationToken), [.. outliers.Select(set => scorer.Score(set, null, TestContext.Current.CancellationToken))]);
+        }
+
+        double Area((float[][] Normal, float[][][] Outliers) scores, int set) =>
+            DetectionMetrics.Auroc(Combined(scores.Normal), Combined(scores.Outliers[set]));
+
+        double[] Combined(float[][] rows) => [.. rows.Select(row => _package.Default.Calibration.Combine(row))];
+    }
+
+    [Fact]
+    public void Half_precision_reaches_every_convolution_and_no_score()
+    {
+        var whole = ModelProto.Parser.ParseFrom(_package.Graph.ToArray());
+        var graph = OnnxGraph.Parse(_package.Graph.ToArray());
+        graph.Keep(["scores"]);
+        int nodes = ModelProto.Parser.ParseFrom(graph.ToArray()).Graph.Node.Count;
+        Assert.InRange(nodes, 1, whole.Graph.Node.Count - 5);
+        graph.HalveNetwork();
+        var halved = ModelProto.Parser.ParseFrom(graph.ToArray()).Graph;
+        var types = halved.Initializer.ToDictionary(initializer => initializer.Name, initializer => initializer.DataType);
+        Assert.All(halved.Node.Where(node => node.OpType == "Conv"), node => Assert.Equal(10, types[node.Input[1]]));
+        Assert.All(halved.Node.Where(node => node.OpType is "Log" or "ReduceMax"), node => Assert.DoesNotContain("half", node.Input[0], StringComparison.Ordinal));
+        Assert.Equal(["scores"], halved.Output.Select(output => output.Name));
+    }
+
+    private static void AssertClose(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual, double tolerance)
+    {
+        Assert.Equal(expected.Length, actual.Length);
+        for (int k = 0; k < expected.Length; k++) Assert.True(Math.Abs(expected[k] - actual[k]) <= tolerance * (1 + Math.Abs(expected[k])), $"score {k}: {actual[k]}, expected {expected[k]}");
+    }
+}
