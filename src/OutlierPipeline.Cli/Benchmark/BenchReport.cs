@@ -39,7 +39,7 @@ internal sealed record BenchReport
     public void Print(BenchReport? other)
     {
         AnsiConsole.MarkupLineInterpolated($"{Machine}; {Versions}; {Model}");
-        var table = new Table().AddColumns("accelerator", "precision", "batch", "p50 (ms)", "p99 (ms)", "frames/s", "GFLOP/s", "of peak", "of copying");
+        var table = new Table().AddColumns("accelerator", "precision", "batch", "p50 (ms)", "p99 (ms)", "frames/s", "GFLOP/s", "of peak", "of copying", "deviation");
         if (other is not null) table.AddColumn($"against {Markup.Escape(other.Model)}");
         foreach (var row in Network)
         {
@@ -47,6 +47,7 @@ internal sealed record BenchReport
             [
                 row.Accelerator, row.Precision, Number(row.Batch, "0"), Number(row.P50Milliseconds, "0.000"), Number(row.P99Milliseconds, "0.000"), Number(row.FramesPerSecond, "0"),
                 Number(row.GigaflopsPerSecond, "0.0"), Number(100 * row.ShareOfPeak, "0") + " %", Number(100 * row.ShareOfCopying, "0.00") + " %",
+                Number(row.Deviation, "0.0e0"),
             ];
             var before = other?.Network.FirstOrDefault(candidate => candidate.Accelerator == row.Accelerator && candidate.Precision == row.Precision && candidate.Batch == row.Batch);
             table.AddRow(other is null ? cells : [.. cells, before is null ? "-" : "× " + Number(row.FramesPerSecond / before.FramesPerSecond, "0.00")]);
@@ -64,7 +65,8 @@ internal sealed record BenchReport
 /// <summary>The graph alone, uint8 in and scores out, copies included.</summary>
 /// <param name="ShareOfPeak">Of the rate of a large matrix product, measured on the same device in the same run.</param>
 /// <param name="ShareOfCopying">Of the rate at which memory is copied.</param>
-internal sealed record NetworkFigures(string Accelerator, string Precision, int Batch, double P50Milliseconds, double P99Milliseconds, double FramesPerSecond, double GigaflopsPerSecond, double ShareOfPeak, double ShareOfCopying);
+/// <param name="Deviation">Largest difference of a score from a CPU's in float32, by 1 + its size.</param>
+internal sealed record NetworkFigures(string Accelerator, string Precision, int Batch, double P50Milliseconds, double P99Milliseconds, double FramesPerSecond, double GigaflopsPerSecond, double ShareOfPeak, double ShareOfCopying, double Deviation);
 
 /// <summary>From encoded pictures in memory to scores, on the service's own frame path.</summary>
 /// <param name="BareFramesPerSecond">Of a loop that decodes a batch with all cores, then scores it, and does nothing else; mean of one before and one after.</param>

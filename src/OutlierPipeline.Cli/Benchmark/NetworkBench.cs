@@ -1,8 +1,11 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
+using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.ML.OnnxRuntime;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.Cli.Benchmark;
 
@@ -13,6 +16,7 @@ internal static class NetworkBench
 
     public static IEnumerable<NetworkFigures> Measure(InferenceEngine engine, int[] sizes, TimeSpan time, CancellationToken cancellation)
     {
+        double deviation = Deviation(engine);
         double peak = PeakFlops(engine);
         double copying = CopyBandwidth();
         var random = new Random(1);
@@ -26,8 +30,27 @@ internal static class NetworkBench
             double flops = rate * engine.Package.Card.Network.FlopsPerFrame;
             yield return new NetworkFigures(
                 engine.Accelerator.ToString(), engine.Precision.ToString(), size, 1000 * Quantile(runs, 0.5), 1000 * Quantile(runs, 0.99), rate, flops / 1e9, flops / peak,
-                rate * engine.Package.Card.Network.Size.Bytes / copying);
+                rate * engine.Package.Card.Network.Size.Bytes / copying, deviation);
         }
+    }
+
+    /// <summary>The largest difference of a score from that of a CPU in float32, by 1 + its size, over frames of the simulated street.</summary>
+    private static double Deviation(InferenceEngine engine)
+    {
+        const int Frames = 32;
+        using var reference = new InferenceEngine(engine.Package, new InferenceOptions { Accelerator = Accelerator.Cpu, Precision = Precision.Fp32 }, NullLogger.Instance);
+        using var street = new StreetCamera(1);
+        using var decoder = new FrameDecoder(engine.Package.Card.Network.Size, new FrameLimits());
+        var batches = new[] { reference.CreateBatch(Frames), engine.CreateBatch(Frames) };
+        for (int slot = 0; slot < Frames; slot++)
+        {
+            byte[] picture = street.Render(slot * 0.5, (Trouble)(slot % 4));
+            foreach (var batch in batches) decoder.Decode(picture, batch.Pixels(slot));
+        }
+        foreach (var batch in batches) batch.Count = Frames;
+        reference.Run(batches[0]);
+        engine.Run(batches[1]);
+        return Enumerable.Range(0, Frames).Max(slot => batches[0].Scores(slot).ToArray().Zip(batches[1].Scores(slot).ToArray(), (expected, actual) => Math.Abs(expected - actual) / (1 + Math.Abs((double)expected))).Max());
     }
 
     /// <summary>Seconds of each run, after a tenth of the time to warm up.</summary>

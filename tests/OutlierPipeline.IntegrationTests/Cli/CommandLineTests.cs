@@ -87,6 +87,10 @@ public sealed class CommandLineTests : IDisposable
     [InlineData(1, "score", "--model", "nowhere", "--input", ".", "--out", "x.csv")]
     [InlineData(1, "replay", "--input", "nowhere", "--camera", "c", "--bootstrap", "127.0.0.1:1")]
     [InlineData(1, "check", "--bootstrap", "127.0.0.1:1", "--client", "no.such.property=1")]
+    [InlineData(1, "bench", "--model", "nowhere")]
+    [InlineData(1, "bench", "--model", "models/street-demo", "--batch", "1,x")]
+    [InlineData(1, "bench", "--model", "models/street-demo", "--compare", "README.md")]
+    [InlineData(1, "load", "--bootstrap", "127.0.0.1:1", "--cameras", "0")]
     public async Task Wrong_use_ends_with_2_and_a_failed_run_with_1_and_one_line(int code, params string[] arguments)
     {
         var run = await Tool.OutlierAsync(arguments);

@@ -279,13 +279,15 @@ public sealed class WebhookTests
                 webhook_configs:
                   - url: {receiver.Address}
             """, Cancellation);
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Alerts:Alertmanagers:0=http://127.0.0.1:{port}", "Alerts:ResendInterval=00:00:01");
+        for (int i = 0; i < Cameras; i++) cluster.ProduceAlert(AlertFactory.Record($"i{i}", 1, AlertType.Opened, $"car-{i}/front", second: i), i % 4);
+        cluster.Flush();
+        // It starts when all have been read, as slow as this machine may be with that: how long it waits for a group's others is Alertmanager's own business.
+        await service.StoredAsync(Cameras);
         using var alertmanager = Tool.Start("/usr/bin/prometheus-alertmanager", [$"--config.file={directory.File("alertmanager.yml")}", $"--storage.path={directory.File("data")}", $"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]);
         _ = alertmanager.StandardError.ReadToEndAsync(Cancellation);
         try
         {
-            await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Alerts:Alertmanagers:0=http://127.0.0.1:{port}", "Alerts:ResendInterval=00:00:01");
-            for (int i = 0; i < Cameras; i++) cluster.ProduceAlert(AlertFactory.Record($"i{i}", 1, AlertType.Opened, $"car-{i}/front", second: i), i % 4);
-            cluster.Flush();
             await service.UntilAsync(() => Task.FromResult(!receiver.Received.IsEmpty), "the notification");
             var notification = Assert.Single(receiver.Received).Json;
             Assert.Equal(Cameras, notification.GetProperty("alerts").GetArrayLength());

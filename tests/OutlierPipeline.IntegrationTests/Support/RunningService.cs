@@ -51,7 +51,7 @@ internal sealed class RunningService : IAsyncDisposable
         var begun = DateTime.UtcNow;
         while (!await condition())
         {
-            if (DateTime.UtcNow - begun > TimeSpan.FromSeconds(60)) throw new TimeoutException($"{what} did not happen; {_app.Services.GetRequiredService<AlertReader>().Fault}");
+            if (DateTime.UtcNow - begun > TimeSpan.FromSeconds(120)) throw new TimeoutException($"{what} did not happen; {_app.Services.GetRequiredService<AlertReader>().Fault}");
             await Task.Delay(20);
         }
     }
