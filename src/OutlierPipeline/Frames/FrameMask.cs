@@ -5,17 +5,20 @@ namespace OutlierPipeline.Frames;
 /// <summary>The region of interest: which pixels of the model's picture count. The car's own bonnet and a burned-in clock do not.</summary>
 public sealed class FrameMask
 {
+    /// <summary>Side of the patches that models see: one counts where all of its pixels do.</summary>
+    private const int Patch = 8;
+
     private readonly byte[] _pixels;
 
     /// <param name="pixels"><c>[H, W]</c>, 1 where the pixel counts, else 0.</param>
-    /// <exception cref="FootageException">No pixel counts, or less than a tenth.</exception>
+    /// <exception cref="FootageException">Less than a tenth of the patches count.</exception>
     public FrameMask(FrameSize size, byte[] pixels, string name = "mask")
     {
         if (pixels.Length != size.Height * size.Width) throw new ArgumentException($"{pixels.Length} values cannot be a mask of {size}", nameof(pixels));
         Size = size;
         _pixels = pixels;
-        int counted = pixels.Count(value => value != 0);
-        if (counted < pixels.Length / 10) throw new FootageException($"{name}: only {100.0 * counted / pixels.Length:0.#} % of the picture is left; white is what counts, black is left out");
+        double whole = WholePatches();
+        if (whole < 0.1) throw new FootageException($"{name}: only {100 * whole:0.#} % of the picture is left in whole patches of {Patch}×{Patch} pixels; white is what counts, black is left out");
     }
 
     public FrameSize Size { get; }
@@ -49,6 +52,23 @@ public sealed class FrameMask
         for (int i = 0; i < _pixels.Length; i++) bitmap.SetPixel(i % Size.Width, i / Size.Width, _pixels[i] != 0 ? SKColors.White : SKColors.Black);
         using var png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
         return png.ToArray();
+    }
+
+    /// <summary>Share of the patches of which every pixel counts.</summary>
+    private double WholePatches()
+    {
+        int columns = Math.Max(1, Size.Width / Patch);
+        int patches = Math.Max(1, Size.Height / Patch) * columns;
+        return (double)Enumerable.Range(0, patches).Count(patch => IsWhole(patch / columns * Patch, patch % columns * Patch)) / patches;
+    }
+
+    private bool IsWhole(int top, int left)
+    {
+        for (int y = top; y < Math.Min(top + Patch, Size.Height); y++)
+        {
+            if (_pixels.AsSpan(y * Size.Width + left, Math.Min(Patch, Size.Width - left)).Contains((byte)0)) return false;
+        }
+        return true;
     }
 
     private static byte[] Read(string file)
