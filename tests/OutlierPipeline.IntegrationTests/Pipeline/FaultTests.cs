@@ -1,4 +1,8 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
+using Google.Protobuf;
+using Microsoft.ML.OnnxRuntime;
+using OutlierPipeline.Inference;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Streaming;
 
@@ -47,6 +51,27 @@ public sealed class FaultTests
         await pipeline.Until(() => cluster.Committed().Values.Sum() == 400, "everything being committed");
         var scored = cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement).Select(score => (score.GetProperty("partition").GetInt32(), score.GetProperty("offset").GetInt64())).Distinct();
         Assert.Equal(400, scored.Count());
+    }
+
+    [Fact]
+    public async Task A_device_that_fails_ends_the_pipeline_and_the_next_start_goes_on_at_the_last_commit_and_loses_no_frame()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster(1);
+        const int Frames = 120;
+        for (int i = 0; i < Frames; i++) cluster.Produce("car-1", i == 80 ? White() : Street[i % Street.Length]);
+        cluster.Flush();
+        var options = cluster.Options();
+        using (var pipeline = new FramePipeline(options with { Model = new ModelOptions { Path = FailingModel(directory.File("failing")) } }, new RecordingLogger()))
+        {
+            await Assert.ThrowsAsync<OnnxRuntimeException>(() => pipeline.RunAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+            Assert.NotEmpty(pipeline.NotReady);
+        }
+        Assert.InRange(cluster.Committed().Values.Sum(offset => Math.Max(0, offset)), 0, 80);
+        await using var next = new RunningPipeline(options);
+        await next.Until(() => cluster.Committed().Values.Sum() == Frames, "everything being committed");
+        var scored = cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("offset").GetInt64()).Distinct();
+        Assert.Equal(Frames, scored.Count());
     }
 
     [Fact]
@@ -118,6 +143,48 @@ public sealed class FaultTests
         Assert.True(metrics.Largest("outlier.partitions.paused backpressure") > 0, "no partition was paused");
         // A little over the bound: what librdkafka had already handed over when the partitions paused.
         Assert.InRange(metrics.Largest("outlier.frames.in_flight") * large.Length, 1, 2 * bound);
+    }
+
+    private static byte[] White()
+    {
+        using var bitmap = new SkiaSharp.SKBitmap(320, 192);
+        bitmap.Erase(SkiaSharp.SKColors.White);
+        using var jpeg = bitmap.Encode(SkiaSharp.SKEncodedImageFormat.Jpeg, 90);
+        return jpeg.ToArray();
+    }
+
+    /// <summary>The shipped package with a graph that fails where a picture's first pixel is white: it looks the pixel up in a table that ends before.</summary>
+    private static string FailingModel(string directory)
+    {
+        var package = ModelPackage.Load(Repository.StreetDemo);
+        var files = ModelPackageWriter.ReadAll(package);
+        var model = ModelProto.Parser.ParseFrom(files["model.onnx"]);
+        var graph = model.Graph;
+        var last = graph.Node.Single(node => node.Output.Contains("scores"));
+        last.Output[last.Output.IndexOf("scores")] = "scores/whole";
+        Integers("fail/first", 0, 0, 0);
+        Integers("fail/end", 1, 1, 1);
+        Integers("fail/axes", 1, 2, 3);
+        Integers("fail/shape", -1, 1);
+        graph.Initializer.Add(new TensorProto { Name = "fail/table", DataType = 1, Dims = { 255 }, RawData = ByteString.CopyFrom(new byte[255 * sizeof(float)]) });
+        Node("Slice", "fail/pixel", "image", "fail/first", "fail/end", "fail/axes");
+        Node("Cast", "fail/index", "fail/pixel").Attribute.Add(new AttributeProto { Name = "to", I = 7, Type = 2 });
+        Node("Gather", "fail/found", "fail/table", "fail/index");
+        Node("Reshape", "fail/column", "fail/found", "fail/shape");
+        Node("Add", "scores", "scores/whole", "fail/column");
+        files["model.onnx"] = model.ToByteArray();
+        return ModelPackageWriter.Write(directory, package.Card, files).Path;
+
+        void Integers(string name, params long[] values) =>
+            graph.Initializer.Add(new TensorProto { Name = name, DataType = 7, Dims = { values.Length }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())) });
+
+        NodeProto Node(string type, string output, params string[] inputs)
+        {
+            var node = new NodeProto { OpType = type, Name = output, Output = { output } };
+            node.Input.Add(inputs);
+            graph.Node.Add(node);
+            return node;
+        }
     }
 
     /// <summary>A pipeline that is expected to refuse.</summary>
