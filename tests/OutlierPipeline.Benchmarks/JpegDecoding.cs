@@ -33,8 +33,8 @@ public class JpegDecoding
         using var encoded = scaled.Encode(SKEncodedImageFormat.Jpeg, 90);
         _jpeg = encoded.ToArray();
         _rgb = new byte[Size.Bytes];
-        _turbo = new FrameDecoder(Size, new FrameLimits(), DecoderChoice.TurboJpeg);
-        _skia = new FrameDecoder(Size, new FrameLimits(), DecoderChoice.Skia);
+        _turbo = new FrameDecoder(Size, new FrameLimits(), JpegLibrary.TurboJpeg);
+        _skia = new FrameDecoder(Size, new FrameLimits(), JpegLibrary.Skia);
         Console.WriteLine($"// {Picture}: {_jpeg.Length / 1024} KiB");
     }
 

@@ -25,7 +25,7 @@ internal static class EndToEndBench
         using var engine = new InferenceEngine(package, inference, NullLogger.Instance);
         var batch = engine.CreateBatch(options.Batching.MaxBatchSize);
         batch.Count = batch.Capacity;
-        var decoders = Enumerable.Range(0, options.Frames.Workers).Select(_ => new FrameDecoder(size, options.Frames.Limits, options.Frames.Decoder)).ToArray();
+        var decoders = Enumerable.Range(0, options.Frames.Workers).Select(_ => new FrameDecoder(size, options.Frames.Limits)).ToArray();
         try
         {
             int next = 0;

@@ -20,7 +20,8 @@ public sealed class DecodeWorker(DecodeBacklog jobs, FrameDecoder decoder, TimeP
             {
                 long begun = time.GetTimestamp();
                 using var span = PipelineTelemetry.StartFrameSpan("decode", frame.Trace);
-                frame.Error = decoder.Decode(frame.Encoded, job.Batch.Tensor.Pixels(job.Slot));
+                var batch = job.Batch.Tensor;
+                if (!batch.TryLeave(job.Slot, frame.EncodedSegment)) frame.Error = decoder.Decode(frame.Encoded, batch.Pixels(job.Slot));
                 PipelineTelemetry.RecordStage(Stage.Decode, time.GetElapsedTime(begun));
             }
             job.Batch.MarkDecoded();

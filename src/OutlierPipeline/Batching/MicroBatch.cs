@@ -36,6 +36,9 @@ public sealed class MicroBatch : IDisposable
     /// <summary>Frames in the batch, riders included.</summary>
     public int Count { get; private set; }
 
+    /// <summary>When the engine began with it, in ticks of <see cref="TimeProvider.GetTimestamp"/>.</summary>
+    internal long BegunAt { get; set; }
+
     internal bool IsFull => Tensor.Count == Tensor.Capacity || Count == _frames.Length;
 
     /// <summary>The frame and its slot, or -1.</summary>
@@ -49,7 +52,7 @@ public sealed class MicroBatch : IDisposable
     {
         _changed = decoded;
         Count = 0;
-        Tensor.Count = 0;
+        Tensor.Clear();
         _decoded.Reset();
         // One for the batcher itself: the batch is decoded only once no more frames come.
         _undecoded = 1;

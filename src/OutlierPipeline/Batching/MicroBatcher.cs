@@ -16,6 +16,7 @@ public sealed class MicroBatcher : IDisposable
     private readonly ChannelWriter<MicroBatch> _batches;
     private readonly BatchingOptions _options;
     private readonly TimeProvider _time;
+    private readonly int _concurrency;
     private readonly Action _wake;
 
     /// <summary>Batches that left and are not computed yet.</summary>
@@ -25,7 +26,8 @@ public sealed class MicroBatcher : IDisposable
     /// <param name="free">Batches to fill: as many as may be in flight, and one more.</param>
     /// <param name="decode">Receives a job a slot.</param>
     /// <param name="batches">Receives batches in order; never blocks.</param>
-    public MicroBatcher(ChannelReader<Frame> frames, ChannelReader<MicroBatch> free, DecodeBacklog decode, ChannelWriter<MicroBatch> batches, BatchingOptions options, TimeProvider time)
+    /// <param name="concurrency">Batches that the engine computes at once; with fewer it is idle.</param>
+    public MicroBatcher(ChannelReader<Frame> frames, ChannelReader<MicroBatch> free, DecodeBacklog decode, ChannelWriter<MicroBatch> batches, BatchingOptions options, int concurrency, TimeProvider time)
     {
         _frames = new BlockingReader<Frame>(frames);
         _free = new BlockingReader<MicroBatch>(free);
@@ -33,6 +35,7 @@ public sealed class MicroBatcher : IDisposable
         _decode = decode;
         _batches = batches;
         _options = options;
+        _concurrency = concurrency;
         _time = time;
     }
 
@@ -58,7 +61,7 @@ public sealed class MicroBatcher : IDisposable
     /// <summary>The engine is done with one more batch.</summary>
     public void MarkComputed()
     {
-        if (Interlocked.Decrement(ref _computing) == 0) _wake();
+        if (Interlocked.Decrement(ref _computing) < _concurrency) _wake();
     }
 
     public void Dispose()
@@ -88,7 +91,7 @@ public sealed class MicroBatcher : IDisposable
         {
             if (_frames.Read(TimeSpan.Zero, out frame)) return true;
             // Whoever changes either wakes us afterwards, so that no change is missed.
-            if (Volatile.Read(ref _computing) == 0 && batch.IsDecoded) return false;
+            if (Volatile.Read(ref _computing) < _concurrency && batch.IsDecoded) return false;
             var left = _options.MaxDelay - _time.GetElapsedTime(begun);
             if (left <= TimeSpan.Zero || _frames.IsCompleted) return false;
             if (_frames.Read(left, out frame)) return true;

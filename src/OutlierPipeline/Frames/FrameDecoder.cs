@@ -1,10 +1,23 @@
 namespace OutlierPipeline.Frames;
 
-/// <summary>Which library decodes JPEG.</summary>
+/// <summary>What decodes JPEG.</summary>
 public enum DecoderChoice
 {
-    /// <summary>libjpeg-turbo where it is on the machine, else SkiaSharp.</summary>
+    /// <summary><see cref="NvJpeg"/> where a GPU computes and the library is there, else <see cref="Cpu"/>; the log says which and why.</summary>
     Auto,
+
+    /// <summary>libjpeg-turbo where it is on the machine, else SkiaSharp.</summary>
+    Cpu,
+
+    /// <summary>nvJPEG on the GPU that computes; one that is missing stops the start.</summary>
+    NvJpeg,
+}
+
+/// <summary>Which library of the CPU decodes JPEG.</summary>
+public enum JpegLibrary
+{
+    /// <summary>libjpeg-turbo where it is on the machine, else SkiaSharp.</summary>
+    Fastest,
     TurboJpeg,
     Skia,
 }
@@ -20,15 +33,14 @@ public sealed class FrameDecoder : IDisposable
     private readonly TurboJpeg? _turbo;
     private readonly SkiaDecoder _skia = new();
 
-    /// <exception cref="InvalidOperationException">libjpeg-turbo was asked for and is not on the machine.</exception>
-    public FrameDecoder(FrameSize size, FrameLimits limits, DecoderChoice choice = DecoderChoice.Auto)
+    public FrameDecoder(FrameSize size, FrameLimits limits, JpegLibrary library = JpegLibrary.Fastest)
     {
         _size = size;
         _limits = limits;
         _scaler = new AreaScaler(size);
-        if (choice == DecoderChoice.TurboJpeg && !TurboJpeg.IsAvailable)
-            throw new InvalidOperationException("Frames:Decoder is TurboJpeg, but libjpeg-turbo (libturbojpeg.so.0) is not on this machine: install libturbojpeg0 (Debian) or libturbojpeg (Ubuntu), or set Auto");
-        _turbo = choice != DecoderChoice.Skia && TurboJpeg.IsAvailable ? new TurboJpeg() : null;
+        if (library == JpegLibrary.TurboJpeg && !TurboJpeg.IsAvailable)
+            throw new InvalidOperationException("libjpeg-turbo (libturbojpeg.so.0) is not on this machine: install libturbojpeg0 (Debian) or libturbojpeg (Ubuntu)");
+        _turbo = library != JpegLibrary.Skia && TurboJpeg.IsAvailable ? new TurboJpeg() : null;
     }
 
     /// <summary>What decodes JPEG: <c>libjpeg-turbo</c> or <c>SkiaSharp</c>.</summary>

@@ -8,7 +8,7 @@ internal sealed unsafe class TurboJpeg : IDisposable
     private const int PixelFormatRgb = 0;
     private const int ColorspaceCmyk = 3;
     private const int Warning = 0;
-    private static readonly nint Library = Load();
+    private static readonly nint Library = NativeLibraries.Load("libturbojpeg.so.0", "libturbojpeg.so", "libturbojpeg.0.dylib", "libturbojpeg.dylib", "turbojpeg.dll");
     private static readonly delegate* unmanaged<nint> Init = (delegate* unmanaged<nint>)Export("tjInitDecompress");
     private static readonly delegate* unmanaged<nint, int> Destroy = (delegate* unmanaged<nint, int>)Export("tjDestroy");
     private static readonly delegate* unmanaged<nint, byte*, CULong, int*, int*, int*, int*, int> ReadHeader = (delegate* unmanaged<nint, byte*, CULong, int*, int*, int*, int*, int>)Export("tjDecompressHeader3");
@@ -73,14 +73,5 @@ internal sealed unsafe class TurboJpeg : IDisposable
         return error;
     }
 
-    private static nint Load()
-    {
-        foreach (string name in new[] { "libturbojpeg.so.0", "libturbojpeg.so", "libturbojpeg.0.dylib", "libturbojpeg.dylib", "turbojpeg.dll" })
-        {
-            if (NativeLibrary.TryLoad(name, out nint library)) return library;
-        }
-        return 0;
-    }
-
-    private static nint Export(string name) => Library == 0 ? 0 : NativeLibrary.GetExport(Library, name);
+    private static nint Export(string name) => NativeLibraries.Export(Library, name);
 }

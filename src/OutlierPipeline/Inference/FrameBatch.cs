@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using OutlierPipeline.Frames;
@@ -14,7 +13,6 @@ public sealed unsafe class FrameBatch : IDisposable
     /// <summary>The graph's outputs that a batch receives.</summary>
     internal static readonly string[] Outputs = ["scores", "error_map", "latent"];
 
-    private const int Alignment = 64;
     private readonly int _frameBytes;
     private readonly int _scores;
     private readonly int _errorMap;
@@ -23,34 +21,38 @@ public sealed unsafe class FrameBatch : IDisposable
     private readonly OrtIoBinding[][] _bindings;
     private readonly List<OrtValue> _values = [];
     private readonly FrameMask?[] _masks;
-    private byte* _pixels;
-    private float* _outputs;
-    private byte* _mask;
+    private readonly FrameError[] _errors;
+    private readonly BatchBuffer _pixels;
+    private readonly BatchBuffer _outputs;
+    private readonly BatchBuffer? _mask;
 
+    /// <param name="sizes">Of parts that run, in ascending order; the last holds the capacity.</param>
     /// <param name="parts">Parts that run side by side, each with the next slots.</param>
     /// <param name="hasMasks">Whether slots have masks; without, the graph's own default of ones holds and nothing is copied.</param>
-    internal FrameBatch(InferenceSession session, NetworkCard network, int scores, int capacity, int parts, bool hasMasks)
+    /// <param name="device">What runs it on a GPU; owned by the batch.</param>
+    internal FrameBatch(InferenceSession session, OrtMemoryInfo memory, NetworkCard network, int scores, int capacity, IReadOnlyList<int> sizes, int parts, bool hasMasks, DeviceBatch? device = null)
     {
         Capacity = capacity;
-        int largest = (capacity + parts - 1) / parts;
-        Sizes = InferenceEngine.BatchSizes(largest);
+        Sizes = sizes;
+        Device = device;
         // Padding may go beyond the capacity where it is no multiple of the parts.
-        _slots = largest * parts;
+        _slots = sizes[^1] * parts;
         _masks = new FrameMask?[hasMasks ? capacity : 0];
-        if (hasMasks)
-        {
-            _mask = (byte*)NativeMemory.AlignedAlloc((nuint)((long)_slots * network.Height * network.Width), Alignment);
-            new Span<byte>(_mask, checked(_slots * network.Height * network.Width)).Fill(1);
-        }
+        _errors = new FrameError[capacity];
         _frameBytes = network.Size.Bytes;
         _scores = scores;
         _errorMap = network.ErrorMapHeight * network.ErrorMapWidth;
         _latent = network.Latent;
-        _pixels = (byte*)NativeMemory.AlignedAlloc((nuint)((long)_slots * _frameBytes), Alignment);
-        new Span<byte>(_pixels, checked(_slots * _frameBytes)).Clear();
-        nuint outputBytes = (nuint)((long)_slots * (_scores + _errorMap + _latent) * sizeof(float));
-        _outputs = (float*)NativeMemory.AlignedAlloc(outputBytes, Alignment);
-        _bindings = [.. Sizes.Select(size => Enumerable.Range(0, parts).Select(part => Bind(session, network, part * size, size)).ToArray())];
+        if (hasMasks)
+        {
+            long pixels = (long)_slots * network.Height * network.Width;
+            _mask = new BatchBuffer(pixels, device?.Stream);
+            new Span<byte>(_mask.Host, checked((int)pixels)).Fill(1);
+            _mask.Upload(0, pixels);
+        }
+        _pixels = new BatchBuffer((long)_slots * _frameBytes, device?.Stream);
+        _outputs = new BatchBuffer((long)_slots * (_scores + _errorMap + _latent) * sizeof(float), device?.Stream);
+        _bindings = [.. Sizes.Select(size => Enumerable.Range(0, parts).Select(part => Bind(session, memory, network, part * size, size)).ToArray())];
     }
 
     /// <summary>Slots.</summary>
@@ -62,8 +64,27 @@ public sealed unsafe class FrameBatch : IDisposable
     /// <summary>The sizes of parts that run; one in between is padded to the next.</summary>
     internal IReadOnlyList<int> Sizes { get; }
 
-    /// <summary>One slot's picture: <c>[H, W, 3]</c> uint8, RGB.</summary>
-    public Span<byte> Pixels(int slot) => new(_pixels + (long)Checked(slot) * _frameBytes, _frameBytes);
+    /// <summary>What runs it on a GPU; null on CPU.</summary>
+    internal DeviceBatch? Device { get; }
+
+    /// <summary>One slot's picture: <c>[H, W, 3]</c> uint8, RGB. Of one that the device decodes, valid after a run.</summary>
+    public Span<byte> Pixels(int slot) => new(_pixels.Host + (long)Checked(slot) * _frameBytes, _frameBytes);
+
+    /// <summary>Leaves a JPEG to the device, which decodes it when the batch runs; false where it decodes none, or not such a one, so that <see cref="Pixels"/> must be written.</summary>
+    /// <param name="encoded">The picture; stays as it is until the batch has run.</param>
+    public bool TryLeave(int slot, ArraySegment<byte> encoded) => Device is not null && Device.TryLeave(Checked(slot), encoded);
+
+    /// <summary>What was wrong with a picture that was left to the device; valid after a run.</summary>
+    public FrameError Error(int slot) => _errors[Checked(slot)];
+
+    /// <summary>Empties the batch.</summary>
+    internal void Clear()
+    {
+        Count = 0;
+        if (Device is null) return;
+        Device.Clear();
+        Array.Clear(_errors);
+    }
 
     /// <summary>Sets the region of interest of one slot's picture; null where every pixel counts.</summary>
     public void SetMask(int slot, FrameMask? mask)
@@ -71,66 +92,97 @@ public sealed unsafe class FrameBatch : IDisposable
         if (_masks.Length == 0 || ReferenceEquals(_masks[Checked(slot)], mask)) return;
         _masks[slot] = mask;
         int pixels = _frameBytes / 3;
-        var target = new Span<byte>(_mask + (long)slot * pixels, pixels);
+        var target = new Span<byte>(_mask!.Host + (long)slot * pixels, pixels);
         if (mask is null) target.Fill(1);
         else mask.Pixels.CopyTo(target);
+        _mask.Upload((long)slot * pixels, pixels);
     }
 
     /// <summary>One frame's S scores, higher is stranger; valid after a run until the next.</summary>
-    public ReadOnlySpan<float> Scores(int slot) => new(_outputs + (long)Checked(slot) * _scores, _scores);
+    public ReadOnlySpan<float> Scores(int slot) => new(Floats(_outputs.Host, 0) + (long)Checked(slot) * _scores, _scores);
 
     /// <summary>One frame's error map, <c>[h, w]</c>.</summary>
-    public ReadOnlySpan<float> ErrorMap(int slot) => new(_outputs + (long)_slots * _scores + (long)Checked(slot) * _errorMap, _errorMap);
+    public ReadOnlySpan<float> ErrorMap(int slot) => new(Floats(_outputs.Host, _scores) + (long)Checked(slot) * _errorMap, _errorMap);
 
     /// <summary>One frame's code, length Z.</summary>
-    public ReadOnlySpan<float> Latent(int slot) => new(_outputs + (long)_slots * (_scores + _errorMap) + (long)Checked(slot) * _latent, _latent);
+    public ReadOnlySpan<float> Latent(int slot) => new(Floats(_outputs.Host, _scores + _errorMap) + (long)Checked(slot) * _latent, _latent);
 
-    /// <summary>Bindings of the parts that hold <see cref="Count"/> frames, as small and as even as the sizes allow.</summary>
-    internal ReadOnlySpan<OrtIoBinding> Bindings()
+    /// <summary>The pictures on the device, <c>[slots, H, W, 3]</c>.</summary>
+    internal byte* DevicePixels => _pixels.Device;
+
+    internal void SetError(int slot, FrameError error) => _errors[slot] = error;
+
+    /// <summary>Queues copies of some slots' pictures to the device.</summary>
+    internal void UploadPixels(int first, int count) => _pixels.Upload((long)first * _frameBytes, (long)count * _frameBytes);
+
+    /// <summary>Queues copies of some slots' pictures from the device.</summary>
+    internal void DownloadPixels(int first, int count) => _pixels.Download((long)first * _frameBytes, (long)count * _frameBytes);
+
+    /// <summary>Queues copies of what was computed for the slots in use.</summary>
+    internal void DownloadOutputs()
+    {
+        Download(0, _scores);
+        Download(_scores, _errorMap);
+        Download(_scores + _errorMap, _latent);
+
+        void Download(int before, int values) => _outputs.Download((long)_slots * before * sizeof(float), (long)Count * values * sizeof(float));
+    }
+
+    /// <summary>The smallest of <see cref="Sizes"/>, by its number, that holds the slots in use.</summary>
+    internal int SizeIndex()
     {
         int parts = _bindings[0].Length;
         int share = (Count + parts - 1) / parts;
         int i = 0;
         while (Sizes[i] < share) i++;
+        return i;
+    }
+
+    /// <summary>Bindings of the parts that hold <see cref="Count"/> frames, as small and as even as the sizes allow.</summary>
+    internal ReadOnlySpan<OrtIoBinding> Bindings()
+    {
+        int i = SizeIndex();
         return _bindings[i].AsSpan(0, (Count + Sizes[i] - 1) / Sizes[i]);
     }
 
     public void Dispose()
     {
-        // Bindings and values before the session: one that outlives it kills the process at its end.
+        Device?.Stop();
+        // Bindings and values before the session: one that outlives it kills the process at its end. Memory before the stream that its copies go through.
         foreach (var binding in _bindings.SelectMany(bindings => bindings)) binding.Dispose();
         foreach (var value in _values) value.Dispose();
         _values.Clear();
-        NativeMemory.AlignedFree(_pixels);
-        NativeMemory.AlignedFree(_outputs);
-        NativeMemory.AlignedFree(_mask);
-        _mask = null;
-        _pixels = null;
-        _outputs = null;
+        _pixels.Dispose();
+        _outputs.Dispose();
+        _mask?.Dispose();
+        Device?.Dispose();
     }
 
-    private OrtIoBinding Bind(InferenceSession session, NetworkCard network, int first, int size)
+    private OrtIoBinding Bind(InferenceSession session, OrtMemoryInfo memory, NetworkCard network, int first, int size)
     {
         const TensorElementType Byte = TensorElementType.UInt8;
         var binding = session.CreateIoBinding();
-        binding.BindInput("image", Value(Byte, [size, network.Height, network.Width, 3], _pixels + (long)first * _frameBytes, 1));
-        if (_mask != null) binding.BindInput("mask", Value(Byte, [size, network.Height, network.Width], _mask + (long)first * _frameBytes / 3, 1));
-        float* errorMap = _outputs + (long)_slots * _scores;
-        Output("scores", [size, _scores], _outputs + (long)first * _scores);
-        Output("error_map", [size, network.ErrorMapHeight, network.ErrorMapWidth], errorMap + (long)first * _errorMap);
-        Output("latent", [size, _latent], errorMap + (long)_slots * _errorMap + (long)first * _latent);
+        binding.BindInput("image", Value(Byte, [size, network.Height, network.Width, 3], _pixels.Device + (long)first * _frameBytes, 1));
+        if (_mask is not null) binding.BindInput("mask", Value(Byte, [size, network.Height, network.Width], _mask.Device + (long)first * _frameBytes / 3, 1));
+        Output("scores", [size, _scores], 0, _scores);
+        Output("error_map", [size, network.ErrorMapHeight, network.ErrorMapWidth], _scores, _errorMap);
+        Output("latent", [size, _latent], _scores + _errorMap, _latent);
         return binding;
 
-        void Output(string name, long[] shape, float* memory) => binding.BindOutput(name, Value(TensorElementType.Float, shape, memory, sizeof(float)));
+        void Output(string name, long[] shape, int before, int values) =>
+            binding.BindOutput(name, Value(TensorElementType.Float, shape, Floats(_outputs.Device, before) + (long)first * values, sizeof(float)));
+
+        OrtValue Value(TensorElementType type, long[] shape, void* address, int elementBytes)
+        {
+            long bytes = shape.Aggregate((long)elementBytes, (product, side) => product * side);
+            var value = OrtValue.CreateTensorValueWithData(memory, type, shape, (nint)address, bytes);
+            _values.Add(value);
+            return value;
+        }
     }
 
-    private OrtValue Value(TensorElementType type, long[] shape, void* memory, int elementBytes)
-    {
-        long bytes = shape.Aggregate((long)elementBytes, (product, side) => product * side);
-        var value = OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance, type, shape, (nint)memory, bytes);
-        _values.Add(value);
-        return value;
-    }
+    /// <summary>Where an output begins, before which each slot has so many floats.</summary>
+    private float* Floats(byte* memory, int before) => (float*)memory + (long)_slots * before;
 
     private int Checked(int slot) => (uint)slot < (uint)Capacity ? slot : throw new ArgumentOutOfRangeException(nameof(slot), slot, $"the batch has {Capacity} slots");
 }

@@ -1,53 +1,67 @@
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Inference.Cuda;
+using OutlierPipeline.Streaming;
 
 namespace OutlierPipeline.Inference;
 
-/// <summary>One model package in ONNX Runtime. <see cref="Run"/> is for one thread at a time.</summary>
+/// <summary>One model package in ONNX Runtime. Calls are for one thread at a time, but that <see cref="End"/> may be another's than <see cref="Begin"/>.</summary>
 public sealed partial class InferenceEngine : IDisposable
 {
+    /// <summary>While a GPU computes one batch, the copies of another are under way.</summary>
+    private const int DeviceConcurrency = 2;
+
+    private readonly SessionFactory _sessions;
     private readonly InferenceSession _session;
-    private readonly InferenceOptions _options;
+    private readonly ILogger _log;
     private readonly RunOptions _run = new();
     private readonly List<FrameBatch> _batches = [];
     private readonly PartRunner _parts;
     private readonly Action<int> _runPart;
+    private byte[]? _frameGraph;
     private InferenceSession? _frames;
     private FrameBatch? _running;
 
     /// <exception cref="ModelPackageException">The graph cannot be loaded, or its inputs and outputs are not those of the card.</exception>
     /// <exception cref="AcceleratorException">The accelerator named in the options is not there.</exception>
     public InferenceEngine(ModelPackage package, InferenceOptions options, ILogger log)
+        : this(package, options, new SessionFactory(options, log), log)
+    {
+    }
+
+    /// <param name="sessions">Owned by the engine.</param>
+    internal InferenceEngine(ModelPackage package, InferenceOptions options, SessionFactory sessions, ILogger log)
     {
         Package = package;
-        using var session = Options(options);
-        Accelerator = ChooseAccelerator(session, options, log);
-        _options = options with { Accelerator = Accelerator };
-        Precision = options.Precision != Precision.Auto ? options.Precision : Accelerator == Accelerator.Cpu ? Precision.Fp32 : Precision.Fp16;
+        _sessions = sessions;
+        _log = log;
         try
         {
-            _session = new InferenceSession(package.Graph.ToArray(), session);
+            _session = sessions.Create(package.Graph.ToArray(), options.Threads);
+            CheckGraph();
         }
         catch (OnnxRuntimeException e)
         {
+            Release();
             throw new ModelPackageException(GraphFile, $"ONNX Runtime cannot load it: {e.Message.ReplaceLineEndings(" ")}", e);
-        }
-        try
-        {
-            CheckGraph();
         }
         catch
         {
-            _session.Dispose();
+            Release();
             throw;
         }
         // A GPU takes a batch as a whole; on CPU every core takes a part of it.
-        _parts = new PartRunner(Accelerator == Accelerator.Cpu ? options.Threads > 0 ? options.Threads : Environment.ProcessorCount : 1, $"infer {package.Card.Name}");
+        _parts = new PartRunner(OnDevice ? 1 : options.Threads > 0 ? options.Threads : Environment.ProcessorCount, $"infer {package.Card.Name}");
         _runPart = part => _frames!.RunWithBinding(_run, _running!.Bindings()[part]);
         Log.Loaded(log, package.Card.Name, package.Card.Version, package.Card.Network.Size.ToString(), Accelerator, Precision);
+
+        void Release()
+        {
+            _session?.Dispose();
+            sessions.Dispose();
+        }
     }
 
     public ModelPackage Package { get; }
@@ -56,21 +70,28 @@ public sealed partial class InferenceEngine : IDisposable
     internal int Parts => _parts.Parts;
 
     /// <summary>What computes.</summary>
-    public Accelerator Accelerator { get; }
+    public Accelerator Accelerator => _sessions.Accelerator;
 
     /// <summary>How exactly <see cref="Run"/> computes the network; tools always have float32.</summary>
-    public Precision Precision { get; }
+    public Precision Precision => _sessions.Precision;
+
+    /// <summary>Batches that may be under way at once.</summary>
+    internal int Concurrency => OnDevice ? DeviceConcurrency : 1;
+
+    private bool OnDevice => _sessions.Device is not null;
 
     private string GraphFile => Path.Combine(Package.Path, "model.onnx");
 
     /// <summary>Memory for batches of up to <paramref name="capacity"/> frames, owned by this engine; every size has run once.</summary>
-    public FrameBatch CreateBatch(int capacity)
+    /// <param name="frames">How JPEGs are decoded that come encoded; null where none do.</param>
+    /// <exception cref="AcceleratorException"><see cref="DecoderChoice.NvJpeg"/> is asked for and not to be had.</exception>
+    public FrameBatch CreateBatch(int capacity, FramesOptions? frames = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
-        _frames ??= FrameSession();
-        var batch = new FrameBatch(_frames, Package.Card.Network, Package.Card.Scores.Count, capacity, _parts.Parts, Package.HasMasks);
+        var limits = frames is not null && DecodesOnDevice(frames.Decoder) ? frames.Limits : null;
+        var batch = OnDevice ? DeviceBatch(capacity, limits) : HostBatch(capacity);
         _batches.Add(batch);
-        // The first run of a size chooses kernels and allocates: not at the expense of the first frames.
+        // The first run of a size chooses kernels, allocates, and records a CUDA graph: not at the expense of the first frames.
         foreach (int size in batch.Sizes)
         {
             batch.Count = Math.Min(capacity, size * _parts.Parts);
@@ -80,17 +101,41 @@ public sealed partial class InferenceEngine : IDisposable
         return batch;
     }
 
-    /// <summary>The fixed set of sizes that run: powers of two and the steps half-way between them, and the capacity itself.</summary>
+    /// <summary>The fixed set of sizes that a core runs: powers of two and the steps half-way between them, and the capacity itself.</summary>
     public static IReadOnlyList<int> BatchSizes(int capacity) =>
         [.. Enumerable.Range(0, 31).SelectMany(power => new[] { 1 << power, (1 << power) + (1 << power >> 1) }).Where(size => size > 0 && size < capacity).Append(capacity).Distinct().Order()];
 
+    /// <summary>The same for a GPU, which is as fast with a few frames more: each size takes time at the start, and memory for its CUDA graph.</summary>
+    public static IReadOnlyList<int> DeviceBatchSizes(int capacity) => [.. Enumerable.Range(0, 31).Select(power => 1 << power).Where(size => size > 0 && size < capacity).Append(capacity)];
+
     /// <summary>Computes scores, error map and code of the batch's first <see cref="FrameBatch.Count"/> slots.</summary>
     /// <exception cref="OnnxRuntimeException">The device failed: the process cannot go on with this engine.</exception>
+    /// <exception cref="CudaException">The same.</exception>
     public void Run(FrameBatch batch)
     {
+        Begin(batch);
+        End(batch);
+    }
+
+    /// <summary>Begins a run, which must be followed by <see cref="End"/>; on CPU it has ended on return.</summary>
+    /// <inheritdoc cref="Run"/>
+    public void Begin(FrameBatch batch)
+    {
         if (batch.Count == 0) return;
+        if (batch.Device is { } device)
+        {
+            device.Begin();
+            return;
+        }
         _running = batch;
         _parts.Run(batch.Bindings().Length, _runPart);
+    }
+
+    /// <summary>Blocks until a run has ended.</summary>
+    /// <inheritdoc cref="Run"/>
+    public void End(FrameBatch batch)
+    {
+        if (batch.Count > 0 && OnDevice) batch.Device!.End();
     }
 
     /// <summary>The decoder's drawings of some pictures; for tools, not for the frame path.</summary>
@@ -116,6 +161,7 @@ public sealed partial class InferenceEngine : IDisposable
         _run.Dispose();
         _frames?.Dispose();
         _session.Dispose();
+        _sessions.Dispose();
     }
 
     private T Compute<T>(byte[] pixels, FrameMask? mask, string[] names, Func<IDisposableReadOnlyCollection<OrtValue>, T> read)
@@ -127,78 +173,53 @@ public sealed partial class InferenceEngine : IDisposable
         return read(outputs);
     }
 
-    private static SessionOptions Options(InferenceOptions options)
+    private FrameBatch HostBatch(int capacity)
     {
-        var session = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
-        // Spinning worker threads would take the cores that decode the next batch.
-        session.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
-        if (options.Threads > 0) session.IntraOpNumThreads = options.Threads;
-        return session;
+        _frames ??= _sessions.Create(FrameGraph(), threads: 1);
+        int parts = _parts.Parts;
+        using var memory = _sessions.CreateMemoryInfo();
+        return new FrameBatch(_frames, memory, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes((capacity + parts - 1) / parts), parts, Package.HasMasks);
     }
 
-    /// <summary>A session of what the frame path asks for, and no more: ONNX Runtime computes every node of a graph, also those whose outputs nobody wants.</summary>
-    private InferenceSession FrameSession()
+    private FrameBatch DeviceBatch(int capacity, FrameLimits? jpegLimits)
     {
+        var network = Package.Card.Network;
+        string shapes = $"image:{{0}}x{network.Height}x{network.Width}x3" + (Package.HasMasks ? $",mask:{{0}}x{network.Height}x{network.Width}" : "");
+        var device = new DeviceBatch(_sessions.Device!, stream => _sessions.Create(FrameGraph(), stream, shapes, capacity), $"infer {Package.Card.Name} {_batches.Count}");
+        using var memory = _sessions.CreateMemoryInfo();
+        var batch = new FrameBatch(device.Session, memory, network, Package.Card.Scores.Count, capacity, DeviceBatchSizes(capacity), 1, Package.HasMasks, device);
+        device.Attach(batch, network.Size, jpegLimits);
+        return batch;
+    }
+
+    private bool DecodesOnDevice(DecoderChoice choice)
+    {
+        if (choice == DecoderChoice.Cpu) return false;
+        string? fault = _sessions.Device is { } device ? device.OpenJpeg() : "the network is not computed on a GPU";
+        if (fault is null)
+        {
+            Log.NvJpeg(_log, _sessions.Device!.HasJpegEngines ? "engines of the chip" : "CUDA kernels");
+            return true;
+        }
+        if (choice == DecoderChoice.NvJpeg) throw new AcceleratorException($"Frames:Decoder is NvJpeg, but {fault}: install the CUDA toolkit's nvJPEG and NVRTC, or set Cpu or Auto");
+        if (OnDevice) Log.AutoDecoder(_log, fault);
+        return false;
+    }
+
+    /// <summary>A graph of what the frame path asks for, and no more: ONNX Runtime computes every node of a graph, also those whose outputs nobody wants.</summary>
+    private byte[] FrameGraph()
+    {
+        if (_frameGraph is not null) return _frameGraph;
         var graph = OnnxGraph.Parse(Package.Graph.ToArray());
         graph.Keep(FrameBatch.Outputs);
+        if (!Package.HasMasks) graph.Fix("mask");
         if (Precision == Precision.Fp16) graph.HalveNetwork();
-        return Beside(graph.ToArray(), threads: 1);
+        return _frameGraph = graph.ToArray();
     }
 
     /// <summary>Another graph on the same device.</summary>
     /// <param name="threads">Threads of one run on CPU.</param>
-    internal InferenceSession Beside(byte[] graph, int threads)
-    {
-        using var session = Options(_options with { Threads = threads });
-        ChooseAccelerator(session, _options, NullLogger.Instance);
-        return new InferenceSession(graph, session);
-    }
-
-    private static Accelerator ChooseAccelerator(SessionOptions session, InferenceOptions options, ILogger log)
-    {
-        string[] available = OrtEnv.Instance().GetAvailableProviders();
-        if (options.Accelerator == Accelerator.Cpu) return Accelerator.Cpu;
-        if (options.Accelerator == Accelerator.TensorRt)
-        {
-            Require("TensorrtExecutionProvider", () => session.AppendExecutionProvider_Tensorrt(options.Device));
-            Require("CUDAExecutionProvider", () => session.AppendExecutionProvider_CUDA(options.Device));
-            return Accelerator.TensorRt;
-        }
-        if (options.Accelerator == Accelerator.Cuda)
-        {
-            Require("CUDAExecutionProvider", () => session.AppendExecutionProvider_CUDA(options.Device));
-            return Accelerator.Cuda;
-        }
-        if (!available.Contains("CUDAExecutionProvider"))
-        {
-            Log.AutoCpu(log, "this build has no CUDA provider");
-            return Accelerator.Cpu;
-        }
-        try
-        {
-            session.AppendExecutionProvider_CUDA(options.Device);
-            return Accelerator.Cuda;
-        }
-        catch (OnnxRuntimeException e)
-        {
-            Log.AutoCpu(log, e.Message.ReplaceLineEndings(" "));
-            return Accelerator.Cpu;
-        }
-
-        void Require(string provider, Action append)
-        {
-            if (!available.Contains(provider))
-                throw new AcceleratorException($"Inference:Accelerator is {options.Accelerator}, but this build of ONNX Runtime has no {provider} (it has {string.Join(", ", available)}): build with -p:Accelerator=Cuda, or set Cpu or Auto");
-            try
-            {
-                append();
-            }
-            catch (OnnxRuntimeException e)
-            {
-                throw new AcceleratorException($"Inference:Accelerator is {options.Accelerator}, but it does not start: {e.Message.ReplaceLineEndings(" ")}", e);
-            }
-        }
-    }
+    internal InferenceSession Beside(byte[] graph, int threads) => _sessions.Create(graph, threads);
 
     private void CheckGraph()
     {
@@ -228,7 +249,10 @@ public sealed partial class InferenceEngine : IDisposable
         [LoggerMessage(100, LogLevel.Information, "Model {Name} {Version} ({Size}) is loaded on {Accelerator} in {Precision}.")]
         public static partial void Loaded(ILogger log, string name, string version, string size, Accelerator accelerator, Precision precision);
 
-        [LoggerMessage(101, LogLevel.Information, "Inference:Accelerator is Auto and takes the CPU: {Reason}.")]
-        public static partial void AutoCpu(ILogger log, string reason);
+        [LoggerMessage(102, LogLevel.Information, "JPEGs are decoded by nvJPEG, in {How}; those it does not take, by the CPU.")]
+        public static partial void NvJpeg(ILogger log, string how);
+
+        [LoggerMessage(103, LogLevel.Information, "Frames:Decoder is Auto and takes the CPU: {Reason}.")]
+        public static partial void AutoDecoder(ILogger log, string reason);
     }
 }

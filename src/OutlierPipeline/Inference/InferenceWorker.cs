@@ -1,28 +1,51 @@
 using System.Threading.Channels;
 using OutlierPipeline.Batching;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Inference;
 
-/// <summary>The thread of one engine: batches in, batches with scores out, in order.</summary>
+/// <summary>The two threads of one engine: batches in, batches with scores out, in order. One begins runs, as many as the engine takes at once; the other waits for them.</summary>
 public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWriter<MicroBatch> scored, InferenceEngine engine, MicroBatcher batcher, TimeProvider time)
 {
-    /// <summary>Runs until the channel is complete.</summary>
-    public void Run()
+    private readonly Channel<MicroBatch> _begun = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
+
+    /// <summary>Begins what the channel brings, until it is complete.</summary>
+    public void Begin()
     {
-        using var reader = new BlockingReader<MicroBatch>(batches);
+        try
+        {
+            using var reader = new BlockingReader<MicroBatch>(batches);
+            while (reader.Read(out var batch))
+            {
+                batch.WaitDecoded();
+                batch.BegunAt = time.GetTimestamp();
+                using var span = batch.Tensor.Count > 0 ? PipelineTelemetry.StartBatchSpan("infer") : null;
+                span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Tensor.Count);
+                engine.Begin(batch.Tensor);
+                _begun.Writer.TryWrite(batch);
+            }
+        }
+        finally
+        {
+            _begun.Writer.Complete();
+        }
+    }
+
+    /// <summary>Hands on what has ended, until nothing more is begun.</summary>
+    public void End()
+    {
+        using var reader = new BlockingReader<MicroBatch>(_begun.Reader);
         while (reader.Read(out var batch))
         {
-            batch.WaitDecoded();
-            if (batch.Tensor.Count > 0)
-            {
-                long begun = time.GetTimestamp();
-                using var span = PipelineTelemetry.StartBatchSpan("infer");
-                span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Tensor.Count);
-                engine.Run(batch.Tensor);
-                PipelineTelemetry.RecordStage(Stage.Infer, time.GetElapsedTime(begun));
-            }
+            engine.End(batch.Tensor);
+            if (batch.Tensor.Count > 0) PipelineTelemetry.RecordStage(Stage.Infer, time.GetElapsedTime(batch.BegunAt));
             batcher.MarkComputed();
+            for (int i = 0; i < batch.Count; i++)
+            {
+                // Only a picture that was left to the device can turn out bad so late.
+                if (batch[i] is { Slot: >= 0 } filled && batch.Tensor.Error(filled.Slot) is not FrameError.None and var error) filled.Frame.Error = error;
+            }
             scored.TryWrite(batch);
         }
     }

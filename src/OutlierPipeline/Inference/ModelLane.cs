@@ -9,8 +9,8 @@ namespace OutlierPipeline.Inference;
 /// <summary>One model's stages: its queue of frames, batcher, decode workers and engine, and the threads they run on.</summary>
 internal sealed class ModelLane : IDisposable
 {
-    /// <summary>While one batch is computed another is decoded; a third is being looked at by the detectors or filling.</summary>
-    private const int Batches = 3;
+    /// <summary>Beside those that are computed one is being decoded, and another is being looked at by the detectors or filling.</summary>
+    private const int MoreBatches = 2;
 
     private readonly MicroBatch[] _batches;
     private readonly DecodeWorker[] _workers;
@@ -31,10 +31,10 @@ internal sealed class ModelLane : IDisposable
         _free = free.Writer;
         _jobs = new DecodeBacklog();
         var filled = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
-        _batches = [.. Enumerable.Range(0, Batches).Select(_ => new MicroBatch(package, Engine.CreateBatch(options.Batching.MaxBatchSize), free.Writer))];
+        _batches = [.. Enumerable.Range(0, Engine.Concurrency + MoreBatches).Select(_ => new MicroBatch(package, Engine.CreateBatch(options.Batching.MaxBatchSize, options.Frames), free.Writer))];
         foreach (var batch in _batches) free.Writer.TryWrite(batch);
-        _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, time);
-        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(_jobs, new FrameDecoder(package.Card.Network.Size, options.Frames.Limits, options.Frames.Decoder), time))];
+        _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, Engine.Concurrency, time);
+        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(_jobs, new FrameDecoder(package.Card.Network.Size, options.Frames.Limits), time))];
         _inference = new InferenceWorker(filled.Reader, scored, Engine, _batcher, time);
     }
 
@@ -53,7 +53,8 @@ internal sealed class ModelLane : IDisposable
     {
         Run("batch", _batcher.Run);
         for (int i = 0; i < _workers.Length; i++) Run($"decode-{i}", _workers[i].Run);
-        Run("infer", _inference.Run);
+        Run("infer", _inference.Begin);
+        Run("score", _inference.End);
     }
 
     /// <summary>Ends the stages. The frames' channel must be complete.</summary>

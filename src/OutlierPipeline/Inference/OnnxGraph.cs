@@ -29,6 +29,9 @@ internal sealed class OnnxGraph
         Retain(Graph.Initializer, initializer => read.Contains(initializer.Name));
     }
 
+    /// <summary>Makes an optional input a constant, of its default.</summary>
+    public void Fix(string input) => Retain(Graph.Input, candidate => candidate.Name != input);
+
     /// <summary>
     /// Computes the network in float16: every convolution, and whatever lies between two of them. What comes before the first and after the last, so input, scores
     /// and densities, stays in float32.

@@ -8,17 +8,24 @@ namespace OutlierPipeline.Inference;
 /// </summary>
 internal sealed class PartRunner : IDisposable
 {
-    private readonly Helper[] _helpers;
+    private readonly WorkerThread[] _helpers;
+    private readonly Action[] _runs;
+    private Action<int> _run = _ => { };
 
     /// <param name="parts">Parts at most; the caller's thread runs the first.</param>
-    public PartRunner(int parts, string name) => _helpers = [.. Enumerable.Range(1, parts - 1).Select(part => new Helper($"{name} {part}"))];
+    public PartRunner(int parts, string name)
+    {
+        _helpers = [.. Enumerable.Range(1, parts - 1).Select(part => new WorkerThread($"{name} {part}"))];
+        _runs = [.. Enumerable.Range(1, parts - 1).Select<int, Action>(part => () => _run(part))];
+    }
 
     public int Parts => _helpers.Length + 1;
 
     /// <summary>Calls <paramref name="run"/> for parts 0 to <paramref name="count"/> − 1, and returns when all have ended; the first failure is thrown then.</summary>
     public void Run(int count, Action<int> run)
     {
-        for (int part = 1; part < count; part++) _helpers[part - 1].Begin(part, run);
+        _run = run;
+        for (int part = 1; part < count; part++) _helpers[part - 1].Begin(_runs[part - 1]);
         Exception? failure = null;
         try
         {
@@ -35,62 +42,5 @@ internal sealed class PartRunner : IDisposable
     public void Dispose()
     {
         foreach (var helper in _helpers) helper.Dispose();
-    }
-
-    private sealed class Helper : IDisposable
-    {
-        private readonly SemaphoreSlim _begin = new(0);
-        private readonly SemaphoreSlim _end = new(0);
-        private readonly Thread _thread;
-        private Action<int>? _run;
-        private Exception? _failure;
-        private int _part;
-
-        public Helper(string name)
-        {
-            _thread = new Thread(Loop) { Name = name, IsBackground = true };
-            _thread.Start();
-        }
-
-        public void Begin(int part, Action<int> run)
-        {
-            _part = part;
-            _run = run;
-            _begin.Release();
-        }
-
-        public Exception? End()
-        {
-            _end.Wait();
-            return _failure;
-        }
-
-        public void Dispose()
-        {
-            _run = null;
-            _begin.Release();
-            _thread.Join();
-            _begin.Dispose();
-            _end.Dispose();
-        }
-
-        private void Loop()
-        {
-            while (true)
-            {
-                _begin.Wait();
-                if (_run is not { } run) return;
-                try
-                {
-                    _failure = null;
-                    run(_part);
-                }
-                catch (Exception e)
-                {
-                    _failure = e;
-                }
-                _end.Release();
-            }
-        }
     }
 }

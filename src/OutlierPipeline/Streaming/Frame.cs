@@ -59,6 +59,16 @@ public sealed class Frame
 
     public ReadOnlySpan<byte> Encoded => Payload.Span[Image];
 
+    /// <summary>The encoded picture; of a record that has a value.</summary>
+    public ArraySegment<byte> EncodedSegment
+    {
+        get
+        {
+            var (offset, length) = Image.GetOffsetAndLength(Payload.Length);
+            return new ArraySegment<byte>(Payload.Array!, offset, length);
+        }
+    }
+
     /// <summary>One more result has to be acknowledged before the frame is done.</summary>
     internal void AddPending() => Interlocked.Increment(ref _pending);
 

@@ -19,7 +19,7 @@ public sealed record FramesOptions
     /// <summary>Encoded frames held in memory between reading and scoring, in bytes; beyond it partitions are paused.</summary>
     public long MaxBufferedBytes { get; init; } = 64L * 1024 * 1024;
 
-    /// <summary>Which library decodes JPEG.</summary>
+    /// <summary>What decodes JPEG.</summary>
     public DecoderChoice Decoder { get; init; } = DecoderChoice.Auto;
 
     /// <summary>Threads that decode, for each model; 0 takes one a core.</summary>
@@ -39,7 +39,7 @@ public sealed record FramesOptions
         if (MaxBytes < 1024) yield return $"Frames:MaxBytes is {MaxBytes}; expected at least 1024";
         if (MaxPixels < 1024) yield return $"Frames:MaxPixels is {MaxPixels}; expected at least 1024";
         if (MaxBufferedBytes < MaxBytes) yield return $"Frames:MaxBufferedBytes is {MaxBufferedBytes}; expected at least Frames:MaxBytes ({MaxBytes})";
-        if (!Enum.IsDefined(Decoder)) yield return $"Frames:Decoder is {Decoder}; expected Auto, TurboJpeg or Skia";
+        if (!Enum.IsDefined(Decoder)) yield return $"Frames:Decoder is {Decoder}; expected Auto, Cpu or NvJpeg";
         if (DecodeWorkers is < 0 or > 1024) yield return $"Frames:DecodeWorkers is {DecodeWorkers}; expected 0 (one a core) to 1024";
     }
 }

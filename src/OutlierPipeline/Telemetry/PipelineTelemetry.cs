@@ -27,6 +27,7 @@ public static class PipelineTelemetry
     private static readonly InstrumentAdvice<double> Seconds = new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] };
     private static readonly Counter<long> Consumed = Meter.CreateCounter<long>("outlier.frames.consumed", "{frame}", "Records read from the frames topic.");
     private static readonly Counter<long> Scored = Meter.CreateCounter<long>("outlier.frames.scored", "{frame}", "Frames that a model scored.");
+    private static readonly Counter<long> DecodedByCpu = Meter.CreateCounter<long>("outlier.frames.decoded_by_cpu", "{frame}", "JPEGs that nvJPEG was meant to decode and did not take: progressive, CMYK, grey, damaged.");
     private static readonly Counter<long> Skipped = Meter.CreateCounter<long>("outlier.frames.skipped", "{frame}", "Frames too old to be scored.");
     private static readonly Counter<long> Replayed = Meter.CreateCounter<long>("outlier.frames.replayed", "{frame}", "Frames read again that the detector had seen.");
     private static readonly Counter<long> DeadLettered = Meter.CreateCounter<long>("outlier.frames.dead_lettered", "{frame}", "Records sent to the dead-letter topic.");
@@ -41,6 +42,8 @@ public static class PipelineTelemetry
     public static void CountConsumed() => Consumed.Add(1);
 
     public static void CountScored(string model) => Scored.Add(1, Tag("model", model));
+
+    public static void CountDecodedByCpu() => DecodedByCpu.Add(1);
 
     public static void CountSkipped() => Skipped.Add(1);
 

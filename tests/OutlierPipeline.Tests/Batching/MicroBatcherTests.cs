@@ -106,7 +106,7 @@ public sealed class MicroBatcherTests : IDisposable
     private void Start(TimeSpan delay)
     {
         for (int i = 0; i < 2; i++) _free.Writer.TryWrite(new MicroBatch(_engine.Package, _engine.CreateBatch(Capacity), _free.Writer));
-        _batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs, _batches.Writer, new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, TimeProvider.System);
+        _batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs, _batches.Writer, new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, 1, TimeProvider.System);
         new Thread(_batcher.Run) { IsBackground = true }.Start();
     }
 

@@ -15,8 +15,8 @@ public sealed class FrameDecoderTests
     [InlineData(SKEncodedImageFormat.Webp)]
     public void Every_format_decodes_to_about_the_same_picture(SKEncodedImageFormat format)
     {
-        byte[] reference = Decode(Pictures.Encode(SKEncodedImageFormat.Png), DecoderChoice.Auto);
-        Assert.InRange(MeanDifference(reference, Decode(Pictures.Encode(format), DecoderChoice.Auto)), 0, 3);
+        byte[] reference = Decode(Pictures.Encode(SKEncodedImageFormat.Png), JpegLibrary.Fastest);
+        Assert.InRange(MeanDifference(reference, Decode(Pictures.Encode(format), JpegLibrary.Fastest)), 0, 3);
     }
 
     [Theory]
@@ -30,13 +30,13 @@ public sealed class FrameDecoderTests
     {
         Assert.SkipUnless(TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
         byte[] jpeg = Pictures.Encode(SKEncodedImageFormat.Jpeg, width, height);
-        Assert.InRange(MeanDifference(Decode(jpeg, DecoderChoice.TurboJpeg), Decode(jpeg, DecoderChoice.Skia)), 0, 2);
+        Assert.InRange(MeanDifference(Decode(jpeg, JpegLibrary.TurboJpeg), Decode(jpeg, JpegLibrary.Skia)), 0, 2);
     }
 
     [Theory]
-    [InlineData(DecoderChoice.Auto)]
-    [InlineData(DecoderChoice.Skia)]
-    public void A_truncated_picture_is_never_a_frame_and_never_spoils_the_next(DecoderChoice choice)
+    [InlineData(JpegLibrary.Fastest)]
+    [InlineData(JpegLibrary.Skia)]
+    public void A_truncated_picture_is_never_a_frame_and_never_spoils_the_next(JpegLibrary choice)
     {
         using var decoder = new FrameDecoder(Size, new FrameLimits(), choice);
         byte[] rgb = new byte[Size.Bytes];
@@ -87,8 +87,8 @@ public sealed class FrameDecoderTests
     }
 
     [Theory]
-    [InlineData(DecoderChoice.Auto, SKEncodedImageFormat.Jpeg)]
-    public void Decoding_a_JPEG_allocates_nothing(DecoderChoice choice, SKEncodedImageFormat format)
+    [InlineData(JpegLibrary.Fastest, SKEncodedImageFormat.Jpeg)]
+    public void Decoding_a_JPEG_allocates_nothing(JpegLibrary choice, SKEncodedImageFormat format)
     {
         Assert.SkipUnless(TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
         using var decoder = new FrameDecoder(Size, new FrameLimits(), choice);
@@ -112,7 +112,7 @@ public sealed class FrameDecoderTests
             canvas.DrawRect(160, 0, 320, 192, paint);
         }
         using var png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
-        byte[] rgb = Decode(png.ToArray(), DecoderChoice.Auto);
+        byte[] rgb = Decode(png.ToArray(), JpegLibrary.Fastest);
         for (int i = 0; i < rgb.Length; i += 3) Assert.Equal((0, 255, 0), (rgb[i], rgb[i + 1], rgb[i + 2]));
     }
 
@@ -129,7 +129,7 @@ public sealed class FrameDecoderTests
 
     private const string ScaledDigest = "bac6f726e55fdfa4a109782ca00c4242840f1016b24c22f67e384dc3c36a63b1";
 
-    private static byte[] Decode(byte[] encoded, DecoderChoice choice)
+    private static byte[] Decode(byte[] encoded, JpegLibrary choice)
     {
         using var decoder = new FrameDecoder(Size, new FrameLimits(), choice);
         byte[] rgb = new byte[Size.Bytes];
