@@ -84,7 +84,7 @@ public sealed class ModelExporter
         using var scope = NewDisposeScope();
         var ops = TorchOps();
         var inputs = Inputs(ops, Training.TorchOps.Pixels(footage, [.. Enumerable.Range(first, count)], CPU), Mask(), out _);
-        var scores = ops.Concat([.. Scores.Select(score => score.Compute(ops, inputs))]);
+        var scores = ComputeScores(ops, inputs);
         var map = Scores.OfType<LocalScore>().Single().Map(ops, inputs);
         return (Values(scores), Values(inputs.Mean), Values(map));
     }
@@ -111,7 +111,7 @@ public sealed class ModelExporter
         Array.Fill(ones, (byte)1);
         string mask = ops.OptionalInput("mask", ones, size.Height, size.Width);
         var inputs = Inputs(ops, image, mask, out string drawn);
-        ops.Output("scores", ops.Concat([.. Scores.Select(score => score.Compute(ops, inputs))]), OnnxOps.FloatType, Scores.Count);
+        ops.Output("scores", ComputeScores(ops, inputs), OnnxOps.FloatType, Scores.Count);
         ops.Output("latent", inputs.Mean, OnnxOps.FloatType, _network.Latent);
         string map = Scores.OfType<LocalScore>().Single().Map(ops, inputs);
         ops.Output("error_map", ops.Reshape(map, ErrorMap.Rows, ErrorMap.Columns), OnnxOps.FloatType, ErrorMap.Rows, ErrorMap.Columns);
@@ -145,6 +145,19 @@ public sealed class ModelExporter
         string latent = ops.Input("latent", OnnxOps.FloatType, _network.Latent);
         ops.Output("image", Pixels(ops, _network.Decode(ops, latent)), OnnxOps.ByteType, _network.Size.Height, _network.Size.Width, 3);
         return ops.ToModel(new Dictionary<string, string>());
+    }
+
+    /// <summary>All scores in their order, <c>[N, S]</c>; neighbours that are densities together.</summary>
+    private T ComputeScores<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
+    {
+        var parts = new List<T>();
+        for (int k = 0; k < Scores.Count; k++)
+        {
+            DensityScore[] densities = [.. Scores.Skip(k).TakeWhile(score => score is DensityScore).Cast<DensityScore>()];
+            parts.Add(densities.Length > 0 ? DensityScore.Compute(ops, inputs, densities) : Scores[k].Compute(ops, inputs));
+            k += Math.Max(0, densities.Length - 1);
+        }
+        return ops.Concat([.. parts]);
     }
 
     private string Pixels(OnnxOps ops, string coefficients)

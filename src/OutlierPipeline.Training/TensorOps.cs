@@ -69,14 +69,14 @@ public abstract class TensorOps<T>
     /// <summary>Sum over the last dimension, which stays as one.</summary>
     public abstract T SumLast(T x);
 
-    /// <summary>Sum of squares over the last dimension, which stays as one.</summary>
-    public abstract T SumSquares(T x);
-
     /// <summary>Maximum over the last dimension, which stays as one.</summary>
     public abstract T MaxLast(T x);
 
     /// <summary><paramref name="count"/> elements of the last dimension, from <paramref name="first"/> on.</summary>
     public abstract T Slice(T x, long first, long count);
+
+    /// <summary>Some elements of the last dimension, in this order.</summary>
+    public abstract T Columns(T x, params int[] columns);
 
     /// <summary>Side by side along the last dimension.</summary>
     public abstract T Concat(params T[] parts);

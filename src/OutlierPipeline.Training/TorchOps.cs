@@ -63,11 +63,11 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
 
     public override Tensor SumLast(Tensor x) => x.sum([-1], keepdim: true);
 
-    public override Tensor SumSquares(Tensor x) => x.square().sum([-1], keepdim: true);
-
     public override Tensor MaxLast(Tensor x) => x.amax([-1], keepdim: true);
 
     public override Tensor Slice(Tensor x, long first, long count) => x.narrow(-1, first, count);
+
+    public override Tensor Columns(Tensor x, params int[] columns) => x.index_select(-1, tensor(columns.Select(column => (long)column).ToArray(), device: x.device));
 
     public override Tensor Concat(params Tensor[] parts) => cat(parts, -1);
 }

@@ -72,11 +72,11 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     public override string SumLast(string x) => Node("ReduceSum", [x, Indices([-1])], Int("keepdims", 1));
 
-    public override string SumSquares(string x) => Node("ReduceSumSquare", [x, Indices([-1])], Int("keepdims", 1));
-
     public override string MaxLast(string x) => Node("ReduceMax", [x, Indices([-1])], Int("keepdims", 1));
 
     public override string Slice(string x, long first, long count) => Node("Slice", [x, Indices([first]), Indices([first + count]), Indices([-1])]);
+
+    public override string Columns(string x, params int[] columns) => Node("Gather", [x, Indices(columns.Select(column => (long)column))], Int("axis", -1));
 
     public override string Concat(params string[] parts) => Node("Concat", parts, Int("axis", -1));
 

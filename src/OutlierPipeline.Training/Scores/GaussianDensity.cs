@@ -20,6 +20,12 @@ public sealed class GaussianDensity
     /// <summary>What features less their mean are multiplied with, <c>[F, F]</c>.</summary>
     public float[] Whitening { get; }
 
+    /// <summary>What is added instead to features that are multiplied as they are, F values.</summary>
+    public float[] Offset => [.. Enumerable.Range(0, Dimensions).Select(column => (float)-Enumerable.Range(0, Dimensions).Sum(row => (double)_mean[row] * Whitening[row * Dimensions + column]))];
+
+    /// <summary>Features, F.</summary>
+    public int Dimensions => _mean.Length;
+
     /// <param name="rows">n rows of F features, in time order.</param>
     /// <param name="shrinkage">Share of the diagonal; chosen by cross-validation if null.</param>
     /// <exception cref="ArgumentException">No row, or a feature that is not finite.</exception>
@@ -39,19 +45,11 @@ public sealed class GaussianDensity
         return new GaussianDensity([.. mean.Select(value => (float)value)], whitening);
     }
 
-    /// <summary>Squared Mahalanobis distance, <c>[N, 1]</c>, of features <c>[N, F]</c>.</summary>
-    public T Distance<T>(TensorOps<T> ops, T features) => ops.SumSquares(Whitened(ops, features));
-
     /// <summary>Squared Mahalanobis distance of one row.</summary>
     public double Distance(float[] features) => Whitened(features).Sum(value => value * value);
 
     /// <summary>Features less their mean times the inverse Cholesky factor, <c>[N, F]</c>: uncorrelated, and of variance 1.</summary>
-    public T Whitened<T>(TensorOps<T> ops, T features)
-    {
-        int f = _mean.Length;
-        float[] offset = [.. Enumerable.Range(0, f).Select(column => (float)-Enumerable.Range(0, f).Sum(row => (double)_mean[row] * Whitening[row * f + column]))];
-        return ops.Dense(features, ops.Constant(Whitening, f, f), ops.Constant(offset, f));
-    }
+    public T Whitened<T>(TensorOps<T> ops, T features) => ops.Dense(features, ops.Constant(Whitening, Dimensions, Dimensions), ops.Constant(Offset, Dimensions));
 
     /// <inheritdoc cref="Whitened{T}"/>
     public double[] Whitened(float[] features) => Product([.. features.Select((value, i) => (double)value - _mean[i])], Whitening);

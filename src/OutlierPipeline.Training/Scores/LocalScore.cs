@@ -83,7 +83,9 @@ public sealed class LocalScore(FrameSize size) : Score
         if (_computed is { } known && ReferenceEquals(known.Inputs, inputs)) return (T)known.Distances;
         var scaled = ops.Multiply(ops.Reshape(Rows(ops, inputs.Patches), Patches, Channels), ops.Constant(_precision, 1, Patches, Channels));
         var standardised = ops.Subtract(scaled, ops.Constant(_mean, 1, Patches, Channels));
-        var distances = ops.Reshape(ops.SumSquares(ops.MatMul(ops.Reshape(standardised, Channels), ops.Constant(_whitening, Channels, Channels))), Patches);
+        var whitened = ops.MatMul(ops.Reshape(standardised, Channels), ops.Constant(_whitening, Channels, Channels));
+        // A product with ones sums many short rows faster than a reduction does, on a GPU by far.
+        var distances = ops.Reshape(ops.MatMul(ops.Square(whitened), ops.Constant([.. Enumerable.Repeat(1f, Channels)], Channels, 1)), Patches);
         _computed = (inputs, distances!);
         return distances;
     }

@@ -12,7 +12,7 @@ public sealed class ReconstructionScore : Score
     public override string Name => "reconstruction";
 
     /// <summary>The mean squared error, <c>[N, 1]</c>.</summary>
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => inputs.Means.SquaredError();
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => inputs.Means.Pick(MeanColumns.SquaredError);
 
     public override void Fit(float[][] features) => _variance = Math.Max(1e-6, features.Average(row => row[0]));
 

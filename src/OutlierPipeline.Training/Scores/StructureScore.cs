@@ -12,34 +12,35 @@ public sealed class StructureScore : Score
     private const double C1 = 0.01 * 0.01;
     private const double C2 = 0.03 * 0.03;
 
+    /// <summary>Sums the energies of the picture's bands, and those of the residual's, <c>[18, 2]</c>.</summary>
+    private static readonly float[] OverBands = [.. Enumerable.Range(0, 2 * PatchFeatures.Bands).SelectMany(band => new[] { band < PatchFeatures.Bands ? 1f : 0, band < PatchFeatures.Bands ? 0 : 1f })];
+
     public override string Name => "structure";
 
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => ops.Subtract(ops.Constant(1), inputs.Means.Similarity());
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => ops.Subtract(ops.Constant(1), inputs.Means.Pick(MeanColumns.Similarity));
 
     /// <summary>Structural similarity of each patch, and its mean squared residual: of grey, <c>[N·h·w, 1]</c> each.</summary>
     public static (T Similarity, T SquaredError) Of<T>(TensorOps<T> ops, FrameSize size, PatchFeatures<T> patches)
     {
-        // Light is counted from black, as in the paper. With y = x − r: var y = var x + var r − 2 cov(x, r), cov(x, y) = var x − cov(x, r).
+        // Light is counted from black, as in the paper. With the drawing y = x − r: x² + y² = 2xy + r², var x + var y = 2 cov(x, y) + var r, cov(x, y) = var x − cov(x, r).
         var x = ops.Add(Grey(patches.Colours), ops.Constant(0.5));
         var r = Grey(patches.ResidualColours);
-        var y = ops.Subtract(x, r);
-        var pictureVariance = Variance(ops.Slice(patches.Energies, 0, PatchFeatures.Bands));
-        var residualVariance = Variance(ops.Slice(patches.Energies, PatchFeatures.Bands, PatchFeatures.Bands));
-        var withResidual = Frame(patches.Covariance);
-        var covariance = ops.Subtract(pictureVariance, withResidual);
-        var variances = ops.Add(ops.Add(covariance, pictureVariance), ops.Subtract(residualVariance, withResidual));
-        var luminance = Ratio(ops.Multiply(ops.Multiply(x, y), ops.Constant(2)), ops.Add(ops.Square(x), ops.Square(y)), C1);
-        var structure = Ratio(ops.Multiply(covariance, ops.Constant(2)), variances, C2);
-        return (ops.Reshape(ops.Multiply(luminance, structure), 1), ops.Reshape(ops.Add(residualVariance, ops.Square(r)), 1));
+        var squared = ops.Square(r);
+        var variances = ops.MatMul(patches.Energies, ops.Constant(OverBands, 2 * PatchFeatures.Bands, 2));
+        var residualVariance = Variance(1, -PatchFeatures.Bands * PatchFeatures.Floor);
+        var light = ops.Add(ops.Multiply(x, ops.Subtract(x, r)), ops.Constant(C1 / 2));
+        var structure = ops.Subtract(Variance(0, C2 / 2 - PatchFeatures.Bands * PatchFeatures.Floor), Frame(patches.Covariance));
+        var below = ops.Multiply(ops.Add(light, Half(squared)), ops.Add(structure, Half(residualVariance)));
+        return (ops.Reshape(ops.Divide(ops.Multiply(light, structure), below), 1), ops.Reshape(ops.Add(residualVariance, squared), 1));
 
         // A row a frame: arithmetic on rows of one value is ten times slower on CPU.
         T Frame(T values) => ops.Reshape(values, PatchFeatures.Count(size));
 
         T Grey(T colours) => Frame(ops.Slice(colours, 0, 1));
 
-        T Variance(T energies) => ops.Subtract(Frame(ops.SumLast(energies)), ops.Constant(PatchFeatures.Bands * PatchFeatures.Floor));
+        T Variance(int column, double more) => ops.Add(Frame(ops.Slice(variances, column, 1)), ops.Constant(more));
 
-        T Ratio(T above, T below, double constant) => ops.Divide(ops.Add(above, ops.Constant(constant)), ops.Add(below, ops.Constant(constant)));
+        T Half(T values) => ops.Multiply(values, ops.Constant(0.5));
     }
 
     public override void Fit(float[][] features)

@@ -7,6 +7,9 @@ namespace OutlierPipeline.Inference;
 /// <summary>A graph that is made smaller and faster before it is loaded. What is not understood of the file is kept as it is.</summary>
 internal sealed class OnnxGraph
 {
+    /// <summary>Weight of the product that draws, the network's last.</summary>
+    private const string LastWeight = "draw.weight";
+
     private const int Float32 = 1;
     private const int Float16 = 10;
     private readonly ModelProto _model;
@@ -29,19 +32,24 @@ internal sealed class OnnxGraph
         Retain(Graph.Initializer, initializer => read.Contains(initializer.Name));
     }
 
-    /// <summary>Makes an optional input a constant, of its default.</summary>
-    public void Fix(string input) => Retain(Graph.Input, candidate => candidate.Name != input);
+    /// <summary>Makes an optional input a constant, of its default, and drops what that makes superfluous.</summary>
+    public void Fix(string input)
+    {
+        Retain(Graph.Input, candidate => candidate.Name != input);
+        UniformFolding.Apply(Graph);
+        Keep([.. Graph.Output.Select(output => output.Name)]);
+    }
 
     /// <summary>
-    /// Computes the network in float16: every convolution, and whatever lies between two of them. What comes before the first and after the last, so input, scores
-    /// and densities, stays in float32.
+    /// Computes the network in float16: all that its convolutions and its last product are made from, once the pixels are no bytes any more. Scores and densities stay in float32.
     /// </summary>
     public void HalveNetwork()
     {
-        var convolutions = Graph.Node.Where(node => node.OpType == "Conv").ToList();
-        var network = Ancestors(convolutions);
-        network.IntersectWith(Descendants(convolutions));
-        network.UnionWith(convolutions);
+        var network = Ancestors(Graph.Node.Where(node => node.OpType == "Conv" || node.Input.Contains(LastWeight)));
+        var bytes = Ancestors(network.Where(node => node.OpType == "Cast"));
+        bytes.RemoveWhere(node => node.OpType == "Cast");
+        network.ExceptWith(bytes);
+        foreach (var attribute in network.Where(node => node.OpType == "Cast").SelectMany(node => node.Attribute)) attribute.I = Float16;
         var inside = network.SelectMany(node => node.Output).ToHashSet();
         var weights = Graph.Initializer.Where(initializer => initializer.DataType == Float32).ToDictionary(initializer => initializer.Name);
         var graphOutputs = Graph.Output.Select(output => output.Name).ToHashSet();
@@ -54,7 +62,7 @@ internal sealed class OnnxGraph
             {
                 string input = node.Input[i];
                 if (isHalf && weights.TryGetValue(input, out var weight)) node.Input[i] = Halved(weight);
-                else if (isHalf && !inside.Contains(input) && Graph.Initializer.All(initializer => initializer.Name != input)) node.Input[i] = Cast(input, Float16);
+                else if (isHalf && node.OpType != "Cast" && !inside.Contains(input) && Graph.Initializer.All(initializer => initializer.Name != input)) node.Input[i] = Cast(input, Float16);
                 else if (!isHalf && inside.Contains(input)) node.Input[i] = Cast(input, Float32);
             }
             ordered.Add(node);
@@ -96,12 +104,6 @@ internal sealed class OnnxGraph
     {
         var makers = Graph.Node.SelectMany(node => node.Output.Select(output => (output, node))).ToDictionary(pair => pair.output, pair => pair.node);
         return Reached(nodes, node => node.Input.Where(makers.ContainsKey).Select(input => makers[input]));
-    }
-
-    private HashSet<NodeProto> Descendants(IEnumerable<NodeProto> nodes)
-    {
-        var readers = Graph.Node.SelectMany(node => node.Input.Distinct().Select(input => (input, node))).ToLookup(pair => pair.input, pair => pair.node);
-        return Reached(nodes, node => node.Output.SelectMany(output => readers[output]));
     }
 
     /// <summary>The nodes and all that is reached from them; by reference, since two nodes may look alike.</summary>

@@ -81,6 +81,7 @@ internal sealed partial class SessionFactory : IDisposable
         };
         if (stream is not null)
         {
+            options["has_user_compute_stream"] = "1";
             options["user_compute_stream"] = Number(stream.Handle);
             options["enable_cuda_graph"] = _options.CudaGraphs && Accelerator == Accelerator.Cuda ? "1" : "0";
         }
