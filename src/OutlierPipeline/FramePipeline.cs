@@ -40,7 +40,7 @@ public sealed partial class FramePipeline : IDisposable
         _time = time ?? TimeProvider.System;
         _log = log;
         foreach (string path in options.Model.Cameras.Values.Append(options.Model.Path).Distinct())
-            _lanes[path] = new ModelLane(ModelPackage.Load(path), options, _scored.Writer, _time, log) { Failed = e => _failed.TrySetException(e) };
+            _lanes[path] = new ModelLane(new InferenceEngine(ModelPackage.Load(path), options.Inference, log), options, _scored.Writer, _time) { Failed = e => _failed.TrySetException(e) };
         _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)], _lanes.Values.First().QueueCapacity);
         var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
         _publisher = new ResultPublisher(options.Kafka, budget, _time, log);

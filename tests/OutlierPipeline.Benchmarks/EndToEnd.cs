@@ -127,7 +127,8 @@ internal static class EndToEnd
     /// <summary>Managed bytes a frame through decode workers, batcher and engine, in steady state; rounds in ascending order. What the runtime allocates beside it counts too.</summary>
     private static double[] AllocatedPerFrame(ModelPackage package, byte[][] encoded)
     {
-        using var load = new LaneLoad(package, Options("-", package.Path), encoded);
+        var options = Options("-", package.Path);
+        using var load = new LaneLoad(new InferenceEngine(package, options.Inference, NullLogger.Instance), options, encoded);
         load.Run(RoundFrames);
         double[] rounds = new double[5];
         for (int round = 0; round < rounds.Length; round++)

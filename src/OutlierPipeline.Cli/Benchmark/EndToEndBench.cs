@@ -66,7 +66,7 @@ internal static class EndToEndBench
 
         (double Rate, double Allocated, double Busy) FramePath()
         {
-            using var load = new LaneLoad(package, options, encoded);
+            using var load = new LaneLoad(new InferenceEngine(package, inference, NullLogger.Instance), options, encoded);
             int round = Math.Max(batch.Capacity * 8, encoded.Length);
             int failed = load.Run(round, cancellation);
             if (failed == round) throw new CommandException($"{directory}: no picture could be decoded");

@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using Confluent.Kafka;
-using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Batching;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Streaming;
@@ -17,10 +16,11 @@ internal sealed class LaneLoad : IDisposable
     private readonly ModelLane _lane;
     private readonly Frame[] _frames;
 
+    /// <param name="engine">Owned by this.</param>
     /// <param name="encoded">JPEG, PNG or WebP; they go round.</param>
-    public LaneLoad(ModelPackage package, PipelineOptions options, IReadOnlyList<byte[]> encoded)
+    public LaneLoad(InferenceEngine engine, PipelineOptions options, IReadOnlyList<byte[]> encoded)
     {
-        _lane = new ModelLane(package, options, _scored.Writer, TimeProvider.System, NullLogger.Instance);
+        _lane = new ModelLane(engine, options, _scored.Writer, TimeProvider.System);
         var assignment = new PartitionAssignment(new TopicPartition("bench", 0), 1, 0);
         var budget = new PayloadBudget(long.MaxValue);
         // Frame and payload belong to reading, which is not measured: they are made once.

@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using Microsoft.Extensions.Logging;
 using OutlierPipeline.Batching;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Streaming;
@@ -20,10 +19,10 @@ internal sealed class ModelLane : IDisposable
     private readonly List<Thread> _threads = [];
     private readonly ChannelWriter<MicroBatch> _free;
 
-    public ModelLane(ModelPackage package, PipelineOptions options, ChannelWriter<MicroBatch> scored, TimeProvider time, ILogger log)
+    /// <param name="engine">Owned by the lane.</param>
+    public ModelLane(InferenceEngine engine, PipelineOptions options, ChannelWriter<MicroBatch> scored, TimeProvider time)
     {
-        Package = package;
-        Engine = new InferenceEngine(package, options.Inference, log);
+        Engine = engine;
         QueueCapacity = Math.Max(16, 2 * options.Batching.MaxBatchSize);
         Frames = Channel.CreateBounded<Frame>(new BoundedChannelOptions(QueueCapacity) { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
         // These are bounded by the number of batches; a channel's own bound would only be a second one.
@@ -31,16 +30,16 @@ internal sealed class ModelLane : IDisposable
         _free = free.Writer;
         _jobs = new DecodeBacklog();
         var filled = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
-        _batches = [.. Enumerable.Range(0, Engine.Concurrency + MoreBatches).Select(_ => new MicroBatch(package, Engine.CreateBatch(options.Batching.MaxBatchSize, options.Frames), free.Writer))];
+        _batches = [.. Enumerable.Range(0, engine.Concurrency + MoreBatches).Select(_ => new MicroBatch(Package, engine.CreateBatch(options.Batching.MaxBatchSize, options.Frames), free.Writer))];
         foreach (var batch in _batches) free.Writer.TryWrite(batch);
-        _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, Engine.Concurrency, time);
-        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(_jobs, new FrameDecoder(package.Card.Network.Size, options.Frames.Limits), time))];
-        _inference = new InferenceWorker(filled.Reader, scored, Engine, _batcher, time);
+        _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, engine.Concurrency, time);
+        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(_jobs, new FrameDecoder(Package.Card.Network.Size, options.Frames.Limits), time))];
+        _inference = new InferenceWorker(filled.Reader, scored, engine, _batcher, time);
     }
 
-    public ModelPackage Package { get; }
-
     public InferenceEngine Engine { get; }
+
+    public ModelPackage Package => Engine.Package;
 
     public Channel<Frame> Frames { get; }
 

@@ -1,0 +1,196 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Batching;
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Inference.Cuda;
+using OutlierPipeline.Streaming;
+using OutlierPipeline.Tests.Support;
+using SkiaSharp;
+
+namespace OutlierPipeline.Tests.Gpu;
+
+/// <summary>The way of a batch over a GPU, on one that is emulated.</summary>
+[Collection(EmulatedCuda.Name)]
+public sealed class EmulatedCudaTests(EmulatedCuda cuda)
+{
+    private static readonly FramesOptions OnDevice = new() { Decoder = DecoderChoice.NvJpeg };
+    private readonly ModelPackage _package = ModelPackage.Load(Repository.StreetDemo);
+
+    [Theory]
+    [InlineData(1280, 720, Subsampling.Yuv420)]
+    [InlineData(1280, 720, Subsampling.Yuv444)]
+    [InlineData(1920, 1080, Subsampling.Yuv422)]
+    [InlineData(320, 192, Subsampling.Yuv420)]
+    [InlineData(641, 479, Subsampling.Yuv420)]
+    [InlineData(100, 300, Subsampling.Yuv420)]
+    [InlineData(161, 97, Subsampling.Yuv444)]
+    [InlineData(31, 17, Subsampling.Yuv420)]
+    public void Pictures_decoded_and_scaled_on_the_device_are_those_of_the_CPU(int width, int height, Subsampling subsampling)
+    {
+        using var engine = cuda.Engine(_package, out _);
+        var batch = engine.CreateBatch(1, OnDevice);
+        byte[] jpeg = TurboEncoder.Encode(width, height, subsampling);
+        byte[] expected = Decoded(jpeg);
+        batch.Count = 1;
+        Assert.True(batch.TryLeave(0, jpeg));
+        engine.Run(batch);
+        Assert.Equal(FrameError.None, batch.Error(0));
+        byte[] actual = batch.Pixels(0).ToArray();
+        double mean = expected.Zip(actual, (a, b) => (double)Math.Abs(a - b)).Average();
+        // Two grey levels are allowed; the same decoder on both sides leaves rounding, and how chroma is interpolated.
+        Assert.True(mean <= 0.75, $"mean difference {mean:0.00} grey levels");
+    }
+
+    [Fact]
+    public void A_batch_of_all_kinds_gives_each_its_picture_or_its_error()
+    {
+        using var engine = cuda.Engine(_package, out _);
+        var batch = engine.CreateBatch(8, OnDevice);
+        byte[] corrupt = TurboEncoder.Encode(640, 480, seed: 3);
+        corrupt.AsSpan(corrupt.Length / 3, 40).Fill(0xff);
+        using var decoder = new FrameDecoder(_package.Card.Network.Size, new FrameLimits());
+        var damage = decoder.Decode(corrupt, new byte[_package.Card.Network.Size.Bytes]);
+        Assert.NotEqual(FrameError.None, damage);
+        (byte[] Encoded, bool IsLeft, FrameError Error)[] pictures =
+        [
+            (TurboEncoder.Encode(640, 480), true, FrameError.None),
+            (Pictures.Encode(SKEncodedImageFormat.Png), false, FrameError.None),
+            (TurboEncoder.Encode(1280, 720, seed: 2), true, FrameError.None),
+            (corrupt, true, damage),
+            (TurboEncoder.Encode(640, 480, progressive: true, seed: 4), false, FrameError.None),
+            (TurboEncoder.Encode(320, 200, Subsampling.Yuv444, seed: 5), true, FrameError.None),
+            ("no picture"u8.ToArray(), false, FrameError.NotAnImage),
+        ];
+        using var counted = new CounterListener("outlier.frames.decoded_by_cpu");
+        // Twice: what a bad picture leaves behind must not spoil the next batch.
+        for (int round = 0; round < 2; round++)
+        {
+            batch.Clear();
+            batch.Count = pictures.Length;
+            for (int slot = 0; slot < pictures.Length; slot++)
+            {
+                var (encoded, isLeft, error) = pictures[slot];
+                Assert.Equal(isLeft, batch.TryLeave(slot, Surrounded(encoded)));
+                if (!isLeft) Assert.Equal(error, decoder.Decode(encoded, batch.Pixels(slot)));
+            }
+            engine.Run(batch);
+            for (int slot = 0; slot < pictures.Length; slot++)
+            {
+                var (encoded, isLeft, error) = pictures[slot];
+                Assert.Equal(isLeft ? error : FrameError.None, batch.Error(slot));
+                if (error != FrameError.None) continue;
+                double mean = Decoded(encoded).Zip(batch.Pixels(slot).ToArray(), (a, b) => (double)Math.Abs(a - b)).Average();
+                Assert.True(mean <= 0.75, $"slot {slot}: mean difference {mean:0.00} grey levels");
+                float[] alone = engine.Compute(batch.Pixels(slot).ToArray(), null, "scores")[0];
+                for (int k = 0; k < alone.Length; k++) Assert.InRange(batch.Scores(slot)[k], alone[k] - 1e-3f * (1 + Math.Abs(alone[k])), alone[k] + 1e-3f * (1 + Math.Abs(alone[k])));
+            }
+        }
+        // Of each round the progressive one, and the one that turned out to be corrupt.
+        Assert.Equal(4, counted.Sum);
+    }
+
+    [Fact]
+    public void Scores_on_the_device_are_those_of_the_CPU_at_every_number_of_frames()
+    {
+        using var engine = cuda.Engine(_package, out _);
+        using var reference = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        var batches = new[] { reference.CreateBatch(11), engine.CreateBatch(11) };
+        var random = new Random(1);
+        for (int count = 1; count <= 11; count++)
+        {
+            for (int slot = 0; slot < count; slot++)
+            {
+                random.NextBytes(batches[0].Pixels(slot));
+                batches[0].Pixels(slot).CopyTo(batches[1].Pixels(slot));
+            }
+            batches[0].Count = batches[1].Count = count;
+            reference.Run(batches[0]);
+            engine.Run(batches[1]);
+            for (int slot = 0; slot < count; slot++)
+            {
+                for (int k = 0; k < batches[0].Scores(slot).Length; k++) Assert.Equal(batches[0].Scores(slot)[k], batches[1].Scores(slot)[k], 1e-3f * (1 + Math.Abs(batches[0].Scores(slot)[k])));
+            }
+        }
+    }
+
+    [Fact]
+    public void The_frame_path_keeps_its_order_and_allocates_nothing_with_two_batches_under_way()
+    {
+        byte[][] jpegs = [.. Enumerable.Range(0, 20).Select(i => TurboEncoder.Encode(320, 192, seed: i))];
+        var options = new PipelineOptions { Frames = OnDevice, Batching = new BatchingOptions { MaxBatchSize = 8 } };
+        long before = cuda.JpegBatches;
+        using var load = new LaneLoad(cuda.Engine(_package, out _), options, jpegs);
+        Assert.Equal(0, load.Run(400, TestContext.Current.CancellationToken));
+        Assert.True(cuda.JpegBatches - before >= 400 / 8, "nvJPEG was not asked");
+        // The whole process's allocations, other tests' included: the least of several rounds is this one's.
+        long least = Enumerable.Range(0, 10).Min(_ =>
+        {
+            long allocated = GC.GetTotalAllocatedBytes(true);
+            load.Run(200, TestContext.Current.CancellationToken);
+            return GC.GetTotalAllocatedBytes(true) - allocated;
+        });
+        Assert.InRange(least, 0, 200);
+    }
+
+    [Fact]
+    public void An_error_of_the_device_is_thrown_at_the_end_of_the_run_and_nothing_is_leaked()
+    {
+        long before = 0;
+        using (var engine = cuda.Engine(_package, out _))
+        {
+            before = cuda.Allocated;
+            var batch = engine.CreateBatch(4, OnDevice);
+            batch.Count = 2;
+            cuda.Fail(700);
+            try
+            {
+                var lost = Assert.Throws<CudaException>(() => engine.Run(batch));
+                Assert.Contains("illegal memory access", lost.Message, StringComparison.Ordinal);
+                Assert.Contains("700", lost.Message, StringComparison.Ordinal);
+            }
+            finally
+            {
+                cuda.Fail(0);
+            }
+        }
+        // Less the JPEG library's handle, which was there before.
+        Assert.Equal(before - 1, cuda.Allocated);
+    }
+
+    [Fact]
+    public void Engines_of_the_chip_are_taken_where_it_has_them()
+    {
+        cuda.SetEngines(true);
+        try
+        {
+            using var engine = cuda.Engine(_package, out var device);
+            Assert.True(device.HasJpegEngines);
+        }
+        finally
+        {
+            cuda.SetEngines(false);
+        }
+        using var other = cuda.Engine(_package, out var without);
+        Assert.False(without.HasJpegEngines);
+    }
+
+    [Fact]
+    public void NvJpeg_without_a_GPU_is_refused_with_the_remedy_and_Auto_takes_the_CPU()
+    {
+        using var engine = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        var refused = Assert.Throws<AcceleratorException>(() => engine.CreateBatch(1, OnDevice));
+        Assert.Contains("Frames:Decoder is NvJpeg, but the network is not computed on a GPU", refused.Message, StringComparison.Ordinal);
+        Assert.False(engine.CreateBatch(1, new FramesOptions()).TryLeave(0, TurboEncoder.Encode(64, 48)));
+    }
+
+    private static ArraySegment<byte> Surrounded(byte[] encoded) => new([.. new byte[7], .. encoded, .. new byte[9]], 7, encoded.Length);
+
+    private byte[] Decoded(byte[] encoded)
+    {
+        using var decoder = new FrameDecoder(_package.Card.Network.Size, new FrameLimits());
+        byte[] rgb = new byte[_package.Card.Network.Size.Bytes];
+        Assert.Equal(FrameError.None, decoder.Decode(encoded, rgb));
+        return rgb;
+    }
+}

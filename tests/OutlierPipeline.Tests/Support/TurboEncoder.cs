@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+using SkiaSharp;
+
+namespace OutlierPipeline.Tests.Support;
+
+/// <summary>Subsampling of chroma, by libjpeg-turbo's numbers.</summary>
+public enum Subsampling
+{
+    Yuv444 = 0,
+    Yuv422 = 1,
+    Yuv420 = 2,
+    Grey = 3,
+}
+
+/// <summary>Kinds of JPEG that SkiaSharp does not write.</summary>
+internal static unsafe class TurboEncoder
+{
+    private const int PixelFormatRgba = 7;
+    private const int PixelFormatCmyk = 11;
+    private const int Progressive = 16384;
+    private const int Quality = 92;
+
+    /// <summary>The simulated street.</summary>
+    public static byte[] Encode(int width, int height, Subsampling subsampling = Subsampling.Yuv420, bool progressive = false, bool cmyk = false, int seed = 1)
+    {
+        Assert.SkipUnless(OutlierPipeline.Frames.TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
+        using var camera = new OutlierPipeline.Simulation.StreetCamera(seed);
+        using var scaled = camera.Draw(3).Resize(new SKImageInfo(width, height, SKColorType.Rgba8888), new SKSamplingOptions(SKFilterMode.Linear));
+        nint library = NativeLibrary.Load("libturbojpeg.so.0");
+        var compress = (delegate* unmanaged<nint, byte*, int, int, int, int, byte**, CULong*, int, int, int, int>)NativeLibrary.GetExport(library, "tjCompress2");
+        nint handle = ((delegate* unmanaged<nint>)NativeLibrary.GetExport(library, "tjInitCompress"))();
+        byte* jpeg = null;
+        CULong size = default;
+        fixed (byte* pixels = scaled.GetPixelSpan())
+        {
+            Assert.Equal(0, compress(handle, pixels, width, scaled.RowBytes, height, cmyk ? PixelFormatCmyk : PixelFormatRgba, &jpeg, &size, (int)subsampling, Quality, progressive ? Progressive : 0));
+        }
+        byte[] encoded = new Span<byte>(jpeg, (int)size.Value).ToArray();
+        ((delegate* unmanaged<byte*, void>)NativeLibrary.GetExport(library, "tjFree"))(jpeg);
+        _ = ((delegate* unmanaged<nint, int>)NativeLibrary.GetExport(library, "tjDestroy"))(handle);
+        return encoded;
+    }
+}
