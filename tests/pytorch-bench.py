@@ -159,12 +159,12 @@ def compute(op, x, a):
         return x[0].clamp(x[1], x[2])
     if op == "Concat":
         return torch.cat([part.float() for part in x], a["axis"])
+    if op == "Gather":
+        return x[0][..., x[1]]
     if op == "Slice":
         return x[0].narrow(x[3][0], x[1][0], x[2][0] - x[1][0])
     if op == "ReduceSum":
         return x[0].sum(x[1], keepdim=True)
-    if op == "ReduceSumSquare":
-        return x[0].float().square().sum(x[1], keepdim=True)
     if op == "ReduceMax":
         return x[0].amax(x[1], keepdim=True)
     binary = {"Add": torch.add, "Sub": torch.sub, "Mul": torch.mul, "Div": torch.div}

@@ -13,7 +13,7 @@ internal static class BenchCommand
     public static Command Build()
     {
         var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
-        var accelerators = new Option<Accelerator[]>("--accelerator") { AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [Accelerator.Auto], Description = "What computes: auto, cpu, cuda, tensorrt; several are measured one after the other" };
+        var accelerators = new Option<Accelerator[]>("--accelerator") { AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [Accelerator.Auto], Description = "What computes: auto, cpu, cuda (without and with CUDA graphs), tensorrt; several are measured one after the other" };
         var precision = new Option<Precision>("--precision") { Description = "auto, fp32 or fp16" };
         var batches = new Option<string>("--batch") { DefaultValueFactory = _ => "1,8,32,128", Description = "Batch sizes, with commas" };
         var seconds = new Option<double>("--seconds") { DefaultValueFactory = _ => 3, Description = "How long each size is measured" };
@@ -34,8 +34,8 @@ internal static class BenchCommand
             var rows = new List<NetworkFigures>();
             foreach (var accelerator in options.GetRequiredValue(accelerators))
             {
-                using var engine = new InferenceEngine(package, inference with { Accelerator = accelerator }, NullLogger.Instance);
-                rows.AddRange(NetworkBench.Measure(engine, sizes, time, cancellation));
+                rows.AddRange(Measure(inference with { Accelerator = accelerator, CudaGraphs = accelerator != Accelerator.Cuda }, null));
+                if (accelerator == Accelerator.Cuda) rows.AddRange(Measure(inference with { Accelerator = accelerator, CudaGraphs = true }, "Cuda, graphs"));
             }
             var report = new BenchReport
             {
@@ -44,11 +44,13 @@ internal static class BenchCommand
                 Model = $"{package.Card.Name} {package.Card.Version}, {package.Card.Network.Size}, {package.Card.Network.FlopsPerFrame / 1e6:0} MFLOP a frame".ToString(CultureInfo.InvariantCulture),
                 Command = "outlier " + string.Join(' ', Environment.GetCommandLineArgs().Skip(1)),
                 Network = rows,
-                EndToEnd = options.GetValue(frames) is { } directory ? EndToEndBench.Measure(package, inference with { Accelerator = options.GetRequiredValue(accelerators)[0] }, directory.FullName, time, cancellation) : null,
+                EndToEnd = options.GetValue(frames) is { } directory ? [.. new EndToEndBench(package, inference with { Accelerator = options.GetRequiredValue(accelerators)[0] }, EndToEndBench.Load(directory.FullName), time, cancellation).Measure()] : [],
             };
             report.Print(other);
             if (options.GetValue(file) is { } target) report.Save(target.FullName);
             return Task.FromResult(0);
+
+            IEnumerable<NetworkFigures> Measure(InferenceOptions with, string? name) => NetworkBench.Measure(() => new InferenceEngine(package, with, NullLogger.Instance), name, sizes, time, cancellation);
         }));
         return command;
     }

@@ -8,87 +8,144 @@ using OutlierPipeline.Streaming;
 
 namespace OutlierPipeline.Cli.Benchmark;
 
-/// <summary>Pictures in memory through the service's own decode workers, batcher and engine, against a bare loop in the same run.</summary>
-internal static class EndToEndBench
+/// <summary>Pictures in memory through the service's own decode workers, batcher and engine, against a bare loop in the same run; on a GPU with each decoder.</summary>
+internal sealed class EndToEndBench(ModelPackage package, InferenceOptions inference, byte[][] encoded, TimeSpan time, CancellationToken cancellation)
 {
     private const int MaxPictures = 500;
 
-    public static EndToEndFigures Measure(ModelPackage package, InferenceOptions inference, string directory, TimeSpan time, CancellationToken cancellation)
+    /// <summary>Pictures of a directory, in the order of their names.</summary>
+    public static byte[][] Load(string directory)
     {
         if (!Directory.Exists(directory)) throw new CommandException($"{directory}: no such directory");
         string[] extensions = [".jpg", ".jpeg", ".png", ".webp"];
         string[] files = [.. Directory.EnumerateFiles(directory, "*", SearchOption.AllDirectories).Where(file => extensions.Contains(Path.GetExtension(file).ToLowerInvariant())).Order(StringComparer.Ordinal).Take(MaxPictures)];
-        if (files.Length == 0) throw new CommandException($"{directory}: no picture ({string.Join(", ", extensions)})");
-        byte[][] encoded = [.. files.Select(File.ReadAllBytes)];
-        var options = new PipelineOptions { Inference = inference, Frames = new FramesOptions(), Batching = new BatchingOptions() };
-        var size = package.Card.Network.Size;
-        using var engine = new InferenceEngine(package, inference, NullLogger.Instance);
-        var batch = engine.CreateBatch(options.Batching.MaxBatchSize);
+        return files.Length > 0 ? [.. files.Select(File.ReadAllBytes)] : throw new CommandException($"{directory}: no picture ({string.Join(", ", extensions)})");
+    }
+
+    public IEnumerable<EndToEndFigures> Measure()
+    {
+        bool onDevice;
+        bool hasNvJpeg;
+        using (var engine = Engine())
+        {
+            onDevice = engine.OnDevice;
+            hasNvJpeg = engine.Device is { } device && device.OpenJpeg() is null;
+        }
+        yield return Measure(DecoderChoice.Cpu, onDevice);
+        if (hasNvJpeg) yield return Measure(DecoderChoice.NvJpeg, onDevice);
+    }
+
+    private EndToEndFigures Measure(DecoderChoice decoder, bool onDevice)
+    {
+        var options = new PipelineOptions { Inference = inference, Frames = new FramesOptions { Decoder = decoder, MaxBufferedBytes = 1L << 30 }, Batching = new BatchingOptions() };
+        using var engine = Engine();
+        var batch = engine.CreateBatch(options.Batching.Capacity(onDevice), options.Frames);
         batch.Count = batch.Capacity;
-        var decoders = Enumerable.Range(0, options.Frames.Workers).Select(_ => new FrameDecoder(size, options.Frames.Limits)).ToArray();
+        var decoders = Enumerable.Range(0, options.Frames.Workers).Select(_ => new FrameDecoder(package.Card.Network.Size, options.Frames.Limits)).ToArray();
         try
         {
+            double score = NetworkBench.Time(() => engine.Run(batch), time / 2, cancellation).Average() / batch.Capacity;
             int next = 0;
-            double[] decoding = NetworkBench.Time(() => decoders[0].Decode(encoded[next++ % encoded.Length], batch.Pixels(0)), time / 2, cancellation);
-            double[] scoring = NetworkBench.Time(() => engine.Run(batch), time / 2, cancellation);
-            double before = BareLoop();
-            var (rate, allocated, busy) = FramePath();
-            double after = BareLoop();
-            double bare = (before + after) / 2;
-            double decode = decoding.Average();
-            double infer = scoring.Average() / batch.Capacity;
-            double inferWork = infer * (engine.Accelerator == Accelerator.Cpu ? inference.Threads > 0 ? inference.Threads : Environment.ProcessorCount : 1);
-            return new EndToEndFigures(encoded.Length, Dimensions(encoded[0]), encoded.Average(bytes => (double)bytes.Length), rate, bare, rate / bare, 1000 * decode, 1000 * infer, decode / (decode + inferWork), allocated, busy);
+            double decode = decoder == DecoderChoice.NvJpeg
+                ? NetworkBench.Time(() => Run(engine, batch, decoders, ref next), time / 2, cancellation).Average() / batch.Capacity - score
+                : NetworkBench.Time(() => decoders[0].Decode(encoded[next++ % encoded.Length], batch.Pixels(0)), time / 2, cancellation).Average();
+            double before = BareLoop(engine, batch, decoders);
+            var (rate, allocated, busy) = FramePath(options);
+            double bare = (before + BareLoop(engine, batch, decoders)) / 2;
+            // Of a CPU, all cores work on a batch; what a GPU does is its own.
+            double decodeWork = decoder == DecoderChoice.NvJpeg ? decode : onDevice ? decode / options.Frames.Workers : decode;
+            double scoreWork = score * (onDevice ? 1 : inference.Threads > 0 ? inference.Threads : Environment.ProcessorCount);
+            var (difference, refused) = decoder == DecoderChoice.NvJpeg ? Compare(engine, batch, decoders[0]) : (0, 0);
+            return new EndToEndFigures(
+                decoder == DecoderChoice.NvJpeg ? "nvJPEG" : decoders[0].Name, encoded.Length, Dimensions(encoded[0]), encoded.Average(bytes => (double)bytes.Length), rate, bare, rate / bare,
+                1000 * decode, 1000 * score, decodeWork / (decodeWork + scoreWork), allocated, busy, difference, refused);
         }
         finally
         {
-            foreach (var decoder in decoders) decoder.Dispose();
+            foreach (var cpu in decoders) cpu.Dispose();
         }
+    }
 
-        // Every core decodes, then every core scores.
-        double BareLoop()
-        {
-            int done = 0;
-            var clock = Stopwatch.StartNew();
-            while (clock.Elapsed < time)
-            {
-                cancellation.ThrowIfCancellationRequested();
-                int first = done;
-                Parallel.For(0, decoders.Length, worker =>
-                {
-                    for (int slot = worker; slot < batch.Capacity; slot += decoders.Length) decoders[worker].Decode(encoded[(first + slot) % encoded.Length], batch.Pixels(slot));
-                });
-                engine.Run(batch);
-                done += batch.Capacity;
-            }
-            return done / clock.Elapsed.TotalSeconds;
-        }
+    private InferenceEngine Engine() => new(package, inference, NullLogger.Instance);
 
-        (double Rate, double Allocated, double Busy) FramePath()
+    /// <summary>Every core decodes, or hands over to the device; then the engine scores; and nothing else.</summary>
+    private double BareLoop(InferenceEngine engine, FrameBatch batch, FrameDecoder[] decoders)
+    {
+        int done = 0;
+        var clock = Stopwatch.StartNew();
+        while (clock.Elapsed < time)
         {
-            using var load = new LaneLoad(new InferenceEngine(package, inference, NullLogger.Instance), options, encoded);
-            int round = Math.Max(batch.Capacity * 8, encoded.Length);
-            int failed = load.Run(round, cancellation);
-            if (failed == round) throw new CommandException($"{directory}: no picture could be decoded");
-            using var process = Process.GetCurrentProcess();
-            int done = 0;
-            long allocated = GC.GetTotalAllocatedBytes(true);
-            var processor = process.TotalProcessorTime;
-            var clock = Stopwatch.StartNew();
-            while (clock.Elapsed < time)
-            {
-                load.Run(round, cancellation);
-                done += round;
-            }
-            double wall = clock.Elapsed.TotalSeconds;
-            process.Refresh();
-            return (done / wall, (double)(GC.GetTotalAllocatedBytes(true) - allocated) / done, (process.TotalProcessorTime - processor).TotalSeconds / wall / Environment.ProcessorCount);
+            cancellation.ThrowIfCancellationRequested();
+            Run(engine, batch, decoders, ref done);
         }
+        return done / clock.Elapsed.TotalSeconds;
+    }
+
+    private void Run(InferenceEngine engine, FrameBatch batch, FrameDecoder[] decoders, ref int done)
+    {
+        int first = done;
+        batch.Clear();
+        batch.Count = batch.Capacity;
+        Parallel.For(0, decoders.Length, worker =>
+        {
+            for (int slot = worker; slot < batch.Capacity; slot += decoders.Length)
+            {
+                byte[] picture = encoded[(first + slot) % encoded.Length];
+                if (!batch.TryLeave(slot, picture)) decoders[worker].Decode(picture, batch.Pixels(slot));
+            }
+        });
+        engine.Run(batch);
+        done += batch.Capacity;
+    }
+
+    /// <summary>Mean difference, in grey levels, of the pictures that the device decodes from the CPU's; and how many of a hundred it does not take.</summary>
+    private (double Difference, double Refused) Compare(InferenceEngine engine, FrameBatch batch, FrameDecoder cpu)
+    {
+        byte[] expected = new byte[package.Card.Network.Size.Bytes];
+        double sum = 0;
+        int left = 0;
+        for (int first = 0; first < encoded.Length; first += batch.Capacity)
+        {
+            batch.Clear();
+            batch.Count = Math.Min(batch.Capacity, encoded.Length - first);
+            bool[] isLeft = [.. Enumerable.Range(0, batch.Count).Select(slot => batch.TryLeave(slot, encoded[first + slot]))];
+            engine.Run(batch);
+            for (int slot = 0; slot < batch.Count; slot++)
+            {
+                if (!isLeft[slot] || cpu.Decode(encoded[first + slot], expected) != FrameError.None) continue;
+                left++;
+                var actual = batch.Pixels(slot);
+                long differences = 0;
+                for (int i = 0; i < expected.Length; i++) differences += Math.Abs(expected[i] - actual[i]);
+                sum += (double)differences / expected.Length;
+            }
+        }
+        return (sum / Math.Max(1, left), 100.0 * (encoded.Length - left) / encoded.Length);
+    }
+
+    private (double Rate, double Allocated, double Busy) FramePath(PipelineOptions options)
+    {
+        using var load = new LaneLoad(Engine(), options, encoded);
+        int round = Math.Max(load.Ahead, encoded.Length);
+        if (load.Run(round, cancellation) == round) throw new CommandException("no picture of --end-to-end could be decoded");
+        using var process = Process.GetCurrentProcess();
+        int done = 0;
+        long allocated = GC.GetTotalAllocatedBytes(true);
+        var processor = process.TotalProcessorTime;
+        var clock = Stopwatch.StartNew();
+        while (clock.Elapsed < time)
+        {
+            load.Run(round, cancellation);
+            done += round;
+        }
+        double wall = clock.Elapsed.TotalSeconds;
+        process.Refresh();
+        return (done / wall, (double)(GC.GetTotalAllocatedBytes(true) - allocated) / done, (process.TotalProcessorTime - processor).TotalSeconds / wall / Environment.ProcessorCount);
     }
 
     private static string Dimensions(byte[] encoded)
     {
-        using var codec = SkiaSharp.SKCodec.Create(new MemoryStream(encoded)) ?? throw new CommandException("the first picture is none that can be decoded");
+        using var codec = SkiaSharp.SKCodec.Create(new MemoryStream(encoded)) ?? throw new CommandException("the first picture of --end-to-end is none that can be decoded");
         return $"{codec.Info.Width}×{codec.Info.Height}";
     }
 }

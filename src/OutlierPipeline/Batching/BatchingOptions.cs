@@ -3,11 +3,14 @@ namespace OutlierPipeline.Batching;
 /// <summary>Configuration section <c>Batching</c>.</summary>
 public sealed record BatchingOptions
 {
-    /// <summary>Frames of one batch at most.</summary>
-    public int MaxBatchSize { get; init; } = 16;
+    /// <summary>Frames of one batch at most; 16 on a CPU and 128 on a GPU unless it is set.</summary>
+    public int? MaxBatchSize { get; init; }
 
     /// <summary>How long the first frame of a batch waits for others at most; while the engine is idle it does not wait.</summary>
     public TimeSpan MaxDelay { get; init; } = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>The size that holds for an engine.</summary>
+    internal int Capacity(bool onGpu) => MaxBatchSize ?? (onGpu ? 128 : 16);
 
     /// <summary>Messages for what is out of range.</summary>
     public IEnumerable<string> Validate()

@@ -21,10 +21,11 @@ internal sealed class LaneLoad : IDisposable
     public LaneLoad(InferenceEngine engine, PipelineOptions options, IReadOnlyList<byte[]> encoded)
     {
         _lane = new ModelLane(engine, options, _scored.Writer, TimeProvider.System);
+        Ahead = BatchesAhead * _lane.BatchCapacity;
         var assignment = new PartitionAssignment(new TopicPartition("bench", 0), 1, 0);
         var budget = new PayloadBudget(long.MaxValue);
         // Frame and payload belong to reading, which is not measured: they are made once.
-        _frames = [.. Enumerable.Range(0, Math.Max(encoded.Count, BatchesAhead * options.Batching.MaxBatchSize)).Select(i => new Frame
+        _frames = [.. Enumerable.Range(0, Math.Max(encoded.Count, Ahead)).Select(i => new Frame
         {
             Assignment = assignment,
             Offset = i,
@@ -33,11 +34,11 @@ internal sealed class LaneLoad : IDisposable
             Payload = budget.Deserialize(encoded[i % encoded.Count], false, SerializationContext.Empty),
             Image = Range.All,
         })];
-        Ahead = BatchesAhead * options.Batching.MaxBatchSize;
         _lane.Start();
     }
 
-    private int Ahead { get; }
+    /// <summary>Frames that wait or are under way at most.</summary>
+    public int Ahead { get; }
 
     /// <summary>Puts so many frames through; returns the number that could not be decoded.</summary>
     public int Run(int count, CancellationToken cancellation = default)

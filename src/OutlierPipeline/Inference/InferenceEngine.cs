@@ -78,7 +78,8 @@ public sealed partial class InferenceEngine : IDisposable
     /// <summary>Batches that may be under way at once.</summary>
     internal int Concurrency => OnDevice ? DeviceConcurrency : 1;
 
-    private bool OnDevice => _sessions.Device is not null;
+    /// <summary>Whether a GPU computes.</summary>
+    internal bool OnDevice => _sessions.Device is not null;
 
     private string GraphFile => Path.Combine(Package.Path, "model.onnx");
 
@@ -216,6 +217,9 @@ public sealed partial class InferenceEngine : IDisposable
         if (Precision == Precision.Fp16) graph.HalveNetwork();
         return _frameGraph = graph.ToArray();
     }
+
+    /// <summary>The GPU; null on CPU.</summary>
+    internal CudaDevice? Device => _sessions.Device;
 
     /// <summary>Another graph on the same device.</summary>
     /// <param name="threads">Threads of one run on CPU.</param>

@@ -23,14 +23,15 @@ internal sealed class ModelLane : IDisposable
     public ModelLane(InferenceEngine engine, PipelineOptions options, ChannelWriter<MicroBatch> scored, TimeProvider time)
     {
         Engine = engine;
-        QueueCapacity = Math.Max(16, 2 * options.Batching.MaxBatchSize);
+        BatchCapacity = options.Batching.Capacity(engine.OnDevice);
+        QueueCapacity = Math.Max(16, 2 * BatchCapacity);
         Frames = Channel.CreateBounded<Frame>(new BoundedChannelOptions(QueueCapacity) { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
         // These are bounded by the number of batches; a channel's own bound would only be a second one.
         var free = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = true });
         _free = free.Writer;
         _jobs = new DecodeBacklog();
         var filled = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
-        _batches = [.. Enumerable.Range(0, engine.Concurrency + MoreBatches).Select(_ => new MicroBatch(Package, engine.CreateBatch(options.Batching.MaxBatchSize, options.Frames), free.Writer))];
+        _batches = [.. Enumerable.Range(0, engine.Concurrency + MoreBatches).Select(_ => new MicroBatch(Package, engine.CreateBatch(BatchCapacity, options.Frames), free.Writer))];
         foreach (var batch in _batches) free.Writer.TryWrite(batch);
         _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, engine.Concurrency, time);
         _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(_jobs, new FrameDecoder(Package.Card.Network.Size, options.Frames.Limits), time))];
@@ -42,6 +43,8 @@ internal sealed class ModelLane : IDisposable
     public ModelPackage Package => Engine.Package;
 
     public Channel<Frame> Frames { get; }
+
+    public int BatchCapacity { get; }
 
     public int QueueCapacity { get; }
 
