@@ -58,7 +58,7 @@ if "$python" -c 'import torch' 2>/dev/null; then
 fi
 if [ -n "${SERVICE:-}" ]; then
     echo "== load" >&2
-    outlier broker --partitions 16 --bootstrap-file "$work/broker" >/dev/null &
+    outlier broker --partitions 16 >"$work/broker" &
     broker=$!
     for _ in $(seq 50); do [ -s "$work/broker" ] && break; sleep 0.2; done
     dotnet exec "$SERVICE/OutlierPipeline.Service.dll" --Kafka:BootstrapServers="$(cat "$work/broker")" --Kafka:Client:fetch.wait.max.ms=5 --Model:Path="$model" --Inference:Accelerator=Cuda \

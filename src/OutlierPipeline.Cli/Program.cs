@@ -24,6 +24,7 @@ var root = new RootCommand("Tools for OutlierPipeline: make, calibrate and judge
     SimulateCommand.Build(),
     BenchCommand.Build(),
     LoadCommand.Build(),
+    BrokerCommand.Build(),
     RenderCommand.Build(),
 };
 var arguments = root.Parse(args);

@@ -25,13 +25,7 @@ public class JpegDecoding
     {
         int[] sides = [.. Picture.Split('x').Select(int.Parse)];
         using var camera = new StreetCamera(1);
-        using var scaled = camera.Draw(3).Resize(new SKSizeI(sides[0], sides[1]), new SKSamplingOptions(SKFilterMode.Linear));
-        // Noise at full size, as a sensor has it: a smooth picture would decode faster than a real one.
-        var pixels = scaled.GetPixelSpan();
-        var random = new Random(1);
-        for (int i = 0; i < pixels.Length; i++) pixels[i] = (byte)Math.Clamp(pixels[i] + random.Next(-6, 7), 0, 255);
-        using var encoded = scaled.Encode(SKEncodedImageFormat.Jpeg, 90);
-        _jpeg = encoded.ToArray();
+        _jpeg = camera.RenderAt(new SKSizeI(sides[0], sides[1]), 3);
         _rgb = new byte[Size.Bytes];
         _turbo = new FrameDecoder(Size, new FrameLimits(), JpegLibrary.TurboJpeg);
         _skia = new FrameDecoder(Size, new FrameLimits(), JpegLibrary.Skia);

@@ -26,8 +26,8 @@ internal static class NetworkBench
             batch.Count = size;
             for (int slot = 0; slot < size; slot++) random.NextBytes(batch.Pixels(slot));
             double[] runs = Time(() => engine.Run(batch), time, cancellation);
-            // One after the other as a lone frame has it; and, where the engine takes several batches at once, as many as it does at full load.
-            double rate = engine.Concurrency > 1 ? size * Overlapped(engine, size, random, time, cancellation) : size / runs.Average();
+            // Delays are those of a batch alone, the rate is that of full load.
+            double rate = size * Overlapped(engine, size, random, time, cancellation);
             double flops = rate * engine.Package.Card.Network.FlopsPerFrame;
             yield return new NetworkFigures(
                 name ?? engine.Accelerator.ToString(), engine.Precision.ToString(), size, start, 1000 * Quantile(runs, 0.5), 1000 * Quantile(runs, 0.99), rate, flops / 1e9, flops / peak,
@@ -53,7 +53,7 @@ internal static class NetworkBench
     /// <summary>Batches a second with as many under way as the engine takes at once.</summary>
     private static double Overlapped(InferenceEngine engine, int size, Random random, TimeSpan time, CancellationToken cancellation)
     {
-        var batches = Enumerable.Range(0, engine.Concurrency).Select(_ => engine.CreateBatch(size)).ToArray();
+        var batches = Enumerable.Range(0, InferenceEngine.Concurrency).Select(_ => engine.CreateBatch(size)).ToArray();
         foreach (var batch in batches)
         {
             batch.Count = size;
@@ -64,13 +64,13 @@ internal static class NetworkBench
         double[] runs = Time(
             () =>
             {
-                engine.End(batches[next]);
+                InferenceEngine.End(batches[next]);
                 engine.Begin(batches[next]);
                 next = (next + 1) % batches.Length;
             },
             time,
             cancellation);
-        foreach (var batch in batches) engine.End(batch);
+        foreach (var batch in batches) InferenceEngine.End(batch);
         return 1 / runs.Average();
     }
 

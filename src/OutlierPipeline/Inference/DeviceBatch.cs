@@ -1,4 +1,3 @@
-using System.Runtime.ExceptionServices;
 using Microsoft.ML.OnnxRuntime;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference.Cuda;
@@ -12,8 +11,7 @@ namespace OutlierPipeline.Inference;
 /// </summary>
 internal sealed class DeviceBatch : IDisposable
 {
-    private readonly WorkerThread _thread;
-    private readonly Action _run;
+    private readonly PartPool _thread;
     private readonly Action<int> _refused;
     private RunOptions[] _options = [];
     private FrameBatch? _batch;
@@ -26,8 +24,7 @@ internal sealed class DeviceBatch : IDisposable
     {
         Stream = new CudaStream(device);
         Session = create(Stream);
-        _thread = new WorkerThread(name);
-        _run = Run;
+        _thread = new PartPool(1, name);
         _refused = DecodeHere;
     }
 
@@ -63,13 +60,31 @@ internal sealed class DeviceBatch : IDisposable
 
     public void Clear() => _jpegs?.Clear();
 
-    /// <summary>Starts a run.</summary>
-    public void Begin() => _thread.Begin(_run);
+    /// <summary>Begins a run of the batch.</summary>
+    public void Begin() => _thread.Begin(_batch!.Parts, 1);
 
-    /// <summary>Blocks until the run has ended; throws what it threw.</summary>
-    public void End()
+    /// <summary>Decodes, copies, computes and copies back; on the batch's own thread.</summary>
+    public void Run()
     {
-        if (_thread.End() is { } failure) ExceptionDispatchInfo.Throw(failure);
+        var batch = _batch!;
+        Stream.Enter();
+        try
+        {
+            unsafe
+            {
+                _jpegs?.Decode(batch.Count, batch.DevicePixels, _refused);
+            }
+            CopyPixels(ofDecoded: false);
+            Session.RunWithBinding(_options[batch.SizeIndex()], batch.Bindings()[0]);
+            batch.DownloadOutputs();
+            // The detector looks at the pictures too: whether they change, how dark they are, what an alert shows. These are small.
+            if (_jpegs is not null) CopyPixels(ofDecoded: true);
+            Stream.Synchronize();
+        }
+        finally
+        {
+            _jpegs?.Release();
+        }
     }
 
     /// <summary>Waits for a run that nobody waited for, and ends the thread: what it uses may be disposed then.</summary>
@@ -91,29 +106,6 @@ internal sealed class DeviceBatch : IDisposable
         options.AddRunConfigEntry("gpu_graph_id", size.ToString(System.Globalization.CultureInfo.InvariantCulture));
         options.AddRunConfigEntry("disable_synchronize_execution_providers", "1");
         return options;
-    }
-
-    private void Run()
-    {
-        var batch = _batch!;
-        Stream.Enter();
-        try
-        {
-            unsafe
-            {
-                _jpegs?.Decode(batch.Count, batch.DevicePixels, _refused);
-            }
-            CopyPixels(ofDecoded: false);
-            Session.RunWithBinding(_options[batch.SizeIndex()], batch.Bindings()[0]);
-            batch.DownloadOutputs();
-            // The detector looks at the pictures too: whether they change, how dark they are, what an alert shows. These are small.
-            if (_jpegs is not null) CopyPixels(ofDecoded: true);
-            Stream.Synchronize();
-        }
-        finally
-        {
-            _jpegs?.Release();
-        }
     }
 
     /// <summary>Copies the pictures that the device decoded from it, or the others to it, as many at once as lie beside each other.</summary>

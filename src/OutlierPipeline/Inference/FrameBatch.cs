@@ -29,8 +29,9 @@ public sealed unsafe class FrameBatch : IDisposable
     /// <param name="sizes">Of parts that run, in ascending order; the last holds the capacity.</param>
     /// <param name="parts">Parts that run side by side, each with the next slots.</param>
     /// <param name="hasMasks">Whether slots have masks; without, the graph's own default of ones holds and nothing is copied.</param>
+    /// <param name="run">Options of a run on CPU.</param>
     /// <param name="device">What runs it on a GPU; owned by the batch.</param>
-    internal FrameBatch(InferenceSession session, OrtMemoryInfo memory, NetworkCard network, int scores, int capacity, IReadOnlyList<int> sizes, int parts, bool hasMasks, DeviceBatch? device = null)
+    internal FrameBatch(InferenceSession session, OrtMemoryInfo memory, RunOptions run, NetworkCard network, int scores, int capacity, IReadOnlyList<int> sizes, int parts, bool hasMasks, DeviceBatch? device = null)
     {
         Capacity = capacity;
         Sizes = sizes;
@@ -52,6 +53,7 @@ public sealed unsafe class FrameBatch : IDisposable
         }
         _pixels = new BatchBuffer((long)_slots * _frameBytes, device?.Stream);
         _outputs = new BatchBuffer((long)_slots * (_scores + _errorMap + _latent) * sizeof(float), device?.Stream);
+        Parts = new PartRun(device is null ? part => session.RunWithBinding(run, Bindings()[part]) : _ => device.Run());
         _bindings = [.. Sizes.Select(size => Enumerable.Range(0, parts).Select(part => Bind(session, memory, network, part * size, size)).ToArray())];
     }
 
@@ -63,6 +65,9 @@ public sealed unsafe class FrameBatch : IDisposable
 
     /// <summary>The sizes of parts that run; one in between is padded to the next.</summary>
     internal IReadOnlyList<int> Sizes { get; }
+
+    /// <summary>What is run, part by part.</summary>
+    internal PartRun Parts { get; }
 
     /// <summary>What runs it on a GPU; null on CPU.</summary>
     internal DeviceBatch? Device { get; }
@@ -155,6 +160,7 @@ public sealed unsafe class FrameBatch : IDisposable
         _pixels.Dispose();
         _outputs.Dispose();
         _mask?.Dispose();
+        Parts.Dispose();
         Device?.Dispose();
     }
 

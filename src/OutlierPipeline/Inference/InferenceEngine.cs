@@ -10,19 +10,17 @@ namespace OutlierPipeline.Inference;
 /// <summary>One model package in ONNX Runtime. Calls are for one thread at a time, but that <see cref="End"/> may be another's than <see cref="Begin"/>.</summary>
 public sealed partial class InferenceEngine : IDisposable
 {
-    /// <summary>While a GPU computes one batch, the copies of another are under way.</summary>
-    private const int DeviceConcurrency = 2;
+    /// <summary>Batches that are under way at once: while a GPU computes one, the copies of another go on; cores that are through with one take the next.</summary>
+    internal const int Concurrency = 2;
 
     private readonly SessionFactory _sessions;
     private readonly InferenceSession _session;
     private readonly ILogger _log;
     private readonly RunOptions _run = new();
     private readonly List<FrameBatch> _batches = [];
-    private readonly PartRunner _parts;
-    private readonly Action<int> _runPart;
+    private readonly PartPool? _cores;
     private byte[]? _frameGraph;
     private InferenceSession? _frames;
-    private FrameBatch? _running;
 
     /// <exception cref="ModelPackageException">The graph cannot be loaded, or its inputs and outputs are not those of the card.</exception>
     /// <exception cref="AcceleratorException">The accelerator named in the options is not there.</exception>
@@ -53,8 +51,7 @@ public sealed partial class InferenceEngine : IDisposable
             throw;
         }
         // A GPU takes a batch as a whole; on CPU every core takes a part of it.
-        _parts = new PartRunner(OnDevice ? 1 : options.Threads > 0 ? options.Threads : Environment.ProcessorCount, $"infer {package.Card.Name}");
-        _runPart = part => _frames!.RunWithBinding(_run, _running!.Bindings()[part]);
+        if (!OnDevice) _cores = new PartPool(options.Threads > 0 ? options.Threads : Environment.ProcessorCount, $"infer {package.Card.Name}");
         Log.Loaded(log, package.Card.Name, package.Card.Version, package.Card.Network.Size.ToString(), Accelerator, Precision);
 
         void Release()
@@ -67,16 +64,13 @@ public sealed partial class InferenceEngine : IDisposable
     public ModelPackage Package { get; }
 
     /// <summary>Parts of a batch that run side by side.</summary>
-    internal int Parts => _parts.Parts;
+    internal int Parts => _cores?.Threads ?? 1;
 
     /// <summary>What computes.</summary>
     public Accelerator Accelerator => _sessions.Accelerator;
 
     /// <summary>How exactly <see cref="Run"/> computes the network; tools always have float32.</summary>
     public Precision Precision => _sessions.Precision;
-
-    /// <summary>Batches that may be under way at once.</summary>
-    internal int Concurrency => OnDevice ? DeviceConcurrency : 1;
 
     /// <summary>Whether a GPU computes.</summary>
     internal bool OnDevice => _sessions.Device is not null;
@@ -85,21 +79,28 @@ public sealed partial class InferenceEngine : IDisposable
 
     /// <summary>Memory for batches of up to <paramref name="capacity"/> frames, owned by this engine; every size has run once.</summary>
     /// <param name="frames">How JPEGs are decoded that come encoded; null where none do.</param>
-    /// <exception cref="AcceleratorException"><see cref="DecoderChoice.NvJpeg"/> is asked for and not to be had.</exception>
+    /// <exception cref="AcceleratorException"><see cref="DecoderChoice.NvJpeg"/> is asked for and not to be had, or the device does not run the network.</exception>
     public FrameBatch CreateBatch(int capacity, FramesOptions? frames = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         var limits = frames is not null && DecodesOnDevice(frames.Decoder) ? frames.Limits : null;
-        var batch = OnDevice ? DeviceBatch(capacity, limits) : HostBatch(capacity);
-        _batches.Add(batch);
-        // The first run of a size chooses kernels, allocates, and records a CUDA graph: not at the expense of the first frames.
-        foreach (int size in batch.Sizes)
+        try
         {
-            batch.Count = Math.Min(capacity, size * _parts.Parts);
-            Run(batch);
+            var batch = OnDevice ? DeviceBatch(capacity, limits) : HostBatch(capacity);
+            _batches.Add(batch);
+            // The first run of a size chooses kernels, allocates, and records a CUDA graph: not at the expense of the first frames.
+            foreach (int size in batch.Sizes)
+            {
+                batch.Count = Math.Min(capacity, size * Parts);
+                Run(batch);
+            }
+            batch.Count = 0;
+            return batch;
         }
-        batch.Count = 0;
-        return batch;
+        catch (OnnxRuntimeException e) when (OnDevice)
+        {
+            throw new AcceleratorException($"{Accelerator} cannot run batches of {capacity} frames: {e.Message.ReplaceLineEndings(" ")} (free memory of the GPU, lower Batching:MaxBatchSize, or set Inference:Accelerator to Cpu)", e);
+        }
     }
 
     /// <summary>The fixed set of sizes that a core runs: powers of two and the steps half-way between them, and the capacity itself.</summary>
@@ -118,25 +119,19 @@ public sealed partial class InferenceEngine : IDisposable
         End(batch);
     }
 
-    /// <summary>Begins a run, which must be followed by <see cref="End"/>; on CPU it has ended on return.</summary>
-    /// <inheritdoc cref="Run"/>
+    /// <summary>Begins a run, which must be followed by <see cref="End"/>.</summary>
     public void Begin(FrameBatch batch)
     {
         if (batch.Count == 0) return;
-        if (batch.Device is { } device)
-        {
-            device.Begin();
-            return;
-        }
-        _running = batch;
-        _parts.Run(batch.Bindings().Length, _runPart);
+        if (_cores is null) batch.Device!.Begin();
+        else _cores.Begin(batch.Parts, batch.Bindings().Length);
     }
 
     /// <summary>Blocks until a run has ended.</summary>
     /// <inheritdoc cref="Run"/>
-    public void End(FrameBatch batch)
+    public static void End(FrameBatch batch)
     {
-        if (batch.Count > 0 && OnDevice) batch.Device!.End();
+        if (batch.Count > 0) batch.Parts.End();
     }
 
     /// <summary>The decoder's drawings of some pictures; for tools, not for the frame path.</summary>
@@ -156,9 +151,10 @@ public sealed partial class InferenceEngine : IDisposable
 
     public void Dispose()
     {
+        // What is under way ends first.
+        _cores?.Dispose();
         foreach (var batch in _batches) batch.Dispose();
         _batches.Clear();
-        _parts.Dispose();
         _run.Dispose();
         _frames?.Dispose();
         _session.Dispose();
@@ -177,9 +173,9 @@ public sealed partial class InferenceEngine : IDisposable
     private FrameBatch HostBatch(int capacity)
     {
         _frames ??= _sessions.Create(FrameGraph(), threads: 1);
-        int parts = _parts.Parts;
+        int parts = Parts;
         using var memory = _sessions.CreateMemoryInfo();
-        return new FrameBatch(_frames, memory, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes((capacity + parts - 1) / parts), parts, Package.HasMasks);
+        return new FrameBatch(_frames, memory, _run, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes((capacity + parts - 1) / parts), parts, Package.HasMasks);
     }
 
     private FrameBatch DeviceBatch(int capacity, FrameLimits? jpegLimits)
@@ -188,7 +184,7 @@ public sealed partial class InferenceEngine : IDisposable
         string shapes = $"image:{{0}}x{network.Height}x{network.Width}x3" + (Package.HasMasks ? $",mask:{{0}}x{network.Height}x{network.Width}" : "");
         var device = new DeviceBatch(_sessions.Device!, stream => _sessions.Create(FrameGraph(), stream, shapes, capacity), $"infer {Package.Card.Name} {_batches.Count}");
         using var memory = _sessions.CreateMemoryInfo();
-        var batch = new FrameBatch(device.Session, memory, network, Package.Card.Scores.Count, capacity, DeviceBatchSizes(capacity), 1, Package.HasMasks, device);
+        var batch = new FrameBatch(device.Session, memory, _run, network, Package.Card.Scores.Count, capacity, DeviceBatchSizes(capacity), 1, Package.HasMasks, device);
         device.Attach(batch, network.Size, jpegLimits);
         return batch;
     }

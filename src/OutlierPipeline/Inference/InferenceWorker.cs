@@ -38,7 +38,7 @@ public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWr
         using var reader = new BlockingReader<MicroBatch>(_begun.Reader);
         while (reader.Read(out var batch))
         {
-            engine.End(batch.Tensor);
+            InferenceEngine.End(batch.Tensor);
             if (batch.Tensor.Count > 0) PipelineTelemetry.RecordStage(Stage.Infer, time.GetElapsedTime(batch.BegunAt));
             batcher.MarkComputed();
             for (int i = 0; i < batch.Count; i++)

@@ -31,9 +31,9 @@ internal sealed class ModelLane : IDisposable
         _free = free.Writer;
         _jobs = new DecodeBacklog();
         var filled = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
-        _batches = [.. Enumerable.Range(0, engine.Concurrency + MoreBatches).Select(_ => new MicroBatch(Package, engine.CreateBatch(BatchCapacity, options.Frames), free.Writer))];
+        _batches = [.. Enumerable.Range(0, InferenceEngine.Concurrency + MoreBatches).Select(_ => new MicroBatch(Package, engine.CreateBatch(BatchCapacity, options.Frames), free.Writer))];
         foreach (var batch in _batches) free.Writer.TryWrite(batch);
-        _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, engine.Concurrency, time);
+        _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, InferenceEngine.Concurrency, time);
         _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(_jobs, new FrameDecoder(Package.Card.Network.Size, options.Frames.Limits), time))];
         _inference = new InferenceWorker(filled.Reader, scored, engine, _batcher, time);
     }

@@ -141,7 +141,7 @@ internal sealed partial class SessionFactory : IDisposable
                 device = CudaDevice.Open(options.Device);
                 return (isNamed ? options.Accelerator : Accelerator.Cuda, device);
             }
-            catch (Exception e) when (e is OnnxRuntimeException or CudaException)
+            catch (Exception e) when (e is OnnxRuntimeException or CudaException or EntryPointNotFoundException)
             {
                 device?.Dispose();
                 fault = e.Message.ReplaceLineEndings(" ");

@@ -10,6 +10,7 @@ public sealed class StreetCamera : ISimulatedCamera
     public const int Width = 320;
     public const int Height = 192;
     private const int JpegQuality = 78;
+    private const int LargeJpegQuality = 90;
     private readonly SKBitmap _picture = new(Width, Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
     private readonly SKCanvas _canvas;
     private readonly StreetScene _scene;
@@ -46,6 +47,17 @@ public sealed class StreetCamera : ISimulatedCamera
         // The sensor goes on, but what leaves the camera is what it last saw.
         _frozen = trouble == Trouble.Frozen ? encoded : null;
         return encoded;
+    }
+
+    /// <summary>Draws one frame as a camera of another resolution sends it: with the sensor's noise at that size, as nothing else would take a decoder's time.</summary>
+    /// <returns>A JPEG.</returns>
+    public byte[] RenderAt(SKSizeI size, double seconds, Trouble trouble = Trouble.None)
+    {
+        using var scaled = Draw(seconds, trouble).Resize(size, new SKSamplingOptions(SKFilterMode.Linear));
+        var pixels = scaled.GetPixelSpan();
+        for (int i = 0; i < pixels.Length; i++) pixels[i] = (byte)Math.Clamp(pixels[i] + _noise.Next(-6, 7), 0, 255);
+        using var jpeg = scaled.Encode(SKEncodedImageFormat.Jpeg, LargeJpegQuality);
+        return jpeg.ToArray();
     }
 
     /// <summary>Draws one frame into memory, without the JPEG.</summary>
