@@ -49,12 +49,12 @@ measure() { # NAME, then options of outlier bench
     echo "== $name" >&2
     timeout 120 dotnet exec "$OUTLIER/outlier.dll" bench --model "$model" --seconds 2 --out "$work/$name.json" "$@" >&2 || echo "$name failed" >&2
 }
-measure cpu --accelerator cpu --batch 1,16
+measure cpu --accelerator cpu --batch 1,16 --graph "$work/graph.onnx"
 measure cuda-fp16 --accelerator cuda --precision fp16 --batch 1,32,128,512 --end-to-end "$frames"
 measure cuda-fp32 --accelerator cuda --precision fp32 --batch 1,128
 measure tensorrt-fp16 --accelerator tensorrt --precision fp16 --batch 1,128
 if "$python" -c 'import torch' 2>/dev/null; then
-    timeout 150 "$python" tests/pytorch-bench.py "$model/model.onnx" --batch 128,512 --seconds 1 --out "$work/pytorch.json" >&2 || echo "pytorch failed" >&2
+    timeout 150 "$python" tests/pytorch-bench.py "$work/graph.onnx" --batch 128,512 --seconds 1 --out "$work/pytorch.json" >&2 || echo "pytorch failed" >&2
 fi
 if [ -n "${SERVICE:-}" ]; then
     echo "== load" >&2

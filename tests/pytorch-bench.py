@@ -3,7 +3,7 @@
 
     tests/pytorch-bench.py MODEL.onnx [--batch 1,128] [--seconds 2] [--device cuda|cpu] [--out FILE.json]
 
-Needs torch, and nothing else: the graph is read with a few lines of protobuf decoding. Half precision is torch.autocast's.
+MODEL.onnx is a package's, or what outlier bench --graph writes: the nodes that the service computes. Needs torch, and nothing else: the graph is read with a few lines of protobuf decoding. Half precision is torch.autocast's.
 """
 import argparse
 import contextlib

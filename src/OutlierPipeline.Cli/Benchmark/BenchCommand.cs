@@ -21,7 +21,8 @@ internal static class BenchCommand
         var frames = new Option<DirectoryInfo?>("--end-to-end") { Description = "A directory of pictures: measure from their bytes in memory to scores too" };
         var file = new Option<FileInfo?>("--out") { Description = "Write the figures as JSON" };
         var compare = new Option<FileInfo?>("--compare") { Description = "JSON of another run: print ratios to it" };
-        var command = new Command("bench", "Measure how fast a model is on this machine") { model, accelerators, precision, batches, seconds, threads, frames, file, compare };
+        var graph = new Option<FileInfo?>("--graph") { Description = "Write the graph that is measured, in float32, as ONNX: for tests/pytorch-bench.py" };
+        var command = new Command("bench", "Measure how fast a model is on this machine") { model, accelerators, precision, batches, seconds, threads, frames, graph, file, compare };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
         {
             int[] sizes = Sizes(options.GetRequiredValue(batches));
@@ -30,6 +31,7 @@ internal static class BenchCommand
             foreach (string fault in inference.Validate()) throw new CommandException(fault);
             var other = options.GetValue(compare) is { } earlier ? BenchReport.Load(earlier.FullName) : null;
             var package = ModelPackage.Load(options.GetRequiredValue(model));
+            if (options.GetValue(graph) is { } onnx) File.WriteAllBytes(onnx.FullName, InferenceEngine.FrameGraph(package, Precision.Fp32));
             var time = TimeSpan.FromSeconds(options.GetValue(seconds));
             var rows = new List<NetworkFigures>();
             foreach (var accelerator in options.GetRequiredValue(accelerators))

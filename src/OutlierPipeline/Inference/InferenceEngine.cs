@@ -204,15 +204,16 @@ public sealed partial class InferenceEngine : IDisposable
     }
 
     /// <summary>A graph of what the frame path asks for, and no more: ONNX Runtime computes every node of a graph, also those whose outputs nobody wants.</summary>
-    private byte[] FrameGraph()
+    internal static byte[] FrameGraph(ModelPackage package, Precision precision)
     {
-        if (_frameGraph is not null) return _frameGraph;
-        var graph = OnnxGraph.Parse(Package.Graph.ToArray());
+        var graph = OnnxGraph.Parse(package.Graph.ToArray());
         graph.Keep(FrameBatch.Outputs);
-        if (!Package.HasMasks) graph.Fix("mask");
-        if (Precision == Precision.Fp16) graph.HalveNetwork();
-        return _frameGraph = graph.ToArray();
+        if (!package.HasMasks) graph.Fix("mask");
+        if (precision == Precision.Fp16) graph.HalveNetwork();
+        return graph.ToArray();
     }
+
+    private byte[] FrameGraph() => _frameGraph ??= FrameGraph(Package, Precision);
 
     /// <summary>The GPU; null on CPU.</summary>
     internal CudaDevice? Device => _sessions.Device;
