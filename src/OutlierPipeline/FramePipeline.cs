@@ -34,13 +34,19 @@ public sealed partial class FramePipeline : IDisposable
     /// <exception cref="ModelPackageException">A model package was refused.</exception>
     /// <exception cref="AcceleratorException">The accelerator named is not there.</exception>
     public FramePipeline(PipelineOptions options, ILogger log, TimeProvider? time = null)
+        : this(options, package => new InferenceEngine(package, options.Inference, log), log, time)
+    {
+    }
+
+    /// <summary>The same with engines of another making.</summary>
+    internal FramePipeline(PipelineOptions options, Func<ModelPackage, InferenceEngine> createEngine, ILogger log, TimeProvider? time = null)
     {
         if (options.Validate().FirstOrDefault() is { } fault) throw new PipelineException(fault);
         _options = options;
         _time = time ?? TimeProvider.System;
         _log = log;
         foreach (string path in options.Model.Cameras.Values.Append(options.Model.Path).Distinct())
-            _lanes[path] = new ModelLane(new InferenceEngine(ModelPackage.Load(path), options.Inference, log), options, _scored.Writer, _time) { Failed = e => _failed.TrySetException(e) };
+            _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _time) { Failed = e => _failed.TrySetException(e) };
         _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)], _lanes.Values.First().QueueCapacity);
         var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
         _publisher = new ResultPublisher(options.Kafka, budget, _time, log);

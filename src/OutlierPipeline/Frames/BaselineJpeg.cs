@@ -1,5 +1,3 @@
-using System.Buffers.Binary;
-
 namespace OutlierPipeline.Frames;
 
 /// <summary>Tells the JPEGs that hardware decodes from the others.</summary>
@@ -8,7 +6,6 @@ internal static class BaselineJpeg
 {
     private const byte BaselineFrame = 0xc0;
     private const byte ExtendedFrame = 0xc1;
-    private const byte Scan = 0xda;
     private const byte AdobeSegment = 0xee;
 
     /// <summary>
@@ -18,39 +15,25 @@ internal static class BaselineJpeg
     public static bool Is(ReadOnlySpan<byte> jpeg)
     {
         // Cut-off pictures are decoded by hardware as if they were whole.
-        if (!jpeg.TrimEnd((byte)0).EndsWith((ReadOnlySpan<byte>)[0xff, 0xd9])) return false;
-        bool isFrame = false;
-        int position = 2;
-        while (position + 4 <= jpeg.Length && jpeg[position] == 0xff)
+        if (!jpeg.TrimEnd((byte)0).EndsWith((ReadOnlySpan<byte>)[0xff, JpegSegments.EndOfImage])) return false;
+        bool isUsual = false;
+        var segments = new JpegSegments(jpeg);
+        while (segments.MoveNext())
         {
-            byte marker = jpeg[position + 1];
-            if (marker == 0xff)
+            var content = segments.Content;
+            if (segments.IsFrame)
             {
-                position++;
-                continue;
+                if (segments.Marker is not (BaselineFrame or ExtendedFrame) || !IsUsualFrame(content)) return false;
+                isUsual = true;
             }
-            if (marker is 0x01 or (>= 0xd0 and <= 0xd7))
+            else if (segments.Marker == AdobeSegment && content.Length >= 12 && content.StartsWith("Adobe"u8) && content[11] != 1)
             {
-                position += 2;
-                continue;
+                return false;
             }
-            int length = BinaryPrimitives.ReadUInt16BigEndian(jpeg[(position + 2)..]);
-            if (length < 2 || position + 2 + length > jpeg.Length) return false;
-            var segment = jpeg.Slice(position + 4, length - 2);
-            switch (marker)
+            else if (segments.Marker == JpegSegments.StartOfScan)
             {
-                case BaselineFrame or ExtendedFrame:
-                    if (!IsUsualFrame(segment)) return false;
-                    isFrame = true;
-                    break;
-                case >= 0xc2 and <= 0xcf and not (0xc4 or 0xc8 or 0xcc):
-                    return false;
-                case AdobeSegment when segment.Length >= 12 && segment.StartsWith("Adobe"u8) && segment[11] != 1:
-                    return false;
-                case Scan:
-                    return isFrame && segment.Length > 0 && segment[0] == 3;
+                return isUsual && content.Length > 0 && content[0] == 3;
             }
-            position += 2 + length;
         }
         return false;
     }

@@ -60,36 +60,21 @@ public readonly record struct ImageHeader(ImageFormat Format, int Width, int Hei
     {
         width = 0;
         height = 0;
-        int position = 2;
-        while (position + 4 <= bytes.Length)
+        var segments = new JpegSegments(bytes);
+        while (segments.MoveNext())
         {
-            if (bytes[position] != 0xff) return FrameError.Corrupt;
-            byte marker = bytes[position + 1];
-            if (marker == 0xff)
+            if (segments.IsFrame)
             {
-                position++;
-                continue;
-            }
-            if (marker is 0x01 or (>= 0xd0 and <= 0xd7))
-            {
-                position += 2;
-                continue;
-            }
-            int length = BinaryPrimitives.ReadUInt16BigEndian(bytes[(position + 2)..]);
-            if (length < 2) return FrameError.Corrupt;
-            // Start of frame: C0 to CF but for the tables DHT, JPG and DAC.
-            if (marker is >= 0xc0 and <= 0xcf and not (0xc4 or 0xc8 or 0xcc))
-            {
-                if (position + 9 > bytes.Length) return FrameError.Truncated;
-                height = BinaryPrimitives.ReadUInt16BigEndian(bytes[(position + 5)..]);
-                width = BinaryPrimitives.ReadUInt16BigEndian(bytes[(position + 7)..]);
+                var frame = segments.Content;
+                if (frame.Length < 5) return FrameError.Truncated;
+                height = BinaryPrimitives.ReadUInt16BigEndian(frame[1..]);
+                width = BinaryPrimitives.ReadUInt16BigEndian(frame[3..]);
                 return FrameError.None;
             }
             // The pixels begin, or the file ends, and no size was said.
-            if (marker is 0xda or 0xd9) return FrameError.Corrupt;
-            position += 2 + length;
+            if (segments.Marker is JpegSegments.StartOfScan or JpegSegments.EndOfImage) return FrameError.Corrupt;
         }
-        return FrameError.Truncated;
+        return segments.Error;
     }
 
     private static FrameError ReadPng(ReadOnlySpan<byte> bytes, out int width, out int height)

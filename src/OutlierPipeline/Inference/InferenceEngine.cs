@@ -1,6 +1,5 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.ML.OnnxRuntime;
-using Microsoft.ML.OnnxRuntime.Tensors;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference.Cuda;
 using OutlierPipeline.Streaming;
@@ -38,12 +37,12 @@ public sealed partial class InferenceEngine : IDisposable
         try
         {
             _session = sessions.Create(package.Graph.ToArray(), options.Threads);
-            CheckGraph();
+            GraphContract.Check(_session, package);
         }
         catch (OnnxRuntimeException e)
         {
             Release();
-            throw new ModelPackageException(GraphFile, $"ONNX Runtime cannot load it: {e.Message.ReplaceLineEndings(" ")}", e);
+            throw new ModelPackageException(GraphContract.File(package), $"ONNX Runtime cannot load it: {e.Message.ReplaceLineEndings(" ")}", e);
         }
         catch
         {
@@ -74,8 +73,6 @@ public sealed partial class InferenceEngine : IDisposable
 
     /// <summary>Whether a GPU computes.</summary>
     internal bool OnDevice => _sessions.Device is not null;
-
-    private string GraphFile => Path.Combine(Package.Path, "model.onnx");
 
     /// <summary>Memory for batches of up to <paramref name="capacity"/> frames, owned by this engine; every size has run once.</summary>
     /// <param name="frames">How JPEGs are decoded that come encoded; null where none do.</param>
@@ -221,29 +218,6 @@ public sealed partial class InferenceEngine : IDisposable
     /// <summary>Another graph on the same device.</summary>
     /// <param name="threads">Threads of one run on CPU.</param>
     internal InferenceSession Beside(byte[] graph, int threads) => _sessions.Create(graph, threads);
-
-    private void CheckGraph()
-    {
-        var network = Package.Card.Network;
-        int scores = Package.Card.Scores.Count;
-        Check(_session.InputMetadata, "input", "image", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
-        // An input with a default: ones, so that whoever knows of no mask need not.
-        Check(_session.OverridableInitializerMetadata, "optional input", "mask", TensorElementType.UInt8, 1, network.Height, network.Width);
-        Check(_session.OutputMetadata, "output", "scores", TensorElementType.Float, -1, scores);
-        Check(_session.OutputMetadata, "output", "latent", TensorElementType.Float, -1, network.Latent);
-        Check(_session.OutputMetadata, "output", "error_map", TensorElementType.Float, -1, network.ErrorMapHeight, network.ErrorMapWidth);
-        Check(_session.OutputMetadata, "output", "reconstruction", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
-        if (!_session.ModelMetadata.CustomMetadataMap.TryGetValue("scores", out string? names) || names != string.Join(',', Package.Card.Scores))
-            throw new ModelPackageException(GraphFile, $"names the scores [{names}], model.json names [{string.Join(',', Package.Card.Scores)}]");
-    }
-
-    private void Check(IReadOnlyDictionary<string, NodeMetadata> nodes, string kind, string name, TensorElementType type, params int[] shape)
-    {
-        if (!nodes.TryGetValue(name, out var node)) throw new ModelPackageException(GraphFile, $"has no {kind} {name}");
-        bool fits = node.IsTensor && node.ElementDataType == type && node.Dimensions.Length == shape.Length
-            && node.Dimensions.Zip(shape).All(pair => pair.First == pair.Second || pair.First == -1);
-        if (!fits) throw new ModelPackageException(GraphFile, $"{kind} {name} is {node.ElementDataType} [{string.Join(", ", node.Dimensions)}], model.json asks for {type} [{string.Join(", ", shape)}]");
-    }
 
     private static partial class Log
     {

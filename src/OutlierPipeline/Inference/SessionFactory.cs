@@ -138,6 +138,11 @@ internal sealed partial class SessionFactory : IDisposable
                 using var cuda = new OrtCUDAProviderOptions();
                 cuda.UpdateOptions(new Dictionary<string, string> { ["device_id"] = Number(options.Device) });
                 provided.AppendExecutionProvider_CUDA(cuda);
+                if (options.Accelerator == Accelerator.TensorRt)
+                {
+                    using var tensorRt = new OrtTensorRTProviderOptions();
+                    provided.AppendExecutionProvider_Tensorrt(tensorRt);
+                }
                 device = CudaDevice.Open(options.Device);
                 return (isNamed ? options.Accelerator : Accelerator.Cuda, device);
             }

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Inference.Cuda;
-using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Gpu;
 
@@ -22,10 +21,10 @@ public sealed unsafe class EmulatedCuda : ICollectionFixture<EmulatedCuda>, IDis
     public EmulatedCuda()
     {
         if (!OperatingSystem.IsLinux()) _fault = "the emulated CUDA is built on Linux only";
-        else if (!Repository.Has("g++")) _fault = "g++ is not on this machine, which the emulated CUDA is built with";
+        else if (!Support.Repository.Has("g++")) _fault = "g++ is not on this machine, which the emulated CUDA is built with";
         if (_fault is not null) return;
         string file = Path.Combine(_directory, "emulated-cuda.so");
-        string[] arguments = ["-O2", "-shared", "-fPIC", "-o", file, Path.Combine(Repository.Root, "tests/OutlierPipeline.Tests/Gpu/emulated-cuda.cpp"), "-I", Path.Combine(Repository.Root, "src/OutlierPipeline/Inference/Cuda"), "-ldl"];
+        string[] arguments = ["-O2", "-shared", "-fPIC", "-o", file, Path.Combine(Support.Repository.Root, "tests/OutlierPipeline.Tests/Gpu/emulated-cuda.cpp"), "-I", Path.Combine(Support.Repository.Root, "src/OutlierPipeline/Inference/Cuda"), "-ldl"];
         using var compiler = Process.Start(new ProcessStartInfo("g++", arguments) { RedirectStandardError = true })!;
         string errors = compiler.StandardError.ReadToEnd();
         compiler.WaitForExit();

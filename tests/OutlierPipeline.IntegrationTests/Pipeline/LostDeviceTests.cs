@@ -1,0 +1,68 @@
+using System.Text.Json;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Inference.Cuda;
+using OutlierPipeline.IntegrationTests.Support;
+using OutlierPipeline.Streaming;
+using OutlierPipeline.Tests.Gpu;
+
+namespace OutlierPipeline.IntegrationTests.Pipeline;
+
+/// <summary>A GPU that fails while frames flow, on one that is emulated.</summary>
+[Collection(EmulatedCuda.Name)]
+public sealed class LostDeviceTests(EmulatedCuda cuda)
+{
+    [Fact]
+    public async Task A_GPU_that_is_lost_ends_the_pipeline_and_the_next_start_goes_on_at_the_last_commit_and_loses_no_frame()
+    {
+        byte[][] street = SmallFrames.Drive(1, 40);
+        using var cluster = new TestCluster(1);
+        var options = cluster.Options() with { Frames = new FramesOptions { Decoder = DecoderChoice.NvJpeg } };
+        const int Frames = 150;
+        Produce(50);
+        using (var pipeline = new FramePipeline(options, Engine, new RecordingLogger()))
+        {
+            var running = pipeline.RunAsync(TestContext.Current.CancellationToken);
+            while (Committed() < 50)
+            {
+                Assert.False(running.IsCompleted, "the pipeline ended before anything went wrong");
+                await Task.Delay(50, TestContext.Current.CancellationToken);
+            }
+            cuda.Fail(700);
+            try
+            {
+                Produce(Frames - 50);
+                var lost = await Assert.ThrowsAsync<CudaException>(() => running.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+                Assert.Contains("CUDA error 700", lost.Message, StringComparison.Ordinal);
+                Assert.NotEmpty(pipeline.NotReady);
+            }
+            finally
+            {
+                cuda.Fail(0);
+            }
+        }
+        Assert.Equal(50, Committed());
+        using var stop = new CancellationTokenSource();
+        using var next = new FramePipeline(options, Engine, new RecordingLogger());
+        var again = next.RunAsync(stop.Token);
+        while (Committed() < Frames)
+        {
+            Assert.False(again.IsCompleted, "the pipeline ended");
+            await Task.Delay(50, TestContext.Current.CancellationToken);
+        }
+        await stop.CancelAsync();
+        await again;
+        long[] scored = [.. cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("offset").GetInt64())];
+        Assert.Equal(Enumerable.Range(0, Frames).Select(offset => (long)offset), scored);
+
+        void Produce(int count)
+        {
+            for (int i = 0; i < count; i++) cluster.Produce("car-1", street[i % street.Length]);
+            cluster.Flush();
+        }
+
+        long Committed() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset));
+    }
+
+    private InferenceEngine Engine(ModelPackage package) => cuda.Engine(package, out _);
+}
