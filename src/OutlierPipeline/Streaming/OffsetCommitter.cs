@@ -15,18 +15,27 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
     /// <summary>Commits one offset to the group; set by the consumer, which owns the client.</summary>
     public Action<TopicPartitionOffset> Commit { get; set; } = _ => throw new InvalidOperationException("no consumer");
 
-    /// <summary>Commits every current assignment again and again until cancelled.</summary>
+    /// <summary>Commits every current assignment again and again until cancelled. None waits for another: a partition whose dead letter cannot be written is not committed for as long, the others are.</summary>
     public async Task RunAsync(Func<IReadOnlyCollection<PartitionAssignment>> assignments, CancellationToken cancellation)
     {
+        var running = new Dictionary<PartitionAssignment, Task<ErrorCode?>>();
         using var timer = new PeriodicTimer(options.CommitInterval, time);
         try
         {
             while (await timer.WaitForNextTickAsync(cancellation))
-                await Task.WhenAll(assignments().Select(assignment => CommitAsync(assignment, cancellation)));
+            {
+                foreach (var (assignment, commit) in running.Where(pair => pair.Value.IsCompleted).ToList())
+                {
+                    await commit;
+                    running.Remove(assignment);
+                }
+                foreach (var assignment in assignments().Where(assignment => !running.ContainsKey(assignment))) running[assignment] = CommitAsync(assignment, cancellation);
+            }
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
             // The last commit of each partition is the consumer's, when it has drained them.
+            await Task.WhenAll(running.Values.Cast<Task>()).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
