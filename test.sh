@@ -21,6 +21,8 @@ install_missing() {
     *) return 0 ;;
   esac
   command -v kcat > /dev/null || missing+=(kcat)
+  # Builds the CUDA that is emulated.
+  command -v g++ > /dev/null || missing+=(g++)
   command -v ffmpeg > /dev/null || missing+=(ffmpeg)
   command -v promtool > /dev/null || missing+=(prometheus)
   command -v prometheus-alertmanager > /dev/null || missing+=(prometheus-alertmanager)
