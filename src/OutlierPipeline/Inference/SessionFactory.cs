@@ -99,6 +99,7 @@ internal sealed partial class SessionFactory : IDisposable
         };
         if (_options.EngineCache.Length > 0)
         {
+            Directory.CreateDirectory(_options.EngineCache);
             options["trt_engine_cache_enable"] = "1";
             options["trt_engine_cache_path"] = _options.EngineCache;
             options["trt_timing_cache_enable"] = "1";
