@@ -114,6 +114,36 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
         }
     }
 
+    [Theory]
+    [InlineData("camvid/0016E5")]
+    [InlineData("udacity-sim/drive")]
+    public void One_calibration_serves_what_the_device_and_what_the_CPU_decodes(string footage)
+    {
+        const int Frames = 60;
+        var package = ModelPackage.Load(Repository.CamVidDay);
+        string[] files = [.. Directory.EnumerateFiles(Repository.Footage(footage), "*.jpg", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        using var engine = cuda.Engine(package, out _);
+        var batches = new[] { engine.CreateBatch(Frames, OnDevice), engine.CreateBatch(Frames) };
+        using var decoder = new FrameDecoder(package.Card.Network.Size, new FrameLimits());
+        for (int slot = 0; slot < Frames; slot++)
+        {
+            byte[] jpeg = File.ReadAllBytes(files[slot * files.Length / Frames]);
+            Assert.True(batches[0].TryLeave(slot, jpeg));
+            Assert.Equal(FrameError.None, decoder.Decode(jpeg, batches[1].Pixels(slot)));
+        }
+        double[][] combined = [.. batches.Select(batch =>
+        {
+            batch.Count = Frames;
+            engine.Run(batch);
+            return Enumerable.Range(0, Frames).Select(slot => package.Default.Calibration.Combine(batch.Scores(slot))).ToArray();
+        })];
+        double shift = combined[0].Zip(combined[1], (device, cpu) => device - cpu).Average();
+        double largest = combined[0].Zip(combined[1], (device, cpu) => Math.Abs(device - cpu)).Max();
+        double mean = combined[1].Average();
+        double deviation = Math.Sqrt(combined[1].Average(score => (score - mean) * (score - mean)));
+        Assert.True(Math.Abs(shift) <= 0.05 * deviation && largest <= 0.2 * deviation, $"the device's scores lie {shift:0.000} off (largest {largest:0.000}), where frames deviate by {deviation:0.000}");
+    }
+
     [Fact]
     public void The_frame_path_keeps_its_order_and_allocates_nothing_with_two_batches_under_way()
     {

@@ -59,10 +59,11 @@ extern "C" __global__ void scale(const Picture* pictures, int targetWidth, int t
                     sumBlue += pixel[2];
                 }
             }
-            weight /= (float)((bottom - top) * (right - left));
-            red += weight * sumRed;
-            green += weight * sumGreen;
-            blue += weight * sumBlue;
+            // Rounded, as the CPU's are: scores listen to energies so small that rounding is part of them.
+            int count = (int)((bottom - top) * (right - left));
+            red += weight * ((sumRed + count / 2) / count);
+            green += weight * ((sumGreen + count / 2) / count);
+            blue += weight * ((sumBlue + count / 2) / count);
         }
     }
     float whole = (float)p.cropWidth * (float)p.cropHeight;
