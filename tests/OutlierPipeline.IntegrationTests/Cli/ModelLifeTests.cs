@@ -21,10 +21,10 @@ public sealed class ModelLifeTests : IDisposable
     public async Task Training_that_is_interrupted_leaves_a_checkpoint_goes_on_and_ends_with_a_package_that_scores()
     {
         Write("drive", SmallFrames.FullDrive(40, 140));
-        string[] train = ["exec", Tool.Trainer, "--frames", At("drive"), "--out", At("model"), "--height", "48", "--width", "80", "--latent", "8", "--epochs", "300", "--threads", "2"];
+        string[] train = ["exec", Tool.Trainer, "--frames", At("drive"), "--out", At("model"), "--height", "48", "--width", "80", "--latent", "8", "--epochs", "30000", "--threads", "2"];
         using (var process = Tool.Start("dotnet", train))
         {
-            // One checkpoint before the first step, one after each epoch: once it has changed, an epoch has ended, of three hundred.
+            // One checkpoint before the first step, one after each epoch: once it has changed, an epoch has ended, of so many that no machine is through before it is told to stop.
             string checkpoint = At("model.training/checkpoint");
             await WaitForAsync(() => File.Exists(checkpoint));
             var first = File.GetLastWriteTimeUtc(checkpoint);
