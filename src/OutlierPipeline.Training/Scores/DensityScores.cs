@@ -1,6 +1,6 @@
 namespace OutlierPipeline.Training.Scores;
 
-/// <summary>Log squared Mahalanobis distance of the features in a Gaussian of the training frames'. Two-sided by construction: fog and blur, which are easier to draw than normal frames, are as far out as noise.</summary>
+/// <summary>Log (1 + d²), with the Mahalanobis distance d of the features in a Gaussian of the training frames'. Two-sided by construction: fog and blur, which are easier to draw than normal frames, are as far out as noise.</summary>
 /// <remarks>Morningstar et al., Density of States Estimation for Out-of-Distribution Detection, AISTATS 2021, with a Gaussian for the density.</remarks>
 public abstract class DensityScore : Score
 {

@@ -37,7 +37,7 @@ public sealed class PatchMixture(FrameSize size)
         if (_computed is { } known && ReferenceEquals(known.Inputs, inputs)) return (T)known.Nats;
         // A constant has one frame; what it is put beside has N.
         var height = ops.Constant([.. Enumerable.Range(0, Patches).Select(Height)], 1, Patches);
-        var heights = ops.Add(ops.Multiply(ops.Reshape(inputs.Patches.Covariance, Patches), ops.Constant(0)), height);
+        var heights = PatchFeatures.OfEach(ops, inputs.Patches, height, Patches);
         var likelihood = _mixture!.LogLikelihood(ops, ops.Concat(Looks(ops, inputs), ops.Reshape(heights, 1)));
         var nats = ops.Multiply(ops.Reshape(likelihood, Patches), ops.Constant(-1));
         _computed = (inputs, nats!);

@@ -50,6 +50,10 @@ internal static class PatchFeatures
     }
 
     /// <summary>The mask of each of N frames, <c>[N, h·w]</c>: one mask serves a batch, but features are one row a frame.</summary>
-    public static T MaskOfEach<T>(TensorOps<T> ops, FrameSize size, PatchFeatures<T> patches) =>
-        ops.Add(ops.Reshape(ops.Multiply(patches.Covariance, ops.Constant(0)), Count(size)), patches.Mask);
+    public static T MaskOfEach<T>(TensorOps<T> ops, FrameSize size, PatchFeatures<T> patches) => OfEach(ops, patches, patches.Mask, Count(size));
+
+    /// <summary>Values that one frame has or N have, for each of N frames.</summary>
+    /// <param name="shape">Of a frame's, or what broadcasts to it, of h·w values.</param>
+    public static T OfEach<T>(TensorOps<T> ops, PatchFeatures<T> patches, T values, params long[] shape) =>
+        ops.Add(ops.Multiply(ops.Reshape(patches.Covariance, shape), ops.Constant(0)), values);
 }

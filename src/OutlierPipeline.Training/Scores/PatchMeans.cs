@@ -32,7 +32,7 @@ public sealed class PatchMeans<T>
         var weights = ops.Multiply(ops.Reshape(patches.Mask, 1, count), ops.Constant(regions, 1, Thirds + 1, count));
         var shares = ops.Divide(weights, ops.Add(ops.SumLast(weights), ops.Constant(PatchFeatures.Tiny)));
         // As many shares as frames, also where one mask serves all: a product that broadcasts would hand its matrices' addresses to the GPU anew for each run, which a CUDA graph cannot.
-        var sharesOfEach = ops.Add(ops.Multiply(ops.Reshape(patches.Covariance, 1, count), ops.Constant(0)), shares);
+        var sharesOfEach = PatchFeatures.OfEach(ops, patches, shares, 1, count);
         _means = ops.Reshape(ops.MatMul(sharesOfEach, ops.Reshape(all, count, MeanColumns.Count)), (Thirds + 1) * MeanColumns.Count);
         // Where nothing counts every mean is 0.
         var logs = ops.Log(ops.Add(ops.Slice(_means, 0, MeanColumns.Logs), ops.Constant(1e-30)));

@@ -192,11 +192,11 @@ public sealed partial class InferenceEngine : IDisposable
         string? fault = _sessions.Device is { } device ? device.OpenJpeg() : "the network is not computed on a GPU";
         if (fault is null)
         {
-            Log.NvJpeg(_log, _sessions.Device!.HasJpegEngines ? "engines of the chip" : "CUDA kernels");
+            if (_batches.Count == 0) Log.NvJpeg(_log, _sessions.Device!.HasJpegEngines ? "engines of the chip" : "CUDA kernels");
             return true;
         }
         if (choice == DecoderChoice.NvJpeg) throw new AcceleratorException($"Frames:Decoder is NvJpeg, but {fault}: install the CUDA toolkit's nvJPEG and NVRTC, or set Cpu or Auto");
-        if (OnDevice) Log.AutoDecoder(_log, fault);
+        if (OnDevice && _batches.Count == 0) Log.AutoDecoder(_log, fault);
         return false;
     }
 

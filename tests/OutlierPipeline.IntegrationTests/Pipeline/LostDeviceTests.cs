@@ -23,11 +23,7 @@ public sealed class LostDeviceTests(EmulatedCuda cuda)
         using (var pipeline = new FramePipeline(options, Engine, new RecordingLogger()))
         {
             var running = pipeline.RunAsync(TestContext.Current.CancellationToken);
-            while (Committed() < 50)
-            {
-                Assert.False(running.IsCompleted, "the pipeline ended before anything went wrong");
-                await Task.Delay(50, TestContext.Current.CancellationToken);
-            }
+            await UntilCommittedAsync(50, running);
             cuda.Fail(700);
             try
             {
@@ -45,11 +41,7 @@ public sealed class LostDeviceTests(EmulatedCuda cuda)
         using var stop = new CancellationTokenSource();
         using var next = new FramePipeline(options, Engine, new RecordingLogger());
         var again = next.RunAsync(stop.Token);
-        while (Committed() < Frames)
-        {
-            Assert.False(again.IsCompleted, "the pipeline ended");
-            await Task.Delay(50, TestContext.Current.CancellationToken);
-        }
+        await UntilCommittedAsync(Frames, again);
         await stop.CancelAsync();
         await again;
         long[] scored = [.. cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("offset").GetInt64())];
@@ -59,6 +51,17 @@ public sealed class LostDeviceTests(EmulatedCuda cuda)
         {
             for (int i = 0; i < count; i++) cluster.Produce("car-1", street[i % street.Length]);
             cluster.Flush();
+        }
+
+        async Task UntilCommittedAsync(int offset, Task pipeline)
+        {
+            var begun = System.Diagnostics.Stopwatch.StartNew();
+            while (Committed() < offset)
+            {
+                Assert.False(pipeline.IsCompleted, "the pipeline ended");
+                Assert.True(begun.Elapsed < TimeSpan.FromSeconds(60), $"{Committed()} of {offset} frames were committed");
+                await Task.Delay(50, TestContext.Current.CancellationToken);
+            }
         }
 
         long Committed() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset));

@@ -21,7 +21,6 @@ internal unsafe struct ScaledPicture
     public int CropY;
     public int CropWidth;
     public int CropHeight;
-    public int Padding;
 
     /// <summary>What <see cref="FrameDecoder"/> does to a picture of this size.</summary>
     public static ScaledPicture Of(int width, int height, FrameSize target)

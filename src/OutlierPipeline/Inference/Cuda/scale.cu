@@ -11,7 +11,6 @@ struct Picture
     int cropY;
     int cropWidth;
     int cropHeight;
-    int padding;
 };
 
 // How much of square `at` lies under a pixel that covers [from, to), in units of 1 / targetSide of a square.
