@@ -30,7 +30,7 @@ internal static class ScoreCommand
         var package = ModelPackage.Load(path);
         var source = FootageSource.Open(input, camera);
         using var engine = new InferenceEngine(package, new InferenceOptions(), NullLogger.Instance);
-        using var decoder = new FrameDecoder(package.Card.Network.Size, new FrameLimits());
+        using var decoder = new FrameDecoder(package.Card.Network.Size, FrameLimits.Footage);
         using var batch = engine.CreateBatch(1);
         var detectors = new Dictionary<string, CameraDetector>();
         var table = new ScoreTable(package.Card);
@@ -48,7 +48,7 @@ internal static class ScoreCommand
                 task.Increment(1);
                 total++;
                 string name = frame.Drive == "." ? Path.GetFileName(frame.Name) : $"{frame.Drive}/{Path.GetFileName(frame.Name)}";
-                var error = decoder.Decode(frame.Encoded.Span, batch.Pixels(0));
+                var error = batch.DecodeHere(0, frame.Encoded.Span, decoder);
                 if (error != FrameError.None)
                 {
                     await Console.Error.WriteLineAsync($"{frame.Name}: {FrameErrors.Describe(error)} ({error})");

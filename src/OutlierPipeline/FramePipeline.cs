@@ -24,6 +24,7 @@ public sealed partial class FramePipeline : IDisposable
     private readonly ResultPublisher _publisher;
     private readonly FrameConsumer _consumer;
     private readonly OffsetCommitter _committer;
+    private readonly PartitionEnds _ends;
     private readonly DetectionWorker _detection;
     private readonly FrameRouter _router;
     private readonly IDisposable _gauges;
@@ -51,6 +52,7 @@ public sealed partial class FramePipeline : IDisposable
         var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
         _publisher = new ResultPublisher(options.Kafka, budget, _time, log);
         _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, log);
+        _ends = new PartitionEnds(options.Kafka, _time, log);
         _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, new StateRestorer(options.Kafka, _time, log), _committer, _publisher, _time, log);
         _detection = new DetectionWorker(_scored.Reader, _publisher, options, _time, log);
         _detection.Assignments = () => [.. _consumer.Assignments];
@@ -120,6 +122,7 @@ public sealed partial class FramePipeline : IDisposable
         IsRunning = true;
         using var committing = new CancellationTokenSource();
         var commits = _committer.RunAsync(() => [.. _consumer.Assignments], committing.Token);
+        var ends = _ends.RunAsync(() => [.. _consumer.Assignments], committing.Token);
         var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using (cancellation.Register(() => stop.TrySetResult()))
         {
@@ -131,6 +134,7 @@ public sealed partial class FramePipeline : IDisposable
             await _consumer.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await committing.CancelAsync();
             await commits.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ends.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             _router.Complete();
             foreach (var lane in _lanes.Values) lane.Stop(abort: failed);
             _scored.Writer.TryComplete();

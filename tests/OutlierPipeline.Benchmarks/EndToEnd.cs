@@ -75,7 +75,7 @@ internal static class EndToEnd
         {
             if (done >= 0 && !clock.IsRunning) clock.Start();
             int first = Math.Abs(done);
-            Parallel.For(0, BatchSize, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, slot => decoders.Value!.Decode(frames[(first + slot) % frames.Length], batch.Pixels(slot)));
+            Parallel.For(0, BatchSize, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, slot => batch.DecodeHere(slot, frames[(first + slot) % frames.Length], decoders.Value!));
             engine.Run(batch);
             done += BatchSize;
         }

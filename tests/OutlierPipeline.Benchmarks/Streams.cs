@@ -49,7 +49,7 @@ internal static class Streams
             before = false;
             for (int i = 0; i < Frames; i++)
             {
-                decoder.Decode(camera.Render(i / FramesPerSecond, i >= Onset ? trouble : Trouble.None), batch.Pixels(0));
+                batch.DecodeHere(0, camera.Render(i / FramesPerSecond, i >= Onset ? trouble : Trouble.None), decoder);
                 batch.Count = 1;
                 engine.Run(batch);
                 var frame = new FrameRef("", 0, i, (long)((i + 1) * 1e9 / FramesPerSecond));

@@ -48,7 +48,7 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
             int next = 0;
             double decode = decoder == DecoderChoice.NvJpeg
                 ? NetworkBench.Time(() => Run(engine, batch, decoders, ref next), time / 2, cancellation).Average() / batch.Capacity - score
-                : NetworkBench.Time(() => decoders[0].Decode(encoded[next++ % encoded.Length], batch.Pixels(0)), time / 2, cancellation).Average();
+                : NetworkBench.Time(() => batch.DecodeHere(0, encoded[next++ % encoded.Length], decoders[0]), time / 2, cancellation).Average();
             double before = BareLoop(engine, batch, decoders);
             var (rate, allocated, busy) = FramePath(options);
             double bare = (before + BareLoop(engine, batch, decoders)) / 2;
@@ -91,7 +91,7 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
             for (int slot = worker; slot < batch.Capacity; slot += decoders.Length)
             {
                 byte[] picture = encoded[(first + slot) % encoded.Length];
-                if (!batch.TryLeave(slot, picture)) decoders[worker].Decode(picture, batch.Pixels(slot));
+                batch.Decode(slot, picture, decoders[worker]);
             }
         });
         engine.Run(batch);

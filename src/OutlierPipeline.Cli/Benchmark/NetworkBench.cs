@@ -24,7 +24,7 @@ internal static class NetworkBench
         {
             var batch = engine.CreateBatch(size);
             batch.Count = size;
-            for (int slot = 0; slot < size; slot++) random.NextBytes(batch.Pixels(slot));
+            for (int slot = 0; slot < size; slot++) random.NextBytes(batch.WritePixels(slot));
             double[] runs = Time(() => engine.Run(batch), time, cancellation);
             // Delays are those of a batch alone, the rate is that of full load.
             double rate = size * Overlapped(engine, size, random, time, cancellation);
@@ -57,7 +57,7 @@ internal static class NetworkBench
         foreach (var batch in batches)
         {
             batch.Count = size;
-            for (int slot = 0; slot < size; slot++) random.NextBytes(batch.Pixels(slot));
+            for (int slot = 0; slot < size; slot++) random.NextBytes(batch.WritePixels(slot));
             engine.Begin(batch);
         }
         int next = 0;
@@ -85,7 +85,7 @@ internal static class NetworkBench
         for (int slot = 0; slot < Frames; slot++)
         {
             byte[] picture = street.Render(slot * 0.5, (Trouble)(slot % 4));
-            foreach (var batch in batches) decoder.Decode(picture, batch.Pixels(slot));
+            foreach (var batch in batches) batch.DecodeHere(slot, picture, decoder);
         }
         foreach (var batch in batches) batch.Count = Frames;
         reference.Run(batches[0]);

@@ -20,8 +20,7 @@ public sealed class DecodeWorker(DecodeBacklog jobs, FrameDecoder decoder, TimeP
             {
                 long begun = time.GetTimestamp();
                 using var span = PipelineTelemetry.StartFrameSpan("decode", frame.Trace);
-                var batch = job.Batch.Tensor;
-                if (!batch.TryLeave(job.Slot, frame.EncodedSegment)) frame.Error = decoder.Decode(frame.Encoded, batch.Pixels(job.Slot));
+                frame.Error = job.Batch.Tensor.Decode(job.Slot, frame.EncodedSegment, decoder);
                 PipelineTelemetry.RecordStage(Stage.Decode, time.GetElapsedTime(begun));
             }
             job.Batch.MarkDecoded();

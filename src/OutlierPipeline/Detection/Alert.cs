@@ -59,8 +59,17 @@ public enum CloseReason
 /// <summary>A place in the picture as the model sees it, in shares of its width and height.</summary>
 public readonly record struct PictureRegion(double X, double Y, double Width, double Height);
 
-/// <summary>One frame's place in Kafka and in time (Unix nanoseconds).</summary>
-public readonly record struct FrameRef(string Topic, int Partition, long Offset, long TimestampNanoseconds);
+/// <summary>One frame's place in Kafka and in time (Unix nanoseconds), as the camera states it.</summary>
+public readonly record struct FrameRef(string Topic, int Partition, long Offset, long TimestampNanoseconds)
+{
+    /// <summary>The camera's time without the faults of its clock, in nanoseconds; only differences mean something. 0 where it is the stated one.</summary>
+    public long Clock { get; init; }
+
+    /// <summary>The time that passed from another frame of the camera to this one.</summary>
+    public TimeSpan Since(FrameRef earlier) => TimeSpan.FromTicks((Time - earlier.Time) / 100);
+
+    private long Time => Clock != 0 ? Clock : TimestampNanoseconds;
+}
 
 /// <summary>One step of an incident, to be published.</summary>
 /// <param name="Incident">The incident's id, the same in all its steps.</param>
@@ -99,6 +108,9 @@ public readonly record struct Verdict(double PValue, double? TailPValue, double 
 public readonly ref struct FrameObservation
 {
     public required FrameRef Frame { get; init; }
+
+    /// <summary>What the record says of the time.</summary>
+    public RecordTime Record { get; init; }
 
     /// <summary>S scores.</summary>
     public required ReadOnlySpan<float> Scores { get; init; }

@@ -30,13 +30,18 @@ public sealed class CameraDetector
     private readonly DetectionOptions _options;
     private readonly CameraModel _model;
     private readonly double _threshold;
+    private readonly TimeSpan _maxSkew;
     private DetectorStateFields _state;
     private FrozenWatch _frozen;
     private DateTimeOffset _seenAt;
     private PictureRegion? _where;
+    private ClockWatch _clock;
+    private TimeSpan _watchedSince;
 
-    public CameraDetector(string camera, ModelPackage package, DetectionOptions options)
+    /// <param name="maxSkew"><c>Frames:MaxClockSkew</c>; five minutes unless it is given.</param>
+    public CameraDetector(string camera, ModelPackage package, DetectionOptions options, TimeSpan? maxSkew = null)
     {
+        _maxSkew = maxSkew ?? TimeSpan.FromMinutes(5);
         _camera = camera;
         _package = package;
         _options = options;
@@ -56,6 +61,24 @@ public sealed class CameraDetector
     /// <summary>Whether the camera is scored and shown, and never alerted on.</summary>
     public bool IsShadow { get; }
 
+    /// <summary>Whether the camera has been absent for so long that its state is to be deleted.</summary>
+    public bool IsForgotten { get; private set; }
+
+    /// <summary>What is wrong with the camera's clock.</summary>
+    public ClockFault ClockFault => _clock.Fault;
+
+    /// <summary>Frames whose time was corrected since the process began.</summary>
+    public long ClockCorrections => _clock.Corrected;
+
+    /// <summary>What was wrong with the time of the last frame.</summary>
+    internal ClockFault LastClockFault { get; private set; }
+
+    /// <summary>The time between the last two frames.</summary>
+    internal TimeSpan LastStep { get; private set; }
+
+    /// <summary>Whether the last frame changed what there is to say of the clock.</summary>
+    internal bool ClockChanged { get; private set; }
+
     /// <summary>The open incident's id, or null.</summary>
     public string? Incident => _state.Incident?.Id;
 
@@ -72,11 +95,11 @@ public sealed class CameraDetector
         double p = _model.Calibration.PValue(combined);
         double? tail = _model.Calibration.TailPValue(combined);
         if (frame.Frame.Offset < _state.NextOffset) return Say(p, tail, replayed: true);
-        double seconds = Advance(frame.Frame, alerts);
+        double seconds = Advance(frame.Frame, frame.Record, alerts, out var at);
         _state.Undecodable = 0;
-        AddEvidence(p, tail, seconds, frame);
+        AddEvidence(p, tail, seconds, at, frame.ErrorMap);
         // Stored scores are observed without their pictures.
-        bool frozen = !frame.Pixels.IsEmpty && IsFrozen(frame);
+        bool frozen = !frame.Pixels.IsEmpty && IsFrozen(at, frame.Pixels);
         string? fired = null;
         AlertKind? kind = null;
         if (frozen)
@@ -91,16 +114,16 @@ public sealed class CameraDetector
         if (frozen) _state.Calm = 0;
         if (_state.Calm >= _threshold / 2) _state.WasCalm = true;
         _where = RegionOf(frame.ErrorMap);
-        Follow(kind, fired, frame.Frame, frozen ? _state.PictureFrom : _state.EvidenceFrom, alerts, fired is null ? null : StrangenessOf(fired, frame.Scores));
+        Follow(kind, fired, at, frozen ? _state.PictureFrom : _state.EvidenceFrom, alerts, fired is null ? null : StrangenessOf(fired, frame.Scores));
         _where = null;
         return Say(p, tail, replayed: false);
     }
 
     /// <summary>Observes a frame of the camera that could not be decoded.</summary>
-    public Verdict ObserveUndecodable(FrameRef frame, FrameError error, List<AlertStep> alerts)
+    public Verdict ObserveUndecodable(FrameRef frame, FrameError error, List<AlertStep> alerts, RecordTime record = default)
     {
         if (frame.Offset < _state.NextOffset) return Say(double.NaN, null, replayed: true);
-        Advance(frame, alerts);
+        Advance(frame, record, alerts, out frame);
         if (_state.Undecodable++ == 0) _state.UndecodableFrom = frame;
         _state.Calm = 0;
         bool many = _state.Undecodable >= _options.UndecodableFrames;
@@ -109,19 +132,19 @@ public sealed class CameraDetector
     }
 
     /// <summary>Passes over a frame that was not scored because it was too old.</summary>
-    public void ObserveSkipped(FrameRef frame, List<AlertStep> alerts)
+    public void ObserveSkipped(FrameRef frame, List<AlertStep> alerts, RecordTime record = default)
     {
-        if (frame.Offset >= _state.NextOffset) Advance(frame, alerts);
+        if (frame.Offset >= _state.NextOffset) Advance(frame, record, alerts, out _);
     }
 
     /// <summary>The drive is over: the evidence starts afresh, an open incident closes.</summary>
-    public void ObserveDriveEnd(FrameRef frame, List<AlertStep> alerts)
+    public void ObserveDriveEnd(FrameRef frame, List<AlertStep> alerts, RecordTime record = default)
     {
         if (frame.Offset < _state.NextOffset) return;
         EndDrive(frame, alerts);
-        Advance(frame, alerts);
+        Advance(frame, record, alerts, out _);
         // The next drive's first frame follows on nothing.
-        _state.Timestamp = 0;
+        _state.Clock = 0;
     }
 
     /// <summary>Frames from one offset to before another expired unread: the evidence starts afresh, an open incident stays.</summary>
@@ -133,19 +156,39 @@ public sealed class CameraDetector
         Changed = true;
     }
 
-    /// <summary>The camera sent something: by the clock, whatever its frames say.</summary>
-    public void MarkSeen(DateTimeOffset now) => _seenAt = now;
+    /// <summary>The camera sent something while its partition had been watched for so long; see <see cref="ObserveAbsence"/>.</summary>
+    public void MarkSeen(TimeSpan watched) => _watchedSince = watched;
 
-    /// <summary>Looks, by the clock, whether the camera has fallen silent; to be called where nothing of it waits to be read.</summary>
-    public void ObserveSilence(string topic, int partition, DateTimeOffset now, List<AlertStep> alerts)
+    /// <summary>
+    /// Looks whether the camera has been absent for too long: an open incident ends after <see cref="DetectionOptions.DriveGap"/>, and a camera that is expected to send is silent.
+    /// </summary>
+    /// <param name="watched">
+    /// How long the partition has been watched: a clock that runs only while it is restored, read to its end, and the broker answers. An outage is nobody's silence.
+    /// </param>
+    public void ObserveAbsence(string topic, int partition, TimeSpan watched, List<AlertStep> alerts)
     {
-        if (_options.SilentAfterFor(_camera) is not { } silentAfter || _state.NextOffset == 0 || _state.Timestamp == 0) return;
-        var seen = _seenAt > WrittenAt ? _seenAt : WrittenAt;
-        if (seen == DateTimeOffset.UnixEpoch || now - seen < silentAfter || _state.Incident is { Kind: not AlertKind.Silent }) return;
-        var last = new FrameRef(topic, partition, _state.NextOffset - 1, _state.Timestamp);
+        if (_state.NextOffset == 0) return;
+        var absent = watched - _watchedSince;
+        var last = new FrameRef(topic, partition, _state.NextOffset - 1, _state.Timestamp) { Clock = _state.Clock };
+        var now = last with { TimestampNanoseconds = last.TimestampNanoseconds + absent.Ticks * 100, Clock = last.Clock + absent.Ticks * 100 };
+        if (_state.Incident is { Kind: not AlertKind.Silent } && absent >= _options.DriveGap)
+        {
+            EndDrive(now, alerts);
+            Changed = true;
+        }
+        if (_options.SilentAfterFor(_camera) is not { } silentAfter || absent < silentAfter || _state.Clock == 0 || _state.Incident is { Kind: not AlertKind.Silent }) return;
         _state.Calm = 0;
-        Follow(AlertKind.Silent, null, last with { TimestampNanoseconds = last.TimestampNanoseconds + (now - seen).Ticks * 100 }, last, alerts, null);
-        if (alerts.Count > 0) Changed = true;
+        int before = alerts.Count;
+        Follow(AlertKind.Silent, null, now, last, alerts, null);
+        if (alerts.Count > before) Changed = true;
+    }
+
+    /// <summary>The camera is forgotten: an open incident closes, and the state is to be deleted.</summary>
+    public void Forget(string topic, int partition, List<AlertStep> alerts)
+    {
+        IsForgotten = true;
+        var last = new FrameRef(topic, partition, Math.Max(0, _state.NextOffset - 1), _state.Timestamp) { Clock = _state.Clock };
+        if (_state.Incident is { } incident) Close(incident, last, CloseReason.DriveEnded, "the camera has not been seen for long and is forgotten", alerts);
     }
 
     /// <summary>Writes the state as JSON and takes it as written.</summary>
@@ -169,6 +212,7 @@ public sealed class CameraDetector
             var state = JsonSerializer.Deserialize<DetectorState>(record, DetectorState.Json);
             if (state is null || state.Schema != 1) return false;
             _state = new DetectorStateFields(state);
+            if (state.Clock == 0 && state.Timestamp != 0) Heal();
             if (state.Digest != _model.Digest) ForgetEvidence();
             Changed = false;
             return true;
@@ -180,7 +224,7 @@ public sealed class CameraDetector
     }
 
     /// <summary>Whether a written state is older than a time and has no open incident; one that cannot be read is.</summary>
-    internal static bool IsForgotten(ReadOnlySpan<byte> record, DateTimeOffset before)
+    internal static bool IsOld(ReadOnlySpan<byte> record, DateTimeOffset before)
     {
         try
         {
@@ -193,14 +237,48 @@ public sealed class CameraDetector
         }
     }
 
-    private double Advance(FrameRef frame, List<AlertStep> alerts)
+    /// <summary>The time since the camera's frame before, in seconds; the drive ends where it is long.</summary>
+    /// <param name="at">The frame, with the camera's time without the faults of its clock.</param>
+    private double Advance(FrameRef frame, RecordTime record, List<AlertStep> alerts, out FrameRef at)
     {
-        double seconds = _state.Timestamp == 0 ? Martingale.Decorrelation.TotalSeconds / 2 : (frame.TimestampNanoseconds - _state.Timestamp) / 1e9;
-        if (seconds > _options.DriveGap.TotalSeconds) EndDrive(frame, alerts);
-        _state.Timestamp = Math.Max(_state.Timestamp, frame.TimestampNanoseconds);
+        double seconds = Martingale.Decorrelation.TotalSeconds / 2;
+        var fault = record.Fault;
+        if (_state.Clock == 0)
+        {
+            _state.Clock = Math.Max(1, frame.TimestampNanoseconds);
+        }
+        else
+        {
+            long? produced = record.ProducedMilliseconds > 0 && _state.Produced > 0 ? record.ProducedMilliseconds - _state.Produced : null;
+            TimeSpan? wall = record.SeenAt != default && _seenAt != default ? record.SeenAt - _seenAt : null;
+            (seconds, var step) = CameraClock.Step((double)frame.TimestampNanoseconds - _state.Timestamp, produced, wall, _maxSkew);
+            if (fault == ClockFault.None) fault = step;
+            _state.Clock += (long)(seconds * 1e9);
+        }
+        LastClockFault = fault;
+        LastStep = TimeSpan.FromSeconds(seconds);
+        ClockChanged = _clock.Note(fault);
+        IsForgotten = false;
+        _seenAt = record.SeenAt;
+        at = frame with { Clock = _state.Clock };
+        if (seconds > _options.DriveGap.TotalSeconds) EndDrive(at, alerts);
+        _state.Timestamp = frame.TimestampNanoseconds;
+        _state.Produced = record.ProducedMilliseconds;
         _state.NextOffset = frame.Offset + 1;
         Changed = true;
-        return Math.Max(seconds, 0);
+        return seconds;
+    }
+
+    /// <summary>
+    /// A state of a version that kept the largest stamp ever seen. The time goes on from there; what was measured from one that lies in the future, by the clock that wrote it,
+    /// starts afresh.
+    /// </summary>
+    private void Heal()
+    {
+        _state.Clock = _state.Timestamp;
+        if (_state.Timestamp / 1_000_000_000 < _state.WrittenSeconds + (long)_maxSkew.TotalSeconds) return;
+        ForgetEvidence();
+        if (_state.Incident is { } incident) _state.Incident = incident with { First = incident.First with { Clock = _state.Clock }, LastStrange = _state.Clock };
     }
 
     private void EndDrive(FrameRef frame, List<AlertStep> alerts)
@@ -209,7 +287,7 @@ public sealed class CameraDetector
         ForgetEvidence();
     }
 
-    private void AddEvidence(double p, double? tail, double seconds, in FrameObservation frame)
+    private void AddEvidence(double p, double? tail, double seconds, FrameRef frame, ReadOnlySpan<float> errorMap)
     {
         double bet = Martingale.Bet(tail is { } extrapolated ? Math.Clamp(extrapolated, Martingale.SmallestExtrapolated, p) : p);
         double weight = Martingale.Weight(seconds);
@@ -222,25 +300,25 @@ public sealed class CameraDetector
             _state.CellFrames = 0;
             return;
         }
-        _state.EvidenceFrom ??= frame.Frame;
+        _state.EvidenceFrom ??= frame;
         if (bet <= 0) return;
         int columns = _package.Card.Network.ErrorMapWidth;
-        int cell = IndexOfLargest(frame.ErrorMap);
+        int cell = IndexOfLargest(errorMap);
         bool near = Math.Abs(cell / columns - _state.Cell / columns) <= 1 && Math.Abs(cell % columns - _state.Cell % columns) <= 1;
         _state.CellFrames = near ? _state.CellFrames + 1 : 1;
         _state.Cell = cell;
     }
 
-    private bool IsFrozen(in FrameObservation frame)
+    private bool IsFrozen(FrameRef frame, ReadOnlySpan<byte> pixels)
     {
-        if (!_frozen.IsSame(frame.Pixels, ref _state.Picture) || _state.PictureFrom is null)
+        if (!_frozen.IsSame(pixels, ref _state.Picture) || _state.PictureFrom is not { } from)
         {
-            _state.PictureFrom = frame.Frame;
+            _state.PictureFrom = frame;
             _state.PictureFrames = 1;
             return false;
         }
         _state.PictureFrames++;
-        return _state.PictureFrames >= FrozenFrames && Elapsed(_state.PictureFrom.Value, frame.Frame) >= _options.FrozenAfter;
+        return _state.PictureFrames >= FrozenFrames && frame.Since(from) >= _options.FrozenAfter;
     }
 
     private void Follow(AlertKind? kind, string? fired, FrameRef frame, FrameRef? from, List<AlertStep> alerts, double? strangeness)
@@ -251,8 +329,8 @@ public sealed class CameraDetector
         {
             if (kind is not { } opening) return;
             var first = from ?? frame;
-            var severity = SeverityOf(opening, evidence, Elapsed(first, frame));
-            incident = new OpenIncident(IncidentId(first, opening), opening, severity, 1, first, fired, frame.TimestampNanoseconds, evidence);
+            var severity = SeverityOf(opening, evidence, frame.Since(first));
+            incident = new OpenIncident(IncidentId(first, opening), opening, severity, 1, first, fired, frame.Clock, evidence);
             alerts.Add(Step(AlertType.Opened, incident, frame, Describe(incident, frame)) with { Strangeness = strangeness });
             _state.Incident = incident;
             // Hours of calm before it say nothing of whether it is over.
@@ -262,8 +340,8 @@ public sealed class CameraDetector
         // Hysteresis: below the threshold is not yet calm.
         if (_state.Calm == 0)
         {
-            incident = incident with { LastStrange = Math.Max(incident.LastStrange, frame.TimestampNanoseconds), Strongest = Math.Max(incident.Strongest, evidence) };
-            var severity = SeverityOf(incident.Kind, incident.Strongest, Elapsed(incident.First, frame));
+            incident = incident with { LastStrange = frame.Clock, Strongest = Math.Max(incident.Strongest, evidence) };
+            var severity = SeverityOf(incident.Kind, incident.Strongest, frame.Since(incident.First));
             if (severity > incident.Severity)
             {
                 incident = incident with { Severity = severity, Step = incident.Step + 1 };
@@ -272,7 +350,7 @@ public sealed class CameraDetector
             _state.Incident = incident;
             return;
         }
-        if (_state.Calm < _threshold || frame.TimestampNanoseconds - incident.LastStrange < _options.CloseAfter.TotalNanoseconds) return;
+        if (_state.Calm < _threshold || frame.Clock - incident.LastStrange < _options.CloseAfter.TotalNanoseconds) return;
         Close(incident, frame, CloseReason.Calm, string.Create(CultureInfo.InvariantCulture, $"calm for {_options.CloseAfter.TotalSeconds:0.#} s"), alerts);
         ForgetEvidence();
     }
@@ -291,7 +369,7 @@ public sealed class CameraDetector
     private bool IsMisfit => !_state.WasCalm;
 
     private AlertStep Step(AlertType type, OpenIncident incident, FrameRef frame, string reason) =>
-        new(type, incident.Id, incident.Step, _camera, incident.Kind, incident.Severity, incident.First, frame, incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark ? incident.FiredScore : null, reason) 
+        new(type, incident.Id, incident.Step, _camera, incident.Kind, incident.Severity, incident.First, frame, incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark ? incident.FiredScore : null, reason)
         {
             Where = _where,
             IsExtrapolated = incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark && type != AlertType.Closed ? _state.Guaranteed < _threshold : null,
@@ -299,7 +377,7 @@ public sealed class CameraDetector
 
     private string Describe(OpenIncident incident, FrameRef frame)
     {
-        double seconds = Elapsed(incident.First, frame).TotalSeconds;
+        double seconds = frame.Since(incident.First).TotalSeconds;
         return incident.Kind switch
         {
             AlertKind.Frozen => string.Create(CultureInfo.InvariantCulture, $"the picture has not changed for {seconds:0.0} s"),
@@ -360,8 +438,6 @@ public sealed class CameraDetector
         text += string.Create(CultureInfo.InvariantCulture, $"{_camera}\n{first.Topic}\n{first.Partition}\n{first.Offset}\n{first.TimestampNanoseconds}");
         return Convert.ToHexStringLower(XxHash128.Hash(Encoding.UTF8.GetBytes(text)));
     }
-
-    private static TimeSpan Elapsed(FrameRef from, FrameRef to) => TimeSpan.FromTicks((to.TimestampNanoseconds - from.TimestampNanoseconds) / 100);
 
     private static double MeanLevel(ReadOnlySpan<byte> pixels)
     {

@@ -13,7 +13,7 @@ namespace OutlierPipeline.Detection;
 /// <summary>The thread of the detectors: scored batches in; score records, alerts and dead letters out, frame by frame in each camera's order.</summary>
 internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches, ResultPublisher publisher, PipelineOptions options, TimeProvider time, ILogger log)
 {
-    /// <summary>How often silence is looked for.</summary>
+    /// <summary>How often absent cameras are looked for.</summary>
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
 
     private static readonly byte[] AlertContentType = System.Text.Encoding.ASCII.GetBytes(AlertEvent.ContentType);
@@ -38,11 +38,9 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         using var reader = new BlockingReader<MicroBatch>(batches);
         using var records = new ScoreRecord();
         long examined = time.GetTimestamp();
-        bool watchesSilence = options.Detection.SilentAfter.Count > 0;
         while (true)
         {
-            bool read = watchesSilence ? reader.Read(Tick, out var batch) : reader.Read(out batch);
-            if (read)
+            if (reader.Read(Tick, out var batch))
             {
                 for (int i = 0; i < batch.Count; i++)
                 {
@@ -57,9 +55,9 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             {
                 return;
             }
-            if (!watchesSilence || time.GetElapsedTime(examined) < Tick) continue;
+            if (time.GetElapsedTime(examined) < Tick) continue;
             examined = time.GetTimestamp();
-            foreach (var assignment in Assignments()) FindSilent(assignment);
+            foreach (var assignment in Assignments()) FindAbsent(assignment);
         }
     }
 
@@ -79,31 +77,34 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             _alerts.Clear();
             var scores = ReadOnlySpan<float>.Empty;
             Verdict verdict = default;
-            detector.MarkSeen(time.GetUtcNow());
+            var now = time.GetUtcNow();
+            var record = new RecordTime(frame.ProducedMilliseconds, now, frame.ClockFault);
+            detector.MarkSeen(assignment.Watch.WatchedAt(now));
             if (frame.IsDriveEnd)
             {
-                detector.ObserveDriveEnd(at, _alerts);
+                detector.ObserveDriveEnd(at, _alerts, record);
             }
             else if (frame.IsSkipped)
             {
-                detector.ObserveSkipped(at, _alerts);
+                detector.ObserveSkipped(at, _alerts, record);
                 publisher.Publish(frame, options.Kafka.ScoresTopic, records.Skipped(frame.Camera!, at, batch.Package.Card));
                 PipelineTelemetry.CountSkipped();
             }
             else if (frame.Error != FrameError.None)
             {
-                verdict = detector.ObserveUndecodable(at, frame.Error, _alerts);
+                verdict = detector.ObserveUndecodable(at, frame.Error, _alerts, record);
                 publisher.DeadLetter(frame);
             }
             else
             {
                 scores = batch.Tensor.Scores(slot);
-                verdict = detector.Observe(new FrameObservation { Frame = at, Scores = scores, ErrorMap = batch.Tensor.ErrorMap(slot), Pixels = batch.Tensor.Pixels(slot) }, _alerts);
+                verdict = detector.Observe(new FrameObservation { Frame = at, Record = record, Scores = scores, ErrorMap = batch.Tensor.ErrorMap(slot), Pixels = batch.Tensor.Pixels(slot) }, _alerts);
                 publisher.Publish(frame, options.Kafka.ScoresTopic, records.Scored(frame.Camera!, at, batch.Package, scores, verdict, detector.Incident, detector.IsShadow));
                 PipelineTelemetry.CountScored(batch.Package.Card.Name);
                 WatchDrift(frame, at, batch.Package, detector, verdict);
             }
             if (verdict.IsReplayed) PipelineTelemetry.CountReplayed();
+            else NoteClock(frame.Camera!, detector);
             if (!scores.IsEmpty && !verdict.IsReplayed) Show(frame, at, batch, slot, verdict, detector);
             if (!detector.IsShadow)
             {
@@ -143,18 +144,30 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         Tell(alert);
     }
 
-    /// <summary>A camera of which nothing waits to be read, and nothing has come for its time.</summary>
-    private void FindSilent(PartitionAssignment assignment)
+    private void NoteClock(string camera, CameraDetector detector)
+    {
+        if (detector.LastClockFault is not ClockFault.None and var fault) PipelineTelemetry.CountClockCorrected(fault);
+        if (!detector.ClockChanged) return;
+        if (detector.ClockFault == ClockFault.None) Log.ClockWell(log, camera);
+        else Log.ClockWrong(log, camera, ClockWatch.Describe(detector.ClockFault));
+    }
+
+    /// <summary>Cameras of which nothing has come for their time, by the partition's own clock.</summary>
+    private void FindAbsent(PartitionAssignment assignment)
     {
         lock (assignment.Gate)
         {
-            if (!assignment.IsCurrent || !assignment.IsRestored || assignment.Lag > 0 || assignment.Ledger.InFlight > 0) return;
+            if (!assignment.IsCurrent || !assignment.IsRestored || !assignment.Watch.HasCaughtUp) return;
             // Cameras that fell silent before this process took over are known by their state alone.
-            foreach (string camera in assignment.Restored.Keys.Where(camera => options.Detection.SilentAfterFor(camera) is not null).ToArray()) DetectorOf(assignment, camera, PackageFor(camera));
+            foreach (string camera in assignment.WakeAbsent(camera => options.Detection.SilentAfterFor(camera) is not null)) DetectorOf(assignment, camera, PackageFor(camera));
+            var watched = assignment.Watch.Watched;
+            var forget = time.GetUtcNow() - options.Detection.ForgetAfter;
             foreach (var (camera, detector) in assignment.Detectors)
             {
                 _alerts.Clear();
-                detector.ObserveSilence(assignment.Partition.Topic, assignment.Partition.Partition.Value, time.GetUtcNow(), _alerts);
+                var (topic, partition) = (assignment.Partition.Topic, assignment.Partition.Partition.Value);
+                if (detector.HasOpenIncident && detector.WrittenAt < forget && !detector.Changed) detector.Forget(topic, partition, _alerts);
+                else detector.ObserveAbsence(topic, partition, watched, _alerts);
                 if (!detector.IsShadow) foreach (var alert in _alerts) PublishAlone(assignment, camera, alert, PackageFor(camera));
             }
         }
@@ -164,7 +177,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     {
         if (verdict.IsReplayed) return;
         if (!_drift.TryGetValue(package.Digest, out var monitor)) _drift[package.Digest] = monitor = new DriftMonitor(package, options.Detection);
-        bool changed = monitor.Observe(frame.Camera!, verdict.PValue, at.TimestampNanoseconds);
+        bool changed = monitor.Observe(frame.Camera!, verdict.PValue, detector.LastStep, time.GetUtcNow());
         detector.IsDrifting = monitor.IsDrifting;
         if (!changed) return;
         string fleet = $"fleet:{package.Card.Name}";
@@ -193,7 +206,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     private CameraDetector DetectorOf(PartitionAssignment assignment, string camera, ModelPackage package)
     {
         if (assignment.Detectors.TryGetValue(camera, out var known)) return known;
-        var detector = new CameraDetector(camera, package, options.Detection);
+        var detector = new CameraDetector(camera, package, options.Detection, options.Frames.MaxClockSkew);
         if (assignment.Restored.Remove(camera, out byte[]? state) && !detector.TryRestore(state)) Log.StateUnreadable(log, camera);
         if (assignment.Lost is { } lost) detector.ObserveLost(lost.From, lost.To);
         assignment.Detectors[camera] = detector;
@@ -204,6 +217,12 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     {
         [LoggerMessage(300, LogLevel.Information, "Alert {Type}: {Camera} {Kind} {Severity}: {Reason} (incident {Incident})")]
         public static partial void Alert(ILogger log, AlertType type, string camera, AlertKind kind, Severity severity, string reason, string incident);
+
+        [LoggerMessage(302, LogLevel.Warning, "The clock of camera {Camera}: {Fault}.")]
+        public static partial void ClockWrong(ILogger log, string camera, string fault);
+
+        [LoggerMessage(303, LogLevel.Information, "The clock of camera {Camera} is in order again.")]
+        public static partial void ClockWell(ILogger log, string camera);
 
         [LoggerMessage(301, LogLevel.Error, "The state record of camera {Camera} cannot be read; its detector begins anew.")]
         public static partial void StateUnreadable(ILogger log, string camera);

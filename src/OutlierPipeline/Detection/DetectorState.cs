@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 
 namespace OutlierPipeline.Detection;
 
-/// <summary>What a detector remembers: the value of a record of <c>ood.state</c>, at most 1 KiB.</summary>
+/// <summary>What a detector remembers: the value of a record of <c>ood.state</c>, at most 2 KiB.</summary>
 public sealed record DetectorState
 {
     internal static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
@@ -20,8 +20,14 @@ public sealed record DetectorState
     /// <summary>Frames below it have been seen.</summary>
     public required long NextOffset { get; init; }
 
-    /// <summary>Time of the latest frame, Unix nanoseconds.</summary>
+    /// <summary>Time of the latest frame as stated, Unix nanoseconds.</summary>
     public long Timestamp { get; init; }
+
+    /// <summary>The latest record's timestamp, Unix milliseconds.</summary>
+    public long Produced { get; init; }
+
+    /// <summary>The camera's time without the faults of its clock, in nanoseconds. Records of older versions have none.</summary>
+    public long Clock { get; init; }
 
     /// <summary>When this record was written, Unix seconds.</summary>
     public long WrittenSeconds { get; init; }

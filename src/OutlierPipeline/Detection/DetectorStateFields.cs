@@ -5,6 +5,8 @@ internal struct DetectorStateFields
 {
     public long NextOffset;
     public long Timestamp;
+    public long Produced;
+    public long Clock;
     public long WrittenSeconds;
     public double Evidence;
     public double Calm;
@@ -24,6 +26,8 @@ internal struct DetectorStateFields
     {
         NextOffset = state.NextOffset;
         Timestamp = state.Timestamp;
+        Produced = state.Produced;
+        Clock = state.Clock;
         WrittenSeconds = state.WrittenSeconds;
         Evidence = state.Evidence;
         Calm = state.Calm;
@@ -45,6 +49,8 @@ internal struct DetectorStateFields
         Digest = digest,
         NextOffset = NextOffset,
         Timestamp = Timestamp,
+        Produced = Produced,
+        Clock = Clock,
         WrittenSeconds = WrittenSeconds,
         Evidence = Evidence,
         Calm = Calm,

@@ -18,8 +18,8 @@ internal sealed class DriftMonitor(ModelPackage package, DetectionOptions option
     /// <summary>Fewer cameras are no fleet.</summary>
     private const int MinCameras = 5;
 
-    private readonly Dictionary<string, (double Mean, long First, long Last)> _cameras = [];
-    private long _examined;
+    private readonly Dictionary<string, Watched> _cameras = [];
+    private DateTimeOffset _examined;
 
     public ModelPackage Package { get; } = package;
 
@@ -29,26 +29,31 @@ internal sealed class DriftMonitor(ModelPackage package, DetectionOptions option
     public string Incident { get; set; } = "";
 
     /// <summary>Takes one frame's p-value; true when the fleet has begun or ceased to drift.</summary>
-    public bool Observe(string camera, double p, long timestampNanoseconds)
+    /// <param name="step">The time since the camera's frame before. Stamps of different cameras are not compared: their clocks differ.</param>
+    /// <param name="now">By the clock of this process.</param>
+    public bool Observe(string camera, double p, TimeSpan step, DateTimeOffset now)
     {
-        long window = (long)options.DriftAfter.TotalNanoseconds;
-        if (!_cameras.TryGetValue(camera, out var known) || timestampNanoseconds - known.Last > window) known = (p, timestampNanoseconds, timestampNanoseconds);
+        var window = options.DriftAfter;
+        if (!_cameras.TryGetValue(camera, out var known) || step > window) known = new Watched(p, TimeSpan.Zero, now);
         // A mean that forgets within the window, by time and not by frames.
-        double share = 1 - Math.Exp(-Math.Max(0, timestampNanoseconds - known.Last) / (0.5 * window));
-        _cameras[camera] = (known.Mean + share * (p - known.Mean), known.First, Math.Max(known.Last, timestampNanoseconds));
-        if (timestampNanoseconds - _examined < window / 100) return false;
-        _examined = timestampNanoseconds;
-        return Examine(timestampNanoseconds, window);
+        double share = 1 - Math.Exp(-step / (0.5 * window));
+        _cameras[camera] = new Watched(known.Mean + share * (p - known.Mean), known.For + step, now);
+        if (now - _examined < window / 100) return false;
+        _examined = now;
+        return Examine(now, window);
     }
 
-    private bool Examine(long now, long window)
+    private bool Examine(DateTimeOffset now, TimeSpan window)
     {
-        foreach (string gone in _cameras.Where(camera => now - camera.Value.Last > window).Select(camera => camera.Key).ToArray()) _cameras.Remove(gone);
-        double[] means = [.. _cameras.Values.Where(camera => camera.Last - camera.First >= window).Select(camera => camera.Mean)];
+        foreach (string gone in _cameras.Where(camera => now - camera.Value.SeenAt > window).Select(camera => camera.Key).ToArray()) _cameras.Remove(gone);
+        double[] means = [.. _cameras.Values.Where(camera => camera.For >= window).Select(camera => camera.Mean)];
         if (means.Length < MinCameras) return false;
         bool drifts = IsDrifting ? means.Count(mean => mean < Well) > means.Length / 2 : means.Count(mean => mean < Low) > means.Length / 2;
         bool changed = drifts != IsDrifting;
         IsDrifting = drifts;
         return changed;
     }
+
+    /// <summary>A camera's mean p-value, over how much of its time it was taken, and when it was last seen.</summary>
+    private readonly record struct Watched(double Mean, TimeSpan For, DateTimeOffset SeenAt);
 }

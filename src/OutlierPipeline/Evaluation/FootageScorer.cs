@@ -33,7 +33,7 @@ public sealed class FootageScorer : IDisposable
             _batch.Count = Math.Min(_batch.Capacity, count - first);
             for (int slot = 0; slot < _batch.Count; slot++)
             {
-                fill(first + slot, _batch.Pixels(slot));
+                fill(first + slot, _batch.WritePixels(slot));
                 _batch.SetMask(slot, mask);
             }
             _engine.Run(_batch);

@@ -28,10 +28,12 @@ internal sealed class AreaScaler(FrameSize target)
         return (0, (height - rows) / 2, width, rows);
     }
 
-    /// <param name="pixels">Rows of <paramref name="channels"/> bytes a pixel, of which the first three are R, G, B.</param>
-    /// <param name="rgb">Receives <c>[H, W, 3]</c> uint8.</param>
-    public void Scale(ReadOnlySpan<byte> pixels, int width, int height, int stride, int channels, Span<byte> rgb)
+    /// <param name="picture">Upright.</param>
+    /// <param name="rgb">Receives <c>[H, W, 3]</c> uint8, every byte of it.</param>
+    public void Scale(in DecodedPicture picture, Span<byte> rgb)
     {
+        var (width, height, channels) = (picture.Width, picture.Height, picture.Channels);
+        int stride = width * channels;
         if (_source != (width, height))
         {
             var crop = Crop(width, height, target);
@@ -48,7 +50,7 @@ internal sealed class AreaScaler(FrameSize target)
             {
                 int source = _rows.Start(y) + i;
                 // Neighbouring target rows share the source row between them.
-                if (source != reduced) ReduceRow(pixels.Slice(source * stride, width * channels), channels);
+                if (source != reduced) ReduceRow(picture.Pixels.Slice(source * stride, width * channels), channels);
                 reduced = source;
                 Accumulate(_row, weights[i], _sums);
             }

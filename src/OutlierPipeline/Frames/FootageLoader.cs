@@ -41,7 +41,7 @@ public sealed class FootageLoader
             FrameSize? size = null;
             int seen = 0;
             string first = "";
-            using var decoders = new ThreadLocal<FrameDecoder>(() => new FrameDecoder(size!.Value, new FrameLimits()), trackAllValues: true);
+            using var decoders = new ThreadLocal<FrameDecoder>(() => new FrameDecoder(size!.Value, FrameLimits.Footage), trackAllValues: true);
             byte[] decoded = [];
             try
             {
@@ -72,7 +72,7 @@ public sealed class FootageLoader
             {
                 if (chunk.Count == 0) return;
                 var results = new (FrameError Error, byte[] Hash, ImageHeader Header)[chunk.Count];
-                Parallel.For(0, chunk.Count, i => results[i] = (ImageHeader.Read(chunk[i].Encoded.Span, new FrameLimits(), out var header), SHA256.HashData(chunk[i].Encoded.Span), header));
+                Parallel.For(0, chunk.Count, i => results[i] = (ImageHeader.Read(chunk[i].Encoded.Span, FrameLimits.Footage, out var header), SHA256.HashData(chunk[i].Encoded.Span), header));
                 if (size is null && results.FirstOrDefault(result => result.Error == FrameError.None) is { Header.Width: > 0 } readable) size = choose(readable.Header.Width, readable.Header.Height);
                 if (size is { } chosen)
                 {

@@ -32,6 +32,10 @@ public sealed class FrameDecoder : IDisposable
     private readonly AreaScaler _scaler;
     private readonly TurboJpeg? _turbo;
     private readonly SkiaDecoder _skia = new();
+    private readonly JpegEntropy _entropy = new();
+    private readonly PixelBuffer _mended = new();
+    private readonly PixelBuffer _stripped = new();
+    private readonly PixelBuffer _turned = new();
 
     public FrameDecoder(FrameSize size, FrameLimits limits, JpegLibrary library = JpegLibrary.Fastest)
     {
@@ -46,23 +50,61 @@ public sealed class FrameDecoder : IDisposable
     /// <summary>What decodes JPEG: <c>libjpeg-turbo</c> or <c>SkiaSharp</c>.</summary>
     public string Name => _turbo is null ? "SkiaSharp" : "libjpeg-turbo";
 
-    /// <summary>Checks the header and the limits, decodes, crops (centre, to the model's aspect ratio) and scales.</summary>
+    /// <summary>Bytes of memory held for pictures to come.</summary>
+    internal long Held => _skia.Held + (_turbo?.Held ?? 0) + _entropy.Held + _mended.Size + _stripped.Size + _turned.Size;
+
+    /// <summary>Checks the header and the limits, decodes, turns upright (EXIF), crops (centre, to the model's aspect ratio) and scales.</summary>
     /// <param name="encoded">JPEG, PNG or WebP.</param>
     /// <param name="rgb">Receives <c>[H, W, 3]</c> uint8, RGB: <see cref="FrameSize.Bytes"/> bytes.</param>
-    /// <returns><see cref="FrameError.None"/>, or what is wrong; <paramref name="rgb"/> is then undefined.</returns>
+    /// <returns><see cref="FrameError.None"/> if every byte was written from this picture, else what is wrong; <paramref name="rgb"/> is then undefined.</returns>
     public FrameError Decode(ReadOnlySpan<byte> encoded, Span<byte> rgb)
     {
         if (rgb.Length != _size.Bytes) throw new ArgumentException($"{rgb.Length} bytes cannot hold a frame of {_size}: it takes {_size.Bytes}", nameof(rgb));
         var error = ImageHeader.Read(encoded, _limits, out var header);
         if (error != FrameError.None) return error;
-        return header.Format == ImageFormat.Jpeg && _turbo is not null
-            ? _turbo.Decode(encoded, _size, _scaler, rgb)
-            : _skia.Decode(encoded, header, _size, _scaler, rgb);
+        error = header.Format == ImageFormat.Jpeg ? DecodeJpeg(encoded, header, out var picture) : _skia.Decode(encoded, header, 8, out picture);
+        // There is no way to 'no error' but through a picture that was decoded whole.
+        if (picture.IsEmpty) return error == FrameError.None ? FrameError.Corrupt : error;
+        _scaler.Scale(picture.Upright(header.Orientation, _turned), rgb);
+        return FrameError.None;
     }
 
     public void Dispose()
     {
         _turbo?.Dispose();
         _skia.Dispose();
+        _entropy.Dispose();
+        _mended.Dispose();
+        _stripped.Dispose();
+        _turned.Dispose();
+    }
+
+    private FrameError DecodeJpeg(scoped ReadOnlySpan<byte> encoded, scoped in ImageHeader header, out DecodedPicture picture)
+    {
+        var file = header.Jpeg;
+        scoped var jpeg = encoded;
+        if (file.Oddities != JpegOddities.None)
+        {
+            var mended = _mended.Rent(encoded.Length + JpegRepair.Extra);
+            jpeg = mended[..JpegRepair.Copy(encoded, file, mended)];
+        }
+        int eighths = DecodeScale.Eighths(header.Width, header.Height, _size);
+        if (_turbo is null) return DecodeBySkia(jpeg, header, eighths, out picture);
+        var error = _turbo.Decode(jpeg, file, eighths, out picture, out bool hasExtraneous);
+        // The library tells its first warning only, and padding may hide damage behind it: without the padding there must be none.
+        if (hasExtraneous)
+        {
+            if (_entropy.Check(jpeg, file) is not FrameError.None and var damage) return damage;
+            var stripped = _stripped.Rent(jpeg.Length);
+            return _turbo.Decode(stripped[.._entropy.Strip(jpeg, stripped)], file, eighths, out picture, out _);
+        }
+        // What one decoder does not do, the other may: a file has the same fate on every machine.
+        return error == FrameError.UnsupportedFormat ? DecodeBySkia(jpeg, header, eighths, out picture) : error;
+    }
+
+    private FrameError DecodeBySkia(scoped ReadOnlySpan<byte> jpeg, scoped in ImageHeader header, int eighths, out DecodedPicture picture)
+    {
+        picture = default;
+        return _entropy.Check(jpeg, header.Jpeg) is not FrameError.None and var damage ? damage : _skia.Decode(jpeg, header, eighths, out picture);
     }
 }

@@ -9,10 +9,10 @@ public enum FrameError
     /// <summary>The record has no value, or a value of no bytes.</summary>
     Empty,
 
-    /// <summary>No camera id: the key (or the header configured instead) is missing, empty, over 128 bytes or not UTF-8.</summary>
+    /// <summary>No camera id: the key (or the header configured instead) is missing, empty, over 128 bytes, not UTF-8, or has control characters.</summary>
     MissingCamera,
 
-    /// <summary>A header is there but cannot be read, such as a <c>frame-timestamp</c> that is no decimal number.</summary>
+    /// <summary>A header, or the message's own timestamp, is there but cannot be read: a <c>frame-timestamp</c> that is not a decimal number.</summary>
     InvalidHeader,
 
     /// <summary>The first bytes are those of no picture.</summary>
@@ -23,6 +23,9 @@ public enum FrameError
 
     /// <summary>More bytes or pixels than <see cref="FrameLimits"/> allows; told from the header, before decoding.</summary>
     TooLarge,
+
+    /// <summary>Decoding would take longer than <see cref="FrameLimits.MaxDecodeTime"/>; told from the header, before decoding.</summary>
+    TooCostly,
 
     /// <summary>The picture ends before its last row.</summary>
     Truncated,

@@ -12,6 +12,7 @@ public static class FrameErrors
         FrameError.NotAnImage => "the value does not begin like a picture",
         FrameError.UnsupportedFormat => "the format is not decoded here (JPEG, PNG and WebP are)",
         FrameError.TooLarge => "the picture has more bytes or pixels than Frames:MaxBytes or Frames:MaxPixels allow",
+        FrameError.TooCostly => "decoding the picture would take longer than Frames:MaxDecodeTime allows",
         FrameError.Truncated => "the picture ends before its last row",
         FrameError.Corrupt => "the picture is damaged",
         _ => throw new ArgumentOutOfRangeException(nameof(error), error, "no such error"),

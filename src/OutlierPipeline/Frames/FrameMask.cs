@@ -36,7 +36,7 @@ public sealed class FrameMask
     /// <inheritdoc cref="Load"/>
     public static FrameMask Decode(ReadOnlySpan<byte> encoded, FrameSize size, string name)
     {
-        using var decoder = new FrameDecoder(size, new FrameLimits());
+        using var decoder = new FrameDecoder(size, FrameLimits.Footage);
         byte[] rgb = new byte[size.Bytes];
         var error = decoder.Decode(encoded, rgb);
         if (error != FrameError.None) throw new FootageException($"{name}: no mask: {FrameErrors.Describe(error)}");

@@ -1,3 +1,5 @@
+using System.Buffers.Binary;
+
 namespace OutlierPipeline.Frames;
 
 /// <summary>Finds the encoded picture in a record's value: the value itself, or the <c>data</c> of a <c>foxglove.CompressedImage</c>.</summary>
@@ -5,92 +7,124 @@ public static class FramePayload
 {
     private const string CompressedImage = "foxglove.CompressedImage";
 
+    /// <summary>A schema registry's mark: a zero and the schema's number.</summary>
+    private const int RegistryBytes = 5;
+
+    /// <summary>The value's first bytes decide what it is; the headers are hints for what they leave open.</summary>
     /// <param name="value">The record's value, not empty.</param>
     /// <param name="contentType">The header <c>content-type</c>, if there is one.</param>
     /// <param name="schema">The header <c>schema</c>, if there is one.</param>
-    /// <param name="image">Where the picture lies in the value.</param>
-    /// <param name="timestampNanoseconds">The message's own time, Unix nanoseconds, if it has one.</param>
-    public static FrameError Unwrap(ReadOnlySpan<byte> value, string? contentType, string? schema, out Range image, out long? timestampNanoseconds)
+    public static FrameContent Unwrap(ReadOnlySpan<byte> value, string? contentType, string? schema)
     {
-        image = Range.All;
-        timestampNanoseconds = null;
-        if (contentType is null) return FrameError.None;
+        string type = Normalised(contentType);
+        if (ImageHeader.FormatOf(value) is { } format) return new FrameContent { Image = Range.All, IsMislabelled = Contradicts(type, format) };
+        bool saysMessage = schema == CompressedImage || type is "application/x-protobuf" or "application/protobuf" or "application/vnd.google.protobuf";
+        if (saysMessage && schema is null or CompressedImage)
+        {
+            if (IsFramedByRegistry(value))
+                return new FrameContent { Error = FrameError.UnsupportedFormat, Message = "the message has the five bytes of a schema registry in front; send the foxglove.CompressedImage alone" };
+            if (saysMessage) return ReadMessage(value);
+        }
+        // What is no picture is told by the decoder, from the same bytes; but a type that is meant for others names the misunderstanding.
+        bool saysPicture = type.Length == 0 || type.StartsWith("image/", StringComparison.Ordinal) || type is "application/octet-stream" or "binary/octet-stream" or "jpeg" or "jpg" or "png" or "webp";
+        if (saysPicture || ImageHeader.IsKnownOther(value)) return new FrameContent { Image = Range.All };
+        return new FrameContent { Error = FrameError.UnsupportedFormat, Message = $"content-type {contentType}{(schema is null ? "" : $", schema {schema}")}, and the value does not begin like a picture" };
+    }
+
+    private static string Normalised(string? contentType)
+    {
+        if (contentType is null or "image/jpeg") return contentType ?? "";
         var type = contentType.AsSpan();
         int parameters = type.IndexOf(';');
         if (parameters >= 0) type = type[..parameters];
-        type = type.Trim();
-        // Which kind of picture is told from its first bytes: a header that is wrong about that costs no frame.
-        if (type.StartsWith("image/", StringComparison.OrdinalIgnoreCase) || type.Equals("application/octet-stream", StringComparison.OrdinalIgnoreCase)) return FrameError.None;
-        if (type.Equals("application/x-protobuf", StringComparison.OrdinalIgnoreCase) && schema == CompressedImage) return ReadMessage(value, out image, out timestampNanoseconds);
-        return FrameError.UnsupportedFormat;
+        return type.Trim(" \t\"'").ToString().ToLowerInvariant();
+    }
+
+    /// <summary>Whether a type names another kind of picture than the bytes are.</summary>
+    private static bool Contradicts(string type, ImageFormat format)
+    {
+        if (!type.StartsWith("image/", StringComparison.Ordinal)) return false;
+        string named = type["image/".Length..];
+        return !(format switch
+        {
+            ImageFormat.Jpeg => named is "jpeg" or "jpg" or "pjpeg" or "*" or "",
+            ImageFormat.Png => named is "png" or "x-png" or "apng" or "*" or "",
+            _ => named is "webp" or "*" or "",
+        });
+    }
+
+    /// <summary>A zero, four bytes of the schema's number, the message's index (0, or a length and numbers), and a message behind them.</summary>
+    private static bool IsFramedByRegistry(ReadOnlySpan<byte> value)
+    {
+        if (value.Length <= RegistryBytes || value[0] != 0 || BinaryPrimitives.ReadInt32BigEndian(value[1..]) < 0) return false;
+        var rest = value[RegistryBytes..];
+        int position = 0;
+        if (!TryVarint(rest, ref position, out ulong count)) return false;
+        // The index is in zigzag, and a zero alone stands for the first message.
+        for (ulong i = 0; i < count >> 1 && i < 16; i++)
+        {
+            if (!TryVarint(rest, ref position, out _)) return false;
+        }
+        return ReadMessage(rest[position..]).Error is FrameError.None or FrameError.InvalidHeader || ReadMessage(rest).Error == FrameError.None;
     }
 
     /// <summary>The wire format of <c>foxglove.CompressedImage</c>: 1 timestamp, 2 data, 3 format, 4 frame id. Read in place: a generated class would copy the picture.</summary>
-    private static FrameError ReadMessage(ReadOnlySpan<byte> message, out Range image, out long? timestampNanoseconds)
+    private static FrameContent ReadMessage(ReadOnlySpan<byte> message)
     {
-        image = default;
-        timestampNanoseconds = null;
-        bool hasData = false;
+        Range? image = null;
+        long? timestamp = null;
+        bool isTimeValid = true;
+        bool isVideo = false;
         int position = 0;
         while (position < message.Length)
         {
-            if (!TryVarint(message, ref position, out ulong tag)) return FrameError.Truncated;
+            if (!TryVarint(message, ref position, out ulong tag)) return Cut();
             switch (tag & 7)
             {
                 case 0:
-                    if (!TryVarint(message, ref position, out _)) return FrameError.Truncated;
+                    if (!TryVarint(message, ref position, out _)) return Cut();
                     break;
                 case 1:
                     position += 8;
                     break;
                 case 2:
-                    if (!TryVarint(message, ref position, out ulong length)) return FrameError.Truncated;
-                    if (length > (ulong)(message.Length - position)) return FrameError.Truncated;
+                    if (!TryVarint(message, ref position, out ulong length) || length > (ulong)(message.Length - position)) return Cut();
                     var field = position..(position + (int)length);
                     position += (int)length;
-                    switch (tag >> 3)
-                    {
-                        case 1:
-                            if (!TryTimestamp(message[field], out long nanoseconds)) return FrameError.Corrupt;
-                            timestampNanoseconds = nanoseconds;
-                            break;
-                        case 2:
-                            image = field;
-                            hasData = length > 0;
-                            break;
-                        case 3 when message[field].StartsWith("h26"u8):
-                            return FrameError.UnsupportedFormat;
-                    }
+                    if (tag >> 3 == 1) isTimeValid = TryTimestamp(message[field], out timestamp);
+                    else if (tag >> 3 == 2) image = field;
+                    else if (tag >> 3 == 3) isVideo = message[field].StartsWith("h26"u8);
                     break;
                 case 5:
                     position += 4;
                     break;
                 default:
-                    return FrameError.Corrupt;
+                    return new FrameContent { Error = FrameError.Corrupt, Message = "the value is not a foxglove.CompressedImage" };
             }
-            if (position > message.Length) return FrameError.Truncated;
+            if (position > message.Length) return Cut();
         }
-        return hasData ? FrameError.None : FrameError.Empty;
+        if (image is not { } found || message[found].IsEmpty) return new FrameContent { Error = FrameError.Empty, Message = "the message holds no picture" };
+        if (isVideo && ImageHeader.FormatOf(message[found]) is null) return new FrameContent { Error = FrameError.UnsupportedFormat, Message = "the message holds video, not a picture" };
+        if (!isTimeValid) return new FrameContent { Error = FrameError.InvalidHeader, Message = "the message's own timestamp is not valid: seconds from 0 on and nanoseconds from 0 to 999999999 are expected" };
+        return new FrameContent { Image = found, TimestampNanoseconds = timestamp };
+
+        static FrameContent Cut() => new() { Error = FrameError.Truncated, Message = "the message is cut off" };
     }
 
-    private static bool TryTimestamp(ReadOnlySpan<byte> message, out long nanoseconds)
+    private static bool TryTimestamp(ReadOnlySpan<byte> message, out long? nanoseconds)
     {
-        nanoseconds = 0;
+        nanoseconds = null;
+        long sum = 0;
         int position = 0;
         while (position < message.Length)
         {
             if (!TryVarint(message, ref position, out ulong tag) || (tag & 7) != 0 || !TryVarint(message, ref position, out ulong value)) return false;
-            if (tag >> 3 == 1)
-            {
-                if (value > long.MaxValue / 1_000_000_000 - 1) return false;
-                nanoseconds += (long)value * 1_000_000_000;
-            }
-            else if (tag >> 3 == 2)
-            {
-                if (value > 999_999_999) return false;
-                nanoseconds += (long)value;
-            }
+            // Negative numbers are varints of ten bytes: larger than any that is meant.
+            if (tag >> 3 == 1 && value > long.MaxValue / 1_000_000_000 - 1 || tag >> 3 == 2 && value > 999_999_999) return false;
+            if (tag >> 3 == 1) sum += (long)value * 1_000_000_000;
+            else if (tag >> 3 == 2) sum += (long)value;
         }
+        nanoseconds = sum;
         return true;
     }
 

@@ -2,29 +2,34 @@ using SkiaSharp;
 
 namespace OutlierPipeline.Frames;
 
-/// <summary>SkiaSharp: PNG and WebP everywhere, JPEG where libjpeg-turbo is not on the machine. Alpha is blended on black; of an animation the first frame is taken; EXIF orientation is not applied.</summary>
+/// <summary>
+/// SkiaSharp: PNG and WebP everywhere, JPEG where libjpeg-turbo is not on the machine. Alpha is blended on black; of an animation the first frame is taken.
+/// </summary>
 internal sealed unsafe class SkiaDecoder : IDisposable
 {
     private readonly PixelBuffer _buffer = new();
 
-    public FrameError Decode(ReadOnlySpan<byte> encoded, in ImageHeader header, FrameSize target, AreaScaler scaler, Span<byte> rgb)
+    /// <summary>Bytes held for pictures to come.</summary>
+    public long Held => _buffer.Size;
+
+    /// <param name="encoded">A PNG, a WebP, or a JPEG that is known to be whole: SkiaSharp draws grey for what is missing or damaged, and does not say so.</param>
+    /// <param name="eighths">Of a JPEG, the scale.</param>
+    /// <param name="picture">Written whole, or empty.</param>
+    public FrameError Decode(scoped ReadOnlySpan<byte> encoded, scoped in ImageHeader header, int eighths, out DecodedPicture picture)
     {
+        picture = default;
         fixed (byte* source = encoded)
         {
             using var data = SKData.Create((nint)source, encoded.Length);
             using var codec = SKCodec.Create(data);
-            if (codec is null) return FrameError.Corrupt;
-            int width = header.Width;
-            int height = header.Height;
+            if (codec is null) return header.Format == ImageFormat.Jpeg ? FrameError.UnsupportedFormat : FrameError.Corrupt;
+            int width = header.StoredWidth;
+            int height = header.StoredHeight;
+            if (codec.Info.Width != width || codec.Info.Height != height) return FrameError.Corrupt;
             if (header.Format == ImageFormat.Jpeg)
             {
-                int scale = DecodeScale.Eighths(width, height, target);
-                var scaled = codec.GetScaledDimensions(scale / 8f);
+                var scaled = codec.GetScaledDimensions(eighths / 8f);
                 (width, height) = (scaled.Width, scaled.Height);
-            }
-            else if (codec.Info.Width != width || codec.Info.Height != height)
-            {
-                return FrameError.Corrupt;
             }
             var pixels = _buffer.Rent((long)width * height * 4);
             // Colours are taken as they are written, as libjpeg-turbo takes them: no colour management.
@@ -34,7 +39,7 @@ internal sealed unsafe class SkiaDecoder : IDisposable
             switch (result)
             {
                 case SKCodecResult.Success:
-                    scaler.Scale(pixels, width, height, width * 4, 4, rgb);
+                    picture = new DecodedPicture(pixels, width, height, 4);
                     return FrameError.None;
                 case SKCodecResult.IncompleteInput:
                     return FrameError.Truncated;

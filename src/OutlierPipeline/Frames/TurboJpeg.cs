@@ -6,46 +6,47 @@ namespace OutlierPipeline.Frames;
 internal sealed unsafe class TurboJpeg : IDisposable
 {
     private const int PixelFormatRgb = 0;
-    private const int ColorspaceCmyk = 3;
-    private const int Warning = 0;
+    private const int PixelFormatCmyk = 11;
+
+    /// <summary>The first warning ends the decoding: what comes after one is made up.</summary>
+    private const int StopOnWarning = 8192;
+
     private static readonly nint Library = NativeLibraries.Load("libturbojpeg.so.0", "libturbojpeg.so", "libturbojpeg.0.dylib", "libturbojpeg.dylib", "turbojpeg.dll");
     private static readonly delegate* unmanaged<nint> Init = (delegate* unmanaged<nint>)Export("tjInitDecompress");
     private static readonly delegate* unmanaged<nint, int> Destroy = (delegate* unmanaged<nint, int>)Export("tjDestroy");
-    private static readonly delegate* unmanaged<nint, byte*, CULong, int*, int*, int*, int*, int> ReadHeader = (delegate* unmanaged<nint, byte*, CULong, int*, int*, int*, int*, int>)Export("tjDecompressHeader3");
-    private static readonly delegate* unmanaged<nint, byte*, CULong, byte*, int, int, int, int, int, int> Decompress = (delegate* unmanaged<nint, byte*, CULong, byte*, int, int, int, int, int, int>)Export("tjDecompress2");
+    private static readonly delegate* unmanaged<nint, byte*, CULong, byte*, int, int, int, int, int, int> Decompress =
+        (delegate* unmanaged<nint, byte*, CULong, byte*, int, int, int, int, int, int>)Export("tjDecompress2");
     private static readonly delegate* unmanaged<nint, byte*> ErrorText = (delegate* unmanaged<nint, byte*>)Export("tjGetErrorStr2");
-    private static readonly delegate* unmanaged<nint, int> ErrorCode = (delegate* unmanaged<nint, int>)Export("tjGetErrorCode");
     private readonly PixelBuffer _buffer = new();
     private nint _handle = Init();
 
     /// <summary>Whether the library is on this machine.</summary>
     public static bool IsAvailable => Library != 0;
 
-    /// <summary>Decodes at the smallest of the scales 1, 1/2, 1/4 and 1/8 (those that libjpeg-turbo computes with SIMD) that still covers the target.</summary>
-    public FrameError Decode(ReadOnlySpan<byte> encoded, FrameSize target, AreaScaler scaler, Span<byte> rgb)
+    /// <summary>Bytes held for pictures to come.</summary>
+    public long Held => _buffer.Size;
+
+    /// <summary>Decodes at an eighth, a quarter, half or full size.</summary>
+    /// <param name="jpeg">Without oddities.</param>
+    /// <param name="picture">Written whole, or empty: any warning means that part of it would be made up.</param>
+    /// <param name="hasExtraneous">Whether the first warning is of bytes before a marker that belong to nothing: padding, or what damage left over.</param>
+    public FrameError Decode(scoped ReadOnlySpan<byte> jpeg, scoped in JpegFile file, int eighths, out DecodedPicture picture, out bool hasExtraneous)
     {
-        int width;
-        int height;
-        int subsampling;
-        int colorspace;
-        fixed (byte* source = encoded)
+        picture = default;
+        hasExtraneous = false;
+        int width = (file.Width * eighths + 7) / 8;
+        int height = (file.Height * eighths + 7) / 8;
+        int channels = file.IsCmyk ? 4 : 3;
+        var pixels = _buffer.Rent((long)width * height * channels);
+        fixed (byte* source = jpeg)
+        fixed (byte* output = pixels)
         {
-            if (ReadHeader(_handle, source, new CULong((nuint)encoded.Length), &width, &height, &subsampling, &colorspace) != 0) return Renew(Explain());
-            if (colorspace >= ColorspaceCmyk) return FrameError.UnsupportedFormat;
-            int scale = DecodeScale.Eighths(width, height, target);
-            int scaledWidth = (width * scale + 7) / 8;
-            int scaledHeight = (height * scale + 7) / 8;
-            var pixels = _buffer.Rent((long)scaledWidth * scaledHeight * 3);
-            int result;
-            fixed (byte* output = pixels) result = Decompress(_handle, source, new CULong((nuint)encoded.Length), output, scaledWidth, scaledWidth * 3, scaledHeight, PixelFormatRgb, 0);
-            if (result != 0)
-            {
-                var error = Explain();
-                if (error != FrameError.None) return Renew(error);
-            }
-            scaler.Scale(pixels, scaledWidth, scaledHeight, scaledWidth * 3, 3, rgb);
-            return FrameError.None;
+            int format = file.IsCmyk ? PixelFormatCmyk : PixelFormatRgb;
+            if (Decompress(_handle, source, new CULong((nuint)jpeg.Length), output, width, width * channels, height, format, StopOnWarning) != 0) return Explain(out hasExtraneous);
         }
+        if (file.IsCmyk) ToRgb(pixels);
+        picture = new DecodedPicture(pixels, width, height, channels);
+        return FrameError.None;
     }
 
     public void Dispose()
@@ -55,19 +56,25 @@ internal sealed unsafe class TurboJpeg : IDisposable
         _handle = 0;
     }
 
-    /// <summary>A warning means that part of the picture was made up: such a frame is not normal, and not scored.</summary>
-    private FrameError Explain()
+    /// <summary>Inks as Adobe writes them, and everybody after it: inverted, so that what is printed and what is black multiply.</summary>
+    private static void ToRgb(Span<byte> pixels)
     {
-        var text = MemoryMarshal.CreateReadOnlySpanFromNullTerminated(ErrorText(_handle));
-        if (text.IndexOf("remature end"u8) >= 0) return FrameError.Truncated;
-        // Bytes between two markers that belong to nothing: some cameras pad so, and no pixel is lost.
-        if (ErrorCode(_handle) == Warning && text.IndexOf("extraneous bytes"u8) >= 0) return FrameError.None;
-        return text.IndexOf("Unsupported"u8) >= 0 ? FrameError.UnsupportedFormat : FrameError.Corrupt;
+        for (int i = 0; i < pixels.Length; i += 4)
+        {
+            int black = pixels[i + 3];
+            for (int c = i; c < i + 3; c++) pixels[c] = (byte)((pixels[c] * black + 127) / 255);
+        }
     }
 
-    /// <summary>After an error in the header the library would refuse the next picture too ("improper call in state 201").</summary>
-    private FrameError Renew(FrameError error)
+    private FrameError Explain(out bool hasExtraneous)
     {
+        var text = MemoryMarshal.CreateReadOnlySpanFromNullTerminated(ErrorText(_handle));
+        hasExtraneous = text.IndexOf("extraneous bytes"u8) >= 0;
+        // "Premature end of JPEG file" and "premature end of data segment".
+        var error = text.IndexOf("remature end"u8) >= 0 ? FrameError.Truncated
+            : text.IndexOf("nsupported"u8) >= 0 || text.IndexOf("not implemented"u8) >= 0 ? FrameError.UnsupportedFormat
+            : FrameError.Corrupt;
+        // After some errors the library would refuse the next picture too ("improper call in state 201").
         _ = Destroy(_handle);
         _handle = Init();
         return error;

@@ -49,7 +49,7 @@ internal sealed class DeviceBatch : IDisposable
     {
         if (_jpegs is null) return false;
         if (ImageHeader.Read(encoded, _limits!, out var header) != FrameError.None || header.Format != ImageFormat.Jpeg) return false;
-        if (!BaselineJpeg.Is(encoded))
+        if (!header.Jpeg.IsForHardware)
         {
             PipelineTelemetry.CountDecodedByCpu();
             return false;
@@ -80,6 +80,7 @@ internal sealed class DeviceBatch : IDisposable
             // The detector looks at the pictures too: whether they change, how dark they are, what an alert shows. These are small.
             if (_jpegs is not null) CopyPixels(ofDecoded: true);
             Stream.Synchronize();
+            if (_jpegs is not null) MarkDecoded();
         }
         finally
         {
@@ -125,6 +126,14 @@ internal sealed class DeviceBatch : IDisposable
     private void DecodeHere(int slot)
     {
         PipelineTelemetry.CountDecodedByCpu();
-        _batch!.SetError(slot, _decoder!.Decode(_jpegs!.Encoded(slot), _batch.Pixels(slot)));
+        _batch!.DecodeHere(slot, _jpegs!.Encoded(slot), _decoder!);
+    }
+
+    private void MarkDecoded()
+    {
+        for (int slot = 0; slot < _batch!.Count; slot++)
+        {
+            if (_jpegs!.Has(slot)) _batch.MarkWritten(slot);
+        }
     }
 }

@@ -21,7 +21,7 @@ public sealed unsafe class FrameBatch : IDisposable
     private readonly OrtIoBinding[][] _bindings;
     private readonly List<OrtValue> _values = [];
     private readonly FrameMask?[] _masks;
-    private readonly FrameError[] _errors;
+    private readonly SlotState[] _states;
     private readonly BatchBuffer _pixels;
     private readonly BatchBuffer _outputs;
     private readonly BatchBuffer? _mask;
@@ -39,7 +39,7 @@ public sealed unsafe class FrameBatch : IDisposable
         // Padding may go beyond the capacity where it is no multiple of the parts.
         _slots = sizes[^1] * parts;
         _masks = new FrameMask?[hasMasks ? capacity : 0];
-        _errors = new FrameError[capacity];
+        _states = new SlotState[capacity];
         _frameBytes = network.Size.Bytes;
         _scores = scores;
         _errorMap = network.ErrorMapHeight * network.ErrorMapWidth;
@@ -73,23 +73,53 @@ public sealed unsafe class FrameBatch : IDisposable
     internal DeviceBatch? Device { get; }
 
     /// <summary>One slot's picture: <c>[H, W, 3]</c> uint8, RGB. Of one that the device decodes, valid after a run.</summary>
-    public Span<byte> Pixels(int slot) => new(_pixels.Host + (long)Checked(slot) * _frameBytes, _frameBytes);
+    public ReadOnlySpan<byte> Pixels(int slot) => Memory(slot);
 
-    /// <summary>Leaves a JPEG to the device, which decodes it when the batch runs; false where it decodes none, or not such a one, so that <see cref="Pixels"/> must be written.</summary>
+    /// <summary>One slot's picture, for a caller that writes all of it.</summary>
+    public Span<byte> WritePixels(int slot)
+    {
+        var pixels = Memory(slot);
+        _states[slot] = SlotState.Written;
+        return pixels;
+    }
+
+    /// <summary>
+    /// Decodes a picture into a slot, or leaves it to the device, which decodes it when the batch runs. Until either has written every byte the slot counts as empty, whatever
+    /// an earlier batch has left there.
+    /// </summary>
     /// <param name="encoded">The picture; stays as it is until the batch has run.</param>
-    public bool TryLeave(int slot, ArraySegment<byte> encoded) => Device is not null && Device.TryLeave(Checked(slot), encoded);
+    /// <returns>What is wrong with the picture, as far as is known by now; see <see cref="Error"/>.</returns>
+    public FrameError Decode(int slot, ArraySegment<byte> encoded, FrameDecoder decoder)
+    {
+        _states[Checked(slot)] = default;
+        if (TryLeave(slot, encoded)) return FrameError.None;
+        return DecodeHere(slot, encoded, decoder);
+    }
 
-    /// <summary>What was wrong with a picture that was left to the device; valid after a run.</summary>
-    public FrameError Error(int slot) => _errors[Checked(slot)];
+    /// <summary>What is wrong with a slot's picture; valid after a run. A slot that nobody has written is <see cref="FrameError.Corrupt"/>.</summary>
+    public FrameError Error(int slot) => _states[Checked(slot)].Error;
 
     /// <summary>Empties the batch.</summary>
     internal void Clear()
     {
         Count = 0;
-        if (Device is null) return;
-        Device.Clear();
-        Array.Clear(_errors);
+        Array.Clear(_states);
+        Device?.Clear();
     }
+
+    /// <summary>Leaves a JPEG to the device; false where it decodes none, or not such a one.</summary>
+    internal bool TryLeave(int slot, ArraySegment<byte> encoded) => Device is not null && Device.TryLeave(Checked(slot), encoded);
+
+    /// <summary>Decodes a picture into a slot on the CPU.</summary>
+    internal FrameError DecodeHere(int slot, ReadOnlySpan<byte> encoded, FrameDecoder decoder)
+    {
+        var error = decoder.Decode(encoded, Memory(slot));
+        _states[slot] = error == FrameError.None ? SlotState.Written : SlotState.Failed(error);
+        return error;
+    }
+
+    /// <summary>The device has written the slot.</summary>
+    internal void MarkWritten(int slot) => _states[slot] = SlotState.Written;
 
     /// <summary>Sets the region of interest of one slot's picture; null where every pixel counts.</summary>
     public void SetMask(int slot, FrameMask? mask)
@@ -114,8 +144,6 @@ public sealed unsafe class FrameBatch : IDisposable
 
     /// <summary>The pictures on the device, <c>[slots, H, W, 3]</c>.</summary>
     internal byte* DevicePixels => _pixels.Device;
-
-    internal void SetError(int slot, FrameError error) => _errors[slot] = error;
 
     /// <summary>Queues copies of some slots' pictures to the device.</summary>
     internal void UploadPixels(int first, int count) => _pixels.Upload((long)first * _frameBytes, (long)count * _frameBytes);
@@ -190,5 +218,21 @@ public sealed unsafe class FrameBatch : IDisposable
     /// <summary>Where an output begins, before which each slot has so many floats.</summary>
     private float* Floats(byte* memory, int before) => (float*)memory + (long)_slots * before;
 
+    private Span<byte> Memory(int slot) => new(_pixels.Host + (long)Checked(slot) * _frameBytes, _frameBytes);
+
     private int Checked(int slot) => (uint)slot < (uint)Capacity ? slot : throw new ArgumentOutOfRangeException(nameof(slot), slot, $"the batch has {Capacity} slots");
+
+    /// <summary>Whether a slot holds its frame's picture; the default is that it does not.</summary>
+    private readonly struct SlotState
+    {
+        public static readonly SlotState Written = new(true, FrameError.None);
+        private readonly bool _isWritten;
+        private readonly FrameError _error;
+
+        private SlotState(bool isWritten, FrameError error) => (_isWritten, _error) = (isWritten, error);
+
+        public FrameError Error => _isWritten || _error != FrameError.None ? _error : FrameError.Corrupt;
+
+        public static SlotState Failed(FrameError error) => new(false, error);
+    }
 }

@@ -43,7 +43,7 @@ public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWr
             batcher.MarkComputed();
             for (int i = 0; i < batch.Count; i++)
             {
-                // Only a picture that was left to the device can turn out bad so late.
+                // A picture that was left to the device can turn out bad as late as here; and a slot that was not written is never a frame's.
                 if (batch[i] is { Slot: >= 0 } filled && batch.Tensor.Error(filled.Slot) is not FrameError.None and var error) filled.Frame.Error = error;
             }
             scored.TryWrite(batch);

@@ -31,6 +31,12 @@ public sealed class Frame
     /// <summary>When the record was produced, Unix milliseconds by the record's timestamp.</summary>
     public long ProducedMilliseconds { get; init; }
 
+    /// <summary>Whether the broker wrote that time when it appended the record, and not the producer.</summary>
+    public bool IsAppendTime { get; init; }
+
+    /// <summary>What was wrong with the camera's stamp on its own.</summary>
+    public Detection.ClockFault ClockFault { get; init; }
+
     /// <summary>When it was read, in ticks of <see cref="TimeProvider.GetTimestamp"/>.</summary>
     public long ReadAt { get; init; }
 

@@ -19,8 +19,6 @@ internal sealed partial class FrameConsumer : IDisposable
     /// <summary>A short stall is waited out: pausing makes librdkafka throw away what it has fetched.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(250);
 
-    private static readonly TimeSpan LagInterval = TimeSpan.FromSeconds(1);
-
     /// <summary>Frames whose results the broker has not acknowledged, over all partitions, beyond which reading pauses.</summary>
     private const int MaxUnacknowledged = 10_000;
 
@@ -28,6 +26,7 @@ internal sealed partial class FrameConsumer : IDisposable
     private readonly OverloadOptions _overload;
     private readonly FrameRouter _router;
     private readonly FrameReader _reader;
+    private readonly FrameAges _ages;
     private readonly PayloadBudget _budget;
     private readonly CameraKeys _keys;
     private readonly StateRestorer _restorer;
@@ -44,7 +43,6 @@ internal sealed partial class FrameConsumer : IDisposable
     private readonly PartitionPauses _pauses;
     private IConsumer<CameraKey, RentedPayload>? _consumer;
     private volatile bool _drains = true;
-    private long _lagMeasured;
 
     public FrameConsumer(KafkaOptions options, FramesOptions frames, OverloadOptions overload, FrameRouter router, PayloadBudget budget, StateRestorer restorer, OffsetCommitter committer, ResultPublisher publisher, TimeProvider time, ILogger log)
     {
@@ -54,6 +52,7 @@ internal sealed partial class FrameConsumer : IDisposable
         _budget = budget;
         _keys = new CameraKeys();
         _reader = new FrameReader(frames, new CameraKeys(), time);
+        _ages = new FrameAges(frames.MaxClockSkew);
         _restorer = restorer;
         _committer = committer;
         _publisher = publisher;
@@ -93,7 +92,7 @@ internal sealed partial class FrameConsumer : IDisposable
             if (!assignment.IsCurrent || !_assignments.ContainsKey(assignment.Partition)) continue;
             End(assignment);
             Log.Rewound(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed);
-            Begin(assignment.Partition, assignment.Committed, lostFrom: null);
+            Begin(assignment.Partition, assignment.Committed, assignment.Watch.End.Offset, lostFrom: null);
             _consumer!.Seek(new TopicPartitionOffset(assignment.Partition, assignment.Committed));
             _pauses.Reapply(assignment.Partition);
         }
@@ -144,8 +143,13 @@ internal sealed partial class FrameConsumer : IDisposable
             OnConsumeError(consumer, e);
             return;
         }
-        if (_time.GetElapsedTime(_lagMeasured) > LagInterval) MeasureLag(consumer);
-        if (record?.Message is null) return;
+        if (record is null) return;
+        if (record.IsPartitionEOF)
+        {
+            // Nothing is left but what was handed on: what lies between the last record and here are control records and holes.
+            if (_assignments.TryGetValue(record.TopicPartition, out var ended) && !_held.ContainsKey(record.TopicPartition)) ended.Ledger.SkipTo(record.Offset.Value);
+            return;
+        }
         if (_assignments.TryGetValue(record.TopicPartition, out var assignment) && record.Offset.Value >= assignment.Ledger.Next) Accept(_reader.Read(record, assignment));
         else _budget.Return(record.Message.Value);
     }
@@ -153,8 +157,8 @@ internal sealed partial class FrameConsumer : IDisposable
     private void Accept(Frame frame)
     {
         PipelineTelemetry.CountConsumed();
-        frame.IsSkipped = _overload.Policy == OverloadPolicy.SkipStale && frame.Error == FrameError.None
-            && _time.GetUtcNow().ToUnixTimeMilliseconds() - frame.ProducedMilliseconds > _overload.MaxFrameAge.TotalMilliseconds;
+        frame.IsSkipped = _overload.Policy == OverloadPolicy.SkipStale && frame.Error == FrameError.None && !frame.IsDriveEnd
+            && _ages.AgeOf(frame, frame.Assignment.Watch.End, _time.GetUtcNow()) > _overload.MaxFrameAge;
         var partition = frame.Assignment.Partition;
         if (_held.TryGetValue(partition, out var queue))
         {
@@ -178,17 +182,6 @@ internal sealed partial class FrameConsumer : IDisposable
         }
         // An assignment may deliver before its pause takes effect.
         Hold(frame, PauseReason.Restore);
-    }
-
-    private void MeasureLag(IConsumer<CameraKey, RentedPayload> consumer)
-    {
-        _lagMeasured = _time.GetTimestamp();
-        foreach (var assignment in _assignments.Values)
-        {
-            // What the last fetch said: no request of its own.
-            long high = consumer.GetWatermarkOffsets(assignment.Partition).High.Value;
-            assignment.Lag = Math.Max(0, high - assignment.Ledger.Next);
-        }
     }
 
     private bool IsOverfull => _budget.IsExceeded || _assignments.Values.Sum(assignment => assignment.Ledger.InFlight) > MaxUnacknowledged;
@@ -251,16 +244,16 @@ internal sealed partial class FrameConsumer : IDisposable
                 _ => Math.Max(stored, low),
             };
             if (stored > high) Log.LogWasReset(_log, position.Topic, position.Partition.Value, stored, high);
-            Begin(position.TopicPartition, start, lostFrom: stored >= 0 && stored < low ? stored : null);
+            Begin(position.TopicPartition, start, high, lostFrom: stored >= 0 && stored < low ? stored : null);
             starts.Add(new TopicPartitionOffset(position.TopicPartition, start));
         }
         return starts;
     }
 
-    private void Begin(TopicPartition partition, long start, long? lostFrom)
+    private void Begin(TopicPartition partition, long start, long end, long? lostFrom)
     {
         int epoch = _epochs[partition] = _epochs.GetValueOrDefault(partition) + 1;
-        var assignment = new PartitionAssignment(partition, epoch, start);
+        var assignment = new PartitionAssignment(partition, epoch, start, end, _time.GetUtcNow());
         if (lostFrom is { } from) ReportLost(assignment, from, start);
         _assignments[partition] = assignment;
         _pauses.Add(partition, PauseReason.Restore);

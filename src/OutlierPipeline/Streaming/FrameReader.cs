@@ -1,6 +1,7 @@
 using System.Buffers.Text;
 using System.Text;
 using Confluent.Kafka;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Telemetry;
 
@@ -36,7 +37,8 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
         var key = record.Message.Key ?? CameraKey.None;
         var id = _cameraHeader is null ? key : headerKeys.Deserialize(camera, camera is null, SerializationContext.Empty);
         long produced = record.Message.Timestamp.UnixTimestampMs;
-        var (error, message, range, nanoseconds) = Examine(endsDrive, record.Message.Value, id, contentType, schema, timestamp, produced);
+        var (content, nanoseconds, fault) = Examine(endsDrive, record.Message.Value, id, contentType, schema, timestamp, produced);
+        if (content.IsMislabelled) PipelineTelemetry.CountMislabelled();
         return new Frame
         {
             Assignment = assignment,
@@ -47,43 +49,49 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
             Headers = headers,
             TimestampNanoseconds = nanoseconds,
             ProducedMilliseconds = produced,
+            IsAppendTime = record.Message.Timestamp.Type == TimestampType.LogAppendTime,
+            ClockFault = fault,
             ReadAt = time.GetTimestamp(),
             Payload = record.Message.Value,
-            Image = range,
+            Image = content.Image,
             Trace = PipelineTelemetry.ExtractTrace(trace),
             TraceParent = trace,
-            Error = error,
-            ErrorMessage = message,
-            IsDriveEnd = endsDrive && error == FrameError.None,
+            Error = content.Error,
+            ErrorMessage = content.Message,
+            IsDriveEnd = endsDrive && content.Error == FrameError.None,
         };
     }
 
-    private static (FrameError Error, string? Message, Range Image, long Nanoseconds) Examine(bool endsDrive, RentedPayload payload, CameraKey id, byte[]? contentType, byte[]? schema, byte[]? timestamp, long produced)
+    private (FrameContent Content, long Nanoseconds, ClockFault Fault) Examine(
+        bool endsDrive, RentedPayload payload, CameraKey id, byte[]? contentType, byte[]? schema, byte[]? timestamp, long produced)
     {
-        long nanoseconds = produced * 1_000_000;
+        // Without a clock of its own a record counts from when it was read.
+        long recordNanoseconds = produced > 0 ? produced * 1_000_000 : (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
         if (id.Camera is null)
-        {
-            string found = id.Bytes.Length switch { 0 => "there is none", > CameraKeys.MaxBytes => $"it has {id.Bytes.Length} bytes", _ => "it is not UTF-8" };
-            return (FrameError.MissingCamera, $"a camera id is text of 1 to {CameraKeys.MaxBytes} bytes; {found}", default, nanoseconds);
-        }
+            return (new FrameContent { Error = FrameError.MissingCamera, Message = CameraKeys.Describe(id) }, recordNanoseconds, ClockFault.None);
+        long? stated = null;
         if (timestamp is not null)
         {
-            if (!Utf8Parser.TryParse(timestamp, out long stated, out int used) || used != timestamp.Length || stated < 0)
-                return (FrameError.InvalidHeader, $"frame-timestamp is '{Printable(timestamp)}'; expected Unix nanoseconds as a decimal number", default, nanoseconds);
-            nanoseconds = stated;
+            if (!Utf8Parser.TryParse(timestamp, out long parsed, out int used) || used != timestamp.Length || parsed < 0)
+            {
+                string message = $"frame-timestamp is '{Printable(timestamp)}'; expected Unix nanoseconds as a decimal number";
+                return (new FrameContent { Error = FrameError.InvalidHeader, Message = message }, recordNanoseconds, ClockFault.None);
+            }
+            stated = parsed;
         }
-        if (endsDrive) return (FrameError.None, null, default, nanoseconds);
-        if (payload.Length == 0) return (FrameError.Empty, null, default, nanoseconds);
-        var error = FramePayload.Unwrap(payload.Span, Text(contentType), Text(schema), out var image, out long? inside);
-        if (timestamp is null && inside is { } own) nanoseconds = own;
-        return (error, error == FrameError.UnsupportedFormat && contentType is not null ? $"content-type {Printable(contentType)}{(schema is null ? "" : $", schema {Printable(schema)}")}" : null, image, nanoseconds);
+        var content = endsDrive ? default : payload.Length == 0 ? new FrameContent { Error = FrameError.Empty } : FramePayload.Unwrap(payload.Span, Text(contentType), Text(schema));
+        stated ??= content.TimestampNanoseconds;
+        if (stated is not { } stamp) return (content, recordNanoseconds, produced > 0 ? ClockFault.None : ClockFault.Missing);
+        if (stamp == 0) return (content, recordNanoseconds, ClockFault.Missing);
+        var (nanoseconds, isOtherUnit) = FrameTimestamp.Read(stamp);
+        return (content, nanoseconds, isOtherUnit ? ClockFault.Unit : ClockFault.None);
     }
 
     private static string? Text(byte[]? header)
     {
         if (header is null) return null;
         // The usual case makes no string.
-        return header.AsSpan().SequenceEqual("image/jpeg"u8) ? "image/jpeg" : Encoding.UTF8.GetString(header);
+        return header.AsSpan().SequenceEqual("image/jpeg"u8) ? "image/jpeg" : Printable(header);
     }
 
     private static string Printable(byte[] header)

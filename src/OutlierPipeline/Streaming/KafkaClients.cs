@@ -24,6 +24,8 @@ internal static partial class KafkaClients
             EnableAutoOffsetStore = false,
             // Positions are chosen in the assign handler; one that the log no longer holds is an outcome, never a silent reset.
             AutoOffsetReset = AutoOffsetReset.Error,
+            // Tells when a partition is read to its end, behind control records and holes.
+            EnablePartitionEof = true,
             IsolationLevel = IsolationLevel.ReadCommitted,
         };
         // librdkafka's own queue counts into the memory bound: 64 MiB by default there, for every consumer.

@@ -105,7 +105,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
             var forget = now - forgetAfter;
             foreach (var (camera, detector) in assignment.Detectors)
             {
-                if (detector.WrittenAt < forget && !detector.HasOpenIncident && !detector.Changed)
+                if (detector.IsForgotten || assignment.Watch.HasCaughtUp && detector.WrittenAt < forget && !detector.HasOpenIncident && !detector.Changed)
                 {
                     (gone ??= []).Add(camera);
                     continue;
@@ -121,7 +121,10 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
                 assignment.Detectors.Remove(camera);
                 states.Add((camera, null));
             }
-            foreach (string camera in assignment.TakeForgotten(forget)) states.Add((camera, null));
+            if (assignment.Watch.HasCaughtUp)
+            {
+                foreach (string camera in assignment.TakeForgotten(forget)) states.Add((camera, null));
+            }
             return (offset, below, states, assignment.Alone);
         }
     }

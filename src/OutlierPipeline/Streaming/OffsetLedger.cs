@@ -83,6 +83,15 @@ public sealed class OffsetLedger
         }
     }
 
+    /// <summary>
+    /// There is nothing to read below an offset but what was added: control records, aborted and compacted ones take offsets too, and what lies behind them is committed, so that the
+    /// group's lag reaches 0.
+    /// </summary>
+    public void SkipTo(long offset)
+    {
+        lock (_gate) _next = Math.Max(_next, offset);
+    }
+
     /// <summary>Takes back the last <see cref="Add"/>: the next stage had no room.</summary>
     public void Undo(long offset)
     {

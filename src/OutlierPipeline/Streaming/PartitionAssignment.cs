@@ -13,9 +13,12 @@ public sealed class PartitionAssignment
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _isRestored;
     private bool _isExamined;
+    private bool _isAwake;
 
-    public PartitionAssignment(TopicPartition partition, int epoch, long start)
+    /// <param name="end">The partition's end at the assignment.</param>
+    public PartitionAssignment(TopicPartition partition, int epoch, long start, long end = 0, DateTimeOffset at = default)
     {
+        Watch = new PartitionWatch(end, at);
         Partition = partition;
         Epoch = epoch;
         Start = start;
@@ -35,6 +38,9 @@ public sealed class PartitionAssignment
     public bool IsCurrent => _isCurrent;
 
     public OffsetLedger Ledger { get; }
+
+    /// <summary>How long the partition has been read at its end.</summary>
+    internal PartitionWatch Watch { get; }
 
     /// <summary>Guards <see cref="Detectors"/>: held for one frame by the detection stage and for a snapshot by the committer.</summary>
     internal Lock Gate { get; } = new();
@@ -61,7 +67,7 @@ public sealed class PartitionAssignment
     internal (long From, long To)? Lost { get; set; }
 
     /// <summary>Records of the partition not yet read, as last measured.</summary>
-    internal long Lag { get; set; }
+    internal long Lag => Math.Max(0, Watch.End.Offset - Ledger.Next);
 
     /// <summary>Completes when the assignment ends: what is waited for may then never come.</summary>
     internal Task Ended => _ended.Task;
@@ -75,12 +81,21 @@ public sealed class PartitionAssignment
     /// <summary><see cref="Restored"/> holds all that there is, and belongs to whoever holds <see cref="Gate"/> from now on.</summary>
     internal void CompleteRestore() => _isRestored = true;
 
+    /// <summary>Names, once, the restored cameras whose absence matters although they may never send again.</summary>
+    /// <param name="isWatched">Whether a camera is expected to send.</param>
+    internal IReadOnlyList<string> WakeAbsent(Func<string, bool> isWatched)
+    {
+        if (_isAwake) return [];
+        _isAwake = true;
+        return [.. Restored.Where(state => isWatched(state.Key) || state.Value.AsSpan().IndexOf("\"incident\":{"u8) >= 0).Select(state => state.Key)];
+    }
+
     /// <summary>Takes out, once, the restored cameras that were last written before a time and have no open incident.</summary>
     internal IReadOnlyList<string> TakeForgotten(DateTimeOffset before)
     {
         if (!_isRestored || _isExamined) return [];
         _isExamined = true;
-        string[] forgotten = [.. Restored.Where(state => CameraDetector.IsForgotten(state.Value, before)).Select(state => state.Key)];
+        string[] forgotten = [.. Restored.Where(state => CameraDetector.IsOld(state.Value, before)).Select(state => state.Key)];
         foreach (string camera in forgotten) Restored.Remove(camera);
         return forgotten;
     }

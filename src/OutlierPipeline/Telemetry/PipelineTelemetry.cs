@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Text;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Telemetry;
@@ -31,6 +32,8 @@ public static class PipelineTelemetry
     private static readonly Counter<long> Skipped = Meter.CreateCounter<long>("outlier.frames.skipped", "{frame}", "Frames too old to be scored.");
     private static readonly Counter<long> Replayed = Meter.CreateCounter<long>("outlier.frames.replayed", "{frame}", "Frames read again that the detector had seen.");
     private static readonly Counter<long> DeadLettered = Meter.CreateCounter<long>("outlier.frames.dead_lettered", "{frame}", "Records sent to the dead-letter topic.");
+    private static readonly Counter<long> Mislabelled = Meter.CreateCounter<long>("outlier.frames.mislabelled", "{frame}", "Frames whose content-type names another kind of picture than they are; they are decoded.");
+    private static readonly Counter<long> ClockCorrected = Meter.CreateCounter<long>("outlier.frames.clock_corrected", "{frame}", "Frames whose stated time was not used as it is, by what was wrong with it.");
     private static readonly Counter<long> LostBeforeRead = Meter.CreateCounter<long>("outlier.frames.lost_before_read", "{frame}", "Offsets that retention removed before they were read.");
     private static readonly Counter<long> Alerts = Meter.CreateCounter<long>("outlier.alerts", "{alert}", "Alert events produced.");
     private static readonly Counter<long> Sent = Meter.CreateCounter<long>("messaging.client.sent.messages", "{message}", "Records handed to the Kafka producer.");
@@ -50,6 +53,10 @@ public static class PipelineTelemetry
     public static void CountReplayed() => Replayed.Add(1);
 
     public static void CountDeadLetter(FrameError reason) => DeadLettered.Add(1, Tag("error.reason", reason.ToString()));
+
+    public static void CountMislabelled() => Mislabelled.Add(1);
+
+    public static void CountClockCorrected(ClockFault fault) => ClockCorrected.Add(1, Tag("fault", fault.ToString().ToLowerInvariant()));
 
     public static void CountLostBeforeRead(long frames) => LostBeforeRead.Add(frames);
 

@@ -33,7 +33,7 @@ public sealed class DriftMonitorTests
             for (int camera = 0; camera < cameras; camera++)
             {
                 double p = random.NextDouble() * (troubled && camera < strange ? 0.1 : 1);
-                if (monitor.Observe($"car-{camera}", p, (long)second * 1_000_000_000)) changes.Add(monitor.IsDrifting);
+                if (monitor.Observe($"car-{camera}", p, TimeSpan.FromSeconds(second == 0 ? 0 : 1), DateTimeOffset.UnixEpoch.AddSeconds(second))) changes.Add(monitor.IsDrifting);
             }
         }
         return changes;

@@ -123,7 +123,7 @@ public sealed class FrameDecoderTests
         byte[] pixels = new byte[200 * 120 * 3];
         for (int i = 0; i < pixels.Length; i++) pixels[i] = (byte)(i * 31 ^ i >> 5);
         byte[] rgb = new byte[Size.Bytes];
-        new AreaScaler(Size).Scale(pixels, 200, 120, 600, 3, rgb);
+        new AreaScaler(Size).Scale(new DecodedPicture(pixels, 200, 120, 3), rgb);
         Assert.Equal("sha256:" + ScaledDigest, OutlierPipeline.Inference.ModelPackage.DigestOf(rgb));
     }
 

@@ -30,8 +30,8 @@ public sealed class CudaTests
         {
             for (int slot = 0; slot < count; slot++)
             {
-                random.NextBytes(batches[0].Pixels(slot));
-                batches[0].Pixels(slot).CopyTo(batches[1].Pixels(slot));
+                random.NextBytes(batches[0].WritePixels(slot));
+                batches[0].Pixels(slot).CopyTo(batches[1].WritePixels(slot));
             }
             batches[0].Count = batches[1].Count = count;
             reference.Run(batches[0]);

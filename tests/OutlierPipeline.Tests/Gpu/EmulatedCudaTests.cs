@@ -72,7 +72,7 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
             {
                 var (encoded, isLeft, error) = pictures[slot];
                 Assert.Equal(isLeft, batch.TryLeave(slot, Surrounded(encoded)));
-                if (!isLeft) Assert.Equal(error, decoder.Decode(encoded, batch.Pixels(slot)));
+                if (!isLeft) Assert.Equal(error, batch.DecodeHere(slot, encoded, decoder));
             }
             engine.Run(batch);
             for (int slot = 0; slot < pictures.Length; slot++)
@@ -101,8 +101,8 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
         {
             for (int slot = 0; slot < count; slot++)
             {
-                random.NextBytes(batches[0].Pixels(slot));
-                batches[0].Pixels(slot).CopyTo(batches[1].Pixels(slot));
+                random.NextBytes(batches[0].WritePixels(slot));
+                batches[0].Pixels(slot).CopyTo(batches[1].WritePixels(slot));
             }
             batches[0].Count = batches[1].Count = count;
             reference.Run(batches[0]);
@@ -129,7 +129,7 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
         {
             byte[] jpeg = File.ReadAllBytes(files[slot * files.Length / Frames]);
             Assert.True(batches[0].TryLeave(slot, jpeg));
-            Assert.Equal(FrameError.None, decoder.Decode(jpeg, batches[1].Pixels(slot)));
+            Assert.Equal(FrameError.None, batches[1].DecodeHere(slot, jpeg, decoder));
         }
         double[][] combined = [.. batches.Select(batch =>
         {

@@ -89,14 +89,14 @@ public sealed class ModelPackageTests : IDisposable
         using var decoder = new FrameDecoder(network.Size, new FrameLimits());
         var alone = engine.CreateBatch(1);
         var batch = engine.CreateBatch(12);
-        for (int i = 0; i < 12; i++) Assert.Equal(FrameError.None, decoder.Decode(Pictures.Encode(SkiaSharp.SKEncodedImageFormat.Jpeg, seed: i), batch.Pixels(i)));
+        for (int i = 0; i < 12; i++) Assert.Equal(FrameError.None, batch.DecodeHere(i, Pictures.Encode(SkiaSharp.SKEncodedImageFormat.Jpeg, seed: i), decoder));
         foreach (int count in new[] { 1, 2, 3, 5, 11, 12 })
         {
             batch.Count = count;
             engine.Run(batch);
             for (int i = 0; i < count; i++)
             {
-                batch.Pixels(i).CopyTo(alone.Pixels(0));
+                batch.Pixels(i).CopyTo(alone.WritePixels(0));
                 alone.Count = 1;
                 engine.Run(alone);
                 for (int k = 0; k < batch.Scores(i).Length; k++) Assert.Equal(alone.Scores(0)[k], batch.Scores(i)[k], 1e-3f * (1 + Math.Abs(alone.Scores(0)[k])));
@@ -136,9 +136,9 @@ public sealed class ModelPackageTests : IDisposable
         using var open = new InferenceEngine(before, new InferenceOptions(), NullLogger.Instance);
         using var batch = masked.CreateBatch(2);
         using var single = open.CreateBatch(1);
-        random.NextBytes(batch.Pixels(0));
-        batch.Pixels(0).CopyTo(batch.Pixels(1));
-        batch.Pixels(0).CopyTo(single.Pixels(0));
+        random.NextBytes(batch.WritePixels(0));
+        batch.Pixels(0).CopyTo(batch.WritePixels(1));
+        batch.Pixels(0).CopyTo(single.WritePixels(0));
         batch.SetMask(0, after.For("car-1/front").Mask);
         batch.SetMask(1, after.For("car-2/front").Mask);
         batch.Count = 2;
