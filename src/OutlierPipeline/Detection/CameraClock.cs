@@ -36,14 +36,24 @@ internal static class CameraClock
     /// <summary>The time from the frame before to this one, in seconds; never negative.</summary>
     /// <param name="stampNanoseconds">From the frame before to this one, by the camera.</param>
     /// <param name="recordMilliseconds">The same by the records' timestamps; null where one of them has none.</param>
+    /// <param name="borrowed">
+    /// Seconds that were taken from the records while the stamp stood still: clocks of whole seconds stand still nine frames of ten, and their next step holds all of it.
+    /// </param>
     /// <param name="wall">The same by the clock of this process; null where it did not see the frame before.</param>
-    public static (double Seconds, ClockFault Fault) Step(double stampNanoseconds, long? recordMilliseconds, TimeSpan? wall, TimeSpan maxSkew)
+    public static (double Seconds, ClockFault Fault) Step(double stampNanoseconds, long? recordMilliseconds, TimeSpan? wall, TimeSpan maxSkew, ref double borrowed)
     {
         double stated = stampNanoseconds / 1e9;
         // The producer's clock may have been set back too: then it says nothing.
         double? record = recordMilliseconds is >= 0 and { } milliseconds ? milliseconds / 1e3 : null;
-        if (stated > 0 && (record is not { } step || Math.Abs(stated - step) <= maxSkew.TotalSeconds)) return (stated, ClockFault.None);
+        if (stated > 0 && (record is not { } step || Math.Abs(stated - step - borrowed) <= maxSkew.TotalSeconds))
+        {
+            double seconds = Math.Max(stated - borrowed, 0);
+            borrowed = 0;
+            return (seconds, ClockFault.None);
+        }
         double seen = wall is { } passed ? Math.Clamp(passed.TotalSeconds, 0, MaxWallStep.TotalSeconds) : Martingale.Decorrelation.TotalSeconds / 2;
-        return (record is > 0 and { } used ? used : seen, stated > 0 ? ClockFault.Step : ClockFault.Backward);
+        double taken = record is > 0 and { } used ? used : seen;
+        borrowed = stated == 0 ? borrowed + taken : 0;
+        return (taken, stated > 0 ? ClockFault.Step : ClockFault.Backward);
     }
 }

@@ -36,6 +36,7 @@ public sealed class CameraDetector
     private DateTimeOffset _seenAt;
     private PictureRegion? _where;
     private ClockWatch _clock;
+    private double _borrowed;
     private TimeSpan _watchedSince;
 
     /// <param name="maxSkew"><c>Frames:MaxClockSkew</c>; five minutes unless it is given.</param>
@@ -251,7 +252,7 @@ public sealed class CameraDetector
         {
             long? produced = record.ProducedMilliseconds > 0 && _state.Produced > 0 ? record.ProducedMilliseconds - _state.Produced : null;
             TimeSpan? wall = record.SeenAt != default && _seenAt != default ? record.SeenAt - _seenAt : null;
-            (seconds, var step) = CameraClock.Step((double)frame.TimestampNanoseconds - _state.Timestamp, produced, wall, _maxSkew);
+            (seconds, var step) = CameraClock.Step((double)frame.TimestampNanoseconds - _state.Timestamp, produced, wall, _maxSkew, ref _borrowed);
             if (fault == ClockFault.None) fault = step;
             _state.Clock += (long)(seconds * 1e9);
         }

@@ -4,7 +4,7 @@ namespace OutlierPipeline.Frames;
 /// What decoding a picture may cost, estimated from its headers before a pixel is decoded: the costliest content that such headers can have, on one core.
 /// </summary>
 /// <remarks>
-/// The factors are nanoseconds, measured with the benchmark <c>costs</c> on content made to be slow, and rounded up; on common pictures the estimate is two to five times too high.
+/// The factors are nanoseconds, measured on content made to be slow (the tests print estimate and measurement side by side), and rounded up; on common pictures the estimate is two to five times too high.
 /// </remarks>
 internal static class DecodeCost
 {
@@ -15,17 +15,17 @@ internal static class DecodeCost
         // A progressive picture, or one of several scans, is kept as coefficients and written once more.
         bool isBuffered = file.IsProgressive || file.Scans > 1;
         double scans = file.ScanBlocks * (isBuffered ? 12.0 : 8.0);
-        return Nanoseconds(scans + file.Blocks * (isBuffered ? 110.0 : 90.0) + bytes * 9.0 + file.Segments * 60.0 + file.Scans * 4_000.0);
+        return Nanoseconds(scans + file.Blocks * (isBuffered ? 110.0 : 90.0) + bytes * (isBuffered ? 18.0 : 9.0) + file.Segments * 60.0 + file.Scans * 4_000.0);
     }
 
     /// <param name="pixels">Width × height.</param>
     /// <param name="bytesPerPixel">As stored, uncompressed.</param>
     /// <param name="chunks">Of any kind.</param>
     public static TimeSpan OfPng(long pixels, double bytesPerPixel, bool isInterlaced, int chunks, int bytes) =>
-        Nanoseconds(pixels * ((isInterlaced ? 14.0 : 6.0) + bytesPerPixel * 5.0) + bytes * 4.0 + chunks * 150.0);
+        Nanoseconds(pixels * ((isInterlaced ? 15.0 : 9.0) + bytesPerPixel * 3.5) + bytes * 4.0 + chunks * 150.0);
 
     public static TimeSpan OfWebP(long pixels, bool isLossless, int chunks, int bytes) =>
-        Nanoseconds(pixels * (isLossless ? 45.0 : 30.0) + bytes * (isLossless ? 25.0 : 30.0) + chunks * 150.0);
+        Nanoseconds(pixels * (isLossless ? 20.0 : 12.0) + bytes * (isLossless ? 12.0 : 50.0) + chunks * 150.0);
 
     private static TimeSpan Nanoseconds(double nanoseconds) => TimeSpan.FromTicks((long)(nanoseconds / 100));
 }

@@ -83,7 +83,7 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
         stated ??= content.TimestampNanoseconds;
         if (stated is not { } stamp) return (content, recordNanoseconds, produced > 0 ? ClockFault.None : ClockFault.Missing);
         if (stamp == 0) return (content, recordNanoseconds, ClockFault.Missing);
-        var (nanoseconds, isOtherUnit) = FrameTimestamp.Read(stamp);
+        var (nanoseconds, isOtherUnit) = FrameTimestamp.Read(stamp, recordNanoseconds);
         return (content, nanoseconds, isOtherUnit ? ClockFault.Unit : ClockFault.None);
     }
 
