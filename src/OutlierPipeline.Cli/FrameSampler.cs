@@ -1,5 +1,6 @@
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Streaming;
@@ -27,6 +28,8 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
         consumer.Assign(starts);
         var table = new Table().AddColumns("partition@offset", "camera", "format", "bytes", "picture", "decoded", "model");
         var reader = new FrameReader(new FramesOptions(), new CameraKeys(), TimeProvider.System);
+        var clocks = new Dictionary<string, ClockFault>();
+        var before = new Dictionary<string, Frame>();
         int bad = 0;
         int seen = 0;
         int ended = 0;
@@ -40,9 +43,11 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
             seen++;
             var frame = reader.Read(record, new PartitionAssignment(record.TopicPartition, 0, record.Offset));
             if (!Describe(frame, table)) bad++;
+            NoteClock(frame, before, clocks);
             budget.Return(frame.Payload);
         }
         report.Show(table);
+        foreach (var (camera, fault) in clocks) report.Unknown($"clock of {camera}", ClockWatch.Describe(fault));
         if (seen == 0) report.Fault("sampled frames", "none could be read", $"The user needs READ on {kafka.FramesTopic} and on the group {kafka.GroupId}.");
         else if (bad > 0) report.Fault("sampled frames", $"{bad} of {seen} would go to the dead letters", "The column 'decoded' says why.");
         else report.Good("sampled frames", $"{seen} can be scored");
@@ -60,6 +65,20 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
             if (marks.High > marks.Low) starts.Add(new TopicPartitionOffset(at, Math.Max(marks.Low, marks.High - Math.Max(1, Frames / partitions.Count))));
         }
         return starts;
+    }
+
+    private static void NoteClock(Frame frame, Dictionary<string, Frame> before, Dictionary<string, ClockFault> clocks)
+    {
+        if (frame.Camera is null) return;
+        var fault = frame.ClockFault;
+        if (fault == ClockFault.None && before.TryGetValue(frame.Camera, out var last))
+        {
+            double borrowed = 0;
+            double step = frame.TimestampNanoseconds - (double)last.TimestampNanoseconds;
+            fault = CameraClock.Step(step, frame.ProducedMilliseconds - last.ProducedMilliseconds, null, new FramesOptions().MaxClockSkew, ref borrowed).Fault;
+        }
+        before[frame.Camera] = frame;
+        if (fault != ClockFault.None) clocks[frame.Camera] = fault;
     }
 
     private bool Describe(Frame frame, Table table)

@@ -100,6 +100,19 @@ public sealed partial class FramePipeline : IDisposable
         }
     }
 
+    /// <summary>What people should look at although frames are scored, one line each: cameras whose clocks are wrong.</summary>
+    public IReadOnlyList<string> Warnings
+    {
+        get
+        {
+            const int Named = 5;
+            var clocks = _detection.WrongClocks;
+            var lines = clocks.Take(Named).Select(clock => $"the clock of camera {clock.Camera}: {ClockWatch.Describe(clock.Fault)} ({clock.Frames} frames)").ToList();
+            if (clocks.Count > Named) lines.Add($"the clocks of {clocks.Count - Named} more cameras are wrong");
+            return lines;
+        }
+    }
+
     private bool IsRunning { get; set; }
 
     /// <summary>Runs until cancelled, then drains, commits and leaves the group.</summary>

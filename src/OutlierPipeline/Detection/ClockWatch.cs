@@ -1,7 +1,7 @@
 namespace OutlierPipeline.Detection;
 
 /// <summary>Remembers what is wrong with a camera's clock, so that it is told once a change and not once a frame.</summary>
-internal struct ClockWatch
+public struct ClockWatch
 {
     /// <summary>So many frames in a row without a fault, and the clock is well again.</summary>
     private const int WellAfter = 100;
@@ -15,7 +15,7 @@ internal struct ClockWatch
     public long Corrected { get; private set; }
 
     /// <summary>Takes one frame's fault; true where what is to be told has changed.</summary>
-    public bool Note(ClockFault fault)
+    internal bool Note(ClockFault fault)
     {
         if (fault == ClockFault.None)
         {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
@@ -19,6 +20,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     private static readonly byte[] AlertContentType = System.Text.Encoding.ASCII.GetBytes(AlertEvent.ContentType);
     private readonly List<AlertStep> _alerts = [];
     private readonly Dictionary<string, DriftMonitor> _drift = [];
+    private readonly ConcurrentDictionary<string, (PartitionAssignment Assignment, CameraDetector Detector)> _wrongClocks = [];
 
     /// <summary>The partitions that are read now, where silent cameras are looked for.</summary>
     public Func<IReadOnlyCollection<PartitionAssignment>> Assignments { get; set; } = () => [];
@@ -31,6 +33,10 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
 
     /// <summary>What became of each frame; for whoever shows it in the same process.</summary>
     public FrameObserver? Observed { get; set; }
+
+    /// <summary>The cameras whose clock is wrong now, what is wrong with it, and for how many frames it was.</summary>
+    public IReadOnlyList<(string Camera, ClockFault Fault, long Frames)> WrongClocks =>
+        [.. _wrongClocks.Where(entry => entry.Value.Assignment.IsCurrent).Select(entry => (entry.Key, entry.Value.Detector.ClockFault, entry.Value.Detector.ClockCorrections)).OrderBy(entry => entry.Key, StringComparer.Ordinal)];
 
     /// <summary>Runs until the channel is complete.</summary>
     public void Run()
@@ -104,7 +110,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
                 WatchDrift(frame, at, batch.Package, detector, verdict);
             }
             if (verdict.IsReplayed) PipelineTelemetry.CountReplayed();
-            else NoteClock(frame.Camera!, detector);
+            else NoteClock(assignment, frame.Camera!, detector);
             if (!scores.IsEmpty && !verdict.IsReplayed) Show(frame, at, batch, slot, verdict, detector);
             if (!detector.IsShadow)
             {
@@ -126,6 +132,8 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             Verdict = verdict,
             Incident = detector.Incident,
             IsShadow = detector.IsShadow,
+            ClockFault = detector.ClockFault,
+            ClockCorrections = detector.ClockCorrections,
             Scores = batch.Tensor.Scores(slot),
             ErrorMap = batch.Tensor.ErrorMap(slot),
             Latent = batch.Tensor.Latent(slot),
@@ -144,12 +152,18 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         Tell(alert);
     }
 
-    private void NoteClock(string camera, CameraDetector detector)
+    private void NoteClock(PartitionAssignment assignment, string camera, CameraDetector detector)
     {
         if (detector.LastClockFault is not ClockFault.None and var fault) PipelineTelemetry.CountClockCorrected(fault);
         if (!detector.ClockChanged) return;
-        if (detector.ClockFault == ClockFault.None) Log.ClockWell(log, camera);
-        else Log.ClockWrong(log, camera, ClockWatch.Describe(detector.ClockFault));
+        if (detector.ClockFault == ClockFault.None)
+        {
+            _wrongClocks.TryRemove(camera, out _);
+            Log.ClockWell(log, camera);
+            return;
+        }
+        _wrongClocks[camera] = (assignment, detector);
+        Log.ClockWrong(log, camera, ClockWatch.Describe(detector.ClockFault));
     }
 
     /// <summary>Cameras of which nothing has come for their time, by the partition's own clock.</summary>

@@ -18,6 +18,12 @@ public readonly ref struct ObservedFrame
 
     public required bool IsShadow { get; init; }
 
+    /// <summary>What is wrong with the camera's clock.</summary>
+    public ClockFault ClockFault { get; init; }
+
+    /// <summary>Frames of the camera whose time was corrected since the process began.</summary>
+    public long ClockCorrections { get; init; }
+
     /// <summary>S scores.</summary>
     public required ReadOnlySpan<float> Scores { get; init; }
 

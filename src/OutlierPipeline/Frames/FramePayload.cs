@@ -18,13 +18,12 @@ public static class FramePayload
     {
         string type = Normalised(contentType);
         if (ImageHeader.FormatOf(value) is { } format) return new FrameContent { Image = Range.All, IsMislabelled = Contradicts(type, format) };
-        bool saysMessage = schema == CompressedImage || type is "application/x-protobuf" or "application/protobuf" or "application/vnd.google.protobuf";
-        if (saysMessage && schema is null or CompressedImage)
-        {
-            if (IsFramedByRegistry(value))
-                return new FrameContent { Error = FrameError.UnsupportedFormat, Message = "the message has the five bytes of a schema registry in front; send the foxglove.CompressedImage alone" };
-            if (saysMessage) return ReadMessage(value);
-        }
+        if (IsFramedByRegistry(value))
+            return new FrameContent { Error = FrameError.UnsupportedFormat, Message = "the message has the five bytes of a schema registry in front; send the foxglove.CompressedImage alone" };
+        bool saysMessage = schema == CompressedImage || schema is null && type is "application/x-protobuf" or "application/protobuf" or "application/vnd.google.protobuf";
+        var message = ReadMessage(value);
+        // Without a hint it counts as a message only if there is a picture in it.
+        if (saysMessage || message.Error == FrameError.None && ImageHeader.FormatOf(value[message.Image]) is not null) return message;
         // What is no picture is told by the decoder, from the same bytes; but a type that is meant for others names the misunderstanding.
         bool saysPicture = type.Length == 0 || type.StartsWith("image/", StringComparison.Ordinal) || type is "application/octet-stream" or "binary/octet-stream" or "jpeg" or "jpg" or "png" or "webp";
         if (saysPicture || ImageHeader.IsKnownOther(value)) return new FrameContent { Image = Range.All };

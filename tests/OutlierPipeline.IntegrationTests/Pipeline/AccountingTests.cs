@@ -113,7 +113,7 @@ public sealed class AccountingTests
                 case 2: (frame, outcome) = (frame[..(frame.Length / 2)], "Truncated"); break;
                 case 3: (camera, outcome) = (null, "MissingCamera"); break;
                 case 4: (headers, outcome) = ([("frame-timestamp", "yesterday")], "InvalidHeader"); break;
-                case 5: (headers, outcome) = ([("content-type", "video/h264")], "UnsupportedFormat"); break;
+                case 5: (frame, headers, outcome) = (Encoding.UTF8.GetBytes("{}"), [("content-type", "application/json")], "UnsupportedFormat"); break;
                 case 6: frame = png; break;
             }
             cluster.Produce(camera, frame, partition, headers);

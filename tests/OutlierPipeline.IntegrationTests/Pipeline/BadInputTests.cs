@@ -8,6 +8,7 @@ namespace OutlierPipeline.IntegrationTests.Pipeline;
 public sealed class BadInputTests
 {
     private static readonly byte[] Good = SmallFrames.Drive(1, 1)[0];
+    private static readonly (string, string)[] Protobuf = [("content-type", "application/x-protobuf"), ("schema", "foxglove.CompressedImage")];
 
     [Fact]
     public async Task What_is_no_frame_goes_to_the_dead_letters_as_received_with_its_reason_and_the_stream_goes_on()
@@ -33,10 +34,15 @@ public sealed class BadInputTests
             (Text("cam"), [0xFF], "NotAnImage", []),
             (Text("cam"), Text("GIF89a................"), "UnsupportedFormat", []),
             (Text("cam"), [0, 0, 0, 1, 0x67, 0x42, 0, 0x1E], "UnsupportedFormat", []),
-            (Text("cam"), Good, "UnsupportedFormat", [("content-type", "video/h265")]),
+            (Text("cam"), Text("{}"), "UnsupportedFormat", [("content-type", "application/json")]),
+            (Text("cam\0era"), Good, "MissingCamera", []),
+            (Text("cam\nera"), Good, "MissingCamera", []),
             (Text("cam"), truncated, "Truncated", []),
             (Text("cam"), corrupt, "Corrupt", []),
             (Text("cam"), huge, "TooLarge", []),
+            (Text("cam"), [10, 13, 8, 1, 16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, .. Field(2, Good)], "InvalidHeader", Protobuf),
+            (Text("cam"), [0, 0, 0, 0, 7, 0, .. Field(2, Good)], "UnsupportedFormat", Protobuf),
+            (Text("cam"), [0, 0, 0, 1, 3, 0, .. Field(2, Good)], "UnsupportedFormat", Protobuf),
             (Text("cam"), [8, 150], "Truncated", [("content-type", "application/x-protobuf"), ("schema", "foxglove.CompressedImage")]),
         ];
         foreach (var (key, value, _, headers) in bad) cluster.Produce(key, value, 0, headers);
@@ -59,6 +65,34 @@ public sealed class BadInputTests
         }
         Assert.Single(cluster.ReadAll(TestCluster.Scores));
         foreach (var reasons in bad.GroupBy(message => message.Reason)) Assert.Equal(reasons.Count(), metrics.Sum($"outlier.frames.dead_lettered {reasons.Key}"));
+    }
+
+    [Fact]
+    public async Task The_first_bytes_decide_what_a_frame_is_and_the_content_type_is_a_hint()
+    {
+        using var cluster = new TestCluster(1);
+        string?[] types = [null, "", "application/octet-stream", "binary/octet-stream", "jpeg", "image/jpg", "IMAGE/JPEG", "image/jpeg; charset=binary", " image/jpeg ", "\"image/jpeg\"", "text/plain", "video/h264", "application/json"];
+        foreach (string? type in types) cluster.Produce("cam", Good, 0, type is null ? [] : [("content-type", type)]);
+        cluster.Produce("cam", Good, 0, ("content-type", "text/plain"), ("content-type", "image/jpeg"));
+        byte[] png = SmallFrames.Drive(1, 1, format: SkiaSharp.SKEncodedImageFormat.Png)[0];
+        cluster.Produce("cam", png, 0, ("content-type", "image/png"));
+        string[] formats = ["jpg", "jpeg", "bgr8; jpeg compressed bgr8", "rgb8; png compressed ", "", "h264"];
+        foreach (string format in formats) cluster.Produce("cam", [.. Field(2, Good), .. Field(3, Text(format))], 0, Protobuf);
+        // Without a header that says so, and with half of it.
+        cluster.Produce("cam", Field(2, Good), 0, ("schema", "foxglove.CompressedImage"));
+        cluster.Produce("cam", Field(2, Good), 0, ("content-type", "application/x-protobuf"));
+        cluster.Produce("cam", Field(2, Good), 0);
+        int right = types.Length + 1 + 1 + formats.Length + 3;
+        // These say another kind of picture: scored too, and counted.
+        foreach (string type in new[] { "image/png", "image/webp" }) cluster.Produce("cam", Good, 0, ("content-type", type));
+        cluster.Produce("cam", png, 0, ("content-type", "image/jpeg"));
+        cluster.Flush();
+        using var metrics = new MetricRecorder();
+        await using var pipeline = new RunningPipeline(cluster.Options());
+        await pipeline.Until(() => cluster.Committed()[0] == right + 3, "everything being committed");
+        Assert.Equal(right + 3, cluster.ReadAll(TestCluster.Scores).Count);
+        Assert.Empty(cluster.ReadAll(TestCluster.DeadLetters));
+        Assert.Equal(3, metrics.Sum("outlier.frames.mislabelled"));
     }
 
     [Fact]
@@ -118,6 +152,18 @@ public sealed class BadInputTests
     }
 
     private static byte[] Text(string text) => Encoding.UTF8.GetBytes(text);
+
+    /// <summary>A field of a protobuf message that holds bytes.</summary>
+    private static byte[] Field(int number, byte[] content)
+    {
+        var length = new List<byte>();
+        for (int left = content.Length; ; left >>= 7)
+        {
+            length.Add((byte)(left > 127 ? left & 127 | 128 : left));
+            if (left <= 127) break;
+        }
+        return [(byte)(number << 3 | 2), .. length, .. content];
+    }
 
     private static string Header(Confluent.Kafka.ConsumeResult<string, byte[]> record, string name) => Encoding.UTF8.GetString(record.Message.Headers.GetLastBytes(name));
 }

@@ -41,9 +41,15 @@ internal sealed class TestCluster : IDisposable
     public void Produce(string? camera, byte[]? frame, int partition = 0, params (string Name, string Value)[] headers) =>
         Produce(camera is null ? null : System.Text.Encoding.UTF8.GetBytes(camera), frame, partition, headers);
 
-    public void Produce(byte[]? key, byte[]? frame, int partition, params (string Name, string Value)[] headers)
+    /// <summary>The same with the record's own timestamp.</summary>
+    public void ProduceAt(DateTimeOffset time, string camera, byte[] frame, int partition = 0, params (string Name, string Value)[] headers) =>
+        Produce(System.Text.Encoding.UTF8.GetBytes(camera), frame, partition, headers, new Timestamp(time));
+
+    public void Produce(byte[]? key, byte[]? frame, int partition, params (string Name, string Value)[] headers) => Produce(key, frame, partition, headers, Timestamp.Default);
+
+    private void Produce(byte[]? key, byte[]? frame, int partition, (string Name, string Value)[] headers, Timestamp time)
     {
-        var message = new Message<byte[]?, byte[]?> { Key = key, Value = frame, Headers = [.. headers.Select(header => new Header(header.Name, System.Text.Encoding.UTF8.GetBytes(header.Value)))] };
+        var message = new Message<byte[]?, byte[]?> { Timestamp = time, Key = key, Value = frame, Headers = [.. headers.Select(header => new Header(header.Name, System.Text.Encoding.UTF8.GetBytes(header.Value)))] };
         while (true)
         {
             try

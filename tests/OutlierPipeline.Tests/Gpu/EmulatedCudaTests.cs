@@ -91,6 +91,28 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
     }
 
     [Fact]
+    public void A_slot_that_neither_the_device_nor_the_CPU_has_written_is_never_a_frame()
+    {
+        using var engine = cuda.Engine(_package, out _);
+        using var decoder = new FrameDecoder(_package.Card.Network.Size, new FrameLimits());
+        var batch = engine.CreateBatch(4, OnDevice);
+        byte[] sound = TurboEncoder.Encode(640, 480);
+        // On the second round the memory holds the pictures of the first.
+        for (int round = 0; round < 2; round++)
+        {
+            batch.Clear();
+            batch.Count = 4;
+            batch.Decode(0, sound, decoder);
+            batch.Decode(1, Jpegs.Before(sound, 0xda, new byte[16]), decoder);
+            if (round == 0) batch.Decode(2, sound, decoder);
+            if (round == 0) batch.Decode(3, Jpegs.Before(sound, 0xda, new byte[16]), decoder);
+            engine.Run(batch);
+            var left = round == 0 ? FrameError.None : FrameError.Corrupt;
+            Assert.Equal([FrameError.None, FrameError.None, left, left], Enumerable.Range(0, 4).Select(batch.Error));
+        }
+    }
+
+    [Fact]
     public void Scores_on_the_device_are_those_of_the_CPU_at_every_number_of_frames()
     {
         using var engine = cuda.Engine(_package, out _);

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Evaluation;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Simulation;
 using OutlierPipeline.Tests.Support;
@@ -22,6 +23,29 @@ public sealed class InferenceEngineTests : IDisposable
         var footage = _rendered.Load(_rendered.Drive("drive", 7, seed: 5), size);
         float[][] rows = scorer.Score(footage, null, TestContext.Current.CancellationToken);
         for (int i = 0; i < rows.Length; i++) AssertClose(engine.Compute(footage[i], null, "scores")[0], rows[i], 1e-4);
+    }
+
+    [Theory]
+    [InlineData(JpegLibrary.TurboJpeg)]
+    [InlineData(JpegLibrary.Skia)]
+    public void A_slot_that_its_frame_has_not_written_is_never_a_frame(JpegLibrary library)
+    {
+        Assert.SkipUnless(library == JpegLibrary.Skia || TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
+        using var engine = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        using var decoder = new FrameDecoder(_package.Card.Network.Size, new FrameLimits(), library);
+        var batch = engine.CreateBatch(3);
+        byte[] sound = Jpegs.Sound();
+        batch.Count = 3;
+        for (int slot = 0; slot < 3; slot++) Assert.Equal(FrameError.None, batch.Decode(slot, sound, decoder));
+        engine.Run(batch);
+        for (int slot = 0; slot < 3; slot++) Assert.Equal(FrameError.None, batch.Error(slot));
+        // The next batch: a good frame, a bad one, and one that nobody decodes. What lies in the memory is the batch's before.
+        batch.Clear();
+        batch.Count = 3;
+        batch.Decode(0, sound, decoder);
+        batch.Decode(1, Jpegs.Cut(sound, 0.5), decoder);
+        engine.Run(batch);
+        Assert.Equal([FrameError.None, FrameError.Truncated, FrameError.Corrupt], Enumerable.Range(0, 3).Select(batch.Error));
     }
 
     [Fact]
