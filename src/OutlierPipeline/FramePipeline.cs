@@ -52,7 +52,7 @@ public sealed partial class FramePipeline : IDisposable
         var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
         _publisher = new ResultPublisher(options.Kafka, budget, _time, log);
         _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, log);
-        _ends = new PartitionEnds(options.Kafka, _time, log);
+        _ends = new PartitionEnds(options.Kafka, assignment => _consumer!.Reset(assignment), _time, log);
         _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, new StateRestorer(options.Kafka, _time, log), _committer, _publisher, _time, log);
         _detection = new DetectionWorker(_scored.Reader, _publisher, options, _time, log);
         _detection.Assignments = () => [.. _consumer.Assignments];
@@ -95,6 +95,7 @@ public sealed partial class FramePipeline : IDisposable
             if (!IsRunning) reasons.Add($"not connected to Kafka at {_options.Kafka.BootstrapServers}");
             else if (!_consumer.HasJoined) reasons.Add($"joining the consumer group {_options.Kafka.GroupId}");
             if (_consumer.Paused(PauseReason.DeadLetter) is > 0 and int blocked) reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
+            if (_consumer.Paused(PauseReason.Retry) is > 0 and int retrying) reasons.Add($"{_publisher.LastFailure}; {retrying} partitions wait and are read again");
             if (_consumer.Paused(PauseReason.Restore) is > 0 and int restoring) reasons.Add($"{restoring} partitions are being restored");
             return reasons;
         }

@@ -157,6 +157,14 @@ public sealed class CameraDetector
         Changed = true;
     }
 
+    /// <summary>The topic was recreated: offsets count from its start, the evidence starts afresh, an open incident stays.</summary>
+    public void ForgetLog(long start)
+    {
+        ForgetEvidence();
+        _state.NextOffset = start;
+        Changed = true;
+    }
+
     /// <summary>The camera sent something while its partition had been watched for so long; see <see cref="ObserveAbsence"/>.</summary>
     public void MarkSeen(TimeSpan watched) => _watchedSince = watched;
 

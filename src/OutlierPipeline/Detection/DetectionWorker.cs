@@ -77,6 +77,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
                 publisher.Discard(frame);
                 return;
             }
+            TellLost(assignment, frame.Offset);
             using var span = PipelineTelemetry.StartFrameSpan("detect", frame.Trace);
             var detector = DetectorOf(assignment, frame.Camera!, batch.Package);
             var at = new FrameRef(assignment.Partition.Topic, assignment.Partition.Partition.Value, frame.Offset, frame.TimestampNanoseconds);
@@ -166,12 +167,23 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         Log.ClockWrong(log, camera, ClockWatch.Describe(detector.ClockFault));
     }
 
+    /// <summary>Tells the detectors of frames that expired unread, once everything before them was seen.</summary>
+    /// <param name="next">Of the frame that is seen next.</param>
+    private static void TellLost(PartitionAssignment assignment, long next)
+    {
+        if (assignment.Lost is not { } lost || assignment.LostTold == lost || next < lost.From) return;
+        assignment.LostTold = lost;
+        foreach (var detector in assignment.Detectors.Values) detector.ObserveLost(lost.From, lost.To);
+    }
+
     /// <summary>Cameras of which nothing has come for their time, by the partition's own clock.</summary>
     private void FindAbsent(PartitionAssignment assignment)
     {
         lock (assignment.Gate)
         {
-            if (!assignment.IsCurrent || !assignment.IsRestored || !assignment.Watch.HasCaughtUp) return;
+            if (!assignment.IsCurrent || !assignment.IsRestored) return;
+            TellLost(assignment, assignment.Ledger.ProcessedFrontier);
+            if (!assignment.Watch.HasCaughtUp && !assignment.IsReset) return;
             // Cameras that fell silent before this process took over are known by their state alone.
             foreach (string camera in assignment.WakeAbsent(camera => options.Detection.SilentAfterFor(camera) is not null)) DetectorOf(assignment, camera, PackageFor(camera));
             var watched = assignment.Watch.Watched;
@@ -222,7 +234,8 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         if (assignment.Detectors.TryGetValue(camera, out var known)) return known;
         var detector = new CameraDetector(camera, package, options.Detection, options.Frames.MaxClockSkew);
         if (assignment.Restored.Remove(camera, out byte[]? state) && !detector.TryRestore(state)) Log.StateUnreadable(log, camera);
-        if (assignment.Lost is { } lost) detector.ObserveLost(lost.From, lost.To);
+        if (assignment.IsReset) detector.ForgetLog(assignment.Start);
+        if (assignment.Lost is { } lost && assignment.LostTold == lost) detector.ObserveLost(lost.From, lost.To);
         assignment.Detectors[camera] = detector;
         return detector;
     }

@@ -32,4 +32,10 @@ public enum FrameError
 
     /// <summary>The picture is damaged in another way.</summary>
     Corrupt,
+
+    /// <summary>The frame was scored, but a result of it is larger than its topic takes.</summary>
+    ResultTooLarge,
+
+    /// <summary>There are more cameras than <c>Kafka:MaxCameras</c>.</summary>
+    TooManyCameras,
 }

@@ -15,6 +15,8 @@ public static class FrameErrors
         FrameError.TooCostly => "decoding the picture would take longer than Frames:MaxDecodeTime allows",
         FrameError.Truncated => "the picture ends before its last row",
         FrameError.Corrupt => "the picture is damaged",
+        FrameError.ResultTooLarge => "a result of the frame is larger than its topic takes",
+        FrameError.TooManyCameras => "there are more cameras than Kafka:MaxCameras allows",
         _ => throw new ArgumentOutOfRangeException(nameof(error), error, "no such error"),
     };
 }

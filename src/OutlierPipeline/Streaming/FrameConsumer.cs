@@ -41,6 +41,7 @@ internal sealed partial class FrameConsumer : IDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly PartitionPauses _pauses;
+    private readonly RewindBackoff _backoff = new();
     private IConsumer<CameraKey, RentedPayload>? _consumer;
     private volatile bool _drains = true;
 
@@ -89,13 +90,26 @@ internal sealed partial class FrameConsumer : IDisposable
     {
         foreach (var assignment in assignments)
         {
-            if (!assignment.IsCurrent || !_assignments.ContainsKey(assignment.Partition)) continue;
-            End(assignment);
-            Log.Rewound(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed);
-            Begin(assignment.Partition, assignment.Committed, assignment.Watch.End.Offset, lostFrom: null);
-            _consumer!.Seek(new TopicPartitionOffset(assignment.Partition, assignment.Committed));
-            _pauses.Reapply(assignment.Partition);
+            if (!IsRead(assignment)) continue;
+            var delay = _backoff.Next(assignment.Partition, assignment.Committed);
+            Log.Rewound(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed, delay.TotalSeconds);
+            Restart(assignment, assignment.Committed, isReset: assignment.IsReset);
+            if (delay == TimeSpan.Zero || !_assignments.TryGetValue(assignment.Partition, out var next)) continue;
+            _pauses.Add(assignment.Partition, PauseReason.Retry);
+            _ = ResumeAfterAsync(next, delay);
         }
+    });
+
+    private async Task ResumeAfterAsync(PartitionAssignment assignment, TimeSpan delay)
+    {
+        await Task.Delay(delay, _time);
+        SetPaused(assignment, PauseReason.Retry, paused: false);
+    }
+
+    /// <summary>The topic was recreated under a partition: what was known of its offsets counts no more, and it is read from its start.</summary>
+    public void Reset(PartitionAssignment assignment) => _requests.Enqueue(() =>
+    {
+        if (IsRead(assignment)) ResetLog(assignment);
     });
 
     /// <summary>Pauses a partition for a reason, or takes the reason back; from any thread.</summary>
@@ -105,6 +119,46 @@ internal sealed partial class FrameConsumer : IDisposable
         if (paused) _pauses.Add(assignment.Partition, reason);
         else _pauses.Remove(assignment.Partition, reason);
     });
+
+    private bool IsRead(PartitionAssignment assignment) => assignment.IsCurrent && _assignments.ContainsKey(assignment.Partition);
+
+    private void ResetLog(PartitionAssignment assignment)
+    {
+        var watermarks = Retried(() => _consumer!.QueryWatermarkOffsets(assignment.Partition, BrokerTimeout));
+        long low = Math.Max(0, watermarks.Low.Value);
+        Log.LogWasReset(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Ledger.Next, low);
+        Restart(assignment, low, isReset: true);
+    }
+
+    /// <summary>Ends an assignment and begins another of the same partition.</summary>
+    private void Restart(PartitionAssignment assignment, long offset, bool isReset)
+    {
+        End(assignment);
+        Begin(assignment.Partition, offset, assignment.Watch.End.Offset, lostFrom: null, isReset);
+        Fetch(assignment.Partition, offset);
+    }
+
+    /// <summary>
+    /// Fetches a partition from an offset on. A seek would not do: librdkafka has stopped a partition whose position was out of range, and then refuses to seek ("Erroneous state").
+    /// </summary>
+    private void Fetch(TopicPartition partition, long offset)
+    {
+        try
+        {
+            _consumer!.IncrementalUnassign([partition]);
+            _consumer.IncrementalAssign([new TopicPartitionOffset(partition, offset)]);
+            _pauses.Reapply(partition);
+        }
+        catch (KafkaException e) when (!e.Error.IsFatal)
+        {
+            // A rebalance is under way: either it takes the partition away, or it is tried again afterwards.
+            Log.Retried(_log, e.Error.Reason);
+            _requests.Enqueue(() =>
+            {
+                if (_assignments.ContainsKey(partition)) Fetch(partition, offset);
+            });
+        }
+    }
 
     private void Run()
     {
@@ -131,7 +185,8 @@ internal sealed partial class FrameConsumer : IDisposable
 
     private void Step(IConsumer<CameraKey, RentedPayload> consumer)
     {
-        while (_requests.TryDequeue(out var request)) request();
+        // What is asked for while these are done waits for the next step.
+        for (int left = _requests.Count; left > 0 && _requests.TryDequeue(out var request); left--) request();
         DispatchHeld();
         ConsumeResult<CameraKey, RentedPayload>? record;
         try
@@ -150,9 +205,17 @@ internal sealed partial class FrameConsumer : IDisposable
             if (_assignments.TryGetValue(record.TopicPartition, out var ended) && !_held.ContainsKey(record.TopicPartition)) ended.Ledger.SkipTo(record.Offset.Value);
             return;
         }
-        if (_assignments.TryGetValue(record.TopicPartition, out var assignment) && record.Offset.Value >= assignment.Ledger.Next) Accept(_reader.Read(record, assignment));
-        else _budget.Return(record.Message.Value);
+        if (_assignments.TryGetValue(record.TopicPartition, out var assignment) && record.Offset.Value >= Expected(assignment))
+        {
+            Accept(_reader.Read(record, assignment));
+            return;
+        }
+        _budget.Return(record.Message.Value);
     }
+
+    /// <summary>The offset that comes next, held frames included.</summary>
+    private long Expected(PartitionAssignment assignment) =>
+        _held.TryGetValue(assignment.Partition, out var queue) && queue.Count > 0 ? queue.Last().Offset + 1 : assignment.Ledger.Next;
 
     private void Accept(Frame frame)
     {
@@ -165,7 +228,7 @@ internal sealed partial class FrameConsumer : IDisposable
             queue.Enqueue(frame);
             return;
         }
-        if (!_pauses[partition].HasFlag(PauseReason.Restore))
+        if ((_pauses[partition] & (PauseReason.Restore | PauseReason.Retry)) == 0)
         {
             long begun = _time.GetTimestamp();
             while (!TryDispatch(frame))
@@ -197,7 +260,7 @@ internal sealed partial class FrameConsumer : IDisposable
     {
         foreach (var (partition, queue) in _held)
         {
-            if (_pauses[partition].HasFlag(PauseReason.Restore)) continue;
+            if ((_pauses[partition] & (PauseReason.Restore | PauseReason.Retry)) != 0) continue;
             while (queue.TryPeek(out var frame) && TryDispatch(frame)) queue.Dequeue();
             if (queue.Count == 0) _held.Remove(partition);
         }
@@ -243,17 +306,17 @@ internal sealed partial class FrameConsumer : IDisposable
                 _ when stored > high => low,
                 _ => Math.Max(stored, low),
             };
-            if (stored > high) Log.LogWasReset(_log, position.Topic, position.Partition.Value, stored, high);
-            Begin(position.TopicPartition, start, high, lostFrom: stored >= 0 && stored < low ? stored : null);
+            if (stored > high) Log.LogWasReset(_log, position.Topic, position.Partition.Value, stored, low);
+            Begin(position.TopicPartition, start, high, lostFrom: stored >= 0 && stored < low ? stored : null, isReset: stored > high);
             starts.Add(new TopicPartitionOffset(position.TopicPartition, start));
         }
         return starts;
     }
 
-    private void Begin(TopicPartition partition, long start, long end, long? lostFrom)
+    private void Begin(TopicPartition partition, long start, long end, long? lostFrom, bool isReset)
     {
         int epoch = _epochs[partition] = _epochs.GetValueOrDefault(partition) + 1;
-        var assignment = new PartitionAssignment(partition, epoch, start, end, _time.GetUtcNow());
+        var assignment = new PartitionAssignment(partition, epoch, start, end, _time.GetUtcNow()) { IsReset = isReset };
         if (lostFrom is { } from) ReportLost(assignment, from, start);
         _assignments[partition] = assignment;
         _pauses.Add(partition, PauseReason.Restore);
@@ -266,7 +329,8 @@ internal sealed partial class FrameConsumer : IDisposable
         try
         {
             await _restorer.RestoreAsync(assignment, _stopping.Token);
-            SetPaused(assignment, PauseReason.Restore, paused: false);
+            if (assignment.IsOfAnotherTopic) Reset(assignment);
+            else SetPaused(assignment, PauseReason.Restore, paused: false);
         }
         catch (OperationCanceledException)
         {
@@ -327,26 +391,28 @@ internal sealed partial class FrameConsumer : IDisposable
             Log.ConsumeError(_log, e.Error.Reason);
             return;
         }
-        // The log no longer holds the position: retention was faster than the service.
         var partition = e.ConsumerRecord?.TopicPartition;
         if (partition is null || !_assignments.TryGetValue(partition, out var assignment)) return;
         var watermarks = Retried(() => consumer.QueryWatermarkOffsets(partition, BrokerTimeout));
-        long next = _held.TryGetValue(partition, out var queue) && queue.Count > 0 ? queue.Last().Offset + 1 : assignment.Ledger.Next;
-        long low = watermarks.Low.Value;
+        long next = Expected(assignment);
+        long low = Math.Max(0, watermarks.Low.Value);
+        if (next > watermarks.High.Value)
+        {
+            ResetLog(assignment);
+            return;
+        }
+        // The log no longer holds the position: retention was faster than the service.
         if (next < low) ReportLost(assignment, next, low);
-        consumer.Seek(new TopicPartitionOffset(partition, Math.Max(next, low)));
-        _pauses.Reapply(partition);
+        Fetch(partition, Math.Max(next, low));
     }
 
     private void ReportLost(PartitionAssignment assignment, long from, long to)
     {
         Log.LostBeforeRead(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, from, to);
         PipelineTelemetry.CountLostBeforeRead(to - from);
-        lock (assignment.Gate)
-        {
-            assignment.Lost = (from, to);
-            foreach (var detector in assignment.Detectors.Values) detector.ObserveLost(from, to);
-        }
+        // The detectors learn it in the frames' order, when they have seen what was read before.
+        lock (assignment.Gate) assignment.Lost = (from, to);
+        if (!_held.ContainsKey(assignment.Partition)) assignment.Ledger.SkipTo(to);
     }
 
     private T Retried<T>(Func<T> request)
@@ -391,11 +457,11 @@ internal sealed partial class FrameConsumer : IDisposable
         [LoggerMessage(243, LogLevel.Error, "{Topic}[{Partition}]: offsets {From} to {To} expired before they were read (lostBeforeRead).")]
         public static partial void LostBeforeRead(ILogger log, string topic, int partition, long from, long to);
 
-        [LoggerMessage(244, LogLevel.Error, "{Topic}[{Partition}]: the committed offset {Offset} lies beyond the log's end {High}, so the topic was made anew; reading begins at its start.")]
-        public static partial void LogWasReset(ILogger log, string topic, int partition, long offset, long high);
+        [LoggerMessage(244, LogLevel.Error, "{Topic}[{Partition}]: the topic was recreated, since what was read up to offset {Offset} is no longer in it. It is read from offset {Start} on, and its cameras' evidence starts afresh.")]
+        public static partial void LogWasReset(ILogger log, string topic, int partition, long offset, long start);
 
-        [LoggerMessage(245, LogLevel.Warning, "{Topic}[{Partition}] is read again from offset {Offset}.")]
-        public static partial void Rewound(ILogger log, string topic, int partition, long offset);
+        [LoggerMessage(245, LogLevel.Warning, "{Topic}[{Partition}] is read again from offset {Offset} in {Seconds:0.##} s.")]
+        public static partial void Rewound(ILogger log, string topic, int partition, long offset, double seconds);
 
         [LoggerMessage(246, LogLevel.Warning, "Reading frames: {Reason}; trying again.")]
         public static partial void ConsumeError(ILogger log, string reason);

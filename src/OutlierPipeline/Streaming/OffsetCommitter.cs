@@ -68,7 +68,8 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         if (!await assignment.CommitTurn.WaitAsync(0, CancellationToken.None)) await assignment.CommitTurn.WaitAsync(cancellation);
         try
         {
-            if (!assignment.IsCurrent) return null;
+            // What was not restored is not known, and is neither written nor deleted.
+            if (!assignment.IsCurrent || !assignment.IsRestored || assignment.IsOfAnotherTopic) return null;
             var (offset, below, states, alone) = Snapshot(assignment);
             if (offset <= assignment.Committed && states.Count == 0) return null;
             // A rewind ends the assignment, and its results may never be acknowledged: the other partitions must not wait for that.
@@ -121,6 +122,12 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
                 assignment.Detectors.Remove(camera);
                 states.Add((camera, null));
             }
+            // After a reset every camera's state goes with it: a crash in between must not leave the new id beside old offsets.
+            if (assignment.TopicId is { } id && id != assignment.RecordedTopicId && (!assignment.IsReset || assignment.IsAwake))
+            {
+                states.Add((TopicIdentity.Key, TopicIdentity.Write(id)));
+                assignment.RecordedTopicId = id;
+            }
             if (assignment.Watch.HasCaughtUp)
             {
                 foreach (string camera in assignment.TakeForgotten(forget)) states.Add((camera, null));
@@ -134,6 +141,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         lock (assignment.Gate)
         {
             foreach (var detector in assignment.Detectors.Values) detector.MarkChanged();
+            assignment.RecordedTopicId = null;
         }
     }
 

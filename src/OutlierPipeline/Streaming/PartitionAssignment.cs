@@ -63,8 +63,22 @@ public sealed class PartitionAssignment
     /// <summary>The offset last committed, or the start.</summary>
     internal long Committed { get; set; }
 
-    /// <summary>Frames that expired before they were read, told to each detector that is made later.</summary>
+    /// <summary>Frames that expired before they were read; changed under <see cref="Gate"/>.</summary>
     internal (long From, long To)? Lost { get; set; }
+
+    /// <summary>Whether the detectors that there were have been told of <see cref="Lost"/>.</summary>
+    internal (long From, long To)? LostTold { get; set; }
+
+    /// <summary>Whether the topic was recreated since its cameras' state was written: their offsets mean nothing any more.</summary>
+    internal bool IsReset { get; init; }
+
+    /// <summary>The id of the frames' topic now, and as it was written down with the state; null where the brokers tell none.</summary>
+    internal string? TopicId { get; set; }
+
+    internal string? RecordedTopicId { get; set; }
+
+    /// <summary>Whether the state belongs to an earlier topic of the same name.</summary>
+    internal bool IsOfAnotherTopic => !IsReset && TopicId is not null && RecordedTopicId is not null && TopicId != RecordedTopicId;
 
     /// <summary>Records of the partition not yet read, as last measured.</summary>
     internal long Lag => Math.Max(0, Watch.End.Offset - Ledger.Next);
@@ -81,13 +95,17 @@ public sealed class PartitionAssignment
     /// <summary><see cref="Restored"/> holds all that there is, and belongs to whoever holds <see cref="Gate"/> from now on.</summary>
     internal void CompleteRestore() => _isRestored = true;
 
+    /// <summary>Whether the restored cameras were looked through.</summary>
+    internal bool IsAwake => _isAwake;
+
     /// <summary>Names, once, the restored cameras whose absence matters although they may never send again.</summary>
     /// <param name="isWatched">Whether a camera is expected to send.</param>
     internal IReadOnlyList<string> WakeAbsent(Func<string, bool> isWatched)
     {
         if (_isAwake) return [];
         _isAwake = true;
-        return [.. Restored.Where(state => isWatched(state.Key) || state.Value.AsSpan().IndexOf("\"incident\":{"u8) >= 0).Select(state => state.Key)];
+        // After a reset all are written again, so that none keeps offsets of the topic before.
+        return [.. Restored.Where(state => IsReset || isWatched(state.Key) || state.Value.AsSpan().IndexOf("\"incident\":{"u8) >= 0).Select(state => state.Key)];
     }
 
     /// <summary>Takes out, once, the restored cameras that were last written before a time and have no open incident.</summary>

@@ -7,10 +7,16 @@ namespace OutlierPipeline.Streaming;
 /// <summary>
 /// Asks the brokers again and again where the assigned partitions end. What the consumer's own fetches say of it stands still in an outage, and would take an outage for silence.
 /// </summary>
-internal sealed class PartitionEnds(KafkaOptions options, TimeProvider time, ILogger log)
+/// <param name="recreated">Told of a partition whose topic was recreated while it was read.</param>
+internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssignment> recreated, TimeProvider time, ILogger log)
 {
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Every so many rounds the topic's id is asked for.</summary>
+    private const int IdentityRounds = 10;
+
+    private int _round;
 
     /// <summary>When the brokers answered last; default before the first answer.</summary>
     public DateTimeOffset AnsweredAt { get; private set; }
@@ -53,7 +59,14 @@ internal sealed class PartitionEnds(KafkaOptions options, TimeProvider time, ILo
         AnsweredAt = time.GetUtcNow();
         foreach (var assignment in assignments)
         {
-            if (ends.TryGetValue(assignment.Partition, out long end)) assignment.Watch.Measure(end, asked, assignment.Ledger.ProcessedFrontier);
+            if (!ends.TryGetValue(assignment.Partition, out long end)) continue;
+            // Twice in a row: a new leader may lag behind for a moment.
+            bool isShort = end < assignment.Ledger.Next;
+            if (isShort && assignment.Watch.End.Offset == end && assignment.IsRestored) recreated(assignment);
+            assignment.Watch.Measure(end, asked, assignment.Ledger.ProcessedFrontier);
         }
+        if (++_round % IdentityRounds != 0) return;
+        string? id = await Task.Run(() => TopicIdentity.Of(admin, options.FramesTopic), cancellation).WaitAsync(cancellation);
+        foreach (var assignment in assignments.Where(assignment => id is not null && assignment.IsRestored && assignment.TopicId is not null && assignment.TopicId != id)) recreated(assignment);
     }
 }

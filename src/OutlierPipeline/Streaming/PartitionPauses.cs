@@ -16,13 +16,16 @@ public enum PauseReason
 
     /// <summary>The dead-letter topic cannot be written.</summary>
     DeadLetter = 4,
+
+    /// <summary>Results of the partition could not be written; it is read again after a while.</summary>
+    Retry = 8,
 }
 
 /// <summary>Pauses partitions for reasons: one is read again when its last reason is gone. For the consumer's thread; counts may be read from any.</summary>
 internal sealed class PartitionPauses(Action<TopicPartition> pause, Action<TopicPartition> resume)
 {
     private readonly Dictionary<TopicPartition, PauseReason> _reasons = [];
-    private readonly int[] _counts = new int[3];
+    private readonly int[] _counts = new int[4];
 
     public PauseReason this[TopicPartition partition] => _reasons.GetValueOrDefault(partition);
 
@@ -57,7 +60,7 @@ internal sealed class PartitionPauses(Action<TopicPartition> pause, Action<Topic
     public void Forget(TopicPartition partition)
     {
         if (!_reasons.Remove(partition, out var reasons)) return;
-        foreach (var reason in new[] { PauseReason.Backpressure, PauseReason.Restore, PauseReason.DeadLetter })
+        foreach (var reason in new[] { PauseReason.Backpressure, PauseReason.Restore, PauseReason.DeadLetter, PauseReason.Retry })
         {
             if (reasons.HasFlag(reason)) Interlocked.Decrement(ref _counts[Index(reason)]);
         }
@@ -74,6 +77,7 @@ internal sealed class PartitionPauses(Action<TopicPartition> pause, Action<Topic
         PauseReason.Backpressure => 0,
         PauseReason.Restore => 1,
         PauseReason.DeadLetter => 2,
+        PauseReason.Retry => 3,
         _ => throw new ArgumentOutOfRangeException(nameof(reason), reason, "one reason at a time"),
     };
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
@@ -15,6 +14,9 @@ namespace OutlierPipeline.Streaming;
 internal sealed partial class ResultPublisher : IDisposable
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    /// <summary>A result up to this size that is refused says that the topic takes nothing, and not that the frame is at fault.</summary>
+    private const int SmallResult = 4096;
+
     private readonly KafkaOptions _options;
     private readonly PayloadBudget _budget;
     private readonly TimeProvider _time;
@@ -34,6 +36,9 @@ internal sealed partial class ResultPublisher : IDisposable
     /// <summary>The results of a partition are lost on their way: it has to be read again from its last commit.</summary>
     public Action<PartitionAssignment> RewindNeeded { get; set; } = _ => { };
 
+    /// <summary>Why results could not be written the last time.</summary>
+    public string? LastFailure { get; private set; }
+
     /// <summary>A dead letter of the partition cannot be written (true), or at last was (false).</summary>
     public Action<PartitionAssignment, bool> DeadLetterBlocked { get; set; } = (_, _) => { };
 
@@ -47,7 +52,13 @@ internal sealed partial class ResultPublisher : IDisposable
         if (PipelineTelemetry.TraceParent(frame.TraceParent) is { } trace) (headers ??= []).Add("traceparent", trace);
         Produce(new TopicPartition(topic, frame.Assignment.Partition.Partition), new Message<byte[], byte[]> { Key = frame.CameraBytes, Value = json, Headers = headers }, report =>
         {
-            if (report.Error.IsError)
+            if (IsTooLarge(report.Error) && json.Length > SmallResult && frame.Assignment.IsCurrent)
+            {
+                // It would be too large again: the frame is put aside with its reason, and the partition goes on.
+                Log.ResultTooLarge(_log, topic, frame.Assignment.Partition.Partition.Value, frame.Offset, json.Length);
+                DeadLetter(frame, FrameError.ResultTooLarge, $"a record of {json.Length} bytes was refused by {topic}: raise the topic's max.message.bytes");
+            }
+            else if (report.Error.IsError)
             {
                 frame.IsFailed = true;
                 OnFailed(frame.Assignment, topic, report.Error);
@@ -70,13 +81,14 @@ internal sealed partial class ResultPublisher : IDisposable
     }
 
     /// <summary>Sends the record as received to the dead-letter topic, with its reason.</summary>
-    public void DeadLetter(Frame frame)
+    public void DeadLetter(Frame frame) => DeadLetter(frame, frame.Error, frame.ErrorMessage);
+
+    private void DeadLetter(Frame frame, FrameError reason, string? text)
     {
         frame.AddPending();
-        PipelineTelemetry.CountDeadLetter(frame.Error);
-        Log.DeadLetter(_log, frame.Assignment.Partition.Topic, frame.Assignment.Partition.Partition.Value, frame.Offset, frame.Camera, frame.Error, frame.ErrorMessage);
-        byte[] value = frame.Payload.Span.ToArray();
-        SendDeadLetter(frame, new Message<byte[], byte[]> { Key = frame.Key.Bytes, Value = value, Headers = DeadLetterHeaders(frame) }, omitted: false, blocked: false);
+        PipelineTelemetry.CountDeadLetter(reason);
+        Log.DeadLetter(_log, frame.Assignment.Partition.Topic, frame.Assignment.Partition.Partition.Value, frame.Offset, frame.Camera, reason, text);
+        SendDeadLetter(frame, new DeadLetter(frame, reason, text), blocked: false);
     }
 
     /// <summary>Produces a state record, or a tombstone for an empty one; completes when it is acknowledged.</summary>
@@ -122,31 +134,10 @@ internal sealed partial class ResultPublisher : IDisposable
         _stopping.Dispose();
     }
 
-    private static Headers DeadLetterHeaders(Frame frame)
-    {
-        var headers = new Headers();
-        foreach (var header in frame.Headers ?? []) headers.Add(header.Key, header.GetValueBytes());
-        Add("error.reason", frame.Error.ToString());
-        Add("error.message", frame.ErrorMessage ?? FrameErrors.Describe(frame.Error));
-        Add("source.topic", frame.Assignment.Partition.Topic);
-        Add("source.partition", frame.Assignment.Partition.Partition.Value.ToString(CultureInfo.InvariantCulture));
-        Add("source.offset", frame.Offset.ToString(CultureInfo.InvariantCulture));
-        return headers;
+    private void SendDeadLetter(Frame frame, DeadLetter letter, bool blocked) =>
+        Produce(new TopicPartition(_options.DeadLetterTopic, Partition.Any), letter.ToMessage(), report => OnDeadLetter(frame, letter, report.Error, blocked));
 
-        void Add(string name, string value)
-        {
-            // A dead letter that was read from a dead-letter topic and failed again says where it failed last.
-            headers.Remove(name);
-            headers.Add(name, Encoding.UTF8.GetBytes(value));
-        }
-    }
-
-    private void SendDeadLetter(Frame frame, Message<byte[], byte[]> message, bool omitted, bool blocked)
-    {
-        Produce(new TopicPartition(_options.DeadLetterTopic, Partition.Any), message, report => OnDeadLetter(frame, message, report.Error, omitted, blocked));
-    }
-
-    private void OnDeadLetter(Frame frame, Message<byte[], byte[]> message, Error error, bool omitted, bool blocked)
+    private void OnDeadLetter(Frame frame, DeadLetter letter, Error error, bool blocked)
     {
         if (!error.IsError)
         {
@@ -160,13 +151,9 @@ internal sealed partial class ResultPublisher : IDisposable
             Complete(frame);
             return;
         }
-        if (error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge or ErrorCode.InvalidMsgSize && !omitted)
+        if (IsTooLarge(error) && letter.TryShorten())
         {
-            message.Headers.Add("error.payload", "omitted"u8.ToArray());
-            message.Headers.Add("error.payload.digest", Encoding.ASCII.GetBytes(Inference.ModelPackage.DigestOf(message.Value)));
-            message.Headers.Add("error.payload.bytes", Encoding.ASCII.GetBytes(message.Value.Length.ToString(CultureInfo.InvariantCulture)));
-            message.Value = [];
-            SendDeadLetter(frame, message, omitted: true, blocked);
+            SendDeadLetter(frame, letter, blocked);
             return;
         }
         if (!blocked)
@@ -174,10 +161,10 @@ internal sealed partial class ResultPublisher : IDisposable
             Log.DeadLetterBlocked(_log, _options.DeadLetterTopic, frame.Assignment.Partition.Partition.Value, error.Reason);
             DeadLetterBlocked(frame.Assignment, true);
         }
-        _ = RetryDeadLetterAsync(frame, message, omitted);
+        _ = RetryDeadLetterAsync(frame, letter);
     }
 
-    private async Task RetryDeadLetterAsync(Frame frame, Message<byte[], byte[]> message, bool omitted)
+    private async Task RetryDeadLetterAsync(Frame frame, DeadLetter letter)
     {
         try
         {
@@ -187,8 +174,10 @@ internal sealed partial class ResultPublisher : IDisposable
         {
             return;
         }
-        SendDeadLetter(frame, message, omitted, blocked: true);
+        SendDeadLetter(frame, letter, blocked: true);
     }
+
+    private static bool IsTooLarge(Error error) => error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge or ErrorCode.InvalidMsgSize;
 
     private void Produce(TopicPartition target, Message<byte[], byte[]> message, Action<DeliveryReport<byte[], byte[]>> delivered)
     {
@@ -222,6 +211,7 @@ internal sealed partial class ResultPublisher : IDisposable
             Failed(new KafkaException(error));
             return;
         }
+        LastFailure = $"{topic} cannot be written: {error.Reason}";
         Log.ResultFailed(_log, topic, assignment.Partition.Partition.Value, error.Reason);
         RewindNeeded(assignment);
     }
@@ -233,6 +223,9 @@ internal sealed partial class ResultPublisher : IDisposable
 
         [LoggerMessage(211, LogLevel.Error, "{Topic} cannot be written ({Reason}); partition {Partition} pauses and tries again until it can.")]
         public static partial void DeadLetterBlocked(ILogger log, string topic, int partition, string reason);
+
+        [LoggerMessage(213, LogLevel.Error, "A result of {Topic}[{Partition}]@{Offset} has {Bytes} bytes, more than the topic takes; the frame goes to the dead letters.")]
+        public static partial void ResultTooLarge(ILogger log, string topic, int partition, long offset, int bytes);
 
         [LoggerMessage(212, LogLevel.Error, "A result could not be written to {Topic}[{Partition}] ({Reason}); the partition is read again from its last commit.")]
         public static partial void ResultFailed(ILogger log, string topic, int partition, string reason);

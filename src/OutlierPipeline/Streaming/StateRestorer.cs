@@ -37,7 +37,8 @@ internal sealed partial class StateRestorer(KafkaOptions options, TimeProvider t
 
     private bool TryRestore(PartitionAssignment assignment, ref bool told, CancellationToken cancellation)
     {
-        if (MissingPartition(assignment.Partition.Partition.Value) is { } topic)
+        using var admin = KafkaClients.Admin(options, log);
+        if (MissingPartition(admin, assignment.Partition.Partition.Value) is { } topic)
         {
             if (!told) Log.TooFewPartitions(log, topic, assignment.Partition.Partition.Value, options.FramesTopic);
             told = true;
@@ -46,10 +47,14 @@ internal sealed partial class StateRestorer(KafkaOptions options, TimeProvider t
         using var reader = KafkaClients.Reader(options, log);
         var partition = new TopicPartition(options.StateTopic, assignment.Partition.Partition);
         var watermarks = reader.QueryWatermarkOffsets(partition, BrokerTimeout);
+        assignment.TopicId = TopicIdentity.Of(admin, assignment.Partition.Topic);
         if (watermarks.High.Value <= watermarks.Low.Value) return true;
         reader.Assign(new TopicPartitionOffset(partition, watermarks.Low));
-        while (assignment.IsCurrent && !cancellation.IsCancellationRequested)
+        assignment.Restored.Clear();
+        while (true)
         {
+            // What is half read must never pass for the whole: cameras that are missing from it would be forgotten.
+            if (!assignment.IsCurrent || cancellation.IsCancellationRequested) return false;
             var record = reader.Consume(TimeSpan.FromMilliseconds(100));
             if (record is null) continue;
             // The end of the partition, and not the last record's offset: a compacted log has holes, also at its end.
@@ -58,14 +63,14 @@ internal sealed partial class StateRestorer(KafkaOptions options, TimeProvider t
             if (record.Message.Value is { Length: > 0 } state) assignment.Restored[camera] = state;
             else assignment.Restored.Remove(camera);
         }
+        if (assignment.Restored.Remove(TopicIdentity.Key, out byte[]? recorded)) assignment.RecordedTopicId = TopicIdentity.Read(recorded);
         reader.Close();
         Log.Restored(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Restored.Count);
         return true;
     }
 
-    private string? MissingPartition(int partition)
+    private string? MissingPartition(IAdminClient admin, int partition)
     {
-        using var admin = KafkaClients.Admin(options, log);
         foreach (string topic in new[] { options.ScoresTopic, options.AlertsTopic, options.StateTopic })
         {
             if (admin.GetMetadata(topic, BrokerTimeout).Topics.All(found => found.Partitions.All(known => known.PartitionId != partition))) return topic;

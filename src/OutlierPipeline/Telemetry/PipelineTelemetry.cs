@@ -23,6 +23,7 @@ public static class PipelineTelemetry
     /// <summary>The tag of a batch's span that tells its number of frames.</summary>
     public const string BatchSizeTag = "outlier.batch.size";
 
+    private static readonly System.Buffers.SearchValues<byte> Hexadecimal = System.Buffers.SearchValues.Create("0123456789abcdef"u8);
     private static readonly Meter Meter = new(Name);
     private static readonly ActivitySource Activities = new(Name);
     private static readonly InstrumentAdvice<double> Seconds = new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] };
@@ -92,6 +93,11 @@ public static class PipelineTelemetry
     /// <summary>The context in a W3C <c>traceparent</c>; none if it is missing, cannot be read, or nobody listens.</summary>
     public static ActivityContext ExtractTrace(byte[]? traceparent) =>
         traceparent is not null && Activities.HasListeners() && ActivityContext.TryParse(Encoding.ASCII.GetString(traceparent), null, isRemote: true, out var context) ? context : default;
+
+    /// <summary>Whether a header is a W3C <c>traceparent</c> of version 00: what is not is never handed on.</summary>
+    public static bool IsTraceParent(ReadOnlySpan<byte> header) =>
+        header.Length == 55 && header.StartsWith("00-"u8) && header[35] == '-' && header[52] == '-'
+        && !header[3..35].ContainsAnyExcept(Hexadecimal) && !header[36..52].ContainsAnyExcept(Hexadecimal) && !header[53..].ContainsAnyExcept(Hexadecimal);
 
     /// <summary>The W3C <c>traceparent</c> for what is produced: of the current span, or the one received, or null.</summary>
     public static byte[]? TraceParent(byte[]? received) =>

@@ -17,19 +17,38 @@ internal sealed class TestCluster : IDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
     private readonly IProducer<byte[]?, byte[]?> _producer;
     private readonly int _partitions;
+    private readonly MockBroker? _broker;
 
+    /// <summary>A broker in the process.</summary>
     public TestCluster(int partitions = 4)
+        : this(new MockBroker(), partitions)
     {
-        _partitions = partitions;
         foreach (string topic in new[] { Frames, Scores, Alerts, State, DeadLetters }) Broker.CreateTopic(topic, partitions);
-        _producer = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig { BootstrapServers = Broker.BootstrapServers, LingerMs = 1 }).SetLogHandler((_, _) => { }).Build();
     }
 
-    public MockBroker Broker { get; } = new();
+    /// <summary>A broker that runs, with the pipeline's topics.</summary>
+    public TestCluster(KafkaServer server, int partitions)
+        : this(server.BootstrapServers, partitions)
+    {
+    }
+
+    private TestCluster(MockBroker broker, int partitions)
+        : this(broker.BootstrapServers, partitions) => _broker = broker;
+
+    private TestCluster(string bootstrapServers, int partitions)
+    {
+        BootstrapServers = bootstrapServers;
+        _partitions = partitions;
+        _producer = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig { BootstrapServers = bootstrapServers, LingerMs = 1, MessageMaxBytes = 20_000_000 }).SetLogHandler((_, _) => { }).Build();
+    }
+
+    public string BootstrapServers { get; }
+
+    public MockBroker Broker => _broker ?? throw new InvalidOperationException("the broker is not in this process");
 
     public PipelineOptions Options() => new()
     {
-        Kafka = new KafkaOptions { BootstrapServers = Broker.BootstrapServers, CommitInterval = TimeSpan.FromMilliseconds(100), Client = Client() },
+        Kafka = new KafkaOptions { BootstrapServers = BootstrapServers, CommitInterval = TimeSpan.FromMilliseconds(100), Client = Client() },
         Model = new ModelOptions { Path = Repository.StreetDemo },
         Inference = new InferenceOptions { Accelerator = Accelerator.Cpu },
         Detection = new DetectionOptions(),
@@ -104,7 +123,19 @@ internal sealed class TestCluster : IDisposable
     public Dictionary<int, long> Committed()
     {
         using var consumer = Consumer(Options().Kafka.GroupId);
-        return consumer.Committed(Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(Frames, partition)), TimeSpan.FromSeconds(10)).ToDictionary(offset => offset.Partition.Value, offset => offset.Offset.Value);
+        var begun = DateTime.UtcNow;
+        while (true)
+        {
+            try
+            {
+                return consumer.Committed(Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(Frames, partition)), TimeSpan.FromSeconds(10)).ToDictionary(offset => offset.Partition.Value, offset => offset.Offset.Value);
+            }
+            catch (KafkaException) when (DateTime.UtcNow - begun < Patience)
+            {
+                // A broker that has just started is nobody's coordinator yet.
+                Thread.Sleep(100);
+            }
+        }
     }
 
     public void Commit(int partition, long offset)
@@ -116,12 +147,12 @@ internal sealed class TestCluster : IDisposable
     public void Dispose()
     {
         _producer.Dispose();
-        Broker.Dispose();
+        _broker?.Dispose();
     }
 
     private IConsumer<string, byte[]> Consumer(string group)
     {
-        var config = new ConsumerConfig { BootstrapServers = Broker.BootstrapServers, GroupId = group, EnableAutoCommit = false, AutoOffsetReset = AutoOffsetReset.Earliest };
+        var config = new ConsumerConfig { BootstrapServers = BootstrapServers, GroupId = group, EnableAutoCommit = false, AutoOffsetReset = AutoOffsetReset.Earliest };
         config.Set("fetch.wait.max.ms", "5");
         // Keys that are no text are part of some tests.
         return new ConsumerBuilder<string, byte[]>(config).SetKeyDeserializer(Latin1Keys.Instance).Build();

@@ -1,0 +1,117 @@
+using System.Globalization;
+using System.Text.Json;
+using OutlierPipeline.Detection;
+using OutlierPipeline.IntegrationTests.Support;
+using OutlierPipeline.Simulation;
+
+namespace OutlierPipeline.IntegrationTests.Pipeline;
+
+/// <summary>On Apache Kafka: retention that overtakes the service, and topics that are recreated under it.</summary>
+[Collection(MeasuredTests.Name)]
+public sealed class RetentionTests
+{
+    private static readonly byte[][] Street = SmallFrames.FullDrive(1, 40);
+    private long _time = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
+
+    [Fact]
+    public async Task Frames_that_retention_removed_are_counted_whether_the_service_was_stopped_restoring_or_running()
+    {
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(1);
+        using var cluster = new TestCluster(kafka, 1);
+        using var metrics = new MetricRecorder();
+        Send(cluster, 40);
+        // Stopped: what expires meanwhile lies between the last commit and the log's new start.
+        await using (var first = new RunningPipeline(Options(cluster))) await first.Until(() => cluster.Committed()[0] == 40, "the first frames");
+        Send(cluster, 40);
+        await kafka.ExpireAsync(0, 60);
+        await using (var second = new RunningPipeline(Options(cluster)))
+        {
+            await second.Until(() => cluster.Committed()[0] == 80, "what was left");
+            Assert.Equal(20, metrics.Sum("outlier.frames.lost_before_read"));
+            // Running: the partition is paused, since its dead letters cannot be written, and its frames expire.
+            await kafka.DeleteTopicAsync(TestCluster.DeadLetters);
+            cluster.Produce("cam", [1, 2, 3]);
+            cluster.Flush();
+            await second.Until(() => second.NotReady.Any(reason => reason.Contains(TestCluster.DeadLetters, StringComparison.Ordinal)), "the partition being paused");
+            Send(cluster, 60);
+            await kafka.ExpireAsync(0, 121);
+            await kafka.CreateTopicAsync(TestCluster.DeadLetters, 1);
+            await second.Until(() => cluster.Committed()[0] == 141, "what was left after the pause");
+            Assert.Contains(second.Log.Messages, message => message.Contains("lostBeforeRead", StringComparison.Ordinal));
+        }
+        long lost = metrics.Sum("outlier.frames.lost_before_read");
+        Assert.True(lost > 20, $"{lost} frames were lost: nothing expired under the running service");
+        Assert.Equal(141, lost + metrics.Sum("outlier.frames.scored") + metrics.Sum("outlier.frames.dead_lettered"));
+    }
+
+    [Fact]
+    public async Task A_service_that_slept_while_its_frames_expired_goes_on_when_it_wakes()
+    {
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(1);
+        using var cluster = new TestCluster(kafka, 1);
+        await using var service = new ServiceProcess(cluster.BootstrapServers, "Kafka:Client:session.timeout.ms=6000");
+        Send(cluster, 30);
+        await service.Until(() => cluster.Committed()[0] == 30, "the first frames");
+        service.Signal("STOP");
+        Send(cluster, 60);
+        await kafka.ExpireAsync(0, 70);
+        // Longer than its session: the group goes on without it.
+        await kafka.UntilGroupIsEmptyAsync(cluster.Options().Kafka.GroupId);
+        service.Signal("CONT");
+        await service.Until(() => cluster.Committed()[0] == 90, "the frames after the sleep");
+        Assert.Contains("offsets 30 to 70 expired before they were read (lostBeforeRead)", service.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_topic_that_was_recreated_is_read_from_its_start_and_known_cameras_are_watched_again()
+    {
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(1);
+        using var cluster = new TestCluster(kafka, 1);
+        Send(cluster, 100);
+        await using (var first = new RunningPipeline(Options(cluster))) await first.Until(() => cluster.Committed()[0] == 100, "the first frames");
+        await Recreate(kafka);
+        // More records than the old commit: only the topic's id tells that they are others.
+        Send(cluster, 120);
+        Send(cluster, 30, Trouble.Fog);
+        await using (var second = new RunningPipeline(Options(cluster)))
+        {
+            await second.Until(() => cluster.Committed()[0] == 150, "the new topic's frames");
+            Assert.Contains(second.Log.Messages, message => message.Contains("the topic was recreated", StringComparison.Ordinal));
+            Assert.Contains(second.Alerts, alert => alert.Type == AlertType.Opened);
+            Assert.Equal(150, Scored(cluster).Count(offset => offset < 150) - 100);
+            // And under the running service.
+            second.Alerts.Clear();
+            await Recreate(kafka);
+            Send(cluster, 20);
+            await second.Until(() => cluster.Committed()[0] == 20, "the newest topic's frames");
+            Send(cluster, 30, Trouble.Fog);
+            await second.Until(() => cluster.Committed()[0] == 50, "the fog");
+            Assert.NotEmpty(second.Alerts);
+        }
+    }
+
+    private static PipelineOptions Options(TestCluster cluster)
+    {
+        var options = cluster.Options();
+        var client = new Dictionary<string, string>(options.Kafka.Client) { ["topic.metadata.refresh.interval.ms"] = "1000", ["session.timeout.ms"] = "6000" };
+        return options with { Kafka = options.Kafka with { Client = client } };
+    }
+
+    private static async Task Recreate(KafkaServer kafka)
+    {
+        await kafka.DeleteTopicAsync(TestCluster.Frames);
+        await kafka.CreateTopicAsync(TestCluster.Frames, 1);
+    }
+
+    private static long[] Scored(TestCluster cluster) => [.. cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("offset").GetInt64())];
+
+    private void Send(TestCluster cluster, int count, Trouble trouble = Trouble.None)
+    {
+        byte[][] frames = trouble == Trouble.None ? Street : SmallFrames.FullDrive(1, 30, trouble);
+        for (int i = 0; i < count; i++) cluster.Produce("car-1", frames[i % frames.Length], 0, ("frame-timestamp", (_time += 100_000_000).ToString(CultureInfo.InvariantCulture)));
+        cluster.Flush();
+    }
+}

@@ -1,0 +1,146 @@
+using System.Diagnostics;
+using Confluent.Kafka;
+using Confluent.Kafka.Admin;
+
+namespace OutlierPipeline.IntegrationTests.Support;
+
+/// <summary>Apache Kafka on this machine, where one is to be found: retention, compaction and recreated topics are shown on it, since the broker in the process has none of these.</summary>
+internal sealed class KafkaServer : IAsyncDisposable
+{
+    private const string Format = "MkU3OEVBNTcwNTJENDM2Qk";
+    private static readonly string Beside = Path.Combine(Repository.Root, "..", "shared", "kafka");
+    private readonly TestDirectory _directory = new();
+    private readonly string _home;
+    private readonly int _port = Ports.Free();
+    private Process? _process;
+
+    private KafkaServer(string home) => _home = home;
+
+    public string BootstrapServers => $"127.0.0.1:{_port}";
+
+    /// <summary>The process, to be stopped and continued.</summary>
+    public int ProcessId => _process!.Id;
+
+    /// <summary>Starts a broker; the test is skipped where there is no Kafka or no Java.</summary>
+    public static async Task<KafkaServer> StartAsync(params string[] properties)
+    {
+        string? home = Environment.GetEnvironmentVariable("KAFKA_HOME") is { Length: > 0 } named ? named : Directory.Exists(Beside) ? Beside : null;
+        Assert.SkipUnless(home is not null, $"no Apache Kafka here (KAFKA_HOME, or {Path.Combine("..", "shared", "kafka")})");
+        Repository.Needs("java");
+        var server = new KafkaServer(home!);
+        int controller = Ports.Free();
+        string[] lines =
+        [
+            "process.roles=broker,controller", "node.id=1", $"controller.quorum.voters=1@127.0.0.1:{controller}", "controller.listener.names=CONTROLLER",
+            $"listeners=PLAINTEXT://127.0.0.1:{server._port},CONTROLLER://127.0.0.1:{controller}", "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            $"log.dirs={server._directory.File("data")}", "offsets.topic.replication.factor=1", "transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1",
+            "offsets.topic.num.partitions=2", "auto.create.topics.enable=false", "group.initial.rebalance.delay.ms=0", "log.retention.check.interval.ms=500", "log.initial.task.delay.ms=500",
+            .. properties,
+        ];
+        await File.WriteAllLinesAsync(server._directory.File("server.properties"), lines);
+        using (var format = server.Java("kafka.tools.StorageTool", "format", "-t", Format, "-c", server._directory.File("server.properties"))) await format.WaitForExitAsync();
+        server._process = server.Java("kafka.Kafka", server._directory.File("server.properties"));
+        await server.UntilAnsweredAsync();
+        return server;
+    }
+
+    /// <summary>Ends the broker at once, as a lost machine does.</summary>
+    public async Task KillAsync()
+    {
+        _process!.Kill();
+        await _process.WaitForExitAsync();
+        _process.Dispose();
+    }
+
+    public async Task ReviveAsync()
+    {
+        _process = Java("kafka.Kafka", _directory.File("server.properties"));
+        await UntilAnsweredAsync();
+    }
+
+    public IAdminClient Admin() => new AdminClientBuilder(new AdminClientConfig { BootstrapServers = BootstrapServers }).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
+
+    /// <summary>The pipeline's topics.</summary>
+    public async Task CreateTopicsAsync(int partitions)
+    {
+        foreach (string topic in new[] { TestCluster.Frames, TestCluster.Scores, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters }) await CreateTopicAsync(topic, partitions);
+    }
+
+    public async Task CreateTopicAsync(string topic, int partitions)
+    {
+        using var admin = Admin();
+        for (int tries = 0; ; tries++)
+        {
+            try
+            {
+                await admin.CreateTopicsAsync([new TopicSpecification { Name = topic, NumPartitions = partitions, ReplicationFactor = 1 }]);
+                return;
+            }
+            catch (CreateTopicsException) when (tries < 100)
+            {
+                // One of the same name is still being deleted.
+                await Task.Delay(100);
+            }
+        }
+    }
+
+    public async Task DeleteTopicAsync(string topic)
+    {
+        using var admin = Admin();
+        await admin.DeleteTopicsAsync([topic]);
+    }
+
+    /// <summary>Removes the records of a partition below an offset, as retention does.</summary>
+    public async Task ExpireAsync(int partition, long below)
+    {
+        using var admin = Admin();
+        await admin.DeleteRecordsAsync([new TopicPartitionOffset(TestCluster.Frames, partition, below)]);
+    }
+
+    /// <summary>Waits until a group has no member: those it had were not heard of for their session.</summary>
+    public async Task UntilGroupIsEmptyAsync(string group)
+    {
+        using var admin = Admin();
+        var begun = Stopwatch.StartNew();
+        while ((await admin.DescribeConsumerGroupsAsync([group])).ConsumerGroupDescriptions.Single().Members.Count > 0)
+        {
+            Assert.True(begun.Elapsed < TimeSpan.FromSeconds(60), $"the group {group} still has a member");
+            await Task.Delay(200);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is { HasExited: false }) await KillAsync();
+        _directory.Dispose();
+    }
+
+    private async Task UntilAnsweredAsync()
+    {
+        using var admin = Admin();
+        var begun = Stopwatch.StartNew();
+        while (true)
+        {
+            if (_process!.HasExited) throw new InvalidOperationException($"Kafka did not start: {await _process.StandardError.ReadToEndAsync()}");
+            try
+            {
+                if (admin.GetMetadata(TimeSpan.FromSeconds(1)).Brokers.Count > 0) return;
+            }
+            catch (KafkaException) when (begun.Elapsed < TimeSpan.FromSeconds(60))
+            {
+                await Task.Delay(100);
+            }
+        }
+    }
+
+    private Process Java(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("java") { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (string argument in (string[])["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", $"-Dkafka.logs.dir={_directory.File("logs")}", "-cp", Path.Combine(_home, "libs", "*"), .. arguments]) start.ArgumentList.Add(argument);
+        var process = Process.Start(start)!;
+        // What it prints is read, or it would wait for a reader.
+        process.OutputDataReceived += (_, _) => { };
+        process.BeginOutputReadLine();
+        return process;
+    }
+}

@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace OutlierPipeline.IntegrationTests.Support;
+
+/// <summary>The service as a process of its own, to be stopped, continued and killed.</summary>
+internal sealed class ServiceProcess : IAsyncDisposable
+{
+    private readonly TestDirectory _directory = new();
+    private readonly StringBuilder _output = new();
+    private readonly Process _process;
+
+    public ServiceProcess(string bootstrapServers, params string[] settings)
+    {
+        string[] arguments =
+        [
+            "exec", Tool.Service, $"--Kafka:BootstrapServers={bootstrapServers}", "--Kafka:CommitInterval=00:00:00.1", $"--Model:Path={Repository.StreetDemo}",
+            $"--Alerts:Database={_directory.File("alerts.db")}", "--urls=http://127.0.0.1:0", .. settings.Select(setting => $"--{setting}"),
+        ];
+        _process = Tool.Start("dotnet", arguments);
+        _process.OutputDataReceived += (_, line) => Add(line.Data);
+        _process.ErrorDataReceived += (_, line) => Add(line.Data);
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    /// <summary>What it has printed so far.</summary>
+    public string Output
+    {
+        get
+        {
+            lock (_output) return _output.ToString();
+        }
+    }
+
+    public int? ExitCode => _process.HasExited ? _process.ExitCode : null;
+
+    /// <summary>Sends a signal by its name, such as <c>STOP</c>.</summary>
+    public void Signal(string name)
+    {
+        using var kill = Process.Start("kill", [$"-{name}", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
+        kill.WaitForExit();
+    }
+
+    /// <summary>Waits for a condition while the process runs.</summary>
+    public async Task Until(Func<bool> condition, string what)
+    {
+        var begun = Stopwatch.StartNew();
+        while (!condition())
+        {
+            Assert.False(_process.HasExited, $"the service ended before {what}: {Output}");
+            if (begun.Elapsed > TimeSpan.FromSeconds(90)) throw new TimeoutException($"{what} did not happen: {Output}");
+            await Task.Delay(50);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            Signal("CONT");
+            _process.Kill();
+            await _process.WaitForExitAsync();
+        }
+        _process.Dispose();
+        _directory.Dispose();
+    }
+
+    private void Add(string? line)
+    {
+        lock (_output) _output.AppendLine(line);
+    }
+}
