@@ -55,7 +55,7 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
 
     private List<TopicPartitionOffset> Starts(IConsumer<CameraKey, RentedPayload> consumer)
     {
-        using var admin = KafkaClients.Admin(kafka, NullLogger.Instance);
+        using var admin = KafkaClients.Admin(kafka, new BrokerHealth(kafka, NullLogger.Instance));
         var partitions = admin.GetMetadata(kafka.FramesTopic, Timeout).Topics.Single().Partitions;
         var starts = new List<TopicPartitionOffset>();
         foreach (var partition in partitions)

@@ -15,6 +15,9 @@ namespace OutlierPipeline;
 /// </summary>
 public sealed partial class FramePipeline : IDisposable
 {
+    /// <summary>For leaving the group, beyond what is drained.</summary>
+    private static readonly TimeSpan Farewell = TimeSpan.FromMilliseconds(300);
+
     private readonly PipelineOptions _options;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
@@ -25,6 +28,7 @@ public sealed partial class FramePipeline : IDisposable
     private readonly FrameConsumer _consumer;
     private readonly OffsetCommitter _committer;
     private readonly PartitionEnds _ends;
+    private readonly BrokerHealth _health;
     private readonly DetectionWorker _detection;
     private readonly FrameRouter _router;
     private readonly IDisposable _gauges;
@@ -49,11 +53,12 @@ public sealed partial class FramePipeline : IDisposable
         foreach (string path in options.Model.Cameras.Values.Append(options.Model.Path).Distinct())
             _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _time) { Failed = e => _failed.TrySetException(e) };
         _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)], _lanes.Values.First().QueueCapacity);
+        _health = new BrokerHealth(options.Kafka, log, _time);
         var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
-        _publisher = new ResultPublisher(options.Kafka, budget, _time, log);
-        _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, log);
-        _ends = new PartitionEnds(options.Kafka, assignment => _consumer!.Reset(assignment), _time, log);
-        _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, new StateRestorer(options.Kafka, _time, log), _committer, _publisher, _time, log);
+        _publisher = new ResultPublisher(options.Kafka, budget, _health, _time, log);
+        _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
+        _ends = new PartitionEnds(options.Kafka, assignment => _consumer!.Reset(assignment), _health, _time);
+        _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, new StateRestorer(options.Kafka, _health, _time, log), _committer, _publisher, _health, _time, log);
         _detection = new DetectionWorker(_scored.Reader, _publisher, options, _time, log);
         _detection.Assignments = () => [.. _consumer.Assignments];
         _detection.PackageFor = camera => _lanes[options.Model.PathFor(camera)].Package;
@@ -94,6 +99,7 @@ public sealed partial class FramePipeline : IDisposable
             var reasons = new List<string>();
             if (!IsRunning) reasons.Add($"not connected to Kafka at {_options.Kafka.BootstrapServers}");
             else if (!_consumer.HasJoined) reasons.Add($"joining the consumer group {_options.Kafka.GroupId}");
+            if (IsRunning && _health.Fault is { } fault) reasons.Add(fault);
             if (_consumer.Paused(PauseReason.DeadLetter) is > 0 and int blocked) reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
             if (_consumer.Paused(PauseReason.Retry) is > 0 and int retrying) reasons.Add($"{_publisher.LastFailure}; {retrying} partitions wait and are read again");
             if (_consumer.Paused(PauseReason.Restore) is > 0 and int restoring) reasons.Add($"{restoring} partitions are being restored");
@@ -123,7 +129,7 @@ public sealed partial class FramePipeline : IDisposable
     {
         try
         {
-            await TopicCheck.RunAsync(_options.Kafka, _time, _log, cancellation);
+            await TopicCheck.RunAsync(_options.Kafka, _health, _time, _log, cancellation);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
@@ -142,22 +148,31 @@ public sealed partial class FramePipeline : IDisposable
         {
             var first = await Task.WhenAny(stop.Task, _failed.Task, _consumer.Completion, commits);
             IsRunning = false;
-            bool failed = _failed.Task.IsFaulted;
-            _consumer.Stop(drain: !failed);
-            // The consumer drains first: the stages behind it must still run, and commits must not stand in its way.
-            await _consumer.Completion.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _consumer.Stop(drain: !_failed.Task.IsFaulted);
+            // The consumer drains first: the stages behind it must still run, and commits must not stand in its way. One of them may fail only now.
+            _ = _failed.Task.ContinueWith(_ => _consumer.Abandon(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            bool hasLeft = await EndsAsync(_consumer.Completion, _options.Kafka.DrainTimeout + Farewell);
+            if (!hasLeft) Log.LeftWithoutFarewell(_log, _options.Kafka.BootstrapServers);
+            _consumer.Abandon();
             await committing.CancelAsync();
-            await commits.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await ends.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await EndsAsync(Task.WhenAll(commits, ends), Farewell);
+            _publisher.Abandon();
             _router.Complete();
-            foreach (var lane in _lanes.Values) lane.Stop(abort: failed);
+            foreach (var lane in _lanes.Values) lane.Stop(abort: () => _failed.Task.IsFaulted);
             _scored.Writer.TryComplete();
             detection.Join();
-            await first;
-            await _consumer.Completion;
-            await commits;
             if (_failed.Task.IsFaulted) await _failed.Task;
+            await first;
+            if (hasLeft) await _consumer.Completion;
+            if (commits.IsCompleted) await commits;
         }
+    }
+
+    /// <summary>Whether a task ends in time, be it with an error.</summary>
+    private static async Task<bool> EndsAsync(Task task, TimeSpan timeout)
+    {
+        await Task.WhenAny(task, Task.Delay(timeout));
+        return task.IsCompleted;
     }
 
     public void Dispose()
@@ -193,6 +208,9 @@ public sealed partial class FramePipeline : IDisposable
     {
         [LoggerMessage(110, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: with Detection:FalseAlarmProbability as it is, an incident takes {Seconds:0.0} s by guaranteed evidence, longer than Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow a larger probability. What is gross is found sooner, by extrapolation.")]
         public static partial void Slow(ILogger log, string model, double frames, double seconds, TimeSpan maxDelay);
+
+        [LoggerMessage(112, LogLevel.Warning, "Kafka at {Servers} did not answer while the service stopped. What was not committed is read again at the next start.")]
+        public static partial void LeftWithoutFarewell(ILogger log, string servers);
 
         [LoggerMessage(111, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: too few for guaranteed evidence of any incident, so all rest on extrapolation. Calibrate on more footage.")]
         public static partial void NeverGuaranteed(ILogger log, string model, double frames);

@@ -57,8 +57,8 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
     private async Task ReadAsync(CancellationToken cancellation)
     {
         _consumer?.Dispose();
-        _consumer = KafkaClients.Reader(pipeline.Kafka, log);
-        using var admin = KafkaClients.Admin(pipeline.Kafka, log);
+        _consumer = KafkaClients.Reader(pipeline.Kafka, new Streaming.BrokerHealth(pipeline.Kafka, log));
+        using var admin = KafkaClients.Admin(pipeline.Kafka, new Streaming.BrokerHealth(pipeline.Kafka, log));
         _cluster = await ClusterAsync(admin);
         _partitions = 0;
         _positions.Clear();

@@ -42,20 +42,27 @@ public sealed class MicroBatcher : IDisposable
     /// <summary>Runs until the frames' channel is complete; then completes the others.</summary>
     public void Run()
     {
-        while (_frames.Read(out var frame) && _free.Read(out var batch))
+        try
         {
-            using (var span = PipelineTelemetry.StartBatchSpan("batch"))
+            while (_frames.Read(out var frame) && _free.Read(out var batch))
             {
-                Fill(batch, frame);
-                span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Tensor.Count);
+                using (var span = PipelineTelemetry.StartBatchSpan("batch"))
+                {
+                    Fill(batch, frame);
+                    span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Tensor.Count);
+                }
+                PipelineTelemetry.RecordBatchSize(batch.Tensor.Count);
+                Interlocked.Increment(ref _computing);
+                _batches.TryWrite(batch);
+                batch.MarkDecoded();
             }
-            PipelineTelemetry.RecordBatchSize(batch.Tensor.Count);
-            Interlocked.Increment(ref _computing);
-            _batches.TryWrite(batch);
-            batch.MarkDecoded();
         }
-        _decode.Complete();
-        _batches.Complete();
+        finally
+        {
+            // Also where it failed: the stages behind it must not wait for more.
+            _decode.Complete();
+            _batches.Complete();
+        }
     }
 
     /// <summary>The engine is done with one more batch.</summary>

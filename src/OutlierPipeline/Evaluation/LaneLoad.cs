@@ -68,7 +68,7 @@ internal sealed class LaneLoad : IDisposable
     public void Dispose()
     {
         _lane.Frames.Writer.Complete();
-        _lane.Stop(abort: false);
+        _lane.Stop(abort: () => false);
         _lane.Dispose();
     }
 }

@@ -11,6 +11,9 @@ internal sealed class ModelLane : IDisposable
     /// <summary>Beside those that are computed one is being decoded, and another is being looked at by the detectors or filling.</summary>
     private const int MoreBatches = 2;
 
+    /// <summary>How often a stop looks whether a stage has failed.</summary>
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
+
     private readonly MicroBatch[] _batches;
     private readonly DecodeWorker[] _workers;
     private readonly DecodeBacklog _jobs;
@@ -59,16 +62,19 @@ internal sealed class ModelLane : IDisposable
         Run("score", _inference.End);
     }
 
-    /// <summary>Ends the stages. The frames' channel must be complete.</summary>
-    /// <param name="abort">A stage has failed: the others do not wait for what would never come. Otherwise what is queued goes through first.</param>
-    public void Stop(bool abort)
+    /// <summary>Ends the stages; what is queued goes through first. The frames' channel must be complete.</summary>
+    /// <param name="abort">Whether a stage has failed, be it only now: then the others do not wait for what would never come.</param>
+    public void Stop(Func<bool> abort)
     {
-        if (abort)
+        foreach (var thread in _threads)
         {
-            _free.TryComplete();
-            foreach (var batch in _batches) batch.Abort();
+            while (!thread.Join(Look))
+            {
+                if (!abort()) continue;
+                _free.TryComplete();
+                foreach (var batch in _batches) batch.Abort();
+            }
         }
-        foreach (var thread in _threads) thread.Join();
     }
 
     public void Dispose()

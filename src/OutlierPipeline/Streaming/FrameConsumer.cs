@@ -32,6 +32,7 @@ internal sealed partial class FrameConsumer : IDisposable
     private readonly StateRestorer _restorer;
     private readonly OffsetCommitter _committer;
     private readonly ResultPublisher _publisher;
+    private readonly BrokerHealth _health;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly ConcurrentDictionary<TopicPartition, PartitionAssignment> _assignments = new();
@@ -39,13 +40,14 @@ internal sealed partial class FrameConsumer : IDisposable
     private readonly Dictionary<TopicPartition, Queue<Frame>> _held = [];
     private readonly ConcurrentQueue<Action> _requests = new();
     private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _abandoned = new();
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly PartitionPauses _pauses;
     private readonly RewindBackoff _backoff = new();
     private IConsumer<CameraKey, RentedPayload>? _consumer;
     private volatile bool _drains = true;
 
-    public FrameConsumer(KafkaOptions options, FramesOptions frames, OverloadOptions overload, FrameRouter router, PayloadBudget budget, StateRestorer restorer, OffsetCommitter committer, ResultPublisher publisher, TimeProvider time, ILogger log)
+    public FrameConsumer(KafkaOptions options, FramesOptions frames, OverloadOptions overload, FrameRouter router, PayloadBudget budget, StateRestorer restorer, OffsetCommitter committer, ResultPublisher publisher, BrokerHealth health, TimeProvider time, ILogger log)
     {
         _options = options;
         _overload = overload;
@@ -57,6 +59,7 @@ internal sealed partial class FrameConsumer : IDisposable
         _restorer = restorer;
         _committer = committer;
         _publisher = publisher;
+        _health = health;
         _time = time;
         _log = log;
         _pauses = new PartitionPauses(Pause, partition => _consumer!.Resume([partition]));
@@ -83,7 +86,14 @@ internal sealed partial class FrameConsumer : IDisposable
         _stopping.Cancel();
     }
 
-    public void Dispose() => _stopping.Dispose();
+    /// <summary>What is drained is waited for no longer: it will not come.</summary>
+    public void Abandon() => _abandoned.Cancel();
+
+    public void Dispose()
+    {
+        _stopping.Dispose();
+        _abandoned.Dispose();
+    }
 
     /// <summary>Reads the partitions again from their last commit: a new epoch, restored detectors, and everything in flight dropped.</summary>
     public void Rewind(params PartitionAssignment[] assignments) => _requests.Enqueue(() =>
@@ -164,7 +174,7 @@ internal sealed partial class FrameConsumer : IDisposable
     {
         try
         {
-            using var consumer = KafkaClients.FrameConsumer(_options, _keys, _budget, _log, OnAssigned, OnRevoked, OnLost);
+            using var consumer = KafkaClients.FrameConsumer(_options, _keys, _budget, _health, OnAssigned, OnRevoked, OnLost);
             _consumer = consumer;
             _committer.Commit = offset => consumer.Commit([offset]);
             consumer.Subscribe(_options.FramesTopic);
@@ -364,7 +374,8 @@ internal sealed partial class FrameConsumer : IDisposable
     private void Drain(PartitionAssignment[] assignments)
     {
         foreach (var assignment in assignments) DropHeld(assignment.Partition);
-        using var deadline = new CancellationTokenSource(_options.DrainTimeout, _time);
+        using var timeout = new CancellationTokenSource(_options.DrainTimeout, _time);
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _abandoned.Token);
         Task.WhenAll(assignments.Select(assignment => _committer.DrainAsync(assignment, deadline.Token))).GetAwaiter().GetResult();
         foreach (var assignment in assignments) End(assignment);
     }
@@ -388,7 +399,7 @@ internal sealed partial class FrameConsumer : IDisposable
         if (e.Error.IsFatal) throw e;
         if (e.Error.Code is not (ErrorCode.Local_AutoOffsetReset or ErrorCode.OffsetOutOfRange))
         {
-            Log.ConsumeError(_log, e.Error.Reason);
+            if (_health.IsNews("consume " + e.Error.Code)) Log.ConsumeError(_log, e.Error.Reason);
             return;
         }
         var partition = e.ConsumerRecord?.TopicPartition;
@@ -425,7 +436,7 @@ internal sealed partial class FrameConsumer : IDisposable
             }
             catch (KafkaException e) when (!e.Error.IsFatal && !_stopping.IsCancellationRequested)
             {
-                Log.Retried(_log, e.Error.Reason);
+                if (_health.IsNews("positions " + e.Error.Code)) Log.Retried(_log, e.Error.Reason);
                 Thread.Sleep(200);
             }
         }

@@ -10,7 +10,7 @@ internal static partial class KafkaClients
         KafkaOptions options,
         CameraKeys keys,
         PayloadBudget budget,
-        ILogger log,
+        BrokerHealth health,
         Func<IConsumer<CameraKey, RentedPayload>, List<TopicPartition>, IEnumerable<TopicPartitionOffset>> assigned,
         Action<IConsumer<CameraKey, RentedPayload>, List<TopicPartitionOffset>> revoked,
         Action<IConsumer<CameraKey, RentedPayload>, List<TopicPartitionOffset>> lost)
@@ -33,8 +33,8 @@ internal static partial class KafkaClients
         return Built(new ConsumerBuilder<CameraKey, RentedPayload>(config)
             .SetKeyDeserializer(keys)
             .SetValueDeserializer(budget)
-            .SetLogHandler((_, message) => Forward(log, message))
-            .SetErrorHandler((_, error) => Forward(log, options, error))
+            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetErrorHandler((_, error) => health.NoteError(error))
             .SetPartitionsAssignedHandler(assigned)
             .SetPartitionsRevokedHandler(revoked)
             .SetPartitionsLostHandler(lost)
@@ -42,7 +42,7 @@ internal static partial class KafkaClients
     }
 
     /// <summary>A consumer outside the group, for reading <c>ood.state</c> and for watermarks.</summary>
-    public static IConsumer<byte[], byte[]> Reader(KafkaOptions options, ILogger log)
+    public static IConsumer<byte[], byte[]> Reader(KafkaOptions options, BrokerHealth health)
     {
         var config = new ConsumerConfig(Common(options))
         {
@@ -54,27 +54,27 @@ internal static partial class KafkaClients
             EnablePartitionEof = true,
         };
         return Built(new ConsumerBuilder<byte[], byte[]>(config)
-            .SetLogHandler((_, message) => Forward(log, message))
-            .SetErrorHandler((_, error) => Forward(log, options, error))
+            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetErrorHandler((_, error) => health.NoteError(error))
             .Build);
     }
 
-    public static IProducer<byte[], byte[]> Producer(KafkaOptions options, ILogger log)
+    public static IProducer<byte[], byte[]> Producer(KafkaOptions options, BrokerHealth health)
     {
         var config = new ProducerConfig(Common(options)) { EnableIdempotence = true, Acks = Acks.All };
         // A millisecond joins the results of one batch in one request and costs little of the latency.
         SetDefault(config, options, "linger.ms", "1");
         SetDefault(config, options, "compression.type", "lz4");
         return Built(new ProducerBuilder<byte[], byte[]>(config)
-            .SetLogHandler((_, message) => Forward(log, message))
-            .SetErrorHandler((_, error) => Forward(log, options, error))
+            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetErrorHandler((_, error) => health.NoteError(error))
             .Build);
     }
 
-    public static IAdminClient Admin(KafkaOptions options, ILogger log) =>
+    public static IAdminClient Admin(KafkaOptions options, BrokerHealth health) =>
         Built(new AdminClientBuilder(new AdminClientConfig(Common(options)))
-            .SetLogHandler((_, message) => Forward(log, message))
-            .SetErrorHandler((_, error) => Forward(log, options, error))
+            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetErrorHandler((_, error) => health.NoteError(error))
             .Build);
 
     private static Dictionary<string, string> Common(KafkaOptions options)
@@ -108,17 +108,8 @@ internal static partial class KafkaClients
     private static void Forward(ILogger log, LogMessage message) =>
         Log.Librdkafka(log, message.Level <= SyslogLevel.Critical ? LogLevel.Error : LogLevel.Debug, message.Facility, message.Message);
 
-    private static void Forward(ILogger log, KafkaOptions options, Error error)
-    {
-        if (error.Code is ErrorCode.Local_AllBrokersDown or ErrorCode.Local_Resolve or ErrorCode.Local_Transport) Log.Unreachable(log, options.BootstrapServers, error.Reason);
-        else Log.Librdkafka(log, error.IsFatal ? LogLevel.Error : LogLevel.Warning, error.Code.ToString(), error.Reason);
-    }
-
     private static partial class Log
     {
-        [LoggerMessage(200, LogLevel.Warning, "Kafka at {Servers} cannot be reached ({Reason}); trying again.")]
-        public static partial void Unreachable(ILogger log, string servers, string reason);
-
         [LoggerMessage(EventId = 201, Message = "librdkafka {Facility}: {Message}")]
         public static partial void Librdkafka(ILogger log, LogLevel level, string facility, string message);
     }

@@ -8,7 +8,7 @@ namespace OutlierPipeline.Streaming;
 /// Commits a partition: snapshot of its detectors, then the acknowledgement of every result below the snapshot, then the state records, then
 /// the offset. Whatever is cut off in between is repeated from the last commit, and a detector ignores what it had seen.
 /// </summary>
-internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublisher publisher, TimeSpan forgetAfter, TimeProvider time, ILogger log)
+internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublisher publisher, TimeSpan forgetAfter, TimeProvider time, BrokerHealth health, ILogger log)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(50);
 
@@ -76,16 +76,17 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
             await Task.WhenAny(assignment.Ledger.WhenAcknowledged(below), assignment.Ended).WaitAsync(cancellation);
             await Task.WhenAny(alone, assignment.Ended).WaitAsync(cancellation);
             if (!assignment.IsCurrent) return null;
-            await Task.WhenAll(states.Select(state => publisher.PublishStateAsync(assignment, state.Camera, state.Record)));
+            await Task.WhenAll(states.Select(state => publisher.PublishStateAsync(assignment, state.Camera, state.Record))).WaitAsync(cancellation);
             if (!assignment.IsCurrent || offset <= assignment.Committed) return null;
-            Commit(new TopicPartitionOffset(assignment.Partition, offset));
+            // The client waits for the broker's answer, however long: a deadline must not.
+            await Task.Run(() => Commit(new TopicPartitionOffset(assignment.Partition, offset)), cancellation).WaitAsync(cancellation);
             assignment.Committed = offset;
             return null;
         }
         catch (KafkaException e)
         {
             MarkChanged(assignment);
-            Log.NotCommitted(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, e.Error.Reason);
+            if (health.IsNews($"commit {assignment.Partition} {e.Error.Code}")) Log.NotCommitted(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, e.Error.Reason);
             return e.Error.Code;
         }
         finally

@@ -1,6 +1,5 @@
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
-using Microsoft.Extensions.Logging;
 
 namespace OutlierPipeline.Streaming;
 
@@ -8,7 +7,7 @@ namespace OutlierPipeline.Streaming;
 /// Asks the brokers again and again where the assigned partitions end. What the consumer's own fetches say of it stands still in an outage, and would take an outage for silence.
 /// </summary>
 /// <param name="recreated">Told of a partition whose topic was recreated while it was read.</param>
-internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssignment> recreated, TimeProvider time, ILogger log)
+internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssignment> recreated, BrokerHealth health, TimeProvider time)
 {
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(5);
@@ -18,13 +17,10 @@ internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssign
 
     private int _round;
 
-    /// <summary>When the brokers answered last; default before the first answer.</summary>
-    public DateTimeOffset AnsweredAt { get; private set; }
-
     /// <summary>Measures until cancelled; what the broker does not answer is asked again.</summary>
     public async Task RunAsync(Func<IReadOnlyCollection<PartitionAssignment>> assignments, CancellationToken cancellation)
     {
-        using var admin = KafkaClients.Admin(options, log);
+        using var admin = KafkaClients.Admin(options, health);
         using var timer = new PeriodicTimer(Interval, time);
         try
         {
@@ -56,7 +52,7 @@ internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssign
         var result = await admin.ListOffsetsAsync(query, new ListOffsetsOptions { RequestTimeout = BrokerTimeout, IsolationLevel = IsolationLevel.ReadCommitted }).WaitAsync(cancellation);
         var ends = result.ResultInfos.Where(info => !info.TopicPartitionOffsetError.Error.IsError)
             .ToDictionary(info => info.TopicPartitionOffsetError.TopicPartition, info => info.TopicPartitionOffsetError.Offset.Value);
-        AnsweredAt = time.GetUtcNow();
+        health.NoteAnswer();
         foreach (var assignment in assignments)
         {
             if (!ends.TryGetValue(assignment.Partition, out long end)) continue;

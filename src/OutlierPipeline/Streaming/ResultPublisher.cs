@@ -24,13 +24,13 @@ internal sealed partial class ResultPublisher : IDisposable
     private readonly IProducer<byte[], byte[]> _producer;
     private readonly CancellationTokenSource _stopping = new();
 
-    public ResultPublisher(KafkaOptions options, PayloadBudget budget, TimeProvider time, ILogger log)
+    public ResultPublisher(KafkaOptions options, PayloadBudget budget, BrokerHealth health, TimeProvider time, ILogger log)
     {
         _options = options;
         _budget = budget;
         _time = time;
         _log = log;
-        _producer = KafkaClients.Producer(options, log);
+        _producer = KafkaClients.Producer(options, health);
     }
 
     /// <summary>The results of a partition are lost on their way: it has to be read again from its last commit.</summary>
@@ -125,11 +125,14 @@ internal sealed partial class ResultPublisher : IDisposable
         frame.Payload = default;
     }
 
+    /// <summary>Nothing more is waited for: whoever waits for room in the producer's queue goes on, and what is refused is not tried again.</summary>
+    public void Abandon() => _stopping.Cancel();
+
     public void Dispose()
     {
         _stopping.Cancel();
         // What is still queued is repeated after the next start, with the same ids: waiting for an absent broker would only hold up the stop.
-        _producer.Flush(TimeSpan.FromSeconds(2));
+        _producer.Flush(TimeSpan.FromMilliseconds(300));
         _producer.Dispose();
         _stopping.Dispose();
     }

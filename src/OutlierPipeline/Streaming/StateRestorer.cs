@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace OutlierPipeline.Streaming;
 
 /// <summary>Reads the state records of a partition to their end, while the partition is paused.</summary>
-internal sealed partial class StateRestorer(KafkaOptions options, TimeProvider time, ILogger log)
+internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth health, TimeProvider time, ILogger log)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
@@ -29,7 +29,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, TimeProvider t
             }
             catch (KafkaException e)
             {
-                Log.Retry(log, options.StateTopic, assignment.Partition.Partition.Value, e.Error.Reason);
+                if (health.IsNews($"restore {assignment.Partition}")) Log.Retry(log, options.StateTopic, assignment.Partition.Partition.Value, e.Error.Reason);
             }
             await Task.Delay(RetryAfter, time, cancellation);
         }
@@ -37,14 +37,14 @@ internal sealed partial class StateRestorer(KafkaOptions options, TimeProvider t
 
     private bool TryRestore(PartitionAssignment assignment, ref bool told, CancellationToken cancellation)
     {
-        using var admin = KafkaClients.Admin(options, log);
+        using var admin = KafkaClients.Admin(options, health);
         if (MissingPartition(admin, assignment.Partition.Partition.Value) is { } topic)
         {
             if (!told) Log.TooFewPartitions(log, topic, assignment.Partition.Partition.Value, options.FramesTopic);
             told = true;
             return false;
         }
-        using var reader = KafkaClients.Reader(options, log);
+        using var reader = KafkaClients.Reader(options, health);
         var partition = new TopicPartition(options.StateTopic, assignment.Partition.Partition);
         var watermarks = reader.QueryWatermarkOffsets(partition, BrokerTimeout);
         assignment.TopicId = TopicIdentity.Of(admin, assignment.Partition.Topic);

@@ -10,20 +10,21 @@ internal static partial class TopicCheck
 
     /// <summary>Waits for the broker for as long as it takes, saying so.</summary>
     /// <exception cref="PipelineException">A topic is missing or has too few partitions.</exception>
-    public static async Task RunAsync(KafkaOptions options, TimeProvider time, ILogger log, CancellationToken cancellation)
+    public static async Task RunAsync(KafkaOptions options, BrokerHealth health, TimeProvider time, ILogger log, CancellationToken cancellation)
     {
-        using var admin = KafkaClients.Admin(options, log);
+        using var admin = KafkaClients.Admin(options, health);
         while (true)
         {
             try
             {
                 var partitions = await Task.Run(() => CountPartitions(options, admin), cancellation);
+                health.NoteAnswer();
                 Check(options, partitions);
                 return;
             }
             catch (KafkaException e) when (!e.Error.IsFatal)
             {
-                Log.Waiting(log, options.BootstrapServers, e.Error.Reason);
+                if (health.IsNews("waiting" + e.Error.Reason)) Log.Waiting(log, options.BootstrapServers, e.Error.Reason);
                 await Task.Delay(TimeSpan.FromSeconds(1), time, cancellation);
             }
         }

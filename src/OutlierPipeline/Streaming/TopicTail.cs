@@ -78,7 +78,7 @@ internal sealed class TopicTail
         {
             ends = [];
             var starts = new List<TopicPartitionOffset>();
-            using var admin = KafkaClients.Admin(_options, NullLogger.Instance);
+            using var admin = KafkaClients.Admin(_options, new BrokerHealth(_options, NullLogger.Instance));
             var topic = admin.GetMetadata(_options.FramesTopic, Timeout).Topics.Single();
             if (topic.Error.IsError) throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers}: {topic.Error.Reason}");
             var begin = new Timestamp(DateTimeOffset.UtcNow.Subtract(_last));

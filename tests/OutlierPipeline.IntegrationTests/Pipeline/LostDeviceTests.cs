@@ -67,5 +67,33 @@ public sealed class LostDeviceTests(EmulatedCuda cuda)
         long Committed() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset));
     }
 
+    [Fact]
+    public async Task A_GPU_that_is_lost_while_the_pipeline_drains_does_not_hold_up_its_end()
+    {
+        byte[][] street = SmallFrames.Drive(1, 40);
+        using var cluster = new TestCluster(1);
+        var options = cluster.Options();
+        options = options with { Frames = new FramesOptions { Decoder = DecoderChoice.NvJpeg }, Kafka = options.Kafka with { DrainTimeout = TimeSpan.FromSeconds(30) } };
+        for (int i = 0; i < 600; i++) cluster.Produce("car-1", street[i % street.Length]);
+        cluster.Flush();
+        using var pipeline = new FramePipeline(options, Engine, new RecordingLogger());
+        using var stop = new CancellationTokenSource();
+        var running = pipeline.RunAsync(stop.Token);
+        while (cluster.Committed().Values.Sum(offset => Math.Max(0, offset)) < 20) Assert.False(running.IsCompleted, "the pipeline ended");
+        await stop.CancelAsync();
+        cuda.Fail(700);
+        try
+        {
+            // Half of what draining may take: nobody waits for what a lost device will not bring.
+            await Task.WhenAny(running, Task.Delay(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken));
+            Assert.True(running.IsCompleted, "the pipeline hangs");
+        }
+        finally
+        {
+            cuda.Fail(0);
+        }
+        if (running.IsFaulted) await Assert.ThrowsAsync<CudaException>(() => running);
+    }
+
     private InferenceEngine Engine(ModelPackage package) => cuda.Engine(package, out _);
 }

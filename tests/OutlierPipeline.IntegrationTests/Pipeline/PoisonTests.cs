@@ -17,9 +17,9 @@ public sealed class PoisonTests
         using var cluster = new TestCluster(2);
         string large = new('x', 995_000);
         cluster.Produce(Encoding.UTF8.GetBytes(new string('k', 1_000_100)), Good, 0);
-        cluster.Produce("cam", Encoding.UTF8.GetBytes("no picture"), 0, ("large", large));
+        cluster.Produce("cam", Encoding.UTF8.GetBytes("no picture"), 0, ("large", new string('x', 1_020_000)));
         cluster.Produce("cam", new byte[1_100_000], 0);
-        cluster.Produce("cam", new byte[400_000], 0, ("large", large));
+        cluster.Produce("cam", new byte[400_000], 0, ("large", new string('x', 1_020_000)));
         cluster.Produce("cam", Good, 1, ("traceparent", large));
         cluster.Produce("cam", Good, 1, ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
         cluster.Produce("cam", Good, 1, ("traceparent", "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"));

@@ -22,10 +22,10 @@ public sealed class RetentionTests
         using var metrics = new MetricRecorder();
         Send(cluster, 40);
         // Stopped: what expires meanwhile lies between the last commit and the log's new start.
-        await using (var first = new RunningPipeline(Options(cluster))) await first.Until(() => cluster.Committed()[0] == 40, "the first frames");
+        await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() => cluster.Committed()[0] == 40, "the first frames");
         Send(cluster, 40);
         await kafka.ExpireAsync(0, 60);
-        await using (var second = new RunningPipeline(Options(cluster)))
+        await using (var second = new RunningPipeline(cluster.Options()))
         {
             await second.Until(() => cluster.Committed()[0] == 80, "what was left");
             Assert.Equal(20, metrics.Sum("outlier.frames.lost_before_read"));
@@ -71,12 +71,12 @@ public sealed class RetentionTests
         await kafka.CreateTopicsAsync(1);
         using var cluster = new TestCluster(kafka, 1);
         Send(cluster, 100);
-        await using (var first = new RunningPipeline(Options(cluster))) await first.Until(() => cluster.Committed()[0] == 100, "the first frames");
+        await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() => cluster.Committed()[0] == 100, "the first frames");
         await Recreate(kafka);
         // More records than the old commit: only the topic's id tells that they are others.
         Send(cluster, 120);
         Send(cluster, 30, Trouble.Fog);
-        await using (var second = new RunningPipeline(Options(cluster)))
+        await using (var second = new RunningPipeline(cluster.Options()))
         {
             await second.Until(() => cluster.Committed()[0] == 150, "the new topic's frames");
             Assert.Contains(second.Log.Messages, message => message.Contains("the topic was recreated", StringComparison.Ordinal));
@@ -91,13 +91,6 @@ public sealed class RetentionTests
             await second.Until(() => cluster.Committed()[0] == 50, "the fog");
             Assert.NotEmpty(second.Alerts);
         }
-    }
-
-    private static PipelineOptions Options(TestCluster cluster)
-    {
-        var options = cluster.Options();
-        var client = new Dictionary<string, string>(options.Kafka.Client) { ["topic.metadata.refresh.interval.ms"] = "1000", ["session.timeout.ms"] = "6000" };
-        return options with { Kafka = options.Kafka with { Client = client } };
     }
 
     private static async Task Recreate(KafkaServer kafka)

@@ -20,8 +20,8 @@ internal sealed class TestCluster : IDisposable
     private readonly MockBroker? _broker;
 
     /// <summary>A broker in the process.</summary>
-    public TestCluster(int partitions = 4)
-        : this(new MockBroker(), partitions)
+    public TestCluster(int partitions = 4, int brokers = 1)
+        : this(new MockBroker(brokers), partitions)
     {
         foreach (string topic in new[] { Frames, Scores, Alerts, State, DeadLetters }) Broker.CreateTopic(topic, partitions);
     }
@@ -54,8 +54,10 @@ internal sealed class TestCluster : IDisposable
         Detection = new DetectionOptions(),
     };
 
-    /// <summary>What this broker needs: it wakes no waiting fetch, and finishes a rebalance only when a session has timed out.</summary>
-    private static Dictionary<string, string> Client() => new() { ["fetch.wait.max.ms"] = "5", ["session.timeout.ms"] = "3000", ["heartbeat.interval.ms"] = "300" };
+    /// <summary>What the broker in the process needs: it wakes no waiting fetch, and finishes a rebalance only when a session has timed out.</summary>
+    private Dictionary<string, string> Client() => _broker is null
+        ? new() { ["topic.metadata.refresh.interval.ms"] = "1000", ["session.timeout.ms"] = "6000", ["heartbeat.interval.ms"] = "500" }
+        : new() { ["fetch.wait.max.ms"] = "5", ["session.timeout.ms"] = "3000", ["heartbeat.interval.ms"] = "300" };
 
     public void Produce(string? camera, byte[]? frame, int partition = 0, params (string Name, string Value)[] headers) =>
         Produce(camera is null ? null : System.Text.Encoding.UTF8.GetBytes(camera), frame, partition, headers);
