@@ -13,6 +13,7 @@ var root = new RootCommand("Tools for OutlierPipeline: make, calibrate and judge
 {
     CheckCommand.Build(),
     ReplayCommand.Build(),
+    DeadLettersCommand.Build(),
     TrainCommand.Build(),
     CalibrateCommand.Build(),
     EvaluateCommand.Build(),

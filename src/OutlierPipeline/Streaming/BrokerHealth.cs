@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
 
@@ -67,8 +68,8 @@ internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, Ti
                 if (IsNews("all")) Logs.Unreachable(Log, options.BootstrapServers, error.Reason);
                 break;
             case ErrorCode.Local_Resolve or ErrorCode.Local_Transport or ErrorCode.Local_TimedOut:
-                // One broker of several: "host:port/id: what happened"; before its id is known, "host:port/bootstrap".
-                string broker = error.Reason.Split('/', ' ')[0];
+                // One broker of several. It has several names: "host:port/id", "host:port/bootstrap", "GroupCoordinator: host:port".
+                string broker = Address().Match(error.Reason) is { Success: true } found ? found.Value : error.Reason;
                 if (IsNews(broker)) Logs.BrokerUnreachable(Log, broker, error.Reason);
                 break;
             default:
@@ -87,6 +88,9 @@ internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, Ti
             return true;
         }
     }
+
+    [GeneratedRegex(@"[^\s/]+:\d+", RegexOptions.CultureInvariant)]
+    private static partial Regex Address();
 
     private static partial class Logs
     {
