@@ -38,12 +38,15 @@ internal static class AlertEndpoints
         var mutes = app.MapGroup("/api/mutes").WithTags("mutes").RequireAuthorization(nameof(Scope.Read));
         mutes.MapGet("/", (IncidentBook book, CancellationToken cancellation) => book.MutesAsync(cancellation)).WithSummary("Maintenance windows that are not over.");
         mutes.MapPost("/", MuteAsync).WithSummary("Alerts of these cameras are recorded and not sent until then.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
-        mutes.MapDelete("/{id:guid}", async Task<Results<NoContent, NotFound>> (Guid id, IncidentBook book, CancellationToken cancellation) => await book.UnmuteAsync(id, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound())
+        mutes.MapDelete("/{id:guid}", async Task<Results<NoContent, NotFound>> (Guid id, HttpContext context, IncidentBook book, CancellationToken cancellation) => await book.UnmuteAsync(id, context.Actor(), cancellation) ? TypedResults.NoContent() : TypedResults.NotFound())
             .WithSummary("Ends a maintenance window.").RequireAuthorization(nameof(Scope.Acknowledge));
     }
 
     /// <summary>The name of who calls.</summary>
     public static string Who(this HttpContext context) => context.User.Identity?.Name ?? "unknown";
+
+    /// <summary>Who calls, on a way that requires the scope <see cref="Scope.Acknowledge"/>.</summary>
+    private static Actor Actor(this HttpContext context) => Access.Actor.Of(context.User) ?? throw new InvalidOperationException("this way requires no scope");
 
     private static async Task<Results<Ok<IncidentPage>, ProblemHttpResult>> ListAsync(
         IncidentBook book,
@@ -94,17 +97,17 @@ internal static class AlertEndpoints
     }
 
     private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> AcknowledgeAsync(string id, NoteRequest? note, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
-        note?.Text?.Length > IncidentBook.MaxText ? TooLong() : await book.AcknowledgeAsync(id, context.Who(), note?.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
+        note?.Text?.Length > IncidentBook.MaxText ? TooLong() : await book.AcknowledgeAsync(id, context.Actor(), note?.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
 
     private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> AnnotateAsync(string id, NoteRequest note, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
         note.Text?.Length > IncidentBook.MaxText ? TooLong()
         : string.IsNullOrWhiteSpace(note.Text) ? Bad("text is empty")
-        : await book.AnnotateAsync(id, context.Who(), note.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
+        : await book.AnnotateAsync(id, context.Actor(), note.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
 
     private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> JudgeAsync(string id, JudgementRequest judgement, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
         judgement.Text?.Length > IncidentBook.MaxText ? TooLong()
         : judgement.Judgement is not ("normal" or "real") ? Bad($"judgement is {judgement.Judgement ?? "missing"}; expected normal or real")
-        : await book.JudgeAsync(id, context.Who(), judgement.Judgement == "real", judgement.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
+        : await book.JudgeAsync(id, context.Actor(), judgement.Judgement == "real", judgement.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
 
     private static async Task<Results<Created<Mute>, ProblemHttpResult>> MuteAsync(MuteRequest mute, HttpContext context, IncidentBook book, TimeProvider time, CancellationToken cancellation)
     {
@@ -112,7 +115,7 @@ internal static class AlertEndpoints
         if (string.IsNullOrWhiteSpace(mute.Cameras) || mute.Cameras.Length > 128) return Bad("cameras is missing or too long; expected a camera's id, or a pattern such as truck-*");
         if (mute.Until is not { } until || until <= from || until > from.AddDays(90)) return Bad("until is missing, not after from, or more than 90 days after it");
         if (mute.Reason?.Length > IncidentBook.MaxText) return TooLong();
-        var made = await book.MuteAsync(mute.Cameras, from, until, context.Who(), mute.Reason, cancellation);
+        var made = await book.MuteAsync(mute.Cameras, from, until, context.Actor(), mute.Reason, cancellation);
         return TypedResults.Created($"/api/mutes/{made.Id}", made);
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
+using OutlierPipeline.Service.Access;
 
 namespace OutlierPipeline.Service.Alerts;
 
@@ -75,22 +76,22 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
 
     /// <summary>Somebody has it in hand. Who was first stays.</summary>
     /// <returns>False if there is no such incident.</returns>
-    public Task<bool> AcknowledgeAsync(string id, string who, string? text, CancellationToken cancellation) => ActAsync(id, who, "acknowledge", text, (row, now) =>
+    public Task<bool> AcknowledgeAsync(string id, Actor who, string? text, CancellationToken cancellation) => ActAsync(id, who, "acknowledge", text, (row, now) =>
     {
-        row.AcknowledgedBy ??= who;
+        row.AcknowledgedBy ??= who.Name;
         row.AcknowledgedMilliseconds ??= now;
     }, cancellation);
 
     /// <inheritdoc cref="AcknowledgeAsync"/>
-    public Task<bool> AnnotateAsync(string id, string who, string text, CancellationToken cancellation) => ActAsync(id, who, "note", text, (_, _) => { }, cancellation);
+    public Task<bool> AnnotateAsync(string id, Actor who, string text, CancellationToken cancellation) => ActAsync(id, who, "note", text, (_, _) => { }, cancellation);
 
     /// <summary>What it turned out to be: the latest judgement counts.</summary>
     /// <param name="isReal">Whether it was a real outlier; else its frames were normal.</param>
     /// <inheritdoc cref="AcknowledgeAsync"/>
-    public Task<bool> JudgeAsync(string id, string who, bool isReal, string? text, CancellationToken cancellation) => ActAsync(id, who, isReal ? "real" : "normal", text, (row, now) =>
+    public Task<bool> JudgeAsync(string id, Actor who, bool isReal, string? text, CancellationToken cancellation) => ActAsync(id, who, isReal ? "real" : "normal", text, (row, now) =>
     {
         row.Judgement = isReal ? "real" : "normal";
-        row.JudgedBy = who;
+        row.JudgedBy = who.Name;
         row.JudgedMilliseconds = now;
     }, cancellation);
 
@@ -103,29 +104,33 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
         return [.. rows.Select(Of)];
     }
 
-    public async Task<Mute> MuteAsync(string cameras, DateTimeOffset from, DateTimeOffset until, string who, string? reason, CancellationToken cancellation)
+    public async Task<Mute> MuteAsync(string cameras, DateTimeOffset from, DateTimeOffset until, Actor who, string? reason, CancellationToken cancellation)
     {
-        var row = new MuteRow { Id = Guid.CreateVersion7(), Cameras = cameras, FromMilliseconds = from.ToUnixTimeMilliseconds(), UntilMilliseconds = until.ToUnixTimeMilliseconds(), Who = who, Reason = reason };
+        var row = new MuteRow { Id = Guid.CreateVersion7(), Cameras = cameras, FromMilliseconds = from.ToUnixTimeMilliseconds(), UntilMilliseconds = until.ToUnixTimeMilliseconds(), Who = who.Name, Reason = reason };
         await using var database = await databases.CreateDbContextAsync(cancellation);
         database.Mutes.Add(row);
         await database.SaveChangesAsync(cancellation);
         return Of(row);
     }
 
+    /// <param name="who">Whoever ends it: that somebody may is all that is asked.</param>
     /// <returns>False if there is no such window.</returns>
-    public async Task<bool> UnmuteAsync(Guid id, CancellationToken cancellation)
+    public async Task<bool> UnmuteAsync(Guid id, Actor who, CancellationToken cancellation)
     {
+        ArgumentNullException.ThrowIfNull(who);
         await using var database = await databases.CreateDbContextAsync(cancellation);
         return await database.Mutes.Where(row => row.Id == id).ExecuteDeleteAsync(cancellation) == 1;
     }
 
-    private async Task<bool> ActAsync(string id, string who, string action, string? text, Action<IncidentRow, long> change, CancellationToken cancellation)
+    private async Task<bool> ActAsync(string id, Actor who, string action, string? text, Action<IncidentRow, long> change, CancellationToken cancellation)
     {
+        // A page's maxlength binds the browser only.
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(text?.Length ?? 0, MaxText, nameof(text));
         long now = time.GetUtcNow().ToUnixTimeMilliseconds();
         await using var database = await databases.CreateDbContextAsync(cancellation);
         if (await database.Incidents.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } incident) return false;
         change(incident, now);
-        database.Actions.Add(new ActionRow { Id = Guid.CreateVersion7(), Incident = id, Milliseconds = now, Who = who, Action = action, Text = string.IsNullOrWhiteSpace(text) ? null : text });
+        database.Actions.Add(new ActionRow { Id = Guid.CreateVersion7(), Incident = id, Milliseconds = now, Who = who.Name, Action = action, Text = string.IsNullOrWhiteSpace(text) ? null : text });
         await database.SaveChangesAsync(cancellation);
         Changed?.Invoke(id);
         return true;

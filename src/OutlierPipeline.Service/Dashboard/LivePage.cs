@@ -18,10 +18,7 @@ public abstract class LivePage : ComponentBase, IDisposable
     /// <summary>Null until the first has come.</summary>
     internal DashboardState? State { get; private set; }
 
-    /// <summary>Who looks at the page.</summary>
-    protected string Who { get; private set; } = "";
-
-    /// <summary>Whether they may acknowledge, annotate, judge and mute.</summary>
+    /// <summary>Whether who looks at the page may acknowledge, annotate, judge and mute: what is offered. What is done is checked again when it is done.</summary>
     protected bool MayAct { get; private set; }
 
     public void Dispose()
@@ -32,9 +29,7 @@ public abstract class LivePage : ComponentBase, IDisposable
 
     protected override async Task OnInitializedAsync()
     {
-        var user = (await Authentication).User;
-        Who = user.Identity?.Name ?? "";
-        MayAct = user.HasClaim(AccessHandler.ScopeClaim, nameof(Scope.Acknowledge));
+        MayAct = Actor.Of((await Authentication).User) is not null;
         State = await Feed.CurrentAsync();
         await RefreshAsync();
         // While a page is rendered for its first answer nobody disposes it.
@@ -43,6 +38,12 @@ public abstract class LivePage : ComponentBase, IDisposable
 
     /// <summary>Called for each new state, before it is shown.</summary>
     protected virtual Task RefreshAsync() => Task.CompletedTask;
+
+    /// <summary>Does something for who looks at the page, if they may: a button that is shown as disabled can be pressed all the same.</summary>
+    internal async Task ActAsync(Func<Actor, Task> act)
+    {
+        if (Actor.Of((await Authentication).User) is { } actor) await act(actor);
+    }
 
     private Task ShowAsync(DashboardState state) => InvokeAsync(async () =>
     {
