@@ -27,6 +27,9 @@ internal sealed partial class PipelineService : BackgroundService
     /// <summary>What computes, one entry a model package.</summary>
     public IEnumerable<(ModelPackage Package, Accelerator Accelerator)> Models => _pipeline.Models;
 
+    /// <summary>Whether the pipeline could not go on, for which the process ends.</summary>
+    public bool HasFailed { get; private set; }
+
     /// <summary>Why no frames are being scored, one line each.</summary>
     public IReadOnlyList<string> NotReady => _pipeline.NotReady;
 
@@ -47,7 +50,7 @@ internal sealed partial class PipelineService : BackgroundService
             // Started again, it goes on at the last commit: that is simpler and surer than repairing itself.
             if (e is PipelineException) Log.Refused(_log, e.Message);
             else Log.Failed(_log, e);
-            Environment.ExitCode = 1;
+            HasFailed = true;
             _lifetime.StopApplication();
         }
     }

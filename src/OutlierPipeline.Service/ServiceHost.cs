@@ -53,6 +53,7 @@ internal static class ServiceHost
         builder.AddDashboard();
         builder.Services.AddOpenApi();
         builder.Services.AddProblemDetails();
+        builder.Services.AddExceptionHandler<DatabaseFault>();
         builder.Services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase));
@@ -63,6 +64,7 @@ internal static class ServiceHost
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Kafka.DrainTimeout + TimeSpan.FromSeconds(10));
         AddTelemetry(builder);
         var app = builder.Build();
+        app.UseExceptionHandler();
         app.UseAccess();
         app.MapHealthChecks("/healthz/live", new() { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready", new() { ResponseWriter = PipelineHealth.WriteAsync });
@@ -75,8 +77,34 @@ internal static class ServiceHost
         // Loads the model packages: what is wrong with them is said now, and not after the first frame.
         app.Services.GetRequiredService<PipelineService>();
         app.Services.GetRequiredService<LiveMetrics>();
-        await app.Services.GetRequiredService<AlertStore>().MigrateAsync(CancellationToken.None);
+        await app.Services.GetRequiredService<AlertStore>().PrepareAsync(CancellationToken.None);
         return app;
+    }
+
+    /// <summary>Runs until the service is stopped, or cannot go on.</summary>
+    /// <returns>The process's exit code: 1 if it ended for a fault, whosever.</returns>
+    public static async Task<int> RunAsync(WebApplication app)
+    {
+        // Afterwards the host is disposed, and nobody can be asked any more.
+        var exitCode = ExitCode(app);
+        var stopping = app.Lifetime.ApplicationStopping;
+        try
+        {
+            await app.RunAsync();
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // Stopped while it was still starting.
+        }
+        return exitCode();
+    }
+
+    /// <returns>Tells the exit code of a service that has ended.</returns>
+    public static Func<int> ExitCode(WebApplication app)
+    {
+        var pipeline = app.Services.GetRequiredService<PipelineService>();
+        BackgroundService[] services = [.. app.Services.GetServices<IHostedService>().OfType<BackgroundService>()];
+        return () => pipeline.HasFailed || services.Any(service => service.ExecuteTask is { IsFaulted: true }) ? 1 : 0;
     }
 
     /// <summary>The service's own settings of the builder: single-line log entries on the console.</summary>
@@ -118,9 +146,11 @@ internal static class ServiceHost
         builder.Services.AddHostedService(services => services.GetRequiredService<AlertReader>());
         builder.Services.AddSingleton(Checked<WebhookOptions>(builder.Configuration, "Webhooks", webhooks => webhooks.Validate()));
         builder.Services.AddSingleton<WebhookClient>();
-        builder.Services.AddHostedService<WebhookSender>();
+        builder.Services.AddSingleton<WebhookSender>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<WebhookSender>());
         builder.Services.AddHttpClient(nameof(AlertmanagerSink)).ConfigureHttpClient(http => http.Timeout = TimeSpan.FromSeconds(10)).RemoveAllLoggers();
-        builder.Services.AddHostedService<AlertmanagerSink>();
+        builder.Services.AddSingleton<AlertmanagerSink>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<AlertmanagerSink>());
     }
 
     /// <exception cref="PipelineException">A setting of the section is unknown or out of range.</exception>

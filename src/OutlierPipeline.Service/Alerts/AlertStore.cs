@@ -10,22 +10,36 @@ namespace OutlierPipeline.Service.Alerts;
 /// <summary>Stores what is read from <c>ood.alerts</c>: rows, incidents, deliveries to subscriptions and the position, in one transaction.</summary>
 internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databases, AlertsOptions options, TimeProvider time, ILogger<AlertStore> log)
 {
+    private volatile bool _isMigrated;
+
     private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Creates the tables, or brings those of an older version up to date.</summary>
-    /// <exception cref="PipelineException">The database cannot be used.</exception>
+    /// <summary>Creates the tables, or brings those of an older version up to date; once.</summary>
     public async Task MigrateAsync(CancellationToken cancellation)
+    {
+        if (_isMigrated) return;
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        await database.Database.MigrateAsync(cancellation);
+        // Readers then do not wait for the writer.
+        if (!options.IsPostgreSql) await database.Database.ExecuteSqlRawAsync("PRAGMA journal_mode=WAL", cancellation);
+        _isMigrated = true;
+    }
+
+    /// <summary>The same at the start, where a database that is merely away is waited for later: frames are scored without it.</summary>
+    /// <exception cref="PipelineException">The database cannot be used, and waiting does not help.</exception>
+    public async Task PrepareAsync(CancellationToken cancellation)
     {
         try
         {
-            await using var database = await databases.CreateDbContextAsync(cancellation);
-            await database.Database.MigrateAsync(cancellation);
-            // Readers then do not wait for the writer.
-            if (!options.IsPostgreSql) await database.Database.ExecuteSqlRawAsync("PRAGMA journal_mode=WAL", cancellation);
+            await MigrateAsync(cancellation);
         }
-        catch (System.Data.Common.DbException e)
+        catch (Exception e) when (DatabaseFault.IsOutage(e))
         {
-            throw new PipelineException($"Alerts:Database cannot be used: {e.Message}", e);
+            Log.Away(log, e.GetBaseException().Message);
+        }
+        catch (Exception e) when (DatabaseFault.Of(e) is not null || e is ArgumentException)
+        {
+            throw new PipelineException($"Alerts:Database cannot be used: {e.GetBaseException().Message}", e);
         }
     }
 
@@ -189,6 +203,9 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
 
     private static partial class Log
     {
+        [LoggerMessage(501, LogLevel.Warning, "The database of alerts cannot be reached: {Fault}. Frames are scored; alerts are stored and sent when it is there.")]
+        public static partial void Away(ILogger log, string fault);
+
         [LoggerMessage(500, LogLevel.Warning, "{Topic} [{Partition}] @{Offset} is no alert and is passed over: {Fault}.")]
         public static partial void Unreadable(ILogger log, string topic, int partition, long offset, string fault);
     }

@@ -9,7 +9,7 @@ internal sealed class PostgresServer : IDisposable
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("outlier-postgres-");
     private readonly int _port = Ports.Free();
     private readonly string[] _command;
-    private Process _server;
+    private Process? _server;
 
     public PostgresServer()
     {
@@ -33,9 +33,11 @@ internal sealed class PostgresServer : IDisposable
     /// <summary>It is gone, as when its machine is, until <see cref="Resume"/>.</summary>
     public void Halt()
     {
+        if (_server is null) return;
         _server.Kill(entireProcessTree: true);
         _server.WaitForExit();
         _server.Dispose();
+        _server = null;
     }
 
     /// <summary>It comes back, with all that was in it.</summary>
