@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Text;
 
 namespace OutlierPipeline;
@@ -7,13 +8,16 @@ namespace OutlierPipeline;
 /// Which cameras are meant, as it stands in configuration, filters and subscriptions: <c>*</c> is any text, <c>?</c> one character, and case counts. A star, a question mark or
 /// a backslash of the id itself stands behind a backslash. Read once; whether an id fits takes at most the product of the two lengths, whoever wrote the pattern.
 /// </summary>
-internal sealed class CameraPattern : IEquatable<CameraPattern>
+internal sealed class CameraPattern
 {
     /// <summary>The longest pattern that anybody needs: a camera's id has at most 128 bytes, and each may stand behind a backslash.</summary>
     public const int MaxLength = 256;
 
     private const char Escape = '\\';
     private static readonly SearchValues<char> Special = SearchValues.Create("*?\\");
+    /// <summary>A configuration's patterns: few, asked for each frame, and read once.</summary>
+    private static readonly ConcurrentDictionary<string, CameraPattern> Configured = new();
+
     private static readonly Rune AnyText = new('*');
     private static readonly Rune AnyOne = new('?');
 
@@ -29,9 +33,15 @@ internal sealed class CameraPattern : IEquatable<CameraPattern>
     /// <summary>As it was written.</summary>
     public string Text { get; }
 
-    /// <exception cref="FormatException">It is longer than <see cref="MaxLength"/>.</exception>
+    /// <summary>Reads what a caller gave.</summary>
+    /// <exception cref="FormatException">It is longer than <see cref="MaxLength"/>, or has control characters, which no camera's id has.</exception>
     public static CameraPattern Parse(string text) =>
-        text.Length <= MaxLength ? new CameraPattern(text) : throw new FormatException($"the pattern of cameras has {text.Length} characters; expected at most {MaxLength}");
+        text.Length > MaxLength ? throw new FormatException($"the pattern of cameras has {text.Length} characters; expected at most {MaxLength}")
+        : text.Any(char.IsControl) ? throw new FormatException("the pattern of cameras has control characters")
+        : new CameraPattern(text);
+
+    /// <summary>Reads what was configured or stored.</summary>
+    public static CameraPattern Of(string text) => new(text);
 
     /// <summary>The pattern of one camera alone, whatever its id looks like.</summary>
     public static CameraPattern Exactly(string camera)
@@ -46,13 +56,13 @@ internal sealed class CameraPattern : IEquatable<CameraPattern>
         return new CameraPattern(text.ToString());
     }
 
-    /// <summary>The pattern that fits and says most, or null: the longest.</summary>
-    public static CameraPattern? Longest(IEnumerable<CameraPattern> patterns, string camera)
+    /// <summary>The longest pattern of the configuration that fits, or null.</summary>
+    public static string? Longest(IEnumerable<string> patterns, string camera)
     {
-        CameraPattern? best = null;
-        foreach (var pattern in patterns)
+        string? best = null;
+        foreach (string pattern in patterns)
         {
-            if ((best is null || pattern.Text.Length > best.Text.Length) && pattern.Fits(camera)) best = pattern;
+            if ((best is null || pattern.Length > best.Length) && Configured.GetOrAdd(pattern, Of).Fits(camera)) best = pattern;
         }
         return best;
     }
@@ -99,12 +109,6 @@ internal sealed class CameraPattern : IEquatable<CameraPattern>
     /// <param name="literal">How a character stands there.</param>
     public string Translate(string anyText, string anyOne, Func<string, string> literal) =>
         string.Concat(_steps.Select(step => step.IsWildcard ? step.Character == AnyText ? anyText : anyOne : literal(step.Character.ToString())));
-
-    public bool Equals(CameraPattern? other) => other is not null && other.Text == Text;
-
-    public override bool Equals(object? obj) => Equals(obj as CameraPattern);
-
-    public override int GetHashCode() => Text.GetHashCode(StringComparison.Ordinal);
 
     public override string ToString() => Text;
 

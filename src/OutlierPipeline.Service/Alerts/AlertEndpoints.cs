@@ -16,7 +16,7 @@ internal sealed record NoteRequest(string? Text);
 internal sealed record JudgementRequest(string? Judgement, string? Text);
 
 /// <summary>A maintenance window to be made.</summary>
-/// <param name="Cameras">A camera's id, or a pattern such as <c>truck-*</c>.</param>
+/// <param name="Cameras">A camera's id, or a pattern such as <c>truck-*</c>; a star of the id itself is written <c>\*</c>.</param>
 /// <param name="From">Now by default.</param>
 internal sealed record MuteRequest(string? Cameras, DateTimeOffset? From, DateTimeOffset? Until, string? Reason);
 
@@ -50,7 +50,7 @@ internal static class AlertEndpoints
 
     private static async Task<Results<Ok<IncidentPage>, ProblemHttpResult>> ListAsync(
         IncidentBook book,
-        [Description("a camera's id, or a pattern such as truck-*")] string? camera,
+        [Description("a camera's id, or a pattern such as truck-*; a star of the id itself is written \\*")] string? camera,
         [Description("at least: info, warning or critical")] string? severity,
         [Description("kinds, separated by commas")] string? kind,
         [Description("opened at it or later")] DateTimeOffset? from,
@@ -112,11 +112,18 @@ internal static class AlertEndpoints
     private static async Task<Results<Created<Mute>, ProblemHttpResult>> MuteAsync(MuteRequest mute, HttpContext context, IncidentBook book, TimeProvider time, CancellationToken cancellation)
     {
         var from = mute.From ?? time.GetUtcNow();
-        if (string.IsNullOrWhiteSpace(mute.Cameras) || mute.Cameras.Length > 128) return Bad("cameras is missing or too long; expected a camera's id, or a pattern such as truck-*");
+        if (string.IsNullOrWhiteSpace(mute.Cameras)) return Bad("cameras is missing; expected a camera's id, or a pattern such as truck-*");
         if (mute.Until is not { } until || until <= from || until > from.AddDays(90)) return Bad("until is missing, not after from, or more than 90 days after it");
         if (mute.Reason?.Length > IncidentBook.MaxText) return TooLong();
-        var made = await book.MuteAsync(mute.Cameras, from, until, context.Actor(), mute.Reason, cancellation);
-        return TypedResults.Created($"/api/mutes/{made.Id}", made);
+        try
+        {
+            var made = await book.MuteAsync(CameraPattern.Parse(mute.Cameras), from, until, context.Actor(), mute.Reason, cancellation);
+            return TypedResults.Created($"/api/mutes/{made.Id}", made);
+        }
+        catch (FormatException e)
+        {
+            return Bad(e.Message);
+        }
     }
 
     private static ProblemHttpResult Bad(string detail) => TypedResults.Problem(detail, statusCode: 400);

@@ -59,8 +59,9 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         await using var transaction = await database.Database.BeginTransactionAsync(cancellation);
         if (!await AdvanceAsync(database, cluster, topic, partition, expected, records[^1].Offset.Value + 1, cancellation)) return false;
         long now = time.GetUtcNow().ToUnixTimeMilliseconds();
-        var mutes = await database.Mutes.AsNoTracking().ToListAsync(cancellation);
-        var subscriptions = await database.Subscriptions.AsNoTracking().Where(row => row.DeadReason == null).ToListAsync(cancellation);
+        // Patterns are read once for all records.
+        (MuteRow Row, CameraPattern Cameras)[] mutes = [.. (await database.Mutes.AsNoTracking().ToListAsync(cancellation)).Select(row => (row, CameraPattern.Of(row.Cameras)))];
+        (SubscriptionRow Row, AlertFilter Filter)[] subscriptions = [.. (await database.Subscriptions.AsNoTracking().Where(row => row.DeadReason == null).ToListAsync(cancellation)).Select(row => (row, AlertFilter.Of(row)))];
         foreach (var record in records) await AddAsync(database, cluster, record, mutes, subscriptions, now, cancellation);
         await database.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
@@ -120,7 +121,7 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         }
     }
 
-    private async Task AddAsync(AlertDatabase database, string cluster, ConsumeResult<byte[], byte[]> record, List<MuteRow> mutes, List<SubscriptionRow> subscriptions, long now, CancellationToken cancellation)
+    private async Task AddAsync(AlertDatabase database, string cluster, ConsumeResult<byte[], byte[]> record, (MuteRow Row, CameraPattern Cameras)[] mutes, (SubscriptionRow Row, AlertFilter Filter)[] subscriptions, long now, CancellationToken cancellation)
     {
         AlertRecord alert;
         try
@@ -137,7 +138,7 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         if (database.Alerts.Local.Any(row => row.EventId == alert.EventId) || await database.Alerts.AnyAsync(row => row.EventId == alert.EventId, cancellation)) return;
         long recorded = record.Message.Timestamp.UnixTimestampMs;
         var incident = await database.Incidents.FindAsync([alert.Incident], cancellation);
-        bool isMuted = alert.IsClosed && incident is not null ? incident.IsMuted : mutes.Any(mute => mute.FromMilliseconds <= recorded && recorded < mute.UntilMilliseconds && CameraPattern.Fits(mute.Cameras, alert.Camera));
+        bool isMuted = alert.IsClosed && incident is not null ? incident.IsMuted : mutes.Any(mute => mute.Row.FromMilliseconds <= recorded && recorded < mute.Row.UntilMilliseconds && mute.Cameras.Fits(alert.Camera));
         if (incident is null)
         {
             incident = new IncidentRow { Id = alert.Incident, Camera = alert.Camera, Kind = alert.Kind, OpenedNanoseconds = alert.FirstNanoseconds, RecordedMilliseconds = recorded, IsMuted = true };
@@ -167,9 +168,9 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
             Json = alert.Json.ToJsonString(Relaxed),
         });
         if (isMuted) return;
-        foreach (var subscription in subscriptions)
+        foreach (var (subscription, filter) in subscriptions)
         {
-            if (!AlertFilter.Of(subscription).Fits(alert.Camera, alert.Severity, alert.Kind)) continue;
+            if (!filter.Fits(alert.Camera, alert.Severity, alert.Kind)) continue;
             database.Deliveries.Add(new DeliveryRow { Subscription = subscription.Id, EventId = alert.EventId, Incident = alert.Incident, Offset = record.Offset.Value, NextMilliseconds = now });
         }
     }

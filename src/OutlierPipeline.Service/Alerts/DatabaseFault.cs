@@ -30,11 +30,12 @@ internal sealed class DatabaseFault : IExceptionHandler
         _ => false,
     };
 
-    /// <summary>A request that needs the database while it is away.</summary>
+    /// <summary>A request that needs the database while it is away, or has a text that it does not take.</summary>
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
         if (Of(exception) is null) return false;
-        await Results.Problem("the database of alerts does not answer; see /healthz/ready", statusCode: StatusCodes.Status503ServiceUnavailable).ExecuteAsync(httpContext);
+        if (IsOfTheRecord(exception)) await Results.Problem("the database of alerts does not take a text of this request", statusCode: StatusCodes.Status400BadRequest).ExecuteAsync(httpContext);
+        else await Results.Problem("the database of alerts does not answer; see /healthz/ready", statusCode: StatusCodes.Status503ServiceUnavailable).ExecuteAsync(httpContext);
         return true;
     }
 }

@@ -31,8 +31,10 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
         if (to is { } end) rows = rows.Where(row => row.OpenedNanoseconds < Nanoseconds(end));
         if (filter.Cameras is { } cameras)
         {
-            string like = cameras.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("%", "\\%", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal).Replace('*', '%').Replace('?', '_');
-            rows = rows.Where(row => EF.Functions.Like(row.Camera, like, "\\"));
+            // SQLite's LIKE does not care for case, PostgreSQL's does.
+            string glob = cameras.Translate("*", "?", letter => letter is "*" or "?" or "[" ? $"[{letter}]" : letter);
+            string like = cameras.Translate("%", "_", letter => letter is "%" or "_" or "\\" ? $"\\{letter}" : letter);
+            rows = database.Database.IsSqlite() ? rows.Where(row => EF.Functions.Glob(row.Camera, glob)) : rows.Where(row => EF.Functions.Like(row.Camera, like, "\\"));
         }
         if (!string.IsNullOrEmpty(cursor))
         {
@@ -104,9 +106,9 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
         return [.. rows.Select(Of)];
     }
 
-    public async Task<Mute> MuteAsync(string cameras, DateTimeOffset from, DateTimeOffset until, Actor who, string? reason, CancellationToken cancellation)
+    public async Task<Mute> MuteAsync(CameraPattern cameras, DateTimeOffset from, DateTimeOffset until, Actor who, string? reason, CancellationToken cancellation)
     {
-        var row = new MuteRow { Id = Guid.CreateVersion7(), Cameras = cameras, FromMilliseconds = from.ToUnixTimeMilliseconds(), UntilMilliseconds = until.ToUnixTimeMilliseconds(), Who = who.Name, Reason = reason };
+        var row = new MuteRow { Id = Guid.CreateVersion7(), Cameras = cameras.Text, FromMilliseconds = from.ToUnixTimeMilliseconds(), UntilMilliseconds = until.ToUnixTimeMilliseconds(), Who = who.Name, Reason = reason };
         await using var database = await databases.CreateDbContextAsync(cancellation);
         database.Mutes.Add(row);
         await database.SaveChangesAsync(cancellation);

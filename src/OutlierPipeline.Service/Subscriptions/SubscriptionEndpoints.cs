@@ -11,7 +11,7 @@ namespace OutlierPipeline.Service.Subscriptions;
 /// <summary>A subscription to be made.</summary>
 /// <param name="Url">Where events are posted to, http or https.</param>
 /// <param name="Secret"><c>whsec_</c> and Base64 of 24 to 64 bytes; drawn if absent.</param>
-/// <param name="Cameras">A camera's id, or a pattern such as <c>truck-*</c>; all if absent.</param>
+/// <param name="Cameras">A camera's id, or a pattern such as <c>truck-*</c>; a star of the id itself is written <c>\*</c>; all if absent.</param>
 /// <param name="MinSeverity">info, warning or critical; info if absent.</param>
 /// <param name="Kinds">All if absent.</param>
 internal sealed record SubscriptionRequest(string? Name, string? Url, string? Secret, string? Cameras, string? MinSeverity, string[]? Kinds);
@@ -67,7 +67,6 @@ internal static class SubscriptionEndpoints
         if (string.IsNullOrWhiteSpace(request.Name) || request.Name.Length > MaxText) return Bad($"name is missing or longer than {MaxText} characters");
         if (request.Url is not { Length: <= MaxUrl } url || !Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.UserInfo.Length > 0) return Bad("url is no address of http or https without a user's name in it");
         if (request.Secret is { } given && !WebhookSignature.IsSecret(given)) return Bad("secret is no whsec_ with Base64 of 24 to 64 bytes; leave it out to get one");
-        if (request.Cameras?.Length > MaxText) return Bad($"cameras is longer than {MaxText} characters");
         AlertFilter filter;
         try
         {
@@ -85,7 +84,7 @@ internal static class SubscriptionEndpoints
             Name = request.Name,
             Url = uri.AbsoluteUri,
             Secret = request.Secret ?? WebhookSignature.CreateSecret(),
-            Cameras = filter.Cameras,
+            Cameras = filter.Cameras?.Text,
             MinSeverity = filter.MinSeverity,
             Kinds = filter.Kinds is null ? null : string.Join(',', filter.Kinds),
             CreatedMilliseconds = time.GetUtcNow().ToUnixTimeMilliseconds(),

@@ -29,7 +29,7 @@ public sealed class PageTests
         await service.StoredAsync(1);
         await service.UntilAsync(async () => (await service.GetAsync("/api/cameras")).GetArrayLength() == 1, "a camera's frames");
         var ops = AccessHandler.Principal("ops", [Scope.Read, Scope.Acknowledge]);
-        await book.MuteAsync("truck-*", DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddHours(1), Actor.Of(ops)!, null, Cancellation);
+        await book.MuteAsync(CameraPattern.Parse("truck-*"), DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddHours(1), Actor.Of(ops)!, null, Cancellation);
         Type[] pages = [.. typeof(DashboardFeed).Assembly.GetTypes().Where(type => type.IsDefined(typeof(RouteAttribute), inherit: false))];
         Assert.Contains(pages, page => page.Name == "IncidentDetail");
         Assert.All(pages, page => Assert.True(page.IsDefined(typeof(AuthorizeAttribute), inherit: true) || page.Name is "NotFound" or "SignIn", $"{page.Name} is for everybody"));
@@ -52,6 +52,25 @@ public sealed class PageTests
             await using var shown = await PageRenderer.ShowAsync(service, page, page.Name == "IncidentDetail" ? "one" : "car-1/front", user);
             return await shown.CallAllAsync();
         }
+    }
+
+    [Fact]
+    public async Task Muting_a_camera_whose_id_is_a_star_mutes_that_camera_alone()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"));
+        foreach (byte[] frame in SmallFrames.FullDrive(1, 3)) cluster.Produce("*", frame);
+        cluster.Flush();
+        await service.UntilAsync(async () => (await service.GetAsync("/api/cameras")).GetArrayLength() == 1, "a camera's frames");
+        var page = typeof(DashboardFeed).Assembly.GetType("OutlierPipeline.Service.Dashboard.Pages.CameraPage")!;
+        await using (var shown = await PageRenderer.ShowAsync(service, page, "*", AccessHandler.Principal("ops", [Scope.Read, Scope.Acknowledge]))) await shown.CallAllAsync();
+        cluster.ProduceAlert(AlertFactory.Record("starry", 1, AlertType.Opened, "*"));
+        cluster.ProduceAlert(AlertFactory.Record("other", 1, AlertType.Opened, "car-1/front"));
+        cluster.Flush();
+        await service.StoredAsync(2);
+        Assert.True((await service.GetAsync("/api/alerts/starry")).GetProperty("incident").GetProperty("isMuted").GetBoolean());
+        Assert.False((await service.GetAsync("/api/alerts/other")).GetProperty("incident").GetProperty("isMuted").GetBoolean());
     }
 
     /// <summary>Everything that people have done.</summary>
