@@ -1,9 +1,7 @@
-using System.Text.Encodings.Web;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Confluent.Kafka;
 using Microsoft.EntityFrameworkCore;
 using OutlierPipeline.Service.Subscriptions;
+using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Service.Alerts;
 
@@ -11,8 +9,6 @@ namespace OutlierPipeline.Service.Alerts;
 internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databases, AlertsOptions options, TimeProvider time, ILogger<AlertStore> log)
 {
     private volatile bool _isMigrated;
-
-    private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Creates the tables, or brings those of an older version up to date; once.</summary>
     public async Task MigrateAsync(CancellationToken cancellation)
@@ -50,22 +46,30 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         return await database.Positions.Where(row => row.Cluster == cluster && row.Topic == topic).ToDictionaryAsync(row => row.Partition, row => row.NextOffset, cancellation);
     }
 
-    /// <summary>Stores records of one partition, in their order.</summary>
+    /// <summary>Stores records of one partition, in their order. What the database takes by no means is passed over alone.</summary>
     /// <param name="expected">The position that the partition had, or null if it had none.</param>
     /// <returns>False, and nothing is stored, if the partition is not there any more: another replica has stored some of these.</returns>
     public async Task<bool> TryStoreAsync(string cluster, string topic, int partition, long? expected, IReadOnlyList<ConsumeResult<byte[], byte[]>> records, CancellationToken cancellation)
     {
-        await using var database = await databases.CreateDbContextAsync(cancellation);
-        await using var transaction = await database.Database.BeginTransactionAsync(cancellation);
-        if (!await AdvanceAsync(database, cluster, topic, partition, expected, records[^1].Offset.Value + 1, cancellation)) return false;
-        long now = time.GetUtcNow().ToUnixTimeMilliseconds();
-        // Patterns are read once for all records.
-        (MuteRow Row, CameraPattern Cameras)[] mutes = [.. (await database.Mutes.AsNoTracking().ToListAsync(cancellation)).Select(row => (row, CameraPattern.Of(row.Cameras)))];
-        (SubscriptionRow Row, AlertFilter Filter)[] subscriptions = [.. (await database.Subscriptions.AsNoTracking().Where(row => row.DeadReason == null).ToListAsync(cancellation)).Select(row => (row, AlertFilter.Of(row)))];
-        foreach (var record in records) await AddAsync(database, cluster, record, mutes, subscriptions, now, cancellation);
-        await database.SaveChangesAsync(cancellation);
-        await transaction.CommitAsync(cancellation);
-        return true;
+        try
+        {
+            return await StoreAsync(cluster, topic, partition, expected, records, records, cancellation);
+        }
+        catch (Exception e) when (DatabaseFault.IsOfTheRecord(e))
+        {
+            if (records.Count > 1)
+            {
+                // One of these: they go one by one.
+                foreach (var record in records)
+                {
+                    if (!await TryStoreAsync(cluster, topic, partition, expected, [record], cancellation)) return false;
+                    expected = record.Offset.Value + 1;
+                }
+                return true;
+            }
+            PassOver(records[0], e.GetBaseException().Message);
+            return await StoreAsync(cluster, topic, partition, expected, records, [], cancellation);
+        }
     }
 
     /// <summary>The rows of a partition from one offset to before another, by whomever they were stored: none for records that repeat earlier events.</summary>
@@ -99,6 +103,23 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         return (withoutPicture, deleted);
     }
 
+    /// <param name="records">Those that the position passes.</param>
+    /// <param name="stored">Those of them that are stored.</param>
+    private async Task<bool> StoreAsync(string cluster, string topic, int partition, long? expected, IReadOnlyList<ConsumeResult<byte[], byte[]>> records, IReadOnlyList<ConsumeResult<byte[], byte[]>> stored, CancellationToken cancellation)
+    {
+        await using var database = await databases.CreateDbContextAsync(cancellation);
+        await using var transaction = await database.Database.BeginTransactionAsync(cancellation);
+        if (!await AdvanceAsync(database, cluster, topic, partition, expected, records[^1].Offset.Value + 1, cancellation)) return false;
+        long now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        // Patterns are read once for all records.
+        (MuteRow Row, CameraPattern Cameras)[] mutes = [.. (await database.Mutes.AsNoTracking().ToListAsync(cancellation)).Select(row => (row, CameraPattern.Of(row.Cameras)))];
+        (SubscriptionRow Row, AlertFilter Filter)[] subscriptions = [.. (await database.Subscriptions.AsNoTracking().Where(row => row.DeadReason == null).ToListAsync(cancellation)).Select(row => (row, AlertFilter.Of(row)))];
+        foreach (var record in stored) await AddAsync(database, cluster, record, mutes, subscriptions, now, cancellation);
+        await database.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+        return true;
+    }
+
     /// <summary>Moves the position, which locks it; false if another replica has moved it.</summary>
     private static async Task<bool> AdvanceAsync(AlertDatabase database, string cluster, string topic, int partition, long? expected, long next, CancellationToken cancellation)
     {
@@ -130,8 +151,7 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         }
         catch (FormatException e)
         {
-            // Another program's record: it stays in the topic, and what follows it must not wait.
-            Log.Unreadable(log, record.Topic, record.Partition.Value, record.Offset.Value, e.Message);
+            PassOver(record, e.Message);
             return;
         }
         // What was done twice carries the same id.
@@ -150,7 +170,6 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
             incident.HasPicture = true;
             database.Pictures.Add(new PictureRow { Incident = incident.Id, RecordedMilliseconds = recorded, Jpeg = jpeg });
         }
-        LinkPicture(alert, incident);
         database.Alerts.Add(new AlertRow
         {
             Cluster = cluster,
@@ -165,7 +184,8 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
             Severity = alert.Severity,
             RecordedMilliseconds = recorded,
             IsMuted = isMuted,
-            Json = alert.Json.ToJsonString(Relaxed),
+            // Whoever gets the event can fetch the picture, as long as it is kept.
+            Json = alert.ToJson($"{options.PublicUrl?.ToString().TrimEnd('/')}/api/alerts/{incident.Id}/picture.jpg"),
         });
         if (isMuted) return;
         foreach (var (subscription, filter) in subscriptions)
@@ -179,27 +199,28 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
     {
         incident.IsMuted &= isMuted;
         incident.LastNanoseconds = Math.Max(incident.LastNanoseconds, alert.LastNanoseconds);
-        incident.Model = alert.ModelName;
+        incident.Model = alert.Model;
         if (alert.IsClosed)
         {
             incident.ClosedNanoseconds = alert.LastNanoseconds;
-            incident.Closed = alert.OptionalText("closed") ?? "calm";
+            incident.Closed = alert.Closed ?? "calm";
             return;
         }
         incident.Severity = alert.Severity;
         incident.Reason = alert.Reason;
-        incident.FiredScore = alert.OptionalText("firedScore") ?? incident.FiredScore;
-        incident.Strangeness = alert.OptionalNumber("strangeness") ?? incident.Strangeness;
-        incident.IsExtrapolated = alert.OptionalFlag("extrapolated") ?? incident.IsExtrapolated;
-        incident.Martingale = Math.Max(incident.Martingale, alert.OptionalNumber("martingale") ?? 0);
-        if (incident.WhereX is null && alert.Where("x") is not null)
-            (incident.WhereX, incident.WhereY, incident.WhereWidth, incident.WhereHeight) = (alert.Where("x"), alert.Where("y"), alert.Where("width"), alert.Where("height"));
+        incident.FiredScore = alert.FiredScore ?? incident.FiredScore;
+        incident.Strangeness = alert.Strangeness ?? incident.Strangeness;
+        incident.IsExtrapolated = alert.IsExtrapolated ?? incident.IsExtrapolated;
+        incident.Martingale = Math.Max(incident.Martingale, alert.Martingale ?? 0);
+        if (incident.WhereX is null && alert.Where is { } place)
+            (incident.WhereX, incident.WhereY, incident.WhereWidth, incident.WhereHeight) = (place.X, place.Y, place.Width, place.Height);
     }
 
-    /// <summary>Whoever gets the event can fetch the picture, as long as it is kept.</summary>
-    private void LinkPicture(AlertRecord alert, IncidentRow incident)
+    /// <summary>Another program's record: it stays in the topic, and what follows it must not wait.</summary>
+    private void PassOver(ConsumeResult<byte[], byte[]> record, string fault)
     {
-        if (alert.Json["data"]!["picture"] is JsonObject picture) picture["url"] = $"{options.PublicUrl?.ToString().TrimEnd('/')}/api/alerts/{incident.Id}/picture.jpg";
+        PipelineTelemetry.CountUnreadableAlert();
+        Log.Unreadable(log, record.Topic, record.Partition.Value, record.Offset.Value, fault);
     }
 
     private static partial class Log

@@ -31,11 +31,18 @@ internal sealed record AlertsOptions
 
     public bool IsPostgreSql => Database.Contains("Host=", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>The vehicle of a camera; empty where the pattern does not match.</summary>
+    /// <summary>The vehicle of a camera; empty where the pattern does not match, or takes too long for it.</summary>
     public string VehicleOf(string camera)
     {
-        var match = Regex.Match(camera, VehiclePattern, RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(100));
-        return match.Groups.Count > 1 ? match.Groups[1].Value : match.Value;
+        try
+        {
+            var match = Regex.Match(camera, VehiclePattern, RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(20));
+            return match.Groups.Count > 1 ? match.Groups[1].Value : match.Value;
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            return "";
+        }
     }
 
     /// <summary>Messages for what is missing or out of range.</summary>
