@@ -72,10 +72,12 @@ internal static class AlertEndpoints
     }
 
     private static async Task<IResult> StreamAsync(
-        HttpContext context, AlertBroadcast broadcast, AlertStore store, IHostApplicationLifetime lifetime,
+        HttpContext context, AlertBroadcast broadcast, AlertStore store, StreamLimit limit, ApiOptions api, IHostApplicationLifetime lifetime,
         string? camera, string? severity, string? kind,
         [FromHeader(Name = "Last-Event-ID"), Description("where the listener was: what it missed comes first")] string? lastEventId)
     {
+        using var place = limit.TryOpen(AccessSetup.Caller(context));
+        if (place is null) return Results.Problem(string.Create(CultureInfo.InvariantCulture, $"{api.StreamsPerCaller} streams of this caller are open: close one, or raise Api:StreamsPerCaller"), statusCode: 429);
         try
         {
             return await AlertStream.WriteAsync(context, broadcast, store, AlertFilter.Parse(camera, severity, kind), lastEventId, lifetime.ApplicationStopping) ?? TypedResults.Empty;

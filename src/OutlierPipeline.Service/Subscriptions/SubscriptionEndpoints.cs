@@ -17,9 +17,10 @@ namespace OutlierPipeline.Service.Subscriptions;
 internal sealed record SubscriptionRequest(string? Name, string? Url, string? Secret, string? Cameras, string? MinSeverity, string[]? Kinds);
 
 /// <summary>A subscription.</summary>
+/// <param name="Url">Null for callers without the scope Subscribe: it often is a secret.</param>
 /// <param name="State"><c>active</c>, <c>failing</c> or <c>dead</c>.</param>
 /// <param name="Pending">Events that wait to be delivered.</param>
-internal sealed record Subscription(Guid Id, string Name, string Url, string? Cameras, string MinSeverity, string[] Kinds, DateTimeOffset Created, string CreatedBy, string State, string? DeadReason, DateTimeOffset? FailingSince, DateTimeOffset? LastSuccess, string? LastError, int Pending);
+internal sealed record Subscription(Guid Id, string Name, string? Url, string? Cameras, string MinSeverity, string[] Kinds, DateTimeOffset Created, string CreatedBy, string State, string? DeadReason, DateTimeOffset? FailingSince, DateTimeOffset? LastSuccess, string? LastError, int Pending);
 
 /// <summary>A subscription that was just made.</summary>
 /// <param name="Secret">Shown now, and never again.</param>
@@ -47,19 +48,19 @@ internal static class SubscriptionEndpoints
         subscriptions.MapPost("/{id:guid}/enable", EnableAsync).WithSummary("Revives a dead one; what waits is sent.").RequireAuthorization(nameof(Scope.Subscribe));
     }
 
-    private static async Task<Subscription[]> ListAsync(IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
+    private static async Task<Subscription[]> ListAsync(HttpContext context, IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var pending = await database.Deliveries.Where(row => row.State == DeliveryState.Pending).GroupBy(row => row.Subscription).Select(group => new { group.Key, Count = group.Count() }).ToDictionaryAsync(group => group.Key, group => group.Count, cancellation);
         var rows = await database.Subscriptions.AsNoTracking().OrderBy(row => row.CreatedMilliseconds).ToListAsync(cancellation);
-        return [.. rows.Select(row => Of(row, pending.GetValueOrDefault(row.Id)))];
+        return [.. rows.Select(row => Of(row, pending.GetValueOrDefault(row.Id), context))];
     }
 
-    private static async Task<Results<Ok<Subscription>, NotFound>> FindAsync(Guid id, IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
+    private static async Task<Results<Ok<Subscription>, NotFound>> FindAsync(Guid id, HttpContext context, IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         if (await database.Subscriptions.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } found) return TypedResults.NotFound();
-        return TypedResults.Ok(Of(found, await database.Deliveries.CountAsync(row => row.Subscription == id && row.State == DeliveryState.Pending, cancellation)));
+        return TypedResults.Ok(Of(found, await database.Deliveries.CountAsync(row => row.Subscription == id && row.State == DeliveryState.Pending, cancellation), context));
     }
 
     private static async Task<Results<Created<NewSubscription>, ProblemHttpResult>> CreateAsync(SubscriptionRequest request, HttpContext context, IDbContextFactory<AlertDatabase> databases, TimeProvider time, CancellationToken cancellation)
@@ -92,7 +93,7 @@ internal static class SubscriptionEndpoints
         };
         database.Subscriptions.Add(row);
         await database.SaveChangesAsync(cancellation);
-        return TypedResults.Created($"/api/subscriptions/{row.Id}", new NewSubscription(Of(row, 0), row.Secret));
+        return TypedResults.Created($"/api/subscriptions/{row.Id}", new NewSubscription(Of(row, 0, context), row.Secret));
     }
 
     private static async Task<Results<NoContent, NotFound>> DeleteAsync(Guid id, IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
@@ -121,9 +122,17 @@ internal static class SubscriptionEndpoints
         return found == 1 ? TypedResults.NoContent() : TypedResults.NotFound();
     }
 
-    private static Subscription Of(SubscriptionRow row, int pending) => new(
-        row.Id, row.Name, row.Url, row.Cameras, row.MinSeverity.ToString().ToLowerInvariant(), row.Kinds?.ToLowerInvariant().Split(',') ?? [], Time(row.CreatedMilliseconds)!.Value, row.CreatedBy,
-        row.DeadReason is not null ? "dead" : row.FailingSinceMilliseconds is not null ? "failing" : "active", row.DeadReason, Time(row.FailingSinceMilliseconds), Time(row.LastSuccessMilliseconds), row.LastError, pending);
+    private static Subscription Of(SubscriptionRow row, int pending, HttpContext context)
+    {
+        bool maySeeUrl = context.User.HasClaim(AccessHandler.ScopeClaim, nameof(Scope.Subscribe));
+        return new Subscription(
+            row.Id, row.Name, maySeeUrl ? row.Url : null, row.Cameras, row.MinSeverity.ToString().ToLowerInvariant(), row.Kinds?.ToLowerInvariant().Split(',') ?? [], Time(row.CreatedMilliseconds)!.Value, row.CreatedBy,
+            row.DeadReason is not null ? "dead" : row.FailingSinceMilliseconds is not null ? "failing" : "active",
+            Shown(row.DeadReason), Time(row.FailingSinceMilliseconds), Time(row.LastSuccessMilliseconds), Shown(row.LastError), pending);
+
+        // What a connection says of its fault names the host, which is a part of the address.
+        string? Shown(string? fault) => maySeeUrl || fault is null ? fault : fault.Replace(new Uri(row.Url).Host, "…", StringComparison.OrdinalIgnoreCase);
+    }
 
     private static DateTimeOffset? Time(long? milliseconds) => milliseconds is { } known ? DateTimeOffset.FromUnixTimeMilliseconds(known) : null;
 
