@@ -42,6 +42,11 @@ internal static class AccessSetup
         builder.Services.AddRateLimiter(limits =>
         {
             limits.RejectionStatusCode = StatusCodes.Status429TooManyRequests;
+            limits.OnRejected = async (rejected, _) =>
+            {
+                rejected.HttpContext.Response.Headers.RetryAfter = "1";
+                await Results.Problem("too many requests of this caller: see Api:RequestsPerSecond", statusCode: 429).ExecuteAsync(rejected.HttpContext);
+            };
             limits.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context => RateLimitPartition.GetTokenBucketLimiter(Caller(context), _ => new TokenBucketRateLimiterOptions
             {
                 TokenLimit = 4 * options.RequestsPerSecond,

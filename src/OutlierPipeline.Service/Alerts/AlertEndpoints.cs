@@ -27,15 +27,15 @@ internal static class AlertEndpoints
 
     public static void MapAlerts(this WebApplication app)
     {
-        var alerts = app.MapGroup("/api/alerts").WithTags("alerts").RequireAuthorization(nameof(Scope.Read));
+        var alerts = app.MapGroup("/api/alerts").WithTags("alerts").RequireAuthorization(nameof(Scope.Read)).ProducesRefusals();
         alerts.MapGet("/", ListAsync).WithSummary("Incidents, the latest first.").ProducesProblem(400);
-        alerts.MapGet("/stream", StreamAsync).WithSummary("Alerts as server-sent events: each a CloudEvent of docs/schemas/alert.json.").Produces<string>(200, "text/event-stream").ProducesProblem(400).ProducesProblem(503);
+        alerts.MapGet("/stream", StreamAsync).WithSummary("Alerts as server-sent events: each a CloudEvent of docs/schemas/alert.json.").Produces<string>(200, "text/event-stream").ProducesProblem(400);
         alerts.MapGet("/{id}", FindAsync).WithSummary("An incident's whole life.");
         alerts.MapGet("/{id}/picture.jpg", PictureAsync).WithSummary("The frame that opened it, and beside it the same under its heat map.").Produces<byte[]>(200, "image/jpeg");
         alerts.MapPost("/{id}/acknowledge", AcknowledgeAsync).WithSummary("Somebody has it in hand.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
         alerts.MapPost("/{id}/note", AnnotateAsync).WithSummary("Adds a note.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
         alerts.MapPost("/{id}/judgement", JudgeAsync).WithSummary("What it turned out to be.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
-        var mutes = app.MapGroup("/api/mutes").WithTags("mutes").RequireAuthorization(nameof(Scope.Read));
+        var mutes = app.MapGroup("/api/mutes").WithTags("mutes").RequireAuthorization(nameof(Scope.Read)).ProducesRefusals();
         mutes.MapGet("/", (IncidentBook book, CancellationToken cancellation) => book.MutesAsync(cancellation)).WithSummary("Maintenance windows that are not over.");
         mutes.MapPost("/", MuteAsync).WithSummary("Alerts of these cameras are recorded and not sent until then.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
         mutes.MapDelete("/{id:guid}", async Task<Results<NoContent, NotFound>> (Guid id, HttpContext context, IncidentBook book, CancellationToken cancellation) => await book.UnmuteAsync(id, context.Actor(), cancellation) ? TypedResults.NoContent() : TypedResults.NotFound())
@@ -115,7 +115,7 @@ internal static class AlertEndpoints
     {
         var from = mute.From ?? time.GetUtcNow();
         if (string.IsNullOrWhiteSpace(mute.Cameras)) return Bad("cameras is missing; expected a camera's id, or a pattern such as truck-*");
-        if (mute.Until is not { } until || until <= from || until > from.AddDays(90)) return Bad("until is missing, not after from, or more than 90 days after it");
+        if (mute.Until is not { } until || until <= from) return Bad("until is missing, or not after from");
         if (mute.Reason?.Length > IncidentBook.MaxText) return TooLong();
         try
         {

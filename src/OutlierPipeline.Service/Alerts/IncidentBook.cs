@@ -140,5 +140,6 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
 
     private static Mute Of(MuteRow row) => new(row.Id, row.Cameras, DateTimeOffset.FromUnixTimeMilliseconds(row.FromMilliseconds), DateTimeOffset.FromUnixTimeMilliseconds(row.UntilMilliseconds), row.Who, row.Reason);
 
-    private static long Nanoseconds(DateTimeOffset at) => (at - DateTimeOffset.UnixEpoch).Ticks * 100;
+    /// <summary>What lies beyond the range of 64 bits, the years 1678 to 2261, is its end.</summary>
+    private static long Nanoseconds(DateTimeOffset at) => (long)Int128.Clamp((Int128)(at - DateTimeOffset.UnixEpoch).Ticks * 100, long.MinValue, long.MaxValue);
 }

@@ -39,7 +39,7 @@ internal static class SubscriptionEndpoints
 
     public static void MapSubscriptions(this WebApplication app)
     {
-        var subscriptions = app.MapGroup("/api/subscriptions").WithTags("subscriptions").RequireAuthorization(nameof(Scope.Read));
+        var subscriptions = app.MapGroup("/api/subscriptions").WithTags("subscriptions").RequireAuthorization(nameof(Scope.Read)).ProducesRefusals();
         subscriptions.MapGet("/", ListAsync).WithSummary("Webhooks, and how they do.");
         subscriptions.MapGet("/{id:guid}", FindAsync).WithSummary("One webhook.");
         subscriptions.MapPost("/", CreateAsync).WithSummary("Posts alerts to a URL from now on, signed.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Subscribe));
