@@ -94,7 +94,6 @@ internal static class DemoCommand
             ["Kafka:Client:fetch.wait.max.ms"] = "5",
             ["Model:Path"] = model,
             ["Alerts:Database"] = database,
-            ["Alerts:Cluster"] = "demo",
             ["urls"] = urls,
         });
         ServiceHost.Configure(builder);

@@ -24,8 +24,8 @@ internal sealed partial class PipelineService : BackgroundService
     /// <summary>How many partitions of the frames' topic this process reads.</summary>
     public int AssignedPartitions => _pipeline.AssignedPartitions;
 
-    /// <summary>What computes, one entry a model package.</summary>
-    public IEnumerable<(ModelPackage Package, Accelerator Accelerator)> Models => _pipeline.Models;
+    /// <inheritdoc cref="FramePipeline.Models"/>
+    public IEnumerable<(ModelPackage Package, Accelerator Accelerator, int MaxBatchSize)> Models => _pipeline.Models;
 
     /// <summary>Whether the pipeline could not go on, for which the process ends.</summary>
     public bool HasFailed { get; private set; }

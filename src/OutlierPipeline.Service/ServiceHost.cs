@@ -33,11 +33,12 @@ internal static class ServiceHost
     /// <summary>The host, its database migrated, its model packages loaded and its configuration checked; nothing is read yet.</summary>
     /// <param name="args">Command line, of the form <c>--Kafka:BootstrapServers=host:port</c>.</param>
     /// <param name="configure">Further settings of the builder.</param>
-    /// <exception cref="PipelineException">A setting is missing, unknown or out of range.</exception>
+    /// <exception cref="PipelineException">A setting or a section is missing, unknown or out of range.</exception>
     public static async Task<WebApplication> BuildAsync(string[] args, Action<WebApplicationBuilder> configure)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ApplicationName = typeof(ServiceHost).Assembly.GetName().Name, ContentRootPath = AppContext.BaseDirectory });
         configure(builder);
+        UnknownSettings.Refuse(builder.Configuration);
         var options = BindOptions(builder.Configuration);
         builder.Services.AddSingleton(options);
         builder.Services.AddSingleton(TimeProvider.System);

@@ -1,5 +1,4 @@
 using Confluent.Kafka;
-using Confluent.Kafka.Admin;
 using OutlierPipeline.Service.Streams;
 using OutlierPipeline.Streaming;
 
@@ -39,7 +38,7 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         _consumer?.Dispose();
         _consumer = KafkaClients.Reader(pipeline.Kafka, log);
         using var admin = KafkaClients.Admin(pipeline.Kafka, log);
-        _cluster = await ClusterAsync(admin);
+        _cluster = Cluster();
         _partitions = 0;
         _positions.Clear();
         foreach (var (partition, offset) in await store.PositionsAsync(_cluster, Topic, cancellation)) _positions[partition] = offset;
@@ -105,20 +104,9 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         _isAlone = isAlone;
     }
 
-    private async Task<string> ClusterAsync(IAdminClient admin)
-    {
-        if (options.Cluster is { } named) return named;
-        try
-        {
-            var cluster = await admin.DescribeClusterAsync(new DescribeClusterOptions { RequestTimeout = Patience });
-            return string.IsNullOrEmpty(cluster.ClusterId) ? throw new InvalidOperationException("the Kafka cluster tells no id; give it a name in Alerts:Cluster") : cluster.ClusterId;
-        }
-        catch (KafkaException e)
-        {
-            // Never a guess: under another name everything would be read and told again.
-            throw new InvalidOperationException($"the Kafka cluster does not tell its id ({e.Error.Reason}); if it never does, give it a name in Alerts:Cluster", e);
-        }
-    }
+    /// <summary>Never a guess: under another name everything would be read and told again.</summary>
+    private string Cluster() =>
+        options.Cluster ?? KafkaClients.ClusterId(pipeline.Kafka, Patience) ?? throw new InvalidOperationException($"Kafka at {pipeline.Kafka.BootstrapServers} does not tell its cluster's id; if it never does, give it a name in Alerts:Cluster");
 
     private static partial class Log
     {
