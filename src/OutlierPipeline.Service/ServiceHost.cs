@@ -129,10 +129,10 @@ internal static class ServiceHost
             Batching = Bind<Batching.BatchingOptions>(configuration, "Batching"),
             Detection = Bind<Detection.DetectionOptions>(configuration, "Detection"),
             Overload = Bind<OverloadOptions>(configuration, "Overload"),
+            Pictures = Bind<AlertsOptions>(configuration, "Alerts").Pictures,
         };
         string[] faults = [.. options.Validate()];
         return faults.Length == 0 ? options : throw new PipelineException(string.Join("; ", faults));
-
     }
 
     private static void AddAlerts(WebApplicationBuilder builder)

@@ -46,8 +46,7 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         foreach (var (partition, next) in _positions.Where(pair => told.Next(pair.Key) < pair.Value))
             broadcast.Publish(partition, next, await store.RowsAsync(_cluster, Topic, partition, told.Next(partition), next, int.MaxValue, cancellation));
         Assign(admin);
-        HasBegun = true;
-        Succeed();
+        var read = new HashSet<int>();
         long kept = Time.GetTimestamp();
         var batch = new List<ConsumeResult<byte[], byte[]>>();
         while (!cancellation.IsCancellationRequested)
@@ -55,10 +54,21 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
             batch.Clear();
             for (var record = _consumer.Consume(TimeSpan.FromMilliseconds(250)); record is not null; record = _consumer.Consume(TimeSpan.Zero))
             {
-                if (!record.IsPartitionEOF) batch.Add(record);
+                if (record.IsPartitionEOF) read.Add(record.Partition.Value);
+                else batch.Add(record);
                 if (batch.Count == MaxBatch) break;
             }
-            foreach (var partition in batch.GroupBy(record => record.Partition.Value)) await StoreAsync(partition.Key, [.. partition], cancellation);
+            foreach (var partition in batch.GroupBy(record => record.Partition.Value))
+            {
+                await StoreAsync(partition.Key, [.. partition], cancellation);
+                read.Add(partition.Key);
+            }
+            if (read.Count >= _partitions)
+            {
+                // Not before each partition has been read from: what makes one fail again and again is told all the while.
+                HasBegun = true;
+                Succeed();
+            }
             if (Time.GetElapsedTime(kept) < Housekeeping) continue;
             kept = Time.GetTimestamp();
             Assign(admin);

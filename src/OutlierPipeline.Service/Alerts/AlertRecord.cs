@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using OutlierPipeline.Alerting;
 using OutlierPipeline.Detection;
 
 namespace OutlierPipeline.Service.Alerts;
@@ -57,9 +58,12 @@ internal sealed record AlertRecord
     /// <summary>Name and version.</summary>
     public required string Model { get; init; }
 
-    public byte[]? Picture { get; init; }
+    public byte[]? Picture { get; private init; }
 
-    public bool IsClosed => Type == Alerting.AlertEvent.TypeOf(AlertType.Closed);
+    /// <summary>Whether <see cref="Picture"/> was blurred before it was recorded.</summary>
+    public bool IsBlurred { get; private init; }
+
+    public bool IsClosed => Type == AlertEvent.TypeOf(AlertType.Closed);
 
     /// <exception cref="FormatException">The record is no alert; the message says what is wrong.</exception>
     public static AlertRecord Parse(byte[] value)
@@ -93,6 +97,7 @@ internal sealed record AlertRecord
                 Where = Number(where, "x") is { } x ? new Where(x, Number(where, "y") ?? 0, Number(where, "width") ?? 0, Number(where, "height") ?? 0) : null,
                 Model = model is null ? "" : $"{Text(model, "name", MaxId)} {Text(model, "version", MaxId)}",
                 Picture = picture,
+                IsBlurred = shown?["blurred"]?.GetValue<bool>() ?? false,
             };
             // Half a character (a lone surrogate) anywhere, also in fields that nobody knows, is found by writing it.
             _ = alert.ToJson(null);
@@ -102,6 +107,16 @@ internal sealed record AlertRecord
         {
             throw new FormatException(e.Message.ReplaceLineEndings(" "), e);
         }
+    }
+
+    /// <summary>The same with no more of its picture than a rule allows, whatever was recorded.</summary>
+    public AlertRecord Under(PictureRule rule)
+    {
+        if (Picture is null || rule == PictureRule.Full || rule == PictureRule.Blurred && IsBlurred) return this;
+        byte[] blurred = rule == PictureRule.Blurred ? AlertPicture.Blur(Picture) : [];
+        if (blurred.Length == 0) _json["data"]!.AsObject().Remove("picture");
+        else _json["data"]!["picture"]!["blurred"] = true;
+        return this with { Picture = blurred.Length == 0 ? null : blurred, IsBlurred = blurred.Length > 0 };
     }
 
     /// <summary>The CloudEvent as it is sent on: a link instead of the picture.</summary>

@@ -1,5 +1,6 @@
 using Confluent.Kafka;
 using Microsoft.EntityFrameworkCore;
+using OutlierPipeline.Alerting;
 using OutlierPipeline.Service.Subscriptions;
 using OutlierPipeline.Telemetry;
 
@@ -148,9 +149,11 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         try
         {
             alert = AlertRecord.Parse(record.Message.Value ?? []);
+            alert = alert.Under(options.Pictures.For(alert.Camera));
         }
-        catch (FormatException e)
+        catch (Exception e)
         {
+            // Nothing but the record was looked at, so whatever it is, the record is the reason.
             PassOver(record, e.Message);
             return;
         }

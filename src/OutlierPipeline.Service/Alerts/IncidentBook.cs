@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
+using OutlierPipeline.Alerting;
 using OutlierPipeline.Service.Access;
 
 namespace OutlierPipeline.Service.Alerts;
@@ -61,11 +62,16 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
             [.. actions.Select(action => new IncidentAction(DateTimeOffset.FromUnixTimeMilliseconds(action.Milliseconds), action.Who, action.Action, action.Text))]);
     }
 
-    /// <summary>The JPEG of frame and heat map; null where there is none, or it has been kept long enough.</summary>
+    /// <summary>The JPEG of frame and heat map; null where there is none, it has been kept long enough, or it is not shown any more.</summary>
     public async Task<byte[]?> PictureAsync(string id, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        return await database.Pictures.AsNoTracking().Where(row => row.Incident == id).Select(row => row.Jpeg).SingleOrDefaultAsync(cancellation);
+        string? camera = await database.Incidents.AsNoTracking().Where(row => row.Id == id).Select(row => row.Camera).SingleOrDefaultAsync(cancellation);
+        if (camera is null || options.Pictures.For(camera) is var rule && rule == PictureRule.None) return null;
+        byte[]? jpeg = await database.Pictures.AsNoTracking().Where(row => row.Incident == id).Select(row => row.Jpeg).SingleOrDefaultAsync(cancellation);
+        // One that was stored before the rule was there; one that is blurred already stays as it is.
+        if (jpeg is not null && rule == PictureRule.Blurred) jpeg = AlertPicture.Blur(jpeg);
+        return jpeg is { Length: > 0 } ? jpeg : null;
     }
 
     /// <summary>Open incidents that somebody is to be told of.</summary>

@@ -1,3 +1,4 @@
+using OutlierPipeline.Alerting;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Inference;
 
@@ -15,11 +16,12 @@ public sealed record CameraPoint(double Seconds, double PValue, double Martingal
 /// <param name="Latent">The code's way through the latent space, in time order, some ten seconds; each Z values.</param>
 /// <param name="SeenAt">When its last frame was scored, by the clock.</param>
 public sealed record CameraSnapshot(
-    string Camera, ModelPackage Package, FrameRef At, DateTimeOffset SeenAt, double FramesPerSecond, double PValue, double Martingale, string? Incident, bool IsShadow,
+    string Camera, ModelPackage Package, FrameRef At, DateTimeOffset SeenAt, double FramesPerSecond, double PValue, double Martingale, string? Incident, bool IsShadow, PictureRule Pictures,
     IReadOnlyList<CameraPoint> History, IReadOnlyList<float[]> Latent);
 
 /// <summary>What is known of one camera on this replica. Written by the detection thread, read by pages.</summary>
-internal sealed class CameraView(string camera)
+/// <param name="pictures">What is shown of its frames.</param>
+internal sealed class CameraView(string camera, PictureRule pictures)
 {
     private const double PointSeconds = 0.2;
     private const int MaxPoints = 600;
@@ -49,6 +51,8 @@ internal sealed class CameraView(string camera)
 
     public string Camera => camera;
 
+    public PictureRule Pictures => pictures;
+
     public LivePicture? Picture { get; private set; }
 
     public DateTimeOffset SeenAt
@@ -69,7 +73,7 @@ internal sealed class CameraView(string camera)
             (_at, _seenAt) = (frame.At, now);
             (_pValue, _martingale, _incident, _isShadow) = (frame.Verdict.PValue, frame.Verdict.Martingale, frame.Incident, frame.IsShadow);
             Remember(frame);
-            if (now < _watchedUntil) Show(frame, now, reconstructor);
+            if (pictures != PictureRule.None && now < _watchedUntil) Show(frame, now, reconstructor);
         }
     }
 
@@ -102,7 +106,7 @@ internal sealed class CameraView(string camera)
         {
             if (_package is null) return null;
             CameraPoint[] history = _point is null ? [.. _history] : [.. _history, _point];
-            return new CameraSnapshot(camera, _package, _at, _seenAt, _interval > 0 ? 1 / _interval : 0, _pValue, _martingale, _incident, _isShadow, history, [.. _latent]);
+            return new CameraSnapshot(camera, _package, _at, _seenAt, _interval > 0 ? 1 / _interval : 0, _pValue, _martingale, _incident, _isShadow, pictures, history, [.. _latent]);
         }
     }
 
@@ -123,7 +127,7 @@ internal sealed class CameraView(string camera)
     {
         if (now - _pictureAt < PictureInterval) return;
         _pictureAt = now;
-        Picture = new LivePicture(frame, ++_pictures, reconstructor);
+        Picture = new LivePicture(frame, ++_pictures, reconstructor, pictures == PictureRule.Blurred);
         var waiting = _nextPicture;
         _nextPicture = New();
         waiting.TrySetResult(Picture);

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using OutlierPipeline.Alerting;
 using OutlierPipeline.Detection;
 
 namespace OutlierPipeline.Service.Live;
@@ -11,7 +12,7 @@ internal sealed class LiveView(Reconstructor reconstructor, PipelineOptions opti
     /// <summary>Called on the detection thread for each scored frame.</summary>
     public void Observe(in ObservedFrame frame)
     {
-        if (!_cameras.TryGetValue(frame.Camera, out var view)) view = _cameras.GetOrAdd(frame.Camera, camera => new CameraView(camera));
+        if (!_cameras.TryGetValue(frame.Camera, out var view)) view = _cameras.GetOrAdd(frame.Camera, camera => new CameraView(camera, options.Pictures.For(camera)));
         view.Observe(frame, time.GetUtcNow(), reconstructor);
     }
 
