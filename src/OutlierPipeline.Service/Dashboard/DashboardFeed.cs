@@ -8,7 +8,7 @@ namespace OutlierPipeline.Service.Dashboard;
 /// <param name="Now">Null for a camera that another replica reads.</param>
 /// <param name="Incident">Its gravest open incident, or null.</param>
 /// <param name="SilentSeconds">Since its last frame was scored.</param>
-public sealed record CameraTile(string Camera, CameraSnapshot? Now, Incident? Incident, double SilentSeconds)
+public sealed record CameraTile(string Camera, CameraSummary? Now, Incident? Incident, double SilentSeconds)
 {
     private const double Silent = 5;
 
@@ -120,9 +120,9 @@ internal sealed partial class DashboardFeed : IDisposable
             var tiles = new List<CameraTile>();
             foreach (var view in _live.Cameras)
             {
-                if (view.Snapshot() is not { } snapshot) continue;
+                if (view.Summary() is not { } summary) continue;
                 gravest.Remove(view.Camera, out var incident);
-                tiles.Add(new CameraTile(view.Camera, snapshot, incident, Math.Max(0, (now - snapshot.SeenAt).TotalSeconds)));
+                tiles.Add(new CameraTile(view.Camera, summary, incident, Math.Max(0, (now - summary.SeenAt).TotalSeconds)));
             }
             tiles.AddRange(gravest.Values.Select(incident => new CameraTile(incident.Camera, null, incident, 0)));
             return _state = new DashboardState(++_tick, now, [.. tiles.OrderByDescending(tile => tile.Rank).ThenBy(tile => tile.Camera, StringComparer.Ordinal)], _open, [.. _health.Reasons(), .. _isAway ? Away : []], _metrics.Figures());

@@ -1,4 +1,6 @@
+using System.ComponentModel;
 using System.Globalization;
+using Microsoft.AspNetCore.Http.HttpResults;
 using OutlierPipeline.Alerting;
 using OutlierPipeline.Service.Access;
 
@@ -27,7 +29,7 @@ internal static class CameraEndpoints
     public static void MapCameras(this WebApplication app)
     {
         var cameras = app.MapGroup("/api/cameras").WithTags("cameras").RequireAuthorization(nameof(Scope.Read)).ProducesRefusals();
-        cameras.MapGet("/", (LiveView live, TimeProvider time) => live.Cameras.Select(view => view.Snapshot()).OfType<CameraSnapshot>().Select(snapshot => State(snapshot, time.GetUtcNow())).ToArray()).WithSummary("The cameras that this replica reads.");
+        cameras.MapGet("/", List).WithSummary("The cameras that this replica reads, by id.").ProducesProblem(400);
         foreach (var (name, picture) in Pictures)
         {
             cameras.MapGet($"/{{id}}/{name}", (string id, HttpContext context, LiveView live, TimeProvider time) => PictureAsync(id + "/" + name, context, live, time))
@@ -37,7 +39,28 @@ internal static class CameraEndpoints
         cameras.MapGet("/{**rest}", (string rest, HttpContext context, LiveView live, TimeProvider time) => PictureAsync(rest, context, live, time)).ExcludeFromDescription();
     }
 
-    private static CameraState State(CameraSnapshot camera, DateTimeOffset now) => new(
+    private static Results<Ok<CameraState[]>, ProblemHttpResult> List(
+        LiveView live, TimeProvider time,
+        [Description("a camera's id, or a pattern such as truck-*")] string? camera,
+        [Description("ids behind it only: the last one of the page before")] string? after,
+        [Description("at most so many; all by default")] int? limit)
+    {
+        if (limit < 1) return TypedResults.Problem(string.Create(CultureInfo.InvariantCulture, $"limit is {limit}; expected at least 1"), statusCode: 400);
+        try
+        {
+            var pattern = string.IsNullOrEmpty(camera) ? null : CameraPattern.Parse(camera);
+            var now = time.GetUtcNow();
+            return TypedResults.Ok(live.Cameras
+                .Where(view => (pattern is null || pattern.Fits(view.Camera)) && (after is null || string.CompareOrdinal(view.Camera, after) > 0)).Take(limit ?? int.MaxValue)
+                .Select(view => view.Summary()).OfType<CameraSummary>().Select(summary => State(summary, now)).ToArray());
+        }
+        catch (FormatException e)
+        {
+            return TypedResults.Problem(e.Message, statusCode: 400);
+        }
+    }
+
+    private static CameraState State(CameraSummary camera, DateTimeOffset now) => new(
         camera.Camera, DateTimeOffset.UnixEpoch.AddTicks(camera.At.TimestampNanoseconds / 100), Math.Max(0, (now - camera.SeenAt).TotalSeconds), camera.FramesPerSecond, camera.PValue, camera.Martingale, camera.Incident, camera.IsShadow, $"{camera.Package.Card.Name} {camera.Package.Card.Version}");
 
     /// <param name="routed">Id and picture as routing has them, for servers that do not tell what was sent.</param>
