@@ -1,8 +1,8 @@
 namespace OutlierPipeline.Service;
 
 /// <summary>
-/// Work beside the frame path that goes on as long as the host: whatever fails, a database that restarts or a receiver that hangs, it is tried again after a while and
-/// told meanwhile, and nothing else stops for it.
+/// Work beside the frame path that goes on as long as the host: whatever fails, a database that restarts or a receiver that hangs, it is
+/// tried again after a while and told meanwhile, and nothing else stops for it.
 /// </summary>
 /// <param name="what">What does not happen while it fails, such as <c>webhooks wait</c>.</param>
 internal abstract partial class Loop(string what, TimeProvider time, ILogger log) : BackgroundService
@@ -40,7 +40,8 @@ internal abstract partial class Loop(string what, TimeProvider time, ILogger log
         }
     }
 
-    /// <summary>One round, begun again and again; it may take as long as the host runs. What it throws is logged, told and tried again, later each time.</summary>
+    /// <summary>One round, begun again and again; it may take as long as the host runs. What it throws is logged, told and tried again,
+    /// later each time.</summary>
     protected abstract Task RoundAsync(CancellationToken cancellation);
 
     /// <summary>All is well, also while a round still runs.</summary>

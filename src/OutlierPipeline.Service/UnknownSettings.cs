@@ -2,16 +2,19 @@ using Microsoft.Extensions.Configuration.EnvironmentVariables;
 
 namespace OutlierPipeline.Service;
 
-/// <summary>Finds sections of the configuration that nobody knows: most often typing errors, whose settings would be left at their defaults without a word.</summary>
+/// <summary>Finds sections of the configuration that nobody knows: most often typing errors, whose settings would be left at their defaults
+/// without a word.</summary>
 internal static class UnknownSettings
 {
-    private static readonly string[] Ours = ["Alerts", "Api", "Batching", "Detection", "Frames", "Inference", "Kafka", "Model", "Overload", "Webhooks"];
+    private static readonly string[] Ours =
+        ["Alerts", "Api", "Batching", "Detection", "Frames", "Inference", "Kafka", "Model", "Overload", "Webhooks"];
 
     /// <summary>What .NET's host, its server, its logging and OpenTelemetry read.</summary>
     private static readonly HashSet<string> Others = new(StringComparer.OrdinalIgnoreCase)
     {
-        "$schema", "AllowedHosts", "applicationName", "captureStartupErrors", "ConnectionStrings", "contentRoot", "detailedErrors", "environment", "forwardedHeaders_Enabled", "hostBuilder",
-        "hostingStartupAssemblies", "hostingStartupExcludeAssemblies", "http_ports", "https_port", "https_ports", "Kestrel", "Logging", "Metrics", "preferHostingUrls", "preventHostingStartup",
+        "$schema", "AllowedHosts", "applicationName", "captureStartupErrors", "ConnectionStrings", "contentRoot", "detailedErrors",
+        "environment", "forwardedHeaders_Enabled", "hostBuilder", "hostingStartupAssemblies", "hostingStartupExcludeAssemblies",
+        "http_ports", "https_port", "https_ports", "Kestrel", "Logging", "Metrics", "preferHostingUrls", "preventHostingStartup",
         "server.urls", "shutdownTimeoutSeconds", "startupAssembly", "staticWebAssets", "suppressStatusMessages", "urls", "webroot",
     };
 
@@ -23,7 +26,8 @@ internal static class UnknownSettings
             bool isEnvironment = provider is EnvironmentVariablesConfigurationProvider;
             foreach (string name in provider.GetChildKeys([], null).Distinct(StringComparer.OrdinalIgnoreCase))
             {
-                if (Ours.Contains(name, StringComparer.OrdinalIgnoreCase) || Others.Contains(name) || name.StartsWith("OTEL_", StringComparison.OrdinalIgnoreCase)) continue;
+                if (Ours.Contains(name, StringComparer.OrdinalIgnoreCase) || Others.Contains(name)
+                    || name.StartsWith("OTEL_", StringComparison.OrdinalIgnoreCase)) continue;
                 // The environment is everybody's: there only what looks like a section of ours is one.
                 if (isEnvironment && !(provider.GetChildKeys([], name).Any() && LooksLikeOurs(name))) continue;
                 // A host's configuration within this one holds the environment too.
@@ -35,7 +39,9 @@ internal static class UnknownSettings
     }
 
     /// <summary>Other programs' variables with two underscores are written in one case: <c>npm__x</c>, <c>CI__JOB</c>.</summary>
-    private static bool LooksLikeOurs(string name) => name.Length > 0 && (char.IsAsciiLetterUpper(name[0]) && name.Any(char.IsAsciiLetterLower) || Ours.Any(known => known.Length > 3 && Distance(known, name) <= 2));
+    private static bool LooksLikeOurs(string name) =>
+        name.Length > 0 && (char.IsAsciiLetterUpper(name[0]) && name.Any(char.IsAsciiLetterLower)
+        || Ours.Any(known => known.Length > 3 && Distance(known, name) <= 2));
 
     /// <summary>How many letters must be changed, added or left out to make one word of another, whatever their case.</summary>
     /// <remarks>Levenshtein 1966.</remarks>

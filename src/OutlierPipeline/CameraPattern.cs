@@ -5,12 +5,14 @@ using System.Text;
 namespace OutlierPipeline;
 
 /// <summary>
-/// Which cameras are meant, as it stands in configuration, filters and subscriptions: <c>*</c> is any text, <c>?</c> one character, and case counts. A star, a question mark or
-/// a backslash of the id itself stands behind a backslash. Read once; whether an id fits takes at most the product of the two lengths, whoever wrote the pattern.
+/// Which cameras are meant, as it stands in configuration, filters and subscriptions: <c>*</c> is any text, <c>?</c> one character, and
+/// case counts. A star, a question mark or a backslash of the id itself stands behind a backslash. Read once; whether an id fits takes at
+/// most the product of the two lengths, whoever wrote the pattern.
 /// </summary>
 internal sealed class CameraPattern
 {
-    /// <summary>The longest pattern that anybody needs: a camera's id has at most 128 bytes, and each may stand behind a backslash.</summary>
+    /// <summary>The longest pattern that anybody needs: a camera's id has at most 128 bytes, and each may stand behind a
+    /// backslash.</summary>
     public const int MaxLength = 256;
 
     private const char Escape = '\\';
@@ -34,9 +36,11 @@ internal sealed class CameraPattern
     public string Text { get; }
 
     /// <summary>Reads what a caller gave.</summary>
-    /// <exception cref="FormatException">It is longer than <see cref="MaxLength"/>, or has control characters, which no camera's id has.</exception>
+    /// <exception cref="FormatException">It is longer than <see cref="MaxLength"/>, or has control characters, which no camera's id
+    /// has.</exception>
     public static CameraPattern Parse(string text) =>
-        text.Length > MaxLength ? throw new FormatException($"the pattern of cameras has {text.Length} characters; expected at most {MaxLength}")
+        text.Length > MaxLength
+            ? throw new FormatException($"the pattern of cameras has {text.Length} characters; expected at most {MaxLength}")
         : text.Any(char.IsControl) ? throw new FormatException("the pattern of cameras has control characters")
         : new CameraPattern(text);
 
@@ -72,13 +76,15 @@ internal sealed class CameraPattern
     {
         int step = 0;
         int at = 0;
-        // Where the last star stands, and up to where it has swallowed: only the last one is ever tried again, since an earlier one could reach nothing that it cannot.
+        // Where the last star stands, and up to where it has swallowed: only the last one is ever tried again, since an earlier one could
+        // reach nothing that it cannot.
         int star = -1;
         int swallowed = 0;
         while (at < camera.Length)
         {
             if (Rune.DecodeFromUtf16(camera.AsSpan(at), out var letter, out int length) != OperationStatus.Done) length = 1;
-            if (step < _steps.Length && _steps[step] is var (character, isWildcard) && (isWildcard ? character == AnyOne : character == letter))
+            if (step < _steps.Length && _steps[step] is var (character, isWildcard)
+                && (isWildcard ? character == AnyOne : character == letter))
             {
                 step++;
                 at += length;
@@ -108,7 +114,8 @@ internal sealed class CameraPattern
     /// <param name="anyOne">What stands there for one character.</param>
     /// <param name="literal">How a character stands there.</param>
     public string Translate(string anyText, string anyOne, Func<string, string> literal) =>
-        string.Concat(_steps.Select(step => step.IsWildcard ? step.Character == AnyText ? anyText : anyOne : literal(step.Character.ToString())));
+        string.Concat(_steps.Select(step =>
+            step.IsWildcard ? step.Character == AnyText ? anyText : anyOne : literal(step.Character.ToString())));
 
     public override string ToString() => Text;
 

@@ -82,7 +82,8 @@ public sealed partial class FramePipeline : IDisposable
     public int AssignedPartitions => _consumer.Assignments.Count;
 
     /// <summary>What computes, and in batches of how many frames at most, one entry a model package.</summary>
-    public IEnumerable<(ModelPackage Package, Accelerator Accelerator, int MaxBatchSize)> Models => _lanes.Values.Select(lane => (lane.Package, lane.Engine.Accelerator, lane.BatchCapacity));
+    public IEnumerable<(ModelPackage Package, Accelerator Accelerator, int MaxBatchSize)> Models =>
+        _lanes.Values.Select(lane => (lane.Package, lane.Engine.Accelerator, lane.BatchCapacity));
 
     /// <summary>Why the pipeline is not ready to do its work, one line each; empty when it is.</summary>
     public IReadOnlyList<string> NotReady

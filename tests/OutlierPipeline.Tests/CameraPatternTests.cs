@@ -43,7 +43,8 @@ public sealed class CameraPatternTests
     {
         var exact = CameraPattern.Parse(CameraPattern.Exactly(camera).Text);
         Assert.True(exact.Fits(camera));
-        foreach (string other in new[] { "", "car-1", camera + "x", "x" + camera, camera.Replace("*", "any", StringComparison.Ordinal).Replace('?', 'q') + "!" }) Assert.False(exact.Fits(other), other);
+        foreach (string other in new[] { "", "car-1", camera + "x", "x" + camera,
+            camera.Replace("*", "any", StringComparison.Ordinal).Replace('?', 'q') + "!" }) Assert.False(exact.Fits(other), other);
     }
 
     [Fact]
@@ -63,7 +64,8 @@ public sealed class CameraPatternTests
     [Fact]
     public void A_pattern_that_is_none_is_refused()
     {
-        Assert.Contains("expected at most 256", Assert.Throws<FormatException>(() => CameraPattern.Parse(new string('*', 257))).Message, StringComparison.Ordinal);
+        Assert.Contains("expected at most 256", Assert.Throws<FormatException>(() => CameraPattern.Parse(new string('*', 257))).Message,
+            StringComparison.Ordinal);
         Assert.Throws<FormatException>(() => CameraPattern.Parse("a\0b"));
     }
 }

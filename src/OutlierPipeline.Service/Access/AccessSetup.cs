@@ -45,7 +45,8 @@ internal static class AccessSetup
             limits.OnRejected = async (rejected, _) =>
             {
                 rejected.HttpContext.Response.Headers.RetryAfter = "1";
-                await Results.Problem("too many requests of this caller: see Api:RequestsPerSecond", statusCode: 429).ExecuteAsync(rejected.HttpContext);
+                await Results.Problem("too many requests of this caller: see Api:RequestsPerSecond", statusCode: 429)
+                    .ExecuteAsync(rejected.HttpContext);
             };
             limits.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context => RateLimitPartition.GetTokenBucketLimiter(Caller(context), _ => new TokenBucketRateLimiterOptions
             {
@@ -97,7 +98,9 @@ internal static class AccessSetup
     private static bool IsNavigation(HttpRequest request) => HttpMethods.IsGet(request.Method) && request.Headers["Sec-Fetch-Mode"] == "navigate";
 
     /// <summary>By whom requests and streams are counted: a user, or an address where nobody is known by name.</summary>
-    public static string Caller(HttpContext context) => context.User.Identity is { IsAuthenticated: true, Name: { } name } && name != "local" ? name : context.Connection.RemoteIpAddress?.ToString() ?? "";
+    public static string Caller(HttpContext context) =>
+        context.User.Identity is { IsAuthenticated: true, Name: { } name } && name != "local" ? name
+        : context.Connection.RemoteIpAddress?.ToString() ?? "";
 
     private static void Require(ConfigurationManager configuration, ApiOptions options)
     {

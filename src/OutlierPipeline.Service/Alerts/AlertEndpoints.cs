@@ -29,7 +29,8 @@ internal static class AlertEndpoints
     {
         var alerts = app.MapGroup("/api/alerts").WithTags("alerts").RequireAuthorization(nameof(Scope.Read)).ProducesRefusals();
         alerts.MapGet("/", ListAsync).WithSummary("Incidents, the latest first.").ProducesProblem(400);
-        alerts.MapGet("/stream", StreamAsync).WithSummary("Alerts as server-sent events: each a CloudEvent of docs/schemas/alert.json.").Produces<string>(200, "text/event-stream").ProducesProblem(400);
+        alerts.MapGet("/stream", StreamAsync).WithSummary("Alerts as server-sent events: each a CloudEvent of docs/schemas/alert.json.")
+            .Produces<string>(200, "text/event-stream").ProducesProblem(400);
         alerts.MapGet("/{id}", FindAsync).WithSummary("An incident's whole life.");
         alerts.MapGet("/{id}/picture.jpg", PictureAsync).WithSummary("The frame that opened it, and beside it the same under its heat map.").Produces<byte[]>(200, "image/jpeg");
         alerts.MapPost("/{id}/acknowledge", AcknowledgeAsync).WithSummary("Somebody has it in hand.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
@@ -38,7 +39,7 @@ internal static class AlertEndpoints
         var mutes = app.MapGroup("/api/mutes").WithTags("mutes").RequireAuthorization(nameof(Scope.Read)).ProducesRefusals();
         mutes.MapGet("/", (IncidentBook book, CancellationToken cancellation) => book.MutesAsync(cancellation)).WithSummary("Maintenance windows that are not over.");
         mutes.MapPost("/", MuteAsync).WithSummary("Alerts of these cameras are recorded and not sent until then.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
-        mutes.MapDelete("/{id:guid}", async Task<Results<NoContent, NotFound>> (Guid id, HttpContext context, IncidentBook book, CancellationToken cancellation) => await book.UnmuteAsync(id, context.Actor(), cancellation) ? TypedResults.NoContent() : TypedResults.NotFound())
+        mutes.MapDelete("/{id:guid}", UnmuteAsync)
             .WithSummary("Ends a maintenance window.").RequireAuthorization(nameof(Scope.Acknowledge));
     }
 
@@ -46,7 +47,8 @@ internal static class AlertEndpoints
     public static string Who(this HttpContext context) => context.User.Identity?.Name ?? "unknown";
 
     /// <summary>Who calls, on a way that requires the scope <see cref="Scope.Acknowledge"/>.</summary>
-    private static Actor Actor(this HttpContext context) => Access.Actor.Of(context.User) ?? throw new InvalidOperationException("this way requires no scope");
+    private static Actor Actor(this HttpContext context) =>
+        Access.Actor.Of(context.User) ?? throw new InvalidOperationException("this way requires no scope");
 
     private static async Task<Results<Ok<IncidentPage>, ProblemHttpResult>> ListAsync(
         IncidentBook book,
@@ -72,15 +74,15 @@ internal static class AlertEndpoints
     }
 
     private static async Task<IResult> StreamAsync(
-        HttpContext context, AlertBroadcast broadcast, AlertStore store, StreamLimit limit, ApiOptions api, IHostApplicationLifetime lifetime,
+        HttpContext context, AlertBroadcast broadcast, AlertStore store, StreamLimit limit, ApiOptions api, IHostApplicationLifetime life,
         string? camera, string? severity, string? kind,
         [FromHeader(Name = "Last-Event-ID"), Description("where the listener was: what it missed comes first")] string? lastEventId)
     {
         using var place = limit.TryOpen(AccessSetup.Caller(context));
-        if (place is null) return Results.Problem(string.Create(CultureInfo.InvariantCulture, $"{api.StreamsPerCaller} streams of this caller are open: close one, or raise Api:StreamsPerCaller"), statusCode: 429);
+        if (place is null) return Results.Problem($"this caller has {api.StreamsPerCaller} streams: see Api:StreamsPerCaller", statusCode: 429);
         try
         {
-            return await AlertStream.WriteAsync(context, broadcast, store, AlertFilter.Parse(camera, severity, kind), lastEventId, lifetime.ApplicationStopping) ?? TypedResults.Empty;
+            return await AlertStream.WriteAsync(context, broadcast, store, AlertFilter.Parse(camera, severity, kind), lastEventId, life.ApplicationStopping) ?? TypedResults.Empty;
         }
         catch (FormatException e)
         {
@@ -99,7 +101,8 @@ internal static class AlertEndpoints
     }
 
     private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> AcknowledgeAsync(string id, NoteRequest? note, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
-        note?.Text?.Length > IncidentBook.MaxText ? TooLong() : await book.AcknowledgeAsync(id, context.Actor(), note?.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
+        note?.Text?.Length > IncidentBook.MaxText ? TooLong()
+        : await book.AcknowledgeAsync(id, context.Actor(), note?.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
 
     private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> AnnotateAsync(string id, NoteRequest note, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
         note.Text?.Length > IncidentBook.MaxText ? TooLong()
@@ -109,7 +112,12 @@ internal static class AlertEndpoints
     private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> JudgeAsync(string id, JudgementRequest judgement, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
         judgement.Text?.Length > IncidentBook.MaxText ? TooLong()
         : judgement.Judgement is not ("normal" or "real") ? Bad($"judgement is {judgement.Judgement ?? "missing"}; expected normal or real")
-        : await book.JudgeAsync(id, context.Actor(), judgement.Judgement == "real", judgement.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
+        : await book.JudgeAsync(id, context.Actor(), judgement.Judgement == "real", judgement.Text, cancellation)
+            ? TypedResults.NoContent()
+            : TypedResults.NotFound();
+
+    private static async Task<Results<NoContent, NotFound>> UnmuteAsync(Guid id, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
+        await book.UnmuteAsync(id, context.Actor(), cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
 
     private static async Task<Results<Created<Mute>, ProblemHttpResult>> MuteAsync(MuteRequest mute, HttpContext context, IncidentBook book, TimeProvider time, CancellationToken cancellation)
     {

@@ -15,17 +15,20 @@ internal sealed record AlertFilter(CameraPattern? Cameras, Severity MinSeverity,
     /// <param name="kinds">Kinds separated by commas.</param>
     /// <param name="severityName">What the caller calls the severity, for the message.</param>
     /// <param name="kindsName">What the caller calls the kinds, for the message.</param>
-    /// <exception cref="FormatException">A word is none of the list, and the message names those that are; or the pattern is none.</exception>
+    /// <exception cref="FormatException">A word is none of the list, and the message names those that are; or the pattern is
+    /// none.</exception>
     public static AlertFilter Parse(string? camera, string? severity, string? kinds, string severityName = "severity", string kindsName = "kind") => new(
         string.IsNullOrEmpty(camera) ? null : CameraPattern.Parse(camera),
         string.IsNullOrEmpty(severity) ? Severity.Info : Word<Severity>(severityName, severity),
         string.IsNullOrEmpty(kinds) ? null : kinds.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(kind => Word<AlertKind>(kindsName, kind)).ToHashSet());
 
-    /// <summary>What a subscription asks for. Kinds that this version does not know, since a newer one wrote them, are none that it can send.</summary>
+    /// <summary>What a subscription asks for. Kinds that this version does not know, since a newer one wrote them, are none that it can
+    /// send.</summary>
     public static AlertFilter Of(Subscriptions.SubscriptionRow subscription) => new(
         subscription.Cameras is null ? null : CameraPattern.Of(subscription.Cameras),
         subscription.MinSeverity,
-        subscription.Kinds?.Split(',').Where(kind => Enum.TryParse<AlertKind>(kind, ignoreCase: true, out _)).Select(kind => Enum.Parse<AlertKind>(kind, ignoreCase: true)).ToHashSet());
+        subscription.Kinds?.Split(',').Where(kind => Enum.TryParse<AlertKind>(kind, ignoreCase: true, out _))
+            .Select(kind => Enum.Parse<AlertKind>(kind, ignoreCase: true)).ToHashSet());
 
     public bool Fits(string camera, Severity severity, AlertKind kind) =>
         severity >= MinSeverity && (Kinds is null || Kinds.Contains(kind)) && (Cameras is null || Cameras.Fits(camera));

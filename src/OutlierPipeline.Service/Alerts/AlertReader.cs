@@ -7,7 +7,8 @@ namespace OutlierPipeline.Service.Alerts;
 /// <summary>
 /// Reads <c>ood.alerts</c> from where the database stands, stores it, and tells the streams. Every replica reads all of it: whoever is first stores, and all tell their own listeners.
 /// </summary>
-internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOptions options, AlertStore store, AlertBroadcast broadcast, PipelineService frames, TimeProvider time, ILogger<AlertReader> log)
+internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOptions options, AlertStore store, AlertBroadcast broadcast,
+    PipelineService frames, TimeProvider time, ILogger<AlertReader> log)
     : Loop("alerts are not being read", time, log)
 {
     private const int MaxBatch = 500;
@@ -30,7 +31,8 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         base.Dispose();
     }
 
-    /// <summary>Reads until something fails. Nothing is lost by that: the position is in the database, and reading begins there again.</summary>
+    /// <summary>Reads until something fails. Nothing is lost by that: the position is in the database, and reading begins there
+    /// again.</summary>
     protected override async Task RoundAsync(CancellationToken cancellation)
     {
         // A database that was away when the service started.
@@ -116,7 +118,9 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
 
     /// <summary>Never a guess: under another name everything would be read and told again.</summary>
     private string Cluster() =>
-        options.Cluster ?? KafkaClients.ClusterId(pipeline.Kafka, Patience) ?? throw new InvalidOperationException($"Kafka at {pipeline.Kafka.BootstrapServers} does not tell its cluster's id; if it never does, give it a name in Alerts:Cluster");
+        options.Cluster
+        ?? KafkaClients.ClusterId(pipeline.Kafka, Patience)
+        ?? throw new InvalidOperationException($"Kafka at {pipeline.Kafka.BootstrapServers} does not tell its cluster's id; Alerts:Cluster gives it one");
 
     private static partial class Log
     {

@@ -8,8 +8,8 @@ using OutlierPipeline.Detection;
 namespace OutlierPipeline.Service.Alerts;
 
 /// <summary>
-/// A record of <c>ood.alerts</c>, read whole (docs/schemas/alert.json). The topic may hold what others wrote: whatever is of another type, too long, or such that a database or
-/// a page could stumble over it, is found here and nowhere later.
+/// A record of <c>ood.alerts</c>, read whole (docs/schemas/alert.json). The topic may hold what others wrote: whatever is of another type,
+/// too long, or such that a database or a page could stumble over it, is found here and nowhere later.
 /// </summary>
 internal sealed record AlertRecord
 {
@@ -94,7 +94,8 @@ internal sealed record AlertRecord
                 Strangeness = Number(data, "strangeness"),
                 IsExtrapolated = data["extrapolated"]?.GetValue<bool>(),
                 Martingale = Number(data, "martingale"),
-                Where = Number(where, "x") is { } x ? new Where(x, Number(where, "y") ?? 0, Number(where, "width") ?? 0, Number(where, "height") ?? 0) : null,
+                Where = Number(where, "x") is { } x
+                    ? new Where(x, Number(where, "y") ?? 0, Number(where, "width") ?? 0, Number(where, "height") ?? 0) : null,
                 Model = model is null ? "" : $"{Text(model, "name", MaxId)} {Text(model, "version", MaxId)}",
                 Picture = picture,
                 IsBlurred = shown?["blurred"]?.GetValue<bool>() ?? false,
@@ -142,12 +143,16 @@ internal sealed record AlertRecord
     }
 
     /// <summary>Ids stand in headers and addresses.</summary>
-    private static string Id(JsonObject json, string field) => Needed(json, field, MaxId) is { Length: > 0 } id && id.All(letter => letter is > ' ' and < (char)127) ? id : throw new FormatException($"{field} is empty or not printable");
+    private static string Id(JsonObject json, string field) =>
+        Needed(json, field, MaxId) is { Length: > 0 } id && id.All(letter => letter is > ' ' and < (char)127) ? id
+        : throw new FormatException($"{field} is empty or not printable");
 
     private static T Word<T>(JsonObject json, string field) where T : struct, Enum =>
-        Needed(json, field, MaxId) is var word && Enum.TryParse<T>(word, ignoreCase: true, out var known) && Enum.IsDefined(known) && char.IsAsciiLetter(word[0]) ? known : throw new FormatException($"{field} is {word}, which this version does not know");
+        Needed(json, field, MaxId) is var word && Enum.TryParse<T>(word, ignoreCase: true, out var known) && Enum.IsDefined(known)
+            && char.IsAsciiLetter(word[0]) ? known : throw new FormatException($"{field} is {word}, which this version does not know");
 
-    private static string Needed(JsonObject? json, string field, int longest) => Text(json, field, longest) ?? throw new FormatException($"{field} is missing");
+    private static string Needed(JsonObject? json, string field, int longest) =>
+        Text(json, field, longest) ?? throw new FormatException($"{field} is missing");
 
     private static string? Text(JsonObject? json, string field, int longest)
     {

@@ -106,15 +106,18 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
 
     /// <param name="records">Those that the position passes.</param>
     /// <param name="stored">Those of them that are stored.</param>
-    private async Task<bool> StoreAsync(string cluster, string topic, int partition, long? expected, IReadOnlyList<ConsumeResult<byte[], byte[]>> records, IReadOnlyList<ConsumeResult<byte[], byte[]>> stored, CancellationToken cancellation)
+    private async Task<bool> StoreAsync(string cluster, string topic, int partition, long? expected,
+        IReadOnlyList<ConsumeResult<byte[], byte[]>> records, IReadOnlyList<ConsumeResult<byte[], byte[]>> stored, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         await using var transaction = await database.Database.BeginTransactionAsync(cancellation);
         if (!await AdvanceAsync(database, cluster, topic, partition, expected, records[^1].Offset.Value + 1, cancellation)) return false;
         long now = time.GetUtcNow().ToUnixTimeMilliseconds();
         // Patterns are read once for all records.
-        (MuteRow Row, CameraPattern Cameras)[] mutes = [.. (await database.Mutes.AsNoTracking().ToListAsync(cancellation)).Select(row => (row, CameraPattern.Of(row.Cameras)))];
-        (SubscriptionRow Row, AlertFilter Filter)[] subscriptions = [.. (await database.Subscriptions.AsNoTracking().Where(row => row.DeadReason == null).ToListAsync(cancellation)).Select(row => (row, AlertFilter.Of(row)))];
+        var windows = await database.Mutes.AsNoTracking().ToListAsync(cancellation);
+        var live = await database.Subscriptions.AsNoTracking().Where(row => row.DeadReason == null).ToListAsync(cancellation);
+        (MuteRow Row, CameraPattern Cameras)[] mutes = [.. windows.Select(row => (row, CameraPattern.Of(row.Cameras)))];
+        (SubscriptionRow Row, AlertFilter Filter)[] subscriptions = [.. live.Select(row => (row, AlertFilter.Of(row)))];
         foreach (var record in stored) await AddAsync(database, cluster, record, mutes, subscriptions, now, cancellation);
         await database.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
@@ -143,7 +146,9 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         }
     }
 
-    private async Task AddAsync(AlertDatabase database, string cluster, ConsumeResult<byte[], byte[]> record, (MuteRow Row, CameraPattern Cameras)[] mutes, (SubscriptionRow Row, AlertFilter Filter)[] subscriptions, long now, CancellationToken cancellation)
+    private async Task AddAsync(AlertDatabase database, string cluster, ConsumeResult<byte[], byte[]> record,
+        (MuteRow Row, CameraPattern Cameras)[] mutes, (SubscriptionRow Row, AlertFilter Filter)[] subscriptions, long now,
+        CancellationToken cancellation)
     {
         AlertRecord alert;
         try
@@ -161,7 +166,9 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         if (database.Alerts.Local.Any(row => row.EventId == alert.EventId) || await database.Alerts.AnyAsync(row => row.EventId == alert.EventId, cancellation)) return;
         long recorded = record.Message.Timestamp.UnixTimestampMs;
         var incident = await database.Incidents.FindAsync([alert.Incident], cancellation);
-        bool isMuted = alert.IsClosed && incident is not null ? incident.IsMuted : mutes.Any(mute => mute.Row.FromMilliseconds <= recorded && recorded < mute.Row.UntilMilliseconds && mute.Cameras.Fits(alert.Camera));
+        bool isMuted = alert.IsClosed && incident is not null
+            ? incident.IsMuted
+            : mutes.Any(mute => mute.Row.FromMilliseconds <= recorded && recorded < mute.Row.UntilMilliseconds && mute.Cameras.Fits(alert.Camera));
         if (incident is null)
         {
             incident = new IncidentRow { Id = alert.Incident, Camera = alert.Camera, Kind = alert.Kind, OpenedNanoseconds = alert.FirstNanoseconds, RecordedMilliseconds = recorded, IsMuted = true };
@@ -228,7 +235,8 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
 
     private static partial class Log
     {
-        [LoggerMessage(501, LogLevel.Warning, "The database of alerts cannot be reached: {Fault}. Frames are scored; alerts are stored and sent when it is there.")]
+        [LoggerMessage(501, LogLevel.Warning,
+            "The database of alerts cannot be reached: {Fault}. Frames are scored; alerts are stored and sent when it is there.")]
         public static partial void Away(ILogger log, string fault);
 
         [LoggerMessage(500, LogLevel.Warning, "{Topic} [{Partition}] @{Offset} is no alert and is passed over: {Fault}.")]

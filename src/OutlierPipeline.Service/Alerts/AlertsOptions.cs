@@ -15,7 +15,8 @@ internal sealed record AlertsOptions
     /// <summary>Frames are pictures of people: so long after its alert an incident keeps its figures and loses its picture.</summary>
     public TimeSpan KeepPictures { get; init; } = TimeSpan.FromDays(30);
 
-    /// <summary>What is shown of the frames of cameras whose id fits a pattern, everywhere; the longest pattern that fits decides, and without one the frame is shown.</summary>
+    /// <summary>What is shown of the frames of cameras whose id fits a pattern, everywhere; the longest pattern that fits decides, and
+    /// without one the frame is shown.</summary>
     public Dictionary<string, PictureRule> Pictures { get; init; } = [];
 
     /// <summary>How long closed incidents are kept.</summary>
@@ -53,7 +54,8 @@ internal sealed record AlertsOptions
     public IEnumerable<string> Validate()
     {
         if (string.IsNullOrWhiteSpace(Database)) yield return "Alerts:Database is empty; expected a file for SQLite, or Host=…;Database=… for PostgreSQL";
-        foreach (var (pattern, rule) in Pictures.Where(entry => !Enum.IsDefined(entry.Value))) yield return $"Alerts:Pictures:{pattern} is {rule}; expected Full, Blurred or None";
+        foreach (var (pattern, rule) in Pictures.Where(entry => !Enum.IsDefined(entry.Value)))
+            yield return $"Alerts:Pictures:{pattern} is {rule}; expected Full, Blurred or None";
         if (KeepPictures < TimeSpan.Zero || KeepPictures > TimeSpan.FromDays(3650)) yield return $"Alerts:KeepPictures is {KeepPictures}; expected 00:00:00 to 3650 days";
         if (KeepHistory < TimeSpan.FromHours(1) || KeepHistory > TimeSpan.FromDays(3650)) yield return $"Alerts:KeepHistory is {KeepHistory}; expected 01:00:00 to 3650 days";
         if (ResendInterval < TimeSpan.FromSeconds(1) || ResendInterval > TimeSpan.FromHours(1)) yield return $"Alerts:ResendInterval is {ResendInterval}; expected 00:00:01 to 01:00:00";

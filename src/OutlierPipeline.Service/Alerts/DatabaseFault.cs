@@ -4,7 +4,8 @@ using Npgsql;
 
 namespace OutlierPipeline.Service.Alerts;
 
-/// <summary>Tells what a database's exceptions mean: Entity Framework hides them in others, <see cref="InvalidOperationException"/> among them.</summary>
+/// <summary>Tells what a database's exceptions mean: Entity Framework hides them in others, <see cref="InvalidOperationException"/> among
+/// them.</summary>
 internal sealed class DatabaseFault : IExceptionHandler
 {
     /// <summary>The database's own exception, or null if it is no fault of it.</summary>
@@ -17,7 +18,8 @@ internal sealed class DatabaseFault : IExceptionHandler
         return null;
     }
 
-    /// <summary>Whether the server could not be reached or is not ready, which passes; a name or a password that is wrong does not.</summary>
+    /// <summary>Whether the server could not be reached or is not ready, which passes; a name or a password that is wrong does
+    /// not.</summary>
     public static bool IsOutage(Exception e) => Of(e) is NpgsqlException { IsTransient: true };
 
     /// <summary>Whether the database takes everything but this record: a character, a length or a key that it does not allow.</summary>
@@ -34,8 +36,10 @@ internal sealed class DatabaseFault : IExceptionHandler
     public async ValueTask<bool> TryHandleAsync(HttpContext httpContext, Exception exception, CancellationToken cancellationToken)
     {
         if (Of(exception) is null) return false;
-        if (IsOfTheRecord(exception)) await Results.Problem("the database of alerts does not take a text of this request", statusCode: StatusCodes.Status400BadRequest).ExecuteAsync(httpContext);
-        else await Results.Problem("the database of alerts does not answer; see /healthz/ready", statusCode: StatusCodes.Status503ServiceUnavailable).ExecuteAsync(httpContext);
+        if (IsOfTheRecord(exception)) await Results.Problem("the database of alerts does not take a text of this request",
+            statusCode: StatusCodes.Status400BadRequest).ExecuteAsync(httpContext);
+        else await Results.Problem("the database of alerts does not answer; see /healthz/ready",
+            statusCode: StatusCodes.Status503ServiceUnavailable).ExecuteAsync(httpContext);
         return true;
     }
 }

@@ -125,7 +125,9 @@ internal sealed partial class DashboardFeed : IDisposable
                 tiles.Add(new CameraTile(view.Camera, summary, incident, Math.Max(0, (now - summary.SeenAt).TotalSeconds)));
             }
             tiles.AddRange(gravest.Values.Select(incident => new CameraTile(incident.Camera, null, incident, 0)));
-            return _state = new DashboardState(++_tick, now, [.. tiles.OrderByDescending(tile => tile.Rank).ThenBy(tile => tile.Camera, StringComparer.Ordinal)], _open, [.. _health.Reasons(), .. _isAway ? Away : []], _metrics.Figures());
+            return _state = new DashboardState(++_tick, now,
+                [.. tiles.OrderByDescending(tile => tile.Rank).ThenBy(tile => tile.Camera, StringComparer.Ordinal)], _open,
+                [.. _health.Reasons(), .. _isAway ? Away : []], _metrics.Figures());
         }
         finally
         {
@@ -137,7 +139,8 @@ internal sealed partial class DashboardFeed : IDisposable
     {
         try
         {
-            _open = [.. (await _book.ListAsync(AlertFilter.All, null, null, openOnly: true, null, IncidentBook.MaxPage, CancellationToken.None)).Incidents];
+            _open = [.. (await _book.ListAsync(AlertFilter.All, null, null, openOnly: true, null, IncidentBook.MaxPage,
+                CancellationToken.None)).Incidents];
             _openAt = now;
             _isAway = false;
         }

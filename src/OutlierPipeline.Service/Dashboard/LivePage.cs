@@ -22,7 +22,8 @@ public abstract class LivePage : ComponentBase, IDisposable
     /// <summary>What the page cannot do now, or null.</summary>
     protected string? Fault { get; private set; }
 
-    /// <summary>Whether who looks at the page may acknowledge, annotate, judge and mute: what is offered. What is done is checked again when it is done.</summary>
+    /// <summary>Whether who looks at the page may acknowledge, annotate, judge and mute: what is offered. What is done is checked again
+    /// when it is done.</summary>
     protected bool MayAct { get; private set; }
 
     public void Dispose()
@@ -43,7 +44,8 @@ public abstract class LivePage : ComponentBase, IDisposable
     /// <summary>Called for each new state, before it is shown.</summary>
     protected virtual Task RefreshAsync() => Task.CompletedTask;
 
-    /// <summary>Does something for who looks at the page, if they may: a button that is shown as disabled can be pressed all the same.</summary>
+    /// <summary>Does something for who looks at the page, if they may: a button that is shown as disabled can be pressed all the
+    /// same.</summary>
     internal async Task ActAsync(Func<Actor, Task> act)
     {
         if (Actor.Of((await Authentication).User) is { } actor) await TryAsync(() => act(actor));

@@ -36,7 +36,9 @@ internal static class Words
     public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
 
     /// <summary>A record's time, as it was written where it is none.</summary>
-    public static string Time(JsonNode? written) => DateTimeOffset.TryParse(written?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time) ? Time(time) : written?.ToString() ?? "";
+    public static string Time(JsonNode? written) =>
+        DateTimeOffset.TryParse(written?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+        ? Time(time) : written?.ToString() ?? "";
 
     public static string Duration(TimeSpan time) => time switch
     {

@@ -32,11 +32,13 @@ internal static class CameraEndpoints
         cameras.MapGet("/", List).WithSummary("The cameras that this replica reads, by id.").ProducesProblem(400);
         foreach (var (name, picture) in Pictures)
         {
-            cameras.MapGet($"/{{id}}/{name}", (string id, HttpContext context, LiveView live, TimeProvider time) => PictureAsync(id + "/" + name, context, live, time))
+            cameras.MapGet($"/{{id}}/{name}", (string id, HttpContext context, LiveView live, TimeProvider time) =>
+                PictureAsync(id + "/" + name, context, live, time))
                 .WithSummary(picture.Summary).Produces<byte[]>(200, "image/jpeg").ProducesProblem(404);
         }
         // Ids whose slashes stand in the address as they are.
-        cameras.MapGet("/{**rest}", (string rest, HttpContext context, LiveView live, TimeProvider time) => PictureAsync(rest, context, live, time)).ExcludeFromDescription();
+        cameras.MapGet("/{**rest}", (string rest, HttpContext context, LiveView live, TimeProvider time) =>
+            PictureAsync(rest, context, live, time)).ExcludeFromDescription();
     }
 
     private static Results<Ok<CameraState[]>, ProblemHttpResult> List(
@@ -45,13 +47,15 @@ internal static class CameraEndpoints
         [Description("ids behind it only: the last one of the page before")] string? after,
         [Description("at most so many; all by default")] int? limit)
     {
-        if (limit < 1) return TypedResults.Problem(string.Create(CultureInfo.InvariantCulture, $"limit is {limit}; expected at least 1"), statusCode: 400);
+        if (limit < 1) return TypedResults.Problem($"limit is {limit}; expected at least 1", statusCode: 400);
         try
         {
             var pattern = string.IsNullOrEmpty(camera) ? null : CameraPattern.Parse(camera);
             var now = time.GetUtcNow();
             return TypedResults.Ok(live.Cameras
-                .Where(view => (pattern is null || pattern.Fits(view.Camera)) && (after is null || string.CompareOrdinal(view.Camera, after) > 0)).Take(limit ?? int.MaxValue)
+                .Where(view => pattern is null || pattern.Fits(view.Camera))
+                .Where(view => after is null || string.CompareOrdinal(view.Camera, after) > 0)
+                .Take(limit ?? int.MaxValue)
                 .Select(view => view.Summary()).OfType<CameraSummary>().Select(summary => State(summary, now)).ToArray());
         }
         catch (FormatException e)
@@ -68,13 +72,15 @@ internal static class CameraEndpoints
     {
         string sent = CameraAddress.Behind(Prefix, context) ?? routed;
         int slash = sent.LastIndexOf('/');
-        if (slash <= 0 || !Pictures.TryGetValue(sent[(slash + 1)..], out var chosen)) return Results.Problem($"there is no {sent}; expected a camera's id and one of {string.Join(", ", Pictures.Keys)}", statusCode: 404);
+        if (slash <= 0 || !Pictures.TryGetValue(sent[(slash + 1)..], out var chosen))
+            return Results.Problem($"there is no {sent}; expected a camera's id and one of {string.Join(", ", Pictures.Keys)}", statusCode: 404);
         string camera = Uri.UnescapeDataString(sent[..slash]);
         if (live.Find(camera) is not { } view) return Results.Problem($"this replica has had no frame of {camera}", statusCode: 404);
-        if (view.Pictures == PictureRule.None) return Results.Problem($"pictures of {camera} are not shown (Alerts:Pictures)", statusCode: 404);
+        if (view.Pictures == PictureRule.None) return Results.Problem($"no pictures of {camera} are shown (Alerts:Pictures)", statusCode: 404);
         if (await view.WatchAsync(time.GetUtcNow(), Patience, time, context.RequestAborted) is not { } picture) return Results.Problem($"{camera} has sent no frame for {Patience.TotalSeconds:0} s", statusCode: 404);
         context.Response.Headers.CacheControl = "private, no-store";
-        context.Response.Headers["X-Frame-Offset"] = string.Create(CultureInfo.InvariantCulture, $"{picture.At.Partition}:{picture.At.Offset}");
+        context.Response.Headers["X-Frame-Offset"] =
+            string.Create(CultureInfo.InvariantCulture, $"{picture.At.Partition}:{picture.At.Offset}");
         byte[] bytes = chosen.Bytes(picture);
         return Results.Bytes(bytes, bytes == picture.Frame ? picture.ContentType : "image/jpeg");
     }

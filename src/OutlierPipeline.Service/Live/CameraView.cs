@@ -15,16 +15,18 @@ public sealed record CameraPoint(double Seconds, double PValue, double Martingal
 /// <param name="SeenAt">When that frame was scored, by the clock.</param>
 /// <param name="Pictures">What is shown of its frames.</param>
 public record CameraSummary(
-    string Camera, ModelPackage Package, FrameRef At, DateTimeOffset SeenAt, double FramesPerSecond, double PValue, double Martingale, string? Incident, bool IsShadow, PictureRule Pictures);
+    string Camera, ModelPackage Package, FrameRef At, DateTimeOffset SeenAt, double FramesPerSecond, double PValue, double Martingale,
+        string? Incident, bool IsShadow, PictureRule Pictures);
 
 /// <summary>What a page shows of one camera, taken at once.</summary>
 /// <param name="History">In time order, some two minutes; empty for a camera that has been silent for longer.</param>
 /// <param name="Latent">The code's way through the latent space, in time order, some ten seconds; each Z values.</param>
-public sealed record CameraSnapshot(CameraSummary Summary, IReadOnlyList<CameraPoint> History, IReadOnlyList<float[]> Latent) : CameraSummary(Summary);
+public sealed record CameraSnapshot(CameraSummary Summary, IReadOnlyList<CameraPoint> History, IReadOnlyList<float[]> Latent)
+    : CameraSummary(Summary);
 
 /// <summary>
-/// What is known of one camera on this replica. Written by the detection thread, read by pages. There are as many as ids were ever sent, so one that sends nothing holds its
-/// summary and nothing else.
+/// What is known of one camera on this replica. Written by the detection thread, read by pages. There are as many as ids were ever sent, so
+/// one that sends nothing holds its summary and nothing else.
 /// </summary>
 /// <param name="pictures">What is shown of its frames.</param>
 internal sealed class CameraView(string camera, PictureRule pictures)
@@ -102,7 +104,11 @@ internal sealed class CameraView(string camera, PictureRule pictures)
     /// <summary>Null before the first frame.</summary>
     public CameraSummary? Summary()
     {
-        lock (_gate) return _package is null ? null : new CameraSummary(camera, _package, _at, _seenAt, _interval > 0 ? 1 / _interval : 0, _pValue, _martingale, _incident, _isShadow, pictures);
+        lock (_gate)
+        {
+            double framesPerSecond = _interval > 0 ? 1 / _interval : 0;
+            return _package is null ? null : new CameraSummary(camera, _package, _at, _seenAt, framesPerSecond, _pValue, _martingale, _incident, _isShadow, pictures);
+        }
     }
 
     /// <summary>Null before the first frame.</summary>
@@ -163,7 +169,8 @@ internal sealed class CameraView(string camera, PictureRule pictures)
         public void Add(in ObservedFrame frame)
         {
             double seconds = frame.At.TimestampNanoseconds / 1e9;
-            if (_point is not null && seconds - _pointFrom < PointSeconds && seconds >= _pointFrom && _point.Martingale >= frame.Verdict.Martingale) return;
+            if (_point is not null && seconds - _pointFrom < PointSeconds && seconds >= _pointFrom
+                && _point.Martingale >= frame.Verdict.Martingale) return;
             if (_point is null || seconds - _pointFrom >= PointSeconds || seconds < _pointFrom)
             {
                 if (_point is not null) Keep(_history, _point, MaxPoints);

@@ -29,11 +29,14 @@ internal sealed class LivePicture
         else
         {
             byte[] encoded = frame.Encoded.ToArray();
-            ContentType = ImageHeader.Read(encoded, new FrameLimits(), out var header) != FrameError.None ? "application/octet-stream" : $"image/{header.Format.ToString().ToLowerInvariant()}";
+            ContentType = ImageHeader.Read(encoded, new FrameLimits(), out var header) != FrameError.None ? "application/octet-stream"
+                : $"image/{header.Format.ToString().ToLowerInvariant()}";
             _frame = new Lazy<byte[]>(encoded);
         }
-        _heatMap = new Lazy<byte[]>(() => AlertPicture.EncodeHeatMap(pixels, network.Size, errorMap, network.ErrorMapHeight, network.ErrorMapWidth, isBlurred));
-        _reconstruction = new Lazy<byte[]>(() => AlertPicture.EncodeFrame(reconstructor.Draw(package, camera, pixels), network.Size, isBlurred));
+        _heatMap = new Lazy<byte[]>(() =>
+            AlertPicture.EncodeHeatMap(pixels, network.Size, errorMap, network.ErrorMapHeight, network.ErrorMapWidth, isBlurred));
+        _reconstruction = new Lazy<byte[]>(() =>
+            AlertPicture.EncodeFrame(reconstructor.Draw(package, camera, pixels), network.Size, isBlurred));
     }
 
     public long Sequence { get; }

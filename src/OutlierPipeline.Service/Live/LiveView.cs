@@ -7,7 +7,8 @@ namespace OutlierPipeline.Service.Live;
 /// <summary>The cameras of this replica as they are now.</summary>
 internal sealed class LiveView : IDisposable
 {
-    /// <summary>Whoever sends an id makes a camera: so many are shown, and of more those are forgotten that have been silent the longest.</summary>
+    /// <summary>Whoever sends an id makes a camera: so many are shown, and of more those are forgotten that have been silent the
+    /// longest.</summary>
     public const int MaxCameras = 100_000;
 
     private static readonly TimeSpan RestAfter = TimeSpan.FromMinutes(3);

@@ -16,7 +16,8 @@ internal sealed record PostedAlert(
 /// Tells Alertmanagers of every open incident, again and again, as they expect it: they group, silence and notify. Every replica does; the same labels are the same alert.
 /// An alert starts when it is first sent: Alertmanager waits for a group's others only while alerts are young.
 /// </summary>
-internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadcast, AlertsOptions options, IHttpClientFactory clients, TimeProvider time, ILogger<AlertmanagerSink> log)
+internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadcast, AlertsOptions options, IHttpClientFactory clients,
+    TimeProvider time, ILogger<AlertmanagerSink> log)
     : Loop("incidents do not reach every Alertmanager", time, log)
 {
     private static readonly TimeSpan Debounce = TimeSpan.FromMilliseconds(200);
@@ -59,11 +60,13 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
     private async Task PostAsync(CancellationToken cancellation)
     {
         var now = Time.GetUtcNow();
-        var open = (await book.OpenAsync(cancellation)).Select(incident => Of(incident, now)).ToDictionary(Key, alert => _posted.TryGetValue(Key(alert), out var posted) ? alert with { StartsAt = posted.StartsAt } : alert);
-        // What was sent and is open no more, or has another severity now, ends; unless another incident with the same labels is open, since to
-        // Alertmanager they are one alert.
+        var open = (await book.OpenAsync(cancellation)).Select(incident => Of(incident, now))
+            .ToDictionary(Key, alert => _posted.TryGetValue(Key(alert), out var posted) ? alert with { StartsAt = posted.StartsAt } : alert);
+        // What was sent and is open no more, or has another severity now, ends; unless another incident with the same labels is open,
+        // since to Alertmanager they are one alert.
         var labels = open.Values.Select(Labels).ToHashSet();
-        PostedAlert[] alerts = [.. open.Values, .. _posted.Where(posted => !open.ContainsKey(posted.Key) && !labels.Contains(Labels(posted.Value))).Select(posted => posted.Value with { EndsAt = now })];
+        var ended = _posted.Where(posted => !open.ContainsKey(posted.Key) && !labels.Contains(Labels(posted.Value)));
+        PostedAlert[] alerts = [.. open.Values, .. ended.Select(posted => posted.Value with { EndsAt = now })];
         var faults = new List<string>();
         foreach (var alertmanager in options.Alertmanagers)
         {

@@ -11,7 +11,8 @@ namespace OutlierPipeline.Service.Subscriptions;
 /// <summary>A subscription to be made.</summary>
 /// <param name="Url">Where events are posted to, http or https.</param>
 /// <param name="Secret"><c>whsec_</c> and Base64 of 24 to 64 bytes; drawn if absent.</param>
-/// <param name="Cameras">A camera's id, or a pattern such as <c>truck-*</c>; a star of the id itself is written <c>\*</c>; all if absent.</param>
+/// <param name="Cameras">A camera's id, or a pattern such as <c>truck-*</c>; a star of the id itself is written <c>\*</c>; all if
+/// absent.</param>
 /// <param name="MinSeverity">info, warning or critical; info if absent.</param>
 /// <param name="Kinds">All if absent.</param>
 internal sealed record SubscriptionRequest(string? Name, string? Url, string? Secret, string? Cameras, string? MinSeverity, string[]? Kinds);
@@ -20,7 +21,9 @@ internal sealed record SubscriptionRequest(string? Name, string? Url, string? Se
 /// <param name="Url">Null for callers without the scope Subscribe: it often is a secret.</param>
 /// <param name="State"><c>active</c>, <c>failing</c> or <c>dead</c>.</param>
 /// <param name="Pending">Events that wait to be delivered.</param>
-internal sealed record Subscription(Guid Id, string Name, string? Url, string? Cameras, string MinSeverity, string[] Kinds, DateTimeOffset Created, string CreatedBy, string State, string? DeadReason, DateTimeOffset? FailingSince, DateTimeOffset? LastSuccess, string? LastError, int Pending);
+internal sealed record Subscription(Guid Id, string Name, string? Url, string? Cameras, string MinSeverity, string[] Kinds,
+    DateTimeOffset Created, string CreatedBy, string State, string? DeadReason, DateTimeOffset? FailingSince, DateTimeOffset? LastSuccess,
+    string? LastError, int Pending);
 
 /// <summary>A subscription that was just made.</summary>
 /// <param name="Secret">Shown now, and never again.</param>
@@ -39,7 +42,8 @@ internal static class SubscriptionEndpoints
 
     public static void MapSubscriptions(this WebApplication app)
     {
-        var subscriptions = app.MapGroup("/api/subscriptions").WithTags("subscriptions").RequireAuthorization(nameof(Scope.Read)).ProducesRefusals();
+        var subscriptions = app.MapGroup("/api/subscriptions").WithTags("subscriptions").RequireAuthorization(nameof(Scope.Read))
+            .ProducesRefusals();
         subscriptions.MapGet("/", ListAsync).WithSummary("Webhooks, and how they do.");
         subscriptions.MapGet("/{id:guid}", FindAsync).WithSummary("One webhook.");
         subscriptions.MapPost("/", CreateAsync).WithSummary("Posts alerts to a URL from now on, signed.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Subscribe));
@@ -48,7 +52,8 @@ internal static class SubscriptionEndpoints
         subscriptions.MapPost("/{id:guid}/enable", EnableAsync).WithSummary("Revives a dead one; what waits is sent.").RequireAuthorization(nameof(Scope.Subscribe));
     }
 
-    private static async Task<Subscription[]> ListAsync(HttpContext context, IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
+    private static async Task<Subscription[]> ListAsync(HttpContext context, IDbContextFactory<AlertDatabase> databases,
+        CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var pending = await database.Deliveries.Where(row => row.State == DeliveryState.Pending).GroupBy(row => row.Subscription).Select(group => new { group.Key, Count = group.Count() }).ToDictionaryAsync(group => group.Key, group => group.Count, cancellation);
@@ -56,11 +61,13 @@ internal static class SubscriptionEndpoints
         return [.. rows.Select(row => Of(row, pending.GetValueOrDefault(row.Id), context))];
     }
 
-    private static async Task<Results<Ok<Subscription>, NotFound>> FindAsync(Guid id, HttpContext context, IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
+    private static async Task<Results<Ok<Subscription>, NotFound>> FindAsync(Guid id, HttpContext context,
+        IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         if (await database.Subscriptions.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } found) return TypedResults.NotFound();
-        return TypedResults.Ok(Of(found, await database.Deliveries.CountAsync(row => row.Subscription == id && row.State == DeliveryState.Pending, cancellation), context));
+        int pending = await database.Deliveries.CountAsync(row => row.Subscription == id && row.State == DeliveryState.Pending, cancellation);
+        return TypedResults.Ok(Of(found, pending, context));
     }
 
     private static async Task<Results<Created<NewSubscription>, ProblemHttpResult>> CreateAsync(SubscriptionRequest request, HttpContext context, IDbContextFactory<AlertDatabase> databases, TimeProvider time, CancellationToken cancellation)
@@ -126,12 +133,14 @@ internal static class SubscriptionEndpoints
     {
         bool maySeeUrl = context.User.HasClaim(AccessHandler.ScopeClaim, nameof(Scope.Subscribe));
         return new Subscription(
-            row.Id, row.Name, maySeeUrl ? row.Url : null, row.Cameras, row.MinSeverity.ToString().ToLowerInvariant(), row.Kinds?.ToLowerInvariant().Split(',') ?? [], Time(row.CreatedMilliseconds)!.Value, row.CreatedBy,
+            row.Id, row.Name, maySeeUrl ? row.Url : null, row.Cameras, row.MinSeverity.ToString().ToLowerInvariant(),
+            row.Kinds?.ToLowerInvariant().Split(',') ?? [], Time(row.CreatedMilliseconds)!.Value, row.CreatedBy,
             row.DeadReason is not null ? "dead" : row.FailingSinceMilliseconds is not null ? "failing" : "active",
             Shown(row.DeadReason), Time(row.FailingSinceMilliseconds), Time(row.LastSuccessMilliseconds), Shown(row.LastError), pending);
 
         // What a connection says of its fault names the host, which is a part of the address.
-        string? Shown(string? fault) => maySeeUrl || fault is null ? fault : fault.Replace(new Uri(row.Url).Host, "…", StringComparison.OrdinalIgnoreCase);
+        string? Shown(string? fault) =>
+            maySeeUrl || fault is null ? fault : fault.Replace(new Uri(row.Url).Host, "…", StringComparison.OrdinalIgnoreCase);
     }
 
     private static DateTimeOffset? Time(long? milliseconds) => milliseconds is { } known ? DateTimeOffset.FromUnixTimeMilliseconds(known) : null;

@@ -9,7 +9,8 @@ namespace OutlierPipeline.Service.Subscriptions;
 /// Sends what is pending, on one replica at a time. Everything is in the database, so a restart forgets nothing; each subscription has a task of its own, so a receiver that hangs holds up no other;
 /// an incident's events go one after the other.
 /// </summary>
-internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> databases, AlertBroadcast broadcast, WebhookClient client, WebhookOptions options, TimeProvider time, ILogger<WebhookSender> log)
+internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> databases, AlertBroadcast broadcast, WebhookClient client,
+    WebhookOptions options, TimeProvider time, ILogger<WebhookSender> log)
     : Loop("webhooks wait", time, log)
 {
     private const int Batch = 100;

@@ -21,7 +21,8 @@ public static class AlertPicture
     /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB.</param>
     /// <param name="errorMap"><c>[rows, columns]</c>, higher is stranger.</param>
     /// <returns>A JPEG of at most <see cref="MaxBytes"/>; empty where the rule says that there is none.</returns>
-    public static byte[] Encode(ReadOnlySpan<byte> pixels, FrameSize size, ReadOnlySpan<float> errorMap, int rows, int columns, PictureRule rule = PictureRule.Full)
+    public static byte[] Encode(ReadOnlySpan<byte> pixels, FrameSize size, ReadOnlySpan<float> errorMap, int rows, int columns,
+        PictureRule rule = PictureRule.Full)
     {
         if (rule == PictureRule.None) return [];
         using var frame = RgbBitmap.Of(pixels, size);
@@ -46,7 +47,8 @@ public static class AlertPicture
     /// <param name="isBlurred">Whether the frame is blurred before the heat map is laid over it.</param>
     /// <returns>A JPEG.</returns>
     /// <inheritdoc cref="Encode"/>
-    public static byte[] EncodeHeatMap(ReadOnlySpan<byte> pixels, FrameSize size, ReadOnlySpan<float> errorMap, int rows, int columns, bool isBlurred = false)
+    public static byte[] EncodeHeatMap(ReadOnlySpan<byte> pixels, FrameSize size, ReadOnlySpan<float> errorMap, int rows, int columns,
+        bool isBlurred = false)
     {
         using var frame = RgbBitmap.Of(pixels, size);
         if (isBlurred) Blur(frame);

@@ -6,7 +6,8 @@ public enum PictureRule
     /// <summary>The frame.</summary>
     Full,
 
-    /// <summary>The frame in blocks of <see cref="AlertPicture.Block"/> pixels of the model's picture: where it is strange can be seen, who or whose it is cannot.</summary>
+    /// <summary>The frame in blocks of <see cref="AlertPicture.Block"/> pixels of the model's picture: where it is strange can be seen, who
+    /// or whose it is cannot.</summary>
     Blurred,
 
     /// <summary>Nothing.</summary>

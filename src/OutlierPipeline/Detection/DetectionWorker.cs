@@ -138,9 +138,11 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         var network = batch.Package.Card.Network;
         var rule = options.Pictures.For(alert.Camera);
         byte[] picture = alert.Type == AlertType.Opened && slot >= 0 && !scores.IsEmpty
-            ? AlertPicture.Encode(batch.Tensor.Pixels(slot), network.Size, batch.Tensor.ErrorMap(slot), network.ErrorMapHeight, network.ErrorMapWidth, rule)
+            ? AlertPicture.Encode(batch.Tensor.Pixels(slot), network.Size, batch.Tensor.ErrorMap(slot), network.ErrorMapHeight,
+                network.ErrorMapWidth, rule)
             : [];
-        publisher.Publish(frame, options.Kafka.AlertsTopic, AlertEvent.Write(alert, batch.Package, scores, verdict, picture, rule == PictureRule.Blurred), AlertHeaders());
+        publisher.Publish(frame, options.Kafka.AlertsTopic,
+            AlertEvent.Write(alert, batch.Package, scores, verdict, picture, rule == PictureRule.Blurred), AlertHeaders());
         Tell(alert);
     }
 

@@ -28,7 +28,8 @@ internal static partial class Librdkafka
         // The static constructor does it.
     }
 
-    /// <summary>The cluster's own id, as every broker tells it with its metadata; also one without a controller, which answers no DescribeCluster.</summary>
+    /// <summary>The cluster's own id, as every broker tells it with its metadata; also one without a controller, which answers no
+    /// DescribeCluster.</summary>
     /// <param name="configuration">librdkafka's properties.</param>
     /// <returns>Null if none was told in time.</returns>
     public static string? ClusterId(IReadOnlyDictionary<string, string> configuration, TimeSpan patience)

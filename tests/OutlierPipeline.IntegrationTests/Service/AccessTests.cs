@@ -138,11 +138,13 @@ public sealed partial class AccessTests
         var cookies = new CookieContainer();
         await using (var first = await StartAsync("ops", key)) await SignInAsync(first, key, cookies);
         await using (var restarted = await StartAsync("ops", key)) Assert.Equal(HttpStatusCode.OK, await StatusAsync(restarted));
-        await using (var rotated = await StartAsync("ops", ApiKey.Create())) Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(rotated));
+        await using (var rotated = await StartAsync("ops", ApiKey.Create())) Assert.Equal(HttpStatusCode.Redirect,
+            await StatusAsync(rotated));
         await using (var removed = await StartAsync("others", key)) Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(removed));
 
         Task<RunningService> StartAsync(string name, string given) =>
-            RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Api:Keys:{name}:Hash={ApiKey.HashOf(given)}", $"Api:Keys:{name}:Scopes:0=Read");
+            RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Api:Keys:{name}:Hash={ApiKey.HashOf(given)}",
+                $"Api:Keys:{name}:Scopes:0=Read");
 
         async Task<HttpStatusCode> StatusAsync(RunningService service)
         {
@@ -157,10 +159,15 @@ public sealed partial class AccessTests
         using var directory = new TestDirectory();
         using var cluster = new TestCluster();
         string key = ApiKey.Create();
-        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Api:Keys:ops:Hash={ApiKey.HashOf(key)}", "Api:Keys:ops:Scopes:0=Read");
+        await using var service =
+            await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Api:Keys:ops:Hash={ApiKey.HashOf(key)}",
+            "Api:Keys:ops:Scopes:0=Read");
         foreach (string path in new[] { "/not-found", "/sign-in", "/no/such/page" })
-            Assert.DoesNotContain("\"type\":\"server\"", await (await service.Http.GetAsync(path, Cancellation)).Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
-        string[] ways = [.. service.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>().Select(endpoint => "/" + endpoint.RoutePattern.RawText!.Trim('/')).Where(path => path.StartsWith("/_blazor", StringComparison.Ordinal)).Distinct()];
+            Assert.DoesNotContain("\"type\":\"server\"",
+                await (await service.Http.GetAsync(path, Cancellation)).Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        string[] ways = [.. service.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints)
+            .OfType<RouteEndpoint>().Select(endpoint => "/" + endpoint.RoutePattern.RawText!.Trim('/'))
+            .Where(path => path.StartsWith("/_blazor", StringComparison.Ordinal)).Distinct()];
         Assert.Contains("/_blazor/negotiate", ways);
         foreach (string way in ways)
         {
@@ -182,7 +189,8 @@ public sealed partial class AccessTests
         string one = ApiKey.Create();
         string other = ApiKey.Create();
         await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Api:StreamsPerCaller=3",
-            $"Api:Keys:one:Hash={ApiKey.HashOf(one)}", "Api:Keys:one:Scopes:0=Read", $"Api:Keys:other:Hash={ApiKey.HashOf(other)}", "Api:Keys:other:Scopes:0=Read");
+            $"Api:Keys:one:Hash={ApiKey.HashOf(one)}", "Api:Keys:one:Scopes:0=Read", $"Api:Keys:other:Hash={ApiKey.HashOf(other)}",
+                "Api:Keys:other:Scopes:0=Read");
         using var first = Client(one);
         using var second = Client(other);
         var open = new List<StreamClient>();
@@ -206,12 +214,15 @@ public sealed partial class AccessTests
         }, "room for another stream");
         open.ForEach(stream => stream.Dispose());
 
-        HttpClient Client(string key) => new() { BaseAddress = service.Address, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
+        HttpClient Client(string key) =>
+            new() { BaseAddress = service.Address,
+            DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
     }
 
     private static HttpClient Browser(RunningService service, CookieContainer cookies)
     {
-        var browser = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, CookieContainer = cookies }) { BaseAddress = service.Address };
+        var browser = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, CookieContainer = cookies }) { BaseAddress =
+            service.Address };
         browser.DefaultRequestHeaders.Accept.ParseAdd("text/html");
         return browser;
     }
@@ -220,7 +231,9 @@ public sealed partial class AccessTests
     {
         using var browser = Browser(service, cookies);
         string token = AntiforgeryToken().Match(await browser.GetStringAsync("/sign-in", Cancellation)).Groups[1].Value;
-        using var signedIn = await browser.PostAsync("/sign-in", new FormUrlEncodedContent(new Dictionary<string, string> { ["_handler"] = "sign-in", ["Key"] = key, ["__RequestVerificationToken"] = token }), Cancellation);
+        using var signedIn = await browser.PostAsync("/sign-in",
+            new FormUrlEncodedContent(new Dictionary<string,
+            string> { ["_handler"] = "sign-in", ["Key"] = key, ["__RequestVerificationToken"] = token }), Cancellation);
         Assert.Equal(HttpStatusCode.Redirect, signedIn.StatusCode);
     }
 

@@ -16,7 +16,8 @@ public sealed class AddressTests
         using var directory = new TestDirectory();
         using var cluster = new TestCluster(1);
         await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"));
-        string[] cameras = ["car-1/front", "car-1%2Ffront", "a b/c", "100% sure", "\u00e4\u00f6/\u8eca \U0001F697", "a+b&c=d?e#f", "*", "frame.jpg", "x/frame.jpg", "a/b/c/d", "%"];
+        string[] cameras = ["car-1/front", "car-1%2Ffront", "a b/c", "100% sure", "\u00e4\u00f6/\u8eca \U0001F697", "a+b&c=d?e#f", "*",
+            "frame.jpg", "x/frame.jpg", "a/b/c/d", "%"];
         byte[] frame = SmallFrames.Drive(1, 1)[0];
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
         var sending = Task.Run(async () =>
@@ -40,7 +41,9 @@ public sealed class AddressTests
                     using var answer = await service.Http.GetAsync($"/api/cameras/{address}/{picture}?n=1", Cancellation);
                     Assert.True(answer.StatusCode == HttpStatusCode.OK, $"{camera} as {address}/{picture}: {answer.StatusCode}");
                 }
-                Assert.Contains($"<h1>{camera}</h1>", WebUtility.HtmlDecode(await service.Http.GetStringAsync($"/cameras/{address}", Cancellation)), StringComparison.Ordinal);
+                Assert.Contains($"<h1>{camera}</h1>",
+                    WebUtility.HtmlDecode(await service.Http.GetStringAsync($"/cameras/{address}", Cancellation)),
+                    StringComparison.Ordinal);
             }
         }
         Assert.Equal(HttpStatusCode.NotFound, (await service.Http.GetAsync("/api/cameras/car-1/front", Cancellation)).StatusCode);
@@ -55,9 +58,12 @@ public sealed class AddressTests
         using var directory = new TestDirectory();
         using var cluster = new TestCluster(1);
         await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"));
-        using var made = await service.Http.PostAsJsonAsync("/api/mutes", new { cameras = "truck-*", until = "9999-12-31T00:00:00Z" }, Cancellation);
+        using var made = await service.Http.PostAsJsonAsync("/api/mutes", new { cameras = "truck-*", until = "9999-12-31T00:00:00Z" },
+            Cancellation);
         Assert.Equal(HttpStatusCode.Created, made.StatusCode);
-        Assert.Equal(HttpStatusCode.BadRequest, (await service.Http.PostAsJsonAsync("/api/mutes", new { cameras = "truck-*", from = "9999-12-31T00:00:00Z", until = "9999-12-31T00:00:00Z" }, Cancellation)).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest,
+            (await service.Http.PostAsJsonAsync("/api/mutes",
+            new { cameras = "truck-*", from = "9999-12-31T00:00:00Z", until = "9999-12-31T00:00:00Z" }, Cancellation)).StatusCode);
         cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened));
         cluster.ProduceAlert(AlertFactory.Record("muted", 1, AlertType.Opened, "truck-1/left"));
         cluster.Flush();

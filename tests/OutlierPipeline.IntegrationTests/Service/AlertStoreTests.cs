@@ -152,7 +152,8 @@ public sealed class AlertStoreTests
         using var cluster = new TestCluster();
         await using var service = await RunningService.StartAsync(cluster, database.ConnectionString);
         string[] cameras = ["Car-1/front", "car-1/front", "*", "a_b", "axb", "a%b", "a[b]", "a\\b", "\u00e4/vorn"];
-        for (int i = 0; i < cameras.Length; i++) cluster.ProduceAlert(AlertFactory.Record($"i{i}", 1, AlertType.Opened, cameras[i], second: i));
+        for (int i = 0; i < cameras.Length; i++) cluster.ProduceAlert(AlertFactory.Record($"i{i}", 1, AlertType.Opened, cameras[i],
+            second: i));
         cluster.Flush();
         await service.StoredAsync(cameras.Length);
         Assert.Equal(["car-1/front"], await CamerasAsync("car-*"));
@@ -168,11 +169,13 @@ public sealed class AlertStoreTests
         var begun = System.Diagnostics.Stopwatch.StartNew();
         Assert.Empty(await CamerasAsync(string.Concat(Enumerable.Repeat("*r", 60)) + "!"));
         Assert.InRange(begun.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(5));
-        Assert.Equal(HttpStatusCode.BadRequest, (await service.Http.GetAsync($"/api/alerts?camera={new string('*', 300)}", Cancellation)).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest,
+            (await service.Http.GetAsync($"/api/alerts?camera={new string('*', 300)}", Cancellation)).StatusCode);
         Assert.Equal(HttpStatusCode.BadRequest, (await service.Http.GetAsync("/api/alerts?camera=%00", Cancellation)).StatusCode);
 
         async Task<string[]> CamerasAsync(string pattern) =>
-            [.. (await service.GetAsync($"/api/alerts?limit=100&camera={Uri.EscapeDataString(pattern)}")).GetProperty("incidents").EnumerateArray().Select(incident => incident.GetProperty("camera").GetString()!).Order(StringComparer.Ordinal)];
+            [.. (await service.GetAsync($"/api/alerts?limit=100&camera={Uri.EscapeDataString(pattern)}")).GetProperty("incidents")
+                .EnumerateArray().Select(incident => incident.GetProperty("camera").GetString()!).Order(StringComparer.Ordinal)];
     }
 
     [Fact]

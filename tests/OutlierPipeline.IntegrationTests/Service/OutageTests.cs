@@ -21,8 +21,10 @@ public sealed class OutageTests
         using var cluster = new TestCluster(1);
         await using var receiver = await WebhookReceiver.StartAsync();
         await using var service = await RunningService.StartAsync(cluster, postgres.CreateDatabase() + ";Timeout=3",
-            "Webhooks:AllowedNetworks:0=127.0.0.0/8", $"Alerts:Alertmanagers:0={receiver.Address}alertmanager", "Alerts:ResendInterval=00:00:01");
-        using var made = await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "fleet", url = $"{receiver.Address}hook" }, Cancellation);
+            "Webhooks:AllowedNetworks:0=127.0.0.0/8", $"Alerts:Alertmanagers:0={receiver.Address}alertmanager",
+                "Alerts:ResendInterval=00:00:01");
+        using var made = await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "fleet", url = $"{receiver.Address}hook" },
+            Cancellation);
         Assert.Equal(HttpStatusCode.Created, made.StatusCode);
         var stopping = service.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
         byte[] frame = SmallFrames.Drive(1, 1)[0];
@@ -36,13 +38,17 @@ public sealed class OutageTests
             await service.UntilAsync(async () =>
             {
                 string health = await TextAsync("/healthz/ready");
-                return health.Contains("webhooks wait: ", StringComparison.Ordinal) && health.Contains("incidents do not reach every Alertmanager: ", StringComparison.Ordinal);
+                return health.Contains("webhooks wait: ", StringComparison.Ordinal)
+                    && health.Contains("incidents do not reach every Alertmanager: ", StringComparison.Ordinal);
             }, "the reasons in the health's details");
             cluster.ProduceAlert(AlertFactory.Record($"i{round}", 1, AlertType.Opened, "truck-1/rear", second: 100 + sent));
             for (int i = 0; i < 10; i++, sent++) cluster.Produce("car-1", frame);
             cluster.Flush();
-            await service.UntilAsync(() => Task.FromResult(cluster.ReadAll(TestCluster.Scores).Count == sent), "scores while the database is away");
-            await service.UntilAsync(async () => (await TextAsync("/healthz/ready")).Contains("alerts are not being read: ", StringComparison.Ordinal), "that alerts are not read");
+            await service.UntilAsync(() =>
+                Task.FromResult(cluster.ReadAll(TestCluster.Scores).Count == sent), "scores while the database is away");
+            await service.UntilAsync(async () =>
+                (await TextAsync("/healthz/ready")).Contains("alerts are not being read: ", StringComparison.Ordinal),
+                "that alerts are not read");
             Assert.Equal(HttpStatusCode.ServiceUnavailable, (await service.Http.GetAsync("/api/alerts", Cancellation)).StatusCode);
             Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync("/", Cancellation)).StatusCode);
             Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync("/incidents", Cancellation)).StatusCode);
@@ -50,12 +56,19 @@ public sealed class OutageTests
             postgres.Resume();
             await service.UntilAsync(async () => await TextAsync("/healthz/ready") == "ready\n", "all being well again");
             await service.StoredAsync(round == 0 ? 1 : 3);
-            await service.UntilAsync(() => Task.FromResult(receiver.Received.Any(received => received.Path == "/hook" && received.Id == $"i{round}-1")), "the webhook");
-            await service.UntilAsync(() => Task.FromResult(receiver.Received.Any(received => received.Path != "/hook" && System.Text.Encoding.UTF8.GetString(received.Body).Contains($"\"i{round}\"", StringComparison.Ordinal))), "the Alertmanager's");
+            await service.UntilAsync(() =>
+                Task.FromResult(receiver.Received.Any(received => received.Path == "/hook" && received.Id == $"i{round}-1")),
+                "the webhook");
+            await service.UntilAsync(() =>
+                Task.FromResult(receiver.Received.Any(received =>
+                received.Path != "/hook"
+                && System.Text.Encoding.UTF8.GetString(received.Body).Contains($"\"i{round}\"", StringComparison.Ordinal))),
+                "the Alertmanager's");
         }
         Assert.False(stopping.IsCancellationRequested);
 
-        async Task<string> TextAsync(string path) => await (await service.Http.GetAsync(path, Cancellation)).Content.ReadAsStringAsync(Cancellation);
+        async Task<string> TextAsync(string path) =>
+            await (await service.Http.GetAsync(path, Cancellation)).Content.ReadAsStringAsync(Cancellation);
     }
 
     [Fact]
@@ -71,7 +84,8 @@ public sealed class OutageTests
         cluster.Flush();
         await service.UntilAsync(() => Task.FromResult(cluster.ReadAll(TestCluster.Scores).Count == 1), "the score");
         postgres.Resume();
-        await service.UntilAsync(async () => (await service.Http.GetAsync("/healthz/ready", Cancellation)).IsSuccessStatusCode, "the database");
+        await service.UntilAsync(async () =>
+            (await service.Http.GetAsync("/healthz/ready", Cancellation)).IsSuccessStatusCode, "the database");
         await service.StoredAsync(1);
     }
 
@@ -80,7 +94,9 @@ public sealed class OutageTests
     [InlineData("Host=127.0.0.1;Colour=red", "Alerts:Database cannot be used")]
     public async Task A_connection_string_that_is_none_is_one_line_and_exit_code_1(string database, string message)
     {
-        var service = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", $"--Model:Path={Repository.StreetDemo}", "--urls=http://127.0.0.1:0", $"--Alerts:Database={database}"]);
+        var service = await Tool.RunAsync("dotnet",
+            ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", $"--Model:Path={Repository.StreetDemo}",
+            "--urls=http://127.0.0.1:0", $"--Alerts:Database={database}"]);
         Assert.Equal(1, service.Code);
         Assert.Contains(message, Assert.Single(service.Error.TrimEnd().Split('\n')), StringComparison.Ordinal);
     }
@@ -90,7 +106,8 @@ public sealed class OutageTests
     {
         using var directory = new TestDirectory();
         using var cluster = new TestCluster(1);
-        string[] arguments = [$"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", $"--Model:Path={Repository.StreetDemo}", $"--Alerts:Database={directory.File("alerts.db")}", "--Alerts:Cluster=test", "--urls=http://127.0.0.1:0"];
+        string[] arguments = [$"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", $"--Model:Path={Repository.StreetDemo}",
+            $"--Alerts:Database={directory.File("alerts.db")}", "--Alerts:Cluster=test", "--urls=http://127.0.0.1:0"];
         await using (var failing = await ServiceHost.BuildAsync(arguments, builder =>
         {
             builder.Logging.ClearProviders();

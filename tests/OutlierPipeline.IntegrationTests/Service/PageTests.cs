@@ -29,11 +29,15 @@ public sealed class PageTests
         await service.StoredAsync(1);
         await service.UntilAsync(async () => (await service.GetAsync("/api/cameras")).GetArrayLength() == 1, "a camera's frames");
         var ops = AccessHandler.Principal("ops", [Scope.Read, Scope.Acknowledge]);
-        await book.MuteAsync(CameraPattern.Parse("truck-*"), DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddHours(1), Actor.Of(ops)!, null, Cancellation);
+        await book.MuteAsync(CameraPattern.Parse("truck-*"), DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddHours(1), Actor.Of(ops)!, null,
+            Cancellation);
         Type[] pages = [.. typeof(DashboardFeed).Assembly.GetTypes().Where(type => type.IsDefined(typeof(RouteAttribute), inherit: false))];
         Assert.Contains(pages, page => page.Name == "IncidentDetail");
-        Assert.All(pages, page => Assert.True(page.IsDefined(typeof(AuthorizeAttribute), inherit: true) || page.Name is "NotFound" or "SignIn", $"{page.Name} is for everybody"));
-        foreach (var user in new[] { AccessHandler.Principal("reader", [Scope.Read]), AccessHandler.Principal("other", [Scope.Read, Scope.Subscribe]) })
+        Assert.All(pages, page =>
+            Assert.True(page.IsDefined(typeof(AuthorizeAttribute), inherit: true)
+            || page.Name is "NotFound" or "SignIn", $"{page.Name} is for everybody"));
+        foreach (var user in new[] { AccessHandler.Principal("reader", [Scope.Read]),
+            AccessHandler.Principal("other", [Scope.Read, Scope.Subscribe]) })
         {
             string before = await DoneAsync(service);
             foreach (var page in pages.Where(page => page.Name != "SignIn")) await CallAllAsync(page, user);
@@ -49,7 +53,8 @@ public sealed class PageTests
 
         async Task<int> CallAllAsync(Type page, System.Security.Claims.ClaimsPrincipal user)
         {
-            await using var shown = await PageRenderer.ShowAsync(service, page, page.Name == "IncidentDetail" ? "one" : "car-1/front", user);
+            await using var shown =
+                await PageRenderer.ShowAsync(service, page, page.Name == "IncidentDetail" ? "one" : "car-1/front", user);
             return await shown.CallAllAsync();
         }
     }
@@ -64,7 +69,9 @@ public sealed class PageTests
         cluster.Flush();
         await service.UntilAsync(async () => (await service.GetAsync("/api/cameras")).GetArrayLength() == 1, "a camera's frames");
         var page = typeof(DashboardFeed).Assembly.GetType("OutlierPipeline.Service.Dashboard.Pages.CameraPage")!;
-        await using (var shown = await PageRenderer.ShowAsync(service, page, "*", AccessHandler.Principal("ops", [Scope.Read, Scope.Acknowledge]))) await shown.CallAllAsync();
+        await using (var shown =
+            await PageRenderer.ShowAsync(service, page, "*",
+            AccessHandler.Principal("ops", [Scope.Read, Scope.Acknowledge]))) await shown.CallAllAsync();
         cluster.ProduceAlert(AlertFactory.Record("starry", 1, AlertType.Opened, "*"));
         cluster.ProduceAlert(AlertFactory.Record("other", 1, AlertType.Opened, "car-1/front"));
         cluster.Flush();
@@ -76,7 +83,10 @@ public sealed class PageTests
     /// <summary>Everything that people have done.</summary>
     private static async Task<string> DoneAsync(RunningService service)
     {
-        await using var database = await service.Services.GetRequiredService<IDbContextFactory<AlertDatabase>>().CreateDbContextAsync(Cancellation);
-        return JsonSerializer.Serialize(new { Incidents = await database.Incidents.ToListAsync(Cancellation), Actions = await database.Actions.ToListAsync(Cancellation), Mutes = await database.Mutes.ToListAsync(Cancellation), Subscriptions = await database.Subscriptions.ToListAsync(Cancellation) });
+        await using var database = await service.Services.GetRequiredService<IDbContextFactory<AlertDatabase>>()
+            .CreateDbContextAsync(Cancellation);
+        return JsonSerializer.Serialize(new { Incidents = await database.Incidents.ToListAsync(Cancellation),
+            Actions = await database.Actions.ToListAsync(Cancellation), Mutes = await database.Mutes.ToListAsync(Cancellation),
+            Subscriptions = await database.Subscriptions.ToListAsync(Cancellation) });
     }
 }

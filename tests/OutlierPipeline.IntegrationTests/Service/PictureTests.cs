@@ -25,16 +25,21 @@ public sealed class PictureTests
         long time = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1_000_000;
         string[] cameras = ["full/front", "blurred/front", "hidden/front"];
         var ids = new Dictionary<string, string>();
-        await using (var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Alerts:Pictures:blurred/*=Blurred", "Alerts:Pictures:hidden/*=None"))
+        await using (var service =
+            await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Alerts:Pictures:blurred/*=Blurred",
+            "Alerts:Pictures:hidden/*=None"))
         {
             using var stream = await StreamClient.OpenAsync(service.Http);
             foreach (byte[] frame in frames)
             {
                 time += 100_000_000;
-                foreach (string camera in cameras) cluster.Produce(camera, frame, 0, ("frame-timestamp", time.ToString(CultureInfo.InvariantCulture)));
+                foreach (string camera in cameras) cluster.Produce(camera, frame, 0,
+                    ("frame-timestamp", time.ToString(CultureInfo.InvariantCulture)));
             }
             cluster.Flush();
-            var opened = cluster.Read(records => records.Count(IsOpened) >= 3, TestCluster.Alerts).Where(IsOpened).Select(record => JsonDocument.Parse(record.Message.Value).RootElement).ToDictionary(alert => alert.GetProperty("data").GetProperty("camera").GetString()!);
+            var opened = cluster.Read(records => records.Count(IsOpened) >= 3, TestCluster.Alerts).Where(IsOpened)
+                .Select(record => JsonDocument.Parse(record.Message.Value).RootElement)
+                .ToDictionary(alert => alert.GetProperty("data").GetProperty("camera").GetString()!);
             ids = opened.ToDictionary(alert => alert.Key, alert => alert.Value.GetProperty("subject").GetString()!);
             // The topic.
             Assert.InRange(Detail(Picture(opened["full/front"])), 2 * Blurred, 255);
@@ -46,13 +51,16 @@ public sealed class PictureTests
             {
                 var alert = (await stream.NextAsync(Cancellation))!.Value;
                 string camera = alert.GetProperty("data").GetProperty("camera").GetString()!;
-                if (alert.GetProperty("type").GetString() == "outlier.alert.opened" && heard.Add(camera)) Assert.Equal(camera != "hidden/front", alert.GetProperty("data").TryGetProperty("picture", out _));
+                if (alert.GetProperty("type").GetString() == "outlier.alert.opened"
+                    && heard.Add(camera)) Assert.Equal(camera != "hidden/front",
+                    alert.GetProperty("data").TryGetProperty("picture", out _));
             }
             // The history.
             Assert.InRange(Detail(await HistoryAsync(service, "full/front")), 2 * Blurred, 255);
             Assert.InRange(Detail(await HistoryAsync(service, "blurred/front")), 0, Blurred);
             Assert.Null(await TryHistoryAsync(service, "hidden/front"));
-            Assert.Contains("are not shown", await service.Http.GetStringAsync($"/incidents/{ids["hidden/front"]}", Cancellation), StringComparison.Ordinal);
+            Assert.Contains("are not shown", await service.Http.GetStringAsync($"/incidents/{ids["hidden/front"]}", Cancellation),
+                StringComparison.Ordinal);
             // The dashboard.
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
             var sending = Task.Run(async () =>
@@ -68,9 +76,11 @@ public sealed class PictureTests
             {
                 double full = Detail(await service.Http.GetByteArrayAsync($"/api/cameras/full/front/{picture}", Cancellation));
                 double blurred = Detail(await service.Http.GetByteArrayAsync($"/api/cameras/blurred/front/{picture}", Cancellation));
-                Assert.True(blurred < 0.7 * full || picture == "heatmap.jpg", $"{picture} of the blurred camera has a detail of {blurred}, that of the full one {full}");
+                Assert.True(blurred < 0.7 * full
+                    || picture == "heatmap.jpg", $"{picture} of the blurred camera has a detail of {blurred}, that of the full one {full}");
                 if (picture != "heatmap.jpg") Assert.InRange(blurred, 0, Blurred);
-                Assert.Equal(HttpStatusCode.NotFound, (await service.Http.GetAsync($"/api/cameras/hidden/front/{picture}", Cancellation)).StatusCode);
+                Assert.Equal(HttpStatusCode.NotFound,
+                    (await service.Http.GetAsync($"/api/cameras/hidden/front/{picture}", Cancellation)).StatusCode);
             }
             string wall = await service.Http.GetStringAsync("/", Cancellation);
             Assert.Contains("/api/cameras/full%2Ffront/frame.jpg", wall, StringComparison.Ordinal);
@@ -79,14 +89,18 @@ public sealed class PictureTests
             await sending;
         }
         // What was stored before a rule is shown under it.
-        await using var stricter = await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Alerts:Pictures:full/*=Blurred", "Alerts:Pictures:blurred/*=None");
+        await using var stricter =
+            await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Alerts:Pictures:full/*=Blurred",
+            "Alerts:Pictures:blurred/*=None");
         Assert.InRange(Detail(await HistoryAsync(stricter, "full/front")), 0, Blurred);
         Assert.Null(await TryHistoryAsync(stricter, "blurred/front"));
-        Assert.Equal(JsonValueKind.Null, (await stricter.GetAsync($"/api/alerts/{ids["blurred/front"]}")).GetProperty("incident").GetProperty("picture").ValueKind);
+        Assert.Equal(JsonValueKind.Null,
+            (await stricter.GetAsync($"/api/alerts/{ids["blurred/front"]}")).GetProperty("incident").GetProperty("picture").ValueKind);
 
         async Task<byte[]?> TryHistoryAsync(RunningService service, string camera)
         {
-            await service.UntilAsync(async () => (await service.Http.GetAsync($"/api/alerts/{ids[camera]}", Cancellation)).IsSuccessStatusCode, "the incident");
+            await service.UntilAsync(async () =>
+                (await service.Http.GetAsync($"/api/alerts/{ids[camera]}", Cancellation)).IsSuccessStatusCode, "the incident");
             using var answer = await service.Http.GetAsync($"/api/alerts/{ids[camera]}/picture.jpg", Cancellation);
             return answer.IsSuccessStatusCode ? await answer.Content.ReadAsByteArrayAsync(Cancellation) : null;
         }
@@ -100,7 +114,9 @@ public sealed class PictureTests
         using var directory = new TestDirectory();
         using var cluster = new TestCluster(1);
         byte[] picture = AlertPicture.EncodeFrame(Noise(96, 160), new Frames.FrameSize(96, 160));
-        await using (var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Alerts:Pictures:blurred/*=Blurred", "Alerts:Pictures:hidden/*=None"))
+        await using (var service =
+            await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Alerts:Pictures:blurred/*=Blurred",
+            "Alerts:Pictures:hidden/*=None"))
         {
             cluster.ProduceAlert(AlertFactory.Record("one", 1, Detection.AlertType.Opened, "blurred/front", picture: picture));
             cluster.ProduceAlert(AlertFactory.Record("two", 1, Detection.AlertType.Opened, "hidden/front", picture: picture));
@@ -115,7 +131,8 @@ public sealed class PictureTests
         foreach (string id in new[] { "two", "three" })
         {
             Assert.Equal(HttpStatusCode.NotFound, (await open.Http.GetAsync($"/api/alerts/{id}/picture.jpg", Cancellation)).StatusCode);
-            Assert.False((await open.GetAsync($"/api/alerts/{id}")).GetProperty("events")[0].GetProperty("data").TryGetProperty("picture", out _));
+            Assert.False((await open.GetAsync($"/api/alerts/{id}")).GetProperty("events")[0].GetProperty("data")
+                .TryGetProperty("picture", out _));
         }
     }
 
@@ -125,25 +142,31 @@ public sealed class PictureTests
         // Two pictures that differ in every pixel and in no block's mean cannot be told apart.
         byte[] one = Noise(96, 160);
         byte[] other = (byte[])one.Clone();
-        for (int i = 0; i + 5 < other.Length; i += 6) for (int c = 0; c < 3; c++) (other[i + c], other[i + 3 + c]) = (other[i + 3 + c], other[i + c]);
+        for (int i = 0; i + 5 < other.Length; i += 6) for (int c = 0; c < 3; c++) (other[i + c], other[i + 3 + c]) =
+            (other[i + 3 + c], other[i + c]);
         var size = new Frames.FrameSize(96, 160);
         float[] map = new float[12 * 20];
         Assert.NotEqual(AlertPicture.Encode(one, size, map, 12, 20), AlertPicture.Encode(other, size, map, 12, 20));
-        Assert.Equal(AlertPicture.Encode(one, size, map, 12, 20, PictureRule.Blurred), AlertPicture.Encode(other, size, map, 12, 20, PictureRule.Blurred));
+        Assert.Equal(AlertPicture.Encode(one, size, map, 12, 20, PictureRule.Blurred),
+            AlertPicture.Encode(other, size, map, 12, 20, PictureRule.Blurred));
         Assert.Empty(AlertPicture.Encode(one, size, map, 12, 20, PictureRule.None));
     }
 
     [Fact]
     public async Task A_rule_that_is_none_is_refused_at_the_start()
     {
-        var service = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", $"--Model:Path={Repository.StreetDemo}", "--urls=http://127.0.0.1:0", "--Alerts:Pictures:*=Sharp"]);
+        var service = await Tool.RunAsync("dotnet",
+            ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", $"--Model:Path={Repository.StreetDemo}",
+            "--urls=http://127.0.0.1:0", "--Alerts:Pictures:*=Sharp"]);
         Assert.Equal(1, service.Code);
         Assert.Contains("Alerts:Pictures:*", Assert.Single(service.Error.TrimEnd().Split('\n')), StringComparison.Ordinal);
     }
 
-    private static bool IsOpened(Confluent.Kafka.ConsumeResult<string, byte[]> record) => System.Text.Encoding.UTF8.GetString(record.Message.Value).Contains("outlier.alert.opened", StringComparison.Ordinal);
+    private static bool IsOpened(Confluent.Kafka.ConsumeResult<string, byte[]> record) =>
+        System.Text.Encoding.UTF8.GetString(record.Message.Value).Contains("outlier.alert.opened", StringComparison.Ordinal);
 
-    private static byte[] Picture(JsonElement alert) => alert.GetProperty("data").GetProperty("picture").GetProperty("base64").GetBytesFromBase64();
+    private static byte[] Picture(JsonElement alert) =>
+        alert.GetProperty("data").GetProperty("picture").GetProperty("base64").GetBytesFromBase64();
 
     private static byte[] Noise(int height, int width)
     {
@@ -152,7 +175,8 @@ public sealed class PictureTests
         return pixels;
     }
 
-    /// <summary>The mean difference of neighbouring pixels of one block, in the first 156 columns: the frame, without its heat map.</summary>
+    /// <summary>The mean difference of neighbouring pixels of one block, in the first 156 columns: the frame, without its heat
+    /// map.</summary>
     private static double Detail(byte[] jpeg)
     {
         using var picture = SKBitmap.Decode(jpeg);

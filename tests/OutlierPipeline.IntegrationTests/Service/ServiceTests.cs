@@ -76,8 +76,12 @@ public sealed partial class ServiceTests
     public async Task A_section_that_nobody_knows_is_an_error_in_the_environment_and_in_a_file_and_other_programs_variables_are_none()
     {
         using var directory = new TestDirectory();
-        string[] arguments = ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", "--Model:Path=nowhere", $"--Alerts:Database={directory.File("alerts.db")}"];
-        foreach (var (name, message) in new[] { ("Kafak__GroupId", "nobody knows Kafak (is Kafka meant?)"), ("ALERT__DATABASE", "nobody knows ALERT (is Alerts meant?)"), ("Tracing__Level", "nobody knows Tracing"), ("CI__JOB", "nowhere: no such model"), ("__CFBundleIdentifier", "nowhere: no such model"), ("npm_config__x", "nowhere: no such model") })
+        string[] arguments = ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", "--Model:Path=nowhere",
+            $"--Alerts:Database={directory.File("alerts.db")}"];
+        foreach (var (name, message) in new[] { ("Kafak__GroupId", "nobody knows Kafak (is Kafka meant?)"),
+            ("ALERT__DATABASE", "nobody knows ALERT (is Alerts meant?)"), ("Tracing__Level", "nobody knows Tracing"),
+            ("CI__JOB", "nowhere: no such model"), ("__CFBundleIdentifier", "nowhere: no such model"),
+            ("npm_config__x", "nowhere: no such model") })
         {
             var service = await Tool.RunAsync("env", [$"{name}=7", "dotnet", .. arguments]);
             Assert.Equal(1, service.Code);
@@ -85,7 +89,8 @@ public sealed partial class ServiceTests
         }
         var configuration = new ConfigurationManager();
         configuration.AddJsonStream(new MemoryStream("""{ "Kafka": { "GroupId": "x" }, "Logging": {}, "Webhook": { "Timeout": "00:00:01" } }"""u8.ToArray()));
-        Assert.Contains("nobody knows Webhook (is Webhooks meant?)", Assert.Throws<PipelineException>(() => UnknownSettings.Refuse(configuration)).Message, StringComparison.Ordinal);
+        Assert.Contains("nobody knows Webhook (is Webhooks meant?)",
+            Assert.Throws<PipelineException>(() => UnknownSettings.Refuse(configuration)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -99,14 +104,22 @@ public sealed partial class ServiceTests
         {
             string servers = (await broker.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken))!;
             string elsewhere = Path.GetDirectoryName(directory.File("x"))!;
-            service = Tool.Start("dotnet", ["exec", Tool.Service, $"--Kafka:BootstrapServers={servers}", $"--Model:Path={Repository.StreetDemo}", $"--urls={url}"], elsewhere);
+            service = Tool.Start("dotnet",
+                ["exec", Tool.Service, $"--Kafka:BootstrapServers={servers}", $"--Model:Path={Repository.StreetDemo}", $"--urls={url}"],
+                elsewhere);
             var output = service.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
             var error = service.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
             using var http = new HttpClient { BaseAddress = new Uri(url) };
-            await UntilAsync(async () => (await http.GetAsync("/healthz/ready", TestContext.Current.CancellationToken)).IsSuccessStatusCode, () => service.HasExited);
+            await UntilAsync(async () =>
+                (await http.GetAsync("/healthz/ready", TestContext.Current.CancellationToken)).IsSuccessStatusCode, () =>
+                service.HasExited);
             string alert = Encoding.UTF8.GetString(AlertFactory.Record("one", 1, AlertType.Opened));
-            using (var producer = new ProducerBuilder<Null, string>(new ProducerConfig { BootstrapServers = servers }).Build()) await producer.ProduceAsync("ood.alerts", new Message<Null, string> { Value = alert }, TestContext.Current.CancellationToken);
-            await UntilAsync(async () => (await http.GetStringAsync("/api/alerts", TestContext.Current.CancellationToken)).Contains("\"one\"", StringComparison.Ordinal), () => service.HasExited);
+            using (var producer = new ProducerBuilder<Null,
+                string>(new ProducerConfig { BootstrapServers = servers }).Build()) await producer.ProduceAsync("ood.alerts",
+                new Message<Null, string> { Value = alert }, TestContext.Current.CancellationToken);
+            await UntilAsync(async () =>
+                (await http.GetStringAsync("/api/alerts", TestContext.Current.CancellationToken))
+                .Contains("\"one\"", StringComparison.Ordinal), () => service.HasExited);
             string system = await http.GetStringAsync("/system", TestContext.Current.CancellationToken);
             Assert.Matches("frames of at most [0-9]+<", system);
             Assert.True((await http.GetAsync("/dashboard.css", TestContext.Current.CancellationToken)).IsSuccessStatusCode);
@@ -120,7 +133,8 @@ public sealed partial class ServiceTests
         }
         finally
         {
-            foreach (var process in new[] { broker, service }.OfType<Process>().Where(process => !process.HasExited)) process.Kill(entireProcessTree: true);
+            foreach (var process in new[] { broker, service }.OfType<Process>()
+                .Where(process => !process.HasExited)) process.Kill(entireProcessTree: true);
             service?.Dispose();
         }
     }

@@ -69,7 +69,8 @@ public sealed class StreamTests
         string stars = string.Concat(Enumerable.Repeat("*a", 40)) + "!";
         var slow = new List<StreamClient>();
         for (int i = 0; i < 5; i++) slow.Add(await StreamClient.OpenAsync(service.Http, query: $"?camera={stars}"));
-        using var made = await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "slow", url = "http://h/", cameras = stars }, Cancellation);
+        using var made = await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "slow", url = "http://h/", cameras = stars },
+            Cancellation);
         Assert.Equal(HttpStatusCode.Created, made.StatusCode);
         using var stream = await StreamClient.OpenAsync(service.Http);
         cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened, new string('a', 120)));

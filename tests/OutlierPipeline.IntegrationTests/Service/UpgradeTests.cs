@@ -39,7 +39,8 @@ public sealed class UpgradeTests
         await using var receiver = await WebhookReceiver.StartAsync();
         await using var service = await RunningService.StartAsync(cluster, database, "Webhooks:AllowedNetworks:0=127.0.0.0/8");
         await service.StoredAsync(6);
-        var incidents = (await service.GetAsync("/api/alerts")).GetProperty("incidents").EnumerateArray().ToDictionary(incident => incident.GetProperty("id").GetString()!);
+        var incidents = (await service.GetAsync("/api/alerts")).GetProperty("incidents").EnumerateArray()
+            .ToDictionary(incident => incident.GetProperty("id").GetString()!);
         Assert.Equal(["muted", "one", "three", "two"], incidents.Keys.Order());
         Assert.Equal("critical", incidents["one"].GetProperty("severity").GetString());
         Assert.Equal("local", incidents["one"].GetProperty("acknowledged").GetProperty("by").GetString());
@@ -47,12 +48,16 @@ public sealed class UpgradeTests
         Assert.True(incidents["muted"].GetProperty("isMuted").GetBoolean());
         Assert.Equal([0xFF, 0xD8, 0xFF, 0xD9], await service.Http.GetByteArrayAsync("/api/alerts/one/picture.jpg", Cancellation));
         Assert.Equal(3, (await service.GetAsync("/api/alerts/one")).GetProperty("events").GetArrayLength());
-        Assert.Equal("van-?/*", Assert.Single((await service.GetAsync("/api/mutes")).EnumerateArray().ToArray()).GetProperty("cameras").GetString());
+        Assert.Equal("van-?/*",
+            Assert.Single((await service.GetAsync("/api/mutes")).EnumerateArray().ToArray()).GetProperty("cameras").GetString());
         var subscriptions = (await service.GetAsync("/api/subscriptions")).EnumerateArray().ToArray();
-        Assert.Equal(["fleet truck-* warning", "all  info"], subscriptions.Select(row => $"{row.GetProperty("name")} {row.GetProperty("cameras")} {row.GetProperty("minSeverity")}"));
+        Assert.Equal(["fleet truck-* warning", "all  info"],
+            subscriptions.Select(row => $"{row.GetProperty("name")} {row.GetProperty("cameras")} {row.GetProperty("minSeverity")}"));
         // The one for trucks gets the new one too, the other did already: an event is delivered once, or waits once.
-        await using var rows = await service.Services.GetRequiredService<IDbContextFactory<AlertDatabase>>().CreateDbContextAsync(Cancellation);
-        var deliveries = await rows.Set<DeliveryRow>().AsNoTracking().OrderBy(row => row.EventId).ThenBy(row => row.Subscription).Select(row => row.EventId).ToListAsync(Cancellation);
+        await using var rows = await service.Services.GetRequiredService<IDbContextFactory<AlertDatabase>>()
+            .CreateDbContextAsync(Cancellation);
+        var deliveries = await rows.Set<DeliveryRow>().AsNoTracking().OrderBy(row => row.EventId).ThenBy(row => row.Subscription)
+            .Select(row => row.EventId).ToListAsync(Cancellation);
         Assert.Equal(["one-1", "one-2", "one-3", "three-1", "three-1", "two-1"], deliveries);
     }
 
@@ -61,7 +66,8 @@ public sealed class UpgradeTests
     {
         using var cluster = new TestCluster(1);
         long time = 1_790_000_000_000_000_000;
-        foreach (byte[] frame in SmallFrames.FullDrive(1, 20).Concat(SmallFrames.FullDrive(1, 30, Simulation.Trouble.Fog)).Concat(SmallFrames.FullDrive(1, 120)))
+        foreach (byte[] frame in SmallFrames.FullDrive(1, 20).Concat(SmallFrames.FullDrive(1, 30, Simulation.Trouble.Fog))
+            .Concat(SmallFrames.FullDrive(1, 120)))
         {
             cluster.Produce("car-1/front", frame, 0, ("frame-timestamp", time.ToString(CultureInfo.InvariantCulture)));
             time += 100_000_000;
@@ -91,7 +97,8 @@ public sealed class UpgradeTests
         Assert.Equal("scene", incident.GetProperty("kind").GetString());
         Assert.Equal("street-demo 1.0.0", incident.GetProperty("model").GetString());
         Assert.Equal(0.55, incident.GetProperty("where").GetProperty("x").GetDouble());
-        Assert.Equal("2026-09-21T14:13:22.0000000+00:00", incident.GetProperty("opened").GetDateTimeOffset().ToString("O", CultureInfo.InvariantCulture));
+        Assert.Equal("2026-09-21T14:13:22.0000000+00:00",
+            incident.GetProperty("opened").GetDateTimeOffset().ToString("O", CultureInfo.InvariantCulture));
         byte[] picture = Convert.FromBase64String(JsonNode.Parse(record)!["data"]!["picture"]!["base64"]!.GetValue<string>());
         Assert.Equal(picture, await service.Http.GetByteArrayAsync($"/api/alerts/{Incident}/picture.jpg", Cancellation));
     }
@@ -115,7 +122,8 @@ public sealed class UpgradeTests
         Assert.Equal(4.259541055419459E-05, calibration.TailPValue(8)!.Value, 12);
     }
 
-    private static string Fixture(string name) => Path.Combine(Repository.Root, "tests", "OutlierPipeline.IntegrationTests", "Fixtures", name);
+    private static string Fixture(string name) =>
+        Path.Combine(Repository.Root, "tests", "OutlierPipeline.IntegrationTests", "Fixtures", name);
 
     private static async Task RestoreAsync(string database)
     {

@@ -30,7 +30,8 @@ public sealed partial class WallTests
         cluster.ProduceAlert(AlertFactory.Record("grave", 1, AlertType.Opened, "cam-29999", Severity.Critical));
         cluster.Flush();
         await service.StoredAsync(1);
-        await service.UntilAsync(async () => CardsOf(await service.Http.GetStringAsync("/", Cancellation)).FirstOrDefault() == "cam-29999", "the grave one at the front");
+        await service.UntilAsync(async () =>
+            CardsOf(await service.Http.GetStringAsync("/", Cancellation)).FirstOrDefault() == "cam-29999", "the grave one at the front");
         var begun = Stopwatch.StartNew();
         string first = await service.Http.GetStringAsync("/", Cancellation);
         Assert.InRange(begun.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(5));

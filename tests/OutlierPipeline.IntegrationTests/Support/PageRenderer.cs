@@ -30,7 +30,8 @@ internal sealed class PageRenderer : Renderer, IAsyncDisposable
     public static async Task<PageRenderer> ShowAsync(RunningService service, Type page, string id, ClaimsPrincipal user)
     {
         var scope = service.Services.CreateAsyncScope();
-        ((IHostEnvironmentNavigationManager)scope.ServiceProvider.GetRequiredService<NavigationManager>()).Initialize(service.Address.ToString(), new Uri(service.Address, id).ToString());
+        ((IHostEnvironmentNavigationManager)scope.ServiceProvider.GetRequiredService<NavigationManager>())
+            .Initialize(service.Address.ToString(), new Uri(service.Address, id).ToString());
         var renderer = new PageRenderer(scope, new Services(scope.ServiceProvider));
         var state = Task.FromResult(new AuthenticationState(user));
         await renderer.Dispatcher.InvokeAsync(async () =>
@@ -64,7 +65,8 @@ internal sealed class PageRenderer : Renderer, IAsyncDisposable
             called++;
             await Dispatcher.InvokeAsync(() =>
             {
-                EventArgs arguments = GetEventArgsType(handler) == typeof(ChangeEventArgs) ? new ChangeEventArgs { Value = "5" } : GetEventArgsType(handler) == typeof(MouseEventArgs) ? new MouseEventArgs() : EventArgs.Empty;
+                EventArgs arguments = GetEventArgsType(handler) == typeof(ChangeEventArgs) ? new ChangeEventArgs { Value = "5" }
+                    : GetEventArgsType(handler) == typeof(MouseEventArgs) ? new MouseEventArgs() : EventArgs.Empty;
                 return DispatchEventAsync(handler, null, arguments);
             });
             Check();
@@ -97,7 +99,8 @@ internal sealed class PageRenderer : Renderer, IAsyncDisposable
             for (int i = 0; i < frames.Count; i++)
             {
                 ref var frame = ref frames.Array[i];
-                if (frame is { FrameType: RenderTreeFrameType.Attribute, AttributeEventHandlerId: > 0 }) handlers.Add(frame.AttributeEventHandlerId);
+                if (frame is { FrameType: RenderTreeFrameType.Attribute,
+                    AttributeEventHandlerId: > 0 }) handlers.Add(frame.AttributeEventHandlerId);
                 else if (frame.FrameType == RenderTreeFrameType.Component) components.Enqueue(frame.ComponentId);
             }
         }
@@ -124,6 +127,7 @@ internal sealed class PageRenderer : Renderer, IAsyncDisposable
 
         public ValueTask<TValue> InvokeAsync<TValue>(string identifier, object?[]? args) => new(new TaskCompletionSource<TValue>().Task);
 
-        public ValueTask<TValue> InvokeAsync<TValue>(string identifier, CancellationToken cancellationToken, object?[]? args) => new(new TaskCompletionSource<TValue>().Task);
+        public ValueTask<TValue> InvokeAsync<TValue>(string identifier, CancellationToken cancellationToken, object?[]? args) =>
+            new(new TaskCompletionSource<TValue>().Task);
     }
 }

@@ -19,7 +19,8 @@ internal sealed class PostgresServer : IDisposable
         if (user.Length > 0) Run(["chown", "postgres", _directory.FullName]);
         string data = Path.Combine(_directory.FullName, "data");
         Run([.. user, Path.Combine(programs, "initdb"), "--auth=trust", "--username=outlier", "--no-sync", "--encoding=UTF8", data]);
-        _command = [.. user, Path.Combine(programs, "postgres"), "-D", data, "-p", $"{_port}", "-k", _directory.FullName, "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"];
+        _command = [.. user, Path.Combine(programs, "postgres"), "-D", data, "-p", $"{_port}", "-k", _directory.FullName, "-c", "fsync=off",
+            "-c", "listen_addresses=127.0.0.1"];
         _server = Begin();
     }
 
