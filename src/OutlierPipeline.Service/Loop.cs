@@ -48,9 +48,9 @@ internal abstract partial class Loop(string what, TimeProvider time, ILogger log
     protected void Succeed()
     {
         _delay = FirstDelay;
-        if (Fault is null) return;
+        if (Fault is not { } over) return;
         Fault = null;
-        Log.Well(log, what);
+        Log.Well(log, over);
     }
 
     /// <summary>Tells a fault that a round goes on with. Said once an outage in the log.</summary>
@@ -66,7 +66,7 @@ internal abstract partial class Loop(string what, TimeProvider time, ILogger log
         [LoggerMessage(450, LogLevel.Error, "{Fault}. It is tried again and again; this is said once.")]
         public static partial void Failed(ILogger log, string fault);
 
-        [LoggerMessage(451, LogLevel.Information, "No longer so: {What}.")]
-        public static partial void Well(ILogger log, string what);
+        [LoggerMessage(451, LogLevel.Information, "This is over: {Fault}")]
+        public static partial void Well(ILogger log, string fault);
     }
 }

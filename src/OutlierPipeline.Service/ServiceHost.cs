@@ -62,7 +62,12 @@ internal static class ServiceHost
             json.SerializerOptions.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
         });
         // The drain of what is in flight comes before the end, and an orchestrator's kill after it.
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Kafka.DrainTimeout + TimeSpan.FromSeconds(10));
+        builder.Services.Configure<HostOptions>(host =>
+        {
+            host.ShutdownTimeout = options.Kafka.DrainTimeout + TimeSpan.FromSeconds(10);
+            // The drain begins at once, whatever a webhook still waits for.
+            host.ServicesStopConcurrently = true;
+        });
         AddTelemetry(builder);
         var app = builder.Build();
         app.UseExceptionHandler();

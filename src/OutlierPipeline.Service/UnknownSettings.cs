@@ -33,7 +33,8 @@ internal static class UnknownSettings
                 // A host's configuration within this one holds the environment too.
                 if (provider is ChainedConfigurationProvider) continue;
                 string? meant = Ours.FirstOrDefault(known => Distance(known, name) <= 2);
-                throw new PipelineException($"configuration: nobody knows {name}{(meant is null ? "" : $" (is {meant} meant?)")}; the sections are {string.Join(", ", Ours)}");
+                string hint = meant is null ? "" : $" (is {meant} meant?)";
+                throw new PipelineException($"configuration: nobody knows {name}{hint}; the sections are {string.Join(", ", Ours)}");
             }
         }
     }

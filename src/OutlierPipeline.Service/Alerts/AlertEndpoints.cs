@@ -79,10 +79,12 @@ internal static class AlertEndpoints
         [FromHeader(Name = "Last-Event-ID"), Description("where the listener was: what it missed comes first")] string? lastEventId)
     {
         using var place = limit.TryOpen(AccessSetup.Caller(context));
-        if (place is null) return Results.Problem($"this caller has {api.StreamsPerCaller} streams: see Api:StreamsPerCaller", statusCode: 429);
+        if (place is null)
+            return Results.Problem($"this caller has {api.StreamsPerCaller} streams: see Api:StreamsPerCaller", statusCode: 429);
         try
         {
-            return await AlertStream.WriteAsync(context, broadcast, store, AlertFilter.Parse(camera, severity, kind), lastEventId, life.ApplicationStopping) ?? TypedResults.Empty;
+            var filter = AlertFilter.Parse(camera, severity, kind);
+            return await AlertStream.WriteAsync(context, broadcast, store, filter, lastEventId, life.ApplicationStopping) ?? TypedResults.Empty;
         }
         catch (FormatException e)
         {
@@ -116,7 +118,8 @@ internal static class AlertEndpoints
             ? TypedResults.NoContent()
             : TypedResults.NotFound();
 
-    private static async Task<Results<NoContent, NotFound>> UnmuteAsync(Guid id, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
+    private static async Task<Results<NoContent, NotFound>> UnmuteAsync(
+        Guid id, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
         await book.UnmuteAsync(id, context.Actor(), cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
 
     private static async Task<Results<Created<Mute>, ProblemHttpResult>> MuteAsync(MuteRequest mute, HttpContext context, IncidentBook book, TimeProvider time, CancellationToken cancellation)

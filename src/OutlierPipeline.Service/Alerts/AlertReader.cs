@@ -120,7 +120,8 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
     private string Cluster() =>
         options.Cluster
         ?? KafkaClients.ClusterId(pipeline.Kafka, Patience)
-        ?? throw new InvalidOperationException($"Kafka at {pipeline.Kafka.BootstrapServers} does not tell its cluster's id; Alerts:Cluster gives it one");
+        ?? throw new InvalidOperationException(
+            $"Kafka at {pipeline.Kafka.BootstrapServers} does not tell its cluster's id; if it never does, give it a name in Alerts:Cluster");
 
     private static partial class Log
     {

@@ -107,7 +107,8 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
     /// <param name="records">Those that the position passes.</param>
     /// <param name="stored">Those of them that are stored.</param>
     private async Task<bool> StoreAsync(string cluster, string topic, int partition, long? expected,
-        IReadOnlyList<ConsumeResult<byte[], byte[]>> records, IReadOnlyList<ConsumeResult<byte[], byte[]>> stored, CancellationToken cancellation)
+        IReadOnlyList<ConsumeResult<byte[], byte[]>> records, IReadOnlyList<ConsumeResult<byte[], byte[]>> stored,
+        CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         await using var transaction = await database.Database.BeginTransactionAsync(cancellation);
@@ -168,7 +169,8 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         var incident = await database.Incidents.FindAsync([alert.Incident], cancellation);
         bool isMuted = alert.IsClosed && incident is not null
             ? incident.IsMuted
-            : mutes.Any(mute => mute.Row.FromMilliseconds <= recorded && recorded < mute.Row.UntilMilliseconds && mute.Cameras.Fits(alert.Camera));
+            : mutes.Any(mute =>
+                mute.Row.FromMilliseconds <= recorded && recorded < mute.Row.UntilMilliseconds && mute.Cameras.Fits(alert.Camera));
         if (incident is null)
         {
             incident = new IncidentRow { Id = alert.Incident, Camera = alert.Camera, Kind = alert.Kind, OpenedNanoseconds = alert.FirstNanoseconds, RecordedMilliseconds = recorded, IsMuted = true };

@@ -25,8 +25,8 @@ internal static class DashboardSetup
         app.MapRazorComponents<App>().AddInteractiveServerRenderMode().Add(endpoint =>
         {
             // A live circuit holds memory here: none for strangers, whatever page they have seen.
-            if (endpoint is RouteEndpointBuilder { RoutePattern.RawText: { } path } && path.TrimStart('/').StartsWith("_blazor", StringComparison.Ordinal))
-                endpoint.Metadata.Add(new AuthorizeAttribute(nameof(Scope.Read)));
+            string path = (endpoint as RouteEndpointBuilder)?.RoutePattern.RawText?.TrimStart('/') ?? "";
+            if (path.StartsWith("_blazor", StringComparison.Ordinal)) endpoint.Metadata.Add(new AuthorizeAttribute(nameof(Scope.Read)));
         });
         app.MapPost("/sign-out", async (HttpContext context, IAntiforgery antiforgery) =>
         {

@@ -73,10 +73,14 @@ internal static class CameraEndpoints
         string sent = CameraAddress.Behind(Prefix, context) ?? routed;
         int slash = sent.LastIndexOf('/');
         if (slash <= 0 || !Pictures.TryGetValue(sent[(slash + 1)..], out var chosen))
-            return Results.Problem($"there is no {sent}; expected a camera's id and one of {string.Join(", ", Pictures.Keys)}", statusCode: 404);
+        {
+            string expected = string.Join(", ", Pictures.Keys);
+            return Results.Problem($"there is no {sent}; expected a camera's id and one of {expected}", statusCode: 404);
+        }
         string camera = Uri.UnescapeDataString(sent[..slash]);
         if (live.Find(camera) is not { } view) return Results.Problem($"this replica has had no frame of {camera}", statusCode: 404);
-        if (view.Pictures == PictureRule.None) return Results.Problem($"no pictures of {camera} are shown (Alerts:Pictures)", statusCode: 404);
+        if (view.Pictures == PictureRule.None)
+            return Results.Problem($"no pictures of {camera} are shown (Alerts:Pictures)", statusCode: 404);
         if (await view.WatchAsync(time.GetUtcNow(), Patience, time, context.RequestAborted) is not { } picture) return Results.Problem($"{camera} has sent no frame for {Patience.TotalSeconds:0} s", statusCode: 404);
         context.Response.Headers.CacheControl = "private, no-store";
         context.Response.Headers["X-Frame-Offset"] =

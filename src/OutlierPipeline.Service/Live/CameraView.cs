@@ -107,7 +107,9 @@ internal sealed class CameraView(string camera, PictureRule pictures)
         lock (_gate)
         {
             double framesPerSecond = _interval > 0 ? 1 / _interval : 0;
-            return _package is null ? null : new CameraSummary(camera, _package, _at, _seenAt, framesPerSecond, _pValue, _martingale, _incident, _isShadow, pictures);
+            return _package is null
+                ? null
+                : new CameraSummary(camera, _package, _at, _seenAt, framesPerSecond, _pValue, _martingale, _incident, _isShadow, pictures);
         }
     }
 

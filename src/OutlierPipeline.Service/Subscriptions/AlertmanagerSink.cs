@@ -61,7 +61,8 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
     {
         var now = Time.GetUtcNow();
         var open = (await book.OpenAsync(cancellation)).Select(incident => Of(incident, now))
-            .ToDictionary(Key, alert => _posted.TryGetValue(Key(alert), out var posted) ? alert with { StartsAt = posted.StartsAt } : alert);
+            .Select(alert => _posted.TryGetValue(Key(alert), out var posted) ? alert with { StartsAt = posted.StartsAt } : alert)
+            .ToDictionary(Key);
         // What was sent and is open no more, or has another severity now, ends; unless another incident with the same labels is open,
         // since to Alertmanager they are one alert.
         var labels = open.Values.Select(Labels).ToHashSet();

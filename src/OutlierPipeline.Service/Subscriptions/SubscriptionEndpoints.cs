@@ -66,7 +66,8 @@ internal static class SubscriptionEndpoints
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         if (await database.Subscriptions.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } found) return TypedResults.NotFound();
-        int pending = await database.Deliveries.CountAsync(row => row.Subscription == id && row.State == DeliveryState.Pending, cancellation);
+        int pending = await database.Deliveries
+            .CountAsync(row => row.Subscription == id && row.State == DeliveryState.Pending, cancellation);
         return TypedResults.Ok(Of(found, pending, context));
     }
 

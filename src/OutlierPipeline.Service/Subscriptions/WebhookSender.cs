@@ -64,7 +64,7 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
     {
         await base.StopAsync(cancellationToken);
         broadcast.Published -= Wake;
-        await WhenIdleAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await WhenIdleAsync().WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         // Where it cannot be given back it runs out.
         await _lease.ReleaseAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
