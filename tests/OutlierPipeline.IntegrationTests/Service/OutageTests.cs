@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using OutlierPipeline.Detection;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Service;
+using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.IntegrationTests.Service;
 
@@ -120,6 +121,20 @@ public sealed class OutageTests
         var code = ServiceHost.RunAsync(stopped);
         stopped.Lifetime.ApplicationStarted.Register(stopped.Lifetime.StopApplication);
         Assert.Equal(0, await code.WaitAsync(TimeSpan.FromMinutes(1), Cancellation));
+    }
+
+    [Fact]
+    public async Task Topics_that_do_not_fit_end_the_process_with_1_and_not_with_a_core_dump_also_while_it_is_still_starting()
+    {
+        using var directory = new TestDirectory();
+        using var broker = new MockBroker();
+        foreach (string topic in new[] { TestCluster.Frames, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters }) broker.CreateTopic(topic, 4);
+        broker.CreateTopic(TestCluster.Scores, 2);
+        var service = await Tool.RunAsync("dotnet", ["exec", Tool.Service, $"--Kafka:BootstrapServers={broker.BootstrapServers}",
+            $"--Model:Path={Repository.StreetDemo}", "--urls=http://127.0.0.1:0", $"--Alerts:Database={directory.File("alerts.db")}"]);
+        Assert.Equal(1, service.Code);
+        Assert.Contains(TestCluster.Scores, service.Output + service.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("TaskCanceledException", service.Output + service.Error, StringComparison.Ordinal);
     }
 
     private sealed class Failing : BackgroundService
