@@ -51,6 +51,10 @@ internal sealed partial class PipelineService : BackgroundService
             if (e is PipelineException) Log.Refused(_log, e.Message);
             else Log.Failed(_log, e);
             HasFailed = true;
+            // A host that is stopped while it starts calls that a fault of its own, with a stack trace.
+            var started = new TaskCompletionSource();
+            await using var waiting = _lifetime.ApplicationStarted.Register(started.SetResult);
+            await started.Task.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             _lifetime.StopApplication();
         }
     }

@@ -29,7 +29,8 @@ public sealed partial class ServiceTests
         Assert.True((await http.GetAsync("/healthz/live", TestContext.Current.CancellationToken)).IsSuccessStatusCode);
         foreach (byte[] frame in SmallFrames.FullDrive(1, 20)) cluster.Produce("car-1", frame, 0, ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
         cluster.Flush();
-        await UntilAsync(async () => (await http.GetStringAsync("/metrics", TestContext.Current.CancellationToken)).Contains("outlier_frames_scored_total{", StringComparison.Ordinal), () => service.HasExited);
+        await UntilAsync(async () => await http.GetStringAsync("/metrics", TestContext.Current.CancellationToken) is var told
+            && told.Contains("outlier_frames_scored_total{", StringComparison.Ordinal) && told.Contains("stage=\"detect\"", StringComparison.Ordinal), () => service.HasExited);
         string metrics = await http.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
         foreach (string name in new[] { "outlier_stage_duration_seconds_bucket", "outlier_frame_latency_seconds_count", "outlier_batch_size_count", "outlier_consumer_lag", "messaging_client_sent_messages" })
             Assert.Contains(name, metrics, StringComparison.Ordinal);
