@@ -69,7 +69,7 @@ internal static class DemoCommand
         for (int i = 0; i < 100 && tally.Done < fleet.Sent && !ended.IsCancellationRequested; i++) await Task.Delay(50, CancellationToken.None);
         await app.StopAsync(CancellationToken.None);
         tally.Print(fleet.Sent, script);
-        return Environment.ExitCode;
+        return ServiceHost.ExitCode(app)();
     }
 
     /// <summary>Each camera begins at another place of the footage.</summary>
@@ -94,7 +94,6 @@ internal static class DemoCommand
             ["Kafka:Client:fetch.wait.max.ms"] = "5",
             ["Model:Path"] = model,
             ["Alerts:Database"] = database,
-            ["Alerts:Cluster"] = "demo",
             ["urls"] = urls,
         });
         ServiceHost.Configure(builder);

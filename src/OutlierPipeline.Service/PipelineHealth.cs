@@ -1,18 +1,30 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
+using OutlierPipeline.Service.Alerts;
+using OutlierPipeline.Service.Subscriptions;
 
 namespace OutlierPipeline.Service;
 
-/// <summary><c>/healthz/ready</c>: whether frames are being scored and alerts are being read, and if not, why.</summary>
-internal sealed class PipelineHealth(PipelineService pipeline, Alerts.AlertReader alerts) : IHealthCheck
+/// <summary>
+/// <c>/healthz/ready</c>: whether frames are being scored and alerts are being read, and if not, why. That webhooks or Alertmanagers cannot
+/// be reached is told too, and makes nobody unready: another replica would not reach them either.
+/// </summary>
+internal sealed class PipelineHealth(PipelineService pipeline, AlertReader alerts, WebhookSender webhooks, AlertmanagerSink alertmanagers)
+    : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         string[] reasons = Reasons();
-        return Task.FromResult(reasons.Length == 0 ? HealthCheckResult.Healthy("ready") : HealthCheckResult.Unhealthy(string.Join("; ", reasons)));
+        string[] details = [.. reasons, .. new[] { webhooks.Fault, alertmanagers.Fault }.OfType<string>()];
+        string text = string.Join("; ", details);
+        return Task.FromResult(
+            reasons.Length > 0 ? HealthCheckResult.Unhealthy(text)
+            : details.Length > 0 ? HealthCheckResult.Degraded($"ready; {text}")
+            : HealthCheckResult.Healthy("ready"));
     }
 
     /// <summary>Why the service is not ready, one line each.</summary>
-    public string[] Reasons() => [.. pipeline.NotReady, .. alerts.Fault is { } fault ? new[] { fault } : []];
+    public string[] Reasons() =>
+        [.. pipeline.NotReady, .. new[] { alerts.Fault ?? (alerts.HasBegun ? null : "alerts are not being read yet") }.OfType<string>()];
 
     /// <summary>The reasons as plain text.</summary>
     public static Task WriteAsync(HttpContext context, HealthReport report)

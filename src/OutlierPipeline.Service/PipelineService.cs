@@ -24,8 +24,11 @@ internal sealed partial class PipelineService : BackgroundService
     /// <summary>How many partitions of the frames' topic this process reads.</summary>
     public int AssignedPartitions => _pipeline.AssignedPartitions;
 
-    /// <summary>What computes, one entry a model package.</summary>
-    public IEnumerable<(ModelPackage Package, Accelerator Accelerator)> Models => _pipeline.Models;
+    /// <inheritdoc cref="FramePipeline.Models"/>
+    public IEnumerable<(ModelPackage Package, Accelerator Accelerator, int MaxBatchSize)> Models => _pipeline.Models;
+
+    /// <summary>Whether the pipeline could not go on, for which the process ends.</summary>
+    public bool HasFailed { get; private set; }
 
     /// <summary>Why no frames are being scored, one line each.</summary>
     public IReadOnlyList<string> NotReady => _pipeline.NotReady;
@@ -47,7 +50,11 @@ internal sealed partial class PipelineService : BackgroundService
             // Started again, it goes on at the last commit: that is simpler and surer than repairing itself.
             if (e is PipelineException) Log.Refused(_log, e.Message);
             else Log.Failed(_log, e);
-            Environment.ExitCode = 1;
+            HasFailed = true;
+            // A host that is stopped while it starts calls that a fault of its own, with a stack trace.
+            var started = new TaskCompletionSource();
+            await using var waiting = _lifetime.ApplicationStarted.Register(started.SetResult);
+            await started.Task.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             _lifetime.StopApplication();
         }
     }

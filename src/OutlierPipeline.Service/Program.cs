@@ -3,6 +3,12 @@ using OutlierPipeline.Inference;
 using OutlierPipeline.Service;
 using OutlierPipeline.Service.Access;
 
+// Also what a thread of its own throws ends the process with 1, and not with a core dump.
+AppDomain.CurrentDomain.UnhandledException += (_, fault) =>
+{
+    Console.Error.WriteLine(fault.ExceptionObject);
+    Environment.Exit(1);
+};
 try
 {
     if (args is ["demo", .. var rest]) return await DemoCommand.RunAsync(rest);
@@ -13,12 +19,17 @@ try
         return 0;
     }
     await using var app = await ServiceHost.BuildAsync(args, ServiceHost.Configure);
-    await app.RunAsync();
-    return Environment.ExitCode;
+    return await ServiceHost.RunAsync(app);
 }
 catch (Exception e) when (e is PipelineException or OutlierPipeline.Frames.FootageException or ModelPackageException or AcceleratorException or IOException or InvalidOperationException { Source: "Microsoft.Extensions.Configuration.Binder" })
 {
     // One line that names the fault: a stack trace says nothing to whoever mistyped a path.
     await Console.Error.WriteLineAsync(e.Message.ReplaceLineEndings(" "));
+    return 1;
+}
+catch (Exception e)
+{
+    // A fault of ours: whoever mends it wants to know where.
+    await Console.Error.WriteLineAsync(e.ToString());
     return 1;
 }

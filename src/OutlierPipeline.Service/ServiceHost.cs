@@ -33,11 +33,12 @@ internal static class ServiceHost
     /// <summary>The host, its database migrated, its model packages loaded and its configuration checked; nothing is read yet.</summary>
     /// <param name="args">Command line, of the form <c>--Kafka:BootstrapServers=host:port</c>.</param>
     /// <param name="configure">Further settings of the builder.</param>
-    /// <exception cref="PipelineException">A setting is missing, unknown or out of range.</exception>
+    /// <exception cref="PipelineException">A setting or a section is missing, unknown or out of range.</exception>
     public static async Task<WebApplication> BuildAsync(string[] args, Action<WebApplicationBuilder> configure)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ApplicationName = typeof(ServiceHost).Assembly.GetName().Name, ContentRootPath = AppContext.BaseDirectory });
         configure(builder);
+        UnknownSettings.Refuse(builder.Configuration);
         var options = BindOptions(builder.Configuration);
         builder.Services.AddSingleton(options);
         builder.Services.AddSingleton(TimeProvider.System);
@@ -53,6 +54,7 @@ internal static class ServiceHost
         builder.AddDashboard();
         builder.Services.AddOpenApi();
         builder.Services.AddProblemDetails();
+        builder.Services.AddExceptionHandler<DatabaseFault>();
         builder.Services.ConfigureHttpJsonOptions(json =>
         {
             json.SerializerOptions.Converters.Add(new JsonStringEnumConverter(JsonNamingPolicy.CamelCase));
@@ -60,9 +62,15 @@ internal static class ServiceHost
             json.SerializerOptions.Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping;
         });
         // The drain of what is in flight comes before the end, and an orchestrator's kill after it.
-        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = options.Kafka.DrainTimeout + TimeSpan.FromSeconds(10));
+        builder.Services.Configure<HostOptions>(host =>
+        {
+            host.ShutdownTimeout = options.Kafka.DrainTimeout + TimeSpan.FromSeconds(10);
+            // The drain begins at once, whatever a webhook still waits for.
+            host.ServicesStopConcurrently = true;
+        });
         AddTelemetry(builder);
         var app = builder.Build();
+        app.UseExceptionHandler();
         app.UseAccess();
         app.MapHealthChecks("/healthz/live", new() { Predicate = _ => false });
         app.MapHealthChecks("/healthz/ready", new() { ResponseWriter = PipelineHealth.WriteAsync });
@@ -75,8 +83,34 @@ internal static class ServiceHost
         // Loads the model packages: what is wrong with them is said now, and not after the first frame.
         app.Services.GetRequiredService<PipelineService>();
         app.Services.GetRequiredService<LiveMetrics>();
-        await app.Services.GetRequiredService<AlertStore>().MigrateAsync(CancellationToken.None);
+        await app.Services.GetRequiredService<AlertStore>().PrepareAsync(CancellationToken.None);
         return app;
+    }
+
+    /// <summary>Runs until the service is stopped, or cannot go on.</summary>
+    /// <returns>The process's exit code: 1 if it ended for a fault, whosever.</returns>
+    public static async Task<int> RunAsync(WebApplication app)
+    {
+        // Afterwards the host is disposed, and nobody can be asked any more.
+        var exitCode = ExitCode(app);
+        var stopping = app.Lifetime.ApplicationStopping;
+        try
+        {
+            await app.RunAsync();
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+            // Stopped while it was still starting.
+        }
+        return exitCode();
+    }
+
+    /// <returns>Tells the exit code of a service that has ended.</returns>
+    public static Func<int> ExitCode(WebApplication app)
+    {
+        var pipeline = app.Services.GetRequiredService<PipelineService>();
+        BackgroundService[] services = [.. app.Services.GetServices<IHostedService>().OfType<BackgroundService>()];
+        return () => pipeline.HasFailed || services.Any(service => service.ExecuteTask is { IsFaulted: true }) ? 1 : 0;
     }
 
     /// <summary>The service's own settings of the builder: single-line log entries on the console.</summary>
@@ -100,10 +134,10 @@ internal static class ServiceHost
             Batching = Bind<Batching.BatchingOptions>(configuration, "Batching"),
             Detection = Bind<Detection.DetectionOptions>(configuration, "Detection"),
             Overload = Bind<OverloadOptions>(configuration, "Overload"),
+            Pictures = Bind<AlertsOptions>(configuration, "Alerts").Pictures,
         };
         string[] faults = [.. options.Validate()];
         return faults.Length == 0 ? options : throw new PipelineException(string.Join("; ", faults));
-
     }
 
     private static void AddAlerts(WebApplicationBuilder builder)
@@ -118,9 +152,11 @@ internal static class ServiceHost
         builder.Services.AddHostedService(services => services.GetRequiredService<AlertReader>());
         builder.Services.AddSingleton(Checked<WebhookOptions>(builder.Configuration, "Webhooks", webhooks => webhooks.Validate()));
         builder.Services.AddSingleton<WebhookClient>();
-        builder.Services.AddHostedService<WebhookSender>();
+        builder.Services.AddSingleton<WebhookSender>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<WebhookSender>());
         builder.Services.AddHttpClient(nameof(AlertmanagerSink)).ConfigureHttpClient(http => http.Timeout = TimeSpan.FromSeconds(10)).RemoveAllLoggers();
-        builder.Services.AddHostedService<AlertmanagerSink>();
+        builder.Services.AddSingleton<AlertmanagerSink>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<AlertmanagerSink>());
     }
 
     /// <exception cref="PipelineException">A setting of the section is unknown or out of range.</exception>

@@ -88,8 +88,9 @@ public sealed partial class FramePipeline : IDisposable
     /// <summary>How many partitions this process reads now.</summary>
     public int AssignedPartitions => _consumer.Assignments.Count;
 
-    /// <summary>What computes, one entry a model package.</summary>
-    public IEnumerable<(ModelPackage Package, Accelerator Accelerator)> Models => _lanes.Values.Select(lane => (lane.Package, lane.Engine.Accelerator));
+    /// <summary>What computes, and in batches of how many frames at most, one entry a model package.</summary>
+    public IEnumerable<(ModelPackage Package, Accelerator Accelerator, int MaxBatchSize)> Models =>
+        _lanes.Values.Select(lane => (lane.Package, lane.Engine.Accelerator, lane.BatchCapacity));
 
     /// <summary>Why the pipeline is not ready to do its work, one line each; empty when it is.</summary>
     public IReadOnlyList<string> NotReady

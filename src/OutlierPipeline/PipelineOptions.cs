@@ -1,3 +1,4 @@
+using OutlierPipeline.Alerting;
 using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Inference;
@@ -47,6 +48,9 @@ public sealed record PipelineOptions
     public DetectionOptions Detection { get; init; } = new();
 
     public OverloadOptions Overload { get; init; } = new();
+
+    /// <summary>Configuration section <c>Alerts:Pictures</c>: patterns of cameras, and what is shown of their frames.</summary>
+    public IReadOnlyDictionary<string, PictureRule> Pictures { get; init; } = new Dictionary<string, PictureRule>();
 
     /// <summary>A message for each value that is missing or out of range, naming the key, the value and what would be right.</summary>
     public IEnumerable<string> Validate() =>

@@ -153,7 +153,9 @@ internal static class Listeners
 
     private static async Task<WebApplication> StartAsync(string servers, string database)
     {
-        string[] arguments = [$"--Kafka:BootstrapServers={servers}", "--Kafka:Client:fetch.wait.max.ms=5", $"--Model:Path={EndToEnd.FindModel()}", $"--Alerts:Database={database}", "--Alerts:Cluster=bench", "--Api:RequestsPerSecond=100000", "--urls=http://127.0.0.1:0"];
+        string[] arguments = [$"--Kafka:BootstrapServers={servers}", "--Kafka:Client:fetch.wait.max.ms=5",
+            $"--Model:Path={EndToEnd.FindModel()}", $"--Alerts:Database={database}", "--Alerts:Cluster=bench",
+            "--Api:RequestsPerSecond=100000", "--Api:StreamsPerCaller=100000", "--urls=http://127.0.0.1:0"];
         var app = await ServiceHost.BuildAsync(arguments, builder => builder.Logging.ClearProviders());
         await app.StartAsync();
         while (app.Services.GetRequiredService<PipelineHealth>().Reasons().Length > 0) await Task.Delay(50);

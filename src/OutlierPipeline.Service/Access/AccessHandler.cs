@@ -16,11 +16,18 @@ internal sealed class AccessHandler(ApiOptions api, IOptionsMonitor<Authenticati
     public const string SchemeName = "outlier";
     public const string ScopeClaim = "scope";
 
+    /// <summary>In a cookie: the hash of the key that somebody signed in with.</summary>
+    private const string KeyClaim = "key";
+
     private readonly IPNetwork[] _proxies = [.. api.Proxy.Networks.Select(network => IPNetwork.Parse(network))];
 
     /// <summary>Somebody with scopes.</summary>
     public static ClaimsPrincipal Principal(string name, IEnumerable<Scope> scopes) =>
         new(new ClaimsIdentity([new Claim(ClaimTypes.Name, name), .. scopes.Select(scope => new Claim(ScopeClaim, scope.ToString()))], SchemeName));
+
+    /// <summary>Who signs in with a key, as the cookie keeps it.</summary>
+    public static ClaimsPrincipal SignedIn(string name, ApiKeyOptions key) =>
+        new(new ClaimsIdentity([new Claim(ClaimTypes.Name, name), new Claim(KeyClaim, key.Hash.ToLowerInvariant())], SchemeName));
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
@@ -41,8 +48,11 @@ internal sealed class AccessHandler(ApiOptions api, IOptionsMonitor<Authenticati
             return ApiKey.Find(api.Keys, authorization[Bearer.Length..].Trim()) is { } name ? Success(Principal(name, api.Keys[name].Scopes)) : AuthenticateResult.Fail("no such key");
         }
         var cookie = await Context.AuthenticateAsync(CookieAuthenticationDefaults.AuthenticationScheme);
-        // A key that was taken out of the configuration, or lost a scope, ends what was signed in with it.
-        return cookie is { Succeeded: true, Principal.Identity.Name: { } signedIn } && api.Keys.TryGetValue(signedIn, out var key) ? Success(Principal(signedIn, key.Scopes)) : AuthenticateResult.NoResult();
+        // A key that was taken out of the configuration, or that another has replaced, ends what was signed in with it; what it may do is
+        // looked up each time.
+        return cookie is { Succeeded: true, Principal.Identity.Name: { } signedIn } && api.Keys.TryGetValue(signedIn, out var key)
+            && cookie.Principal.HasClaim(KeyClaim, key.Hash.ToLowerInvariant()) ? Success(Principal(signedIn, key.Scopes))
+            : AuthenticateResult.NoResult();
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)

@@ -22,6 +22,7 @@ internal static class AccessSetup
     {
         Require(builder.Configuration, options);
         builder.Services.AddSingleton(options);
+        builder.Services.AddSingleton<StreamLimit>();
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.Limits.MaxRequestBodySize = MaxBody);
         builder.Services.AddAuthentication(AccessHandler.SchemeName)
             .AddScheme<AuthenticationSchemeOptions, AccessHandler>(AccessHandler.SchemeName, null)
@@ -41,6 +42,12 @@ internal static class AccessSetup
         builder.Services.AddRateLimiter(limits =>
         {
             limits.RejectionStatusCode = StatusCodes.Status429TooManyRequests;
+            limits.OnRejected = async (rejected, _) =>
+            {
+                rejected.HttpContext.Response.Headers.RetryAfter = "1";
+                await Results.Problem("too many requests of this caller: see Api:RequestsPerSecond", statusCode: 429)
+                    .ExecuteAsync(rejected.HttpContext);
+            };
             limits.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context => RateLimitPartition.GetTokenBucketLimiter(Caller(context), _ => new TokenBucketRateLimiterOptions
             {
                 TokenLimit = 4 * options.RequestsPerSecond,
@@ -90,7 +97,10 @@ internal static class AccessSetup
     /// <summary>Somebody followed a link to a page: nothing happens by that.</summary>
     private static bool IsNavigation(HttpRequest request) => HttpMethods.IsGet(request.Method) && request.Headers["Sec-Fetch-Mode"] == "navigate";
 
-    private static string Caller(HttpContext context) => context.User.Identity is { IsAuthenticated: true, Name: { } name } && name != "local" ? name : context.Connection.RemoteIpAddress?.ToString() ?? "";
+    /// <summary>By whom requests and streams are counted: a user, or an address where nobody is known by name.</summary>
+    public static string Caller(HttpContext context) =>
+        context.User.Identity is { IsAuthenticated: true, Name: { } name } && name != "local" ? name
+        : context.Connection.RemoteIpAddress?.ToString() ?? "";
 
     private static void Require(ConfigurationManager configuration, ApiOptions options)
     {

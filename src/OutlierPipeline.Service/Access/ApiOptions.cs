@@ -49,6 +49,9 @@ internal sealed record ApiOptions
     /// <summary>Requests a second that one caller may make for long; four times as many at once.</summary>
     public int RequestsPerSecond { get; init; } = 500;
 
+    /// <summary>Streams that one caller may have open at once.</summary>
+    public int StreamsPerCaller { get; init; } = 100;
+
     public bool HasAuthentication => Keys.Count > 0 || Proxy.UserHeader is not null;
 
     /// <summary>Messages for what is missing or out of range.</summary>
@@ -63,5 +66,6 @@ internal sealed record ApiOptions
         foreach (string network in Proxy.Networks.Where(network => !IPNetwork.TryParse(network, out _))) yield return $"Api:Proxy:Networks has {network}; expected a network such as 10.0.3.0/24";
         if (AllowAnonymousFromAnywhere && HasAuthentication) yield return "Api:AllowAnonymousFromAnywhere is set together with Api:Keys or Api:Proxy; choose one";
         if (RequestsPerSecond is < 1 or > 1_000_000) yield return $"Api:RequestsPerSecond is {RequestsPerSecond}; expected 1 to 1000000";
+        if (StreamsPerCaller is < 1 or > 1_000_000) yield return $"Api:StreamsPerCaller is {StreamsPerCaller}; expected 1 to 1000000";
     }
 }

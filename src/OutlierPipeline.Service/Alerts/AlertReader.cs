@@ -1,5 +1,4 @@
 using Confluent.Kafka;
-using Confluent.Kafka.Admin;
 using OutlierPipeline.Service.Streams;
 using OutlierPipeline.Streaming;
 
@@ -8,7 +7,9 @@ namespace OutlierPipeline.Service.Alerts;
 /// <summary>
 /// Reads <c>ood.alerts</c> from where the database stands, stores it, and tells the streams. Every replica reads all of it: whoever is first stores, and all tell their own listeners.
 /// </summary>
-internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOptions options, AlertStore store, AlertBroadcast broadcast, PipelineService frames, TimeProvider time, ILogger<AlertReader> log) : BackgroundService
+internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOptions options, AlertStore store, AlertBroadcast broadcast,
+    PipelineService frames, TimeProvider time, ILogger<AlertReader> log)
+    : Loop("alerts are not being read", time, log)
 {
     private const int MaxBatch = 500;
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
@@ -19,8 +20,8 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
     private int _partitions;
     private bool _isAlone = true;
 
-    /// <summary>Why alerts are not being read, or null.</summary>
-    public string? Fault { get; private set; } = "alerts are not being read yet";
+    /// <summary>Whether they have been read, if only for a moment.</summary>
+    public bool HasBegun { get; private set; }
 
     private string Topic => pipeline.Kafka.AlertsTopic;
 
@@ -30,36 +31,17 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         base.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    /// <summary>Reads until something fails. Nothing is lost by that: the position is in the database, and reading begins there
+    /// again.</summary>
+    protected override async Task RoundAsync(CancellationToken cancellation)
     {
-        // Consume blocks: not on the host's starting thread.
-        await Task.Yield();
-        while (!stoppingToken.IsCancellationRequested)
-        {
-            try
-            {
-                await ReadAsync(stoppingToken);
-            }
-            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-            {
-                return;
-            }
-            catch (Exception e) when (e is KafkaException or System.Data.Common.DbException or Microsoft.EntityFrameworkCore.DbUpdateException or InvalidOperationException)
-            {
-                // Nothing is lost: the position is in the database, and reading begins there again.
-                Fault = $"alerts are not being read: {e.Message}";
-                Log.Failed(log, e.Message);
-                await Task.Delay(TimeSpan.FromSeconds(1), time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            }
-        }
-    }
-
-    private async Task ReadAsync(CancellationToken cancellation)
-    {
+        // A database that was away when the service started.
+        await store.MigrateAsync(cancellation);
         _consumer?.Dispose();
-        _consumer = KafkaClients.Reader(pipeline.Kafka, new Streaming.BrokerHealth(pipeline.Kafka, log));
-        using var admin = KafkaClients.Admin(pipeline.Kafka, new Streaming.BrokerHealth(pipeline.Kafka, log));
-        _cluster = await ClusterAsync(admin);
+        var health = new Streaming.BrokerHealth(pipeline.Kafka, log);
+        _consumer = KafkaClients.Reader(pipeline.Kafka, health);
+        using var admin = KafkaClients.Admin(pipeline.Kafka, health);
+        _cluster = Cluster();
         _partitions = 0;
         _positions.Clear();
         foreach (var (partition, offset) in await store.PositionsAsync(_cluster, Topic, cancellation)) _positions[partition] = offset;
@@ -67,20 +49,31 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         foreach (var (partition, next) in _positions.Where(pair => told.Next(pair.Key) < pair.Value))
             broadcast.Publish(partition, next, await store.RowsAsync(_cluster, Topic, partition, told.Next(partition), next, int.MaxValue, cancellation));
         Assign(admin);
-        Fault = null;
-        long kept = time.GetTimestamp();
+        var read = new HashSet<int>();
+        long kept = Time.GetTimestamp();
         var batch = new List<ConsumeResult<byte[], byte[]>>();
         while (!cancellation.IsCancellationRequested)
         {
             batch.Clear();
             for (var record = _consumer.Consume(TimeSpan.FromMilliseconds(250)); record is not null; record = _consumer.Consume(TimeSpan.Zero))
             {
-                if (!record.IsPartitionEOF) batch.Add(record);
+                if (record.IsPartitionEOF) read.Add(record.Partition.Value);
+                else batch.Add(record);
                 if (batch.Count == MaxBatch) break;
             }
-            foreach (var partition in batch.GroupBy(record => record.Partition.Value)) await StoreAsync(partition.Key, [.. partition], cancellation);
-            if (time.GetElapsedTime(kept) < Housekeeping) continue;
-            kept = time.GetTimestamp();
+            foreach (var partition in batch.GroupBy(record => record.Partition.Value))
+            {
+                await StoreAsync(partition.Key, [.. partition], cancellation);
+                read.Add(partition.Key);
+            }
+            if (read.Count >= _partitions)
+            {
+                // Not before each partition has been read from: what makes one fail again and again is told all the while.
+                HasBegun = true;
+                Succeed();
+            }
+            if (Time.GetElapsedTime(kept) < Housekeeping) continue;
+            kept = Time.GetTimestamp();
             Assign(admin);
             await KeepHouseAsync(cancellation);
         }
@@ -124,26 +117,15 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         _isAlone = isAlone;
     }
 
-    private async Task<string> ClusterAsync(IAdminClient admin)
-    {
-        if (options.Cluster is { } named) return named;
-        try
-        {
-            var cluster = await admin.DescribeClusterAsync(new DescribeClusterOptions { RequestTimeout = Patience });
-            return string.IsNullOrEmpty(cluster.ClusterId) ? throw new InvalidOperationException("the Kafka cluster tells no id; give it a name in Alerts:Cluster") : cluster.ClusterId;
-        }
-        catch (KafkaException e)
-        {
-            // Never a guess: under another name everything would be read and told again.
-            throw new InvalidOperationException($"the Kafka cluster does not tell its id ({e.Error.Reason}); if it never does, give it a name in Alerts:Cluster", e);
-        }
-    }
+    /// <summary>Never a guess: under another name everything would be read and told again.</summary>
+    private string Cluster() =>
+        options.Cluster
+        ?? KafkaClients.ClusterId(pipeline.Kafka, Patience)
+        ?? throw new InvalidOperationException(
+            $"Kafka at {pipeline.Kafka.BootstrapServers} does not tell its cluster's id; if it never does, give it a name in Alerts:Cluster");
 
     private static partial class Log
     {
-        [LoggerMessage(510, LogLevel.Error, "Alerts are not being read, trying again: {Fault}")]
-        public static partial void Failed(ILogger log, string fault);
-
         [LoggerMessage(511, LogLevel.Warning, "{Topic} [{Partition}]: the records {From} to before {To} expired before they were read.")]
         public static partial void Hole(ILogger log, string topic, int partition, long from, long to);
 

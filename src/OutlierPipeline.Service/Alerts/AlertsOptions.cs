@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using OutlierPipeline.Alerting;
 
 namespace OutlierPipeline.Service.Alerts;
 
@@ -13,6 +14,10 @@ internal sealed record AlertsOptions
 
     /// <summary>Frames are pictures of people: so long after its alert an incident keeps its figures and loses its picture.</summary>
     public TimeSpan KeepPictures { get; init; } = TimeSpan.FromDays(30);
+
+    /// <summary>What is shown of the frames of cameras whose id fits a pattern, everywhere; the longest pattern that fits decides, and
+    /// without one the frame is shown.</summary>
+    public Dictionary<string, PictureRule> Pictures { get; init; } = [];
 
     /// <summary>How long closed incidents are kept.</summary>
     public TimeSpan KeepHistory { get; init; } = TimeSpan.FromDays(400);
@@ -31,17 +36,26 @@ internal sealed record AlertsOptions
 
     public bool IsPostgreSql => Database.Contains("Host=", StringComparison.OrdinalIgnoreCase);
 
-    /// <summary>The vehicle of a camera; empty where the pattern does not match.</summary>
+    /// <summary>The vehicle of a camera; empty where the pattern does not match, or takes too long for it.</summary>
     public string VehicleOf(string camera)
     {
-        var match = Regex.Match(camera, VehiclePattern, RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(100));
-        return match.Groups.Count > 1 ? match.Groups[1].Value : match.Value;
+        try
+        {
+            var match = Regex.Match(camera, VehiclePattern, RegexOptions.CultureInvariant, TimeSpan.FromMilliseconds(20));
+            return match.Groups.Count > 1 ? match.Groups[1].Value : match.Value;
+        }
+        catch (RegexMatchTimeoutException)
+        {
+            return "";
+        }
     }
 
     /// <summary>Messages for what is missing or out of range.</summary>
     public IEnumerable<string> Validate()
     {
         if (string.IsNullOrWhiteSpace(Database)) yield return "Alerts:Database is empty; expected a file for SQLite, or Host=…;Database=… for PostgreSQL";
+        foreach (var (pattern, rule) in Pictures.Where(entry => !Enum.IsDefined(entry.Value)))
+            yield return $"Alerts:Pictures:{pattern} is {rule}; expected Full, Blurred or None";
         if (KeepPictures < TimeSpan.Zero || KeepPictures > TimeSpan.FromDays(3650)) yield return $"Alerts:KeepPictures is {KeepPictures}; expected 00:00:00 to 3650 days";
         if (KeepHistory < TimeSpan.FromHours(1) || KeepHistory > TimeSpan.FromDays(3650)) yield return $"Alerts:KeepHistory is {KeepHistory}; expected 01:00:00 to 3650 days";
         if (ResendInterval < TimeSpan.FromSeconds(1) || ResendInterval > TimeSpan.FromHours(1)) yield return $"Alerts:ResendInterval is {ResendInterval}; expected 00:00:01 to 01:00:00";

@@ -1,3 +1,4 @@
+using OutlierPipeline.Alerting;
 using OutlierPipeline.Detection;
 
 namespace OutlierPipeline.Service.Alerts;
@@ -61,7 +62,8 @@ public sealed record Incident
     /// <summary>Name and version.</summary>
     public required string Model { get; init; }
 
-    /// <summary>Link to frame and heat map; null where there is none, or it has been kept long enough.</summary>
+    /// <summary>Link to frame and heat map; null where there is none, it has been kept long enough, or the camera's pictures are not
+    /// shown.</summary>
     public string? Picture { get; init; }
 
     public required bool IsPictureExpired { get; init; }
@@ -96,7 +98,8 @@ public sealed record Incident
         IsExtrapolated = row.IsExtrapolated,
         Where = row.WhereX is { } x ? new Where(x, row.WhereY ?? 0, row.WhereWidth ?? 0, row.WhereHeight ?? 0) : null,
         Model = row.Model,
-        Picture = row.HasPicture && !row.IsPictureExpired ? $"{options.PublicUrl?.ToString().TrimEnd('/')}/api/alerts/{row.Id}/picture.jpg" : null,
+        Picture = row.HasPicture && !row.IsPictureExpired && options.Pictures.For(row.Camera) != PictureRule.None
+            ? $"{options.PublicUrl?.ToString().TrimEnd('/')}/api/alerts/{row.Id}/picture.jpg" : null,
         IsPictureExpired = row.IsPictureExpired,
         IsMuted = row.IsMuted,
         Acknowledged = row.AcknowledgedBy is { } by ? new Deed(by, DateTimeOffset.FromUnixTimeMilliseconds(row.AcknowledgedMilliseconds ?? 0)) : null,

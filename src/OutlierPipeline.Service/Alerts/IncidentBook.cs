@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
+using OutlierPipeline.Alerting;
+using OutlierPipeline.Service.Access;
 
 namespace OutlierPipeline.Service.Alerts;
 
@@ -30,8 +32,11 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
         if (to is { } end) rows = rows.Where(row => row.OpenedNanoseconds < Nanoseconds(end));
         if (filter.Cameras is { } cameras)
         {
-            string like = cameras.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("%", "\\%", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal).Replace('*', '%').Replace('?', '_');
-            rows = rows.Where(row => EF.Functions.Like(row.Camera, like, "\\"));
+            // SQLite's LIKE does not care for case, PostgreSQL's does.
+            string glob = cameras.Translate("*", "?", letter => letter is "*" or "?" or "[" ? $"[{letter}]" : letter);
+            string like = cameras.Translate("%", "_", letter => letter is "%" or "_" or "\\" ? $"\\{letter}" : letter);
+            rows = database.Database.IsSqlite() ? rows.Where(row => EF.Functions.Glob(row.Camera, glob))
+                : rows.Where(row => EF.Functions.Like(row.Camera, like, "\\"));
         }
         if (!string.IsNullOrEmpty(cursor))
         {
@@ -58,11 +63,19 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
             [.. actions.Select(action => new IncidentAction(DateTimeOffset.FromUnixTimeMilliseconds(action.Milliseconds), action.Who, action.Action, action.Text))]);
     }
 
-    /// <summary>The JPEG of frame and heat map; null where there is none, or it has been kept long enough.</summary>
+    /// <summary>The JPEG of frame and heat map; null where there is none, it has been kept long enough, or it is not shown any
+    /// more.</summary>
     public async Task<byte[]?> PictureAsync(string id, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        return await database.Pictures.AsNoTracking().Where(row => row.Incident == id).Select(row => row.Jpeg).SingleOrDefaultAsync(cancellation);
+        string? camera = await database.Incidents.AsNoTracking().Where(row => row.Id == id).Select(row => row.Camera)
+            .SingleOrDefaultAsync(cancellation);
+        if (camera is null || options.Pictures.For(camera) is var rule && rule == PictureRule.None) return null;
+        byte[]? jpeg = await database.Pictures.AsNoTracking().Where(row => row.Incident == id).Select(row => row.Jpeg)
+            .SingleOrDefaultAsync(cancellation);
+        // One that was stored before the rule was there; one that is blurred already stays as it is.
+        if (jpeg is not null && rule == PictureRule.Blurred) jpeg = AlertPicture.Blur(jpeg);
+        return jpeg is { Length: > 0 } ? jpeg : null;
     }
 
     /// <summary>Open incidents that somebody is to be told of.</summary>
@@ -75,22 +88,25 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
 
     /// <summary>Somebody has it in hand. Who was first stays.</summary>
     /// <returns>False if there is no such incident.</returns>
-    public Task<bool> AcknowledgeAsync(string id, string who, string? text, CancellationToken cancellation) => ActAsync(id, who, "acknowledge", text, (row, now) =>
+    public Task<bool> AcknowledgeAsync(string id, Actor who, string? text, CancellationToken cancellation) =>
+        ActAsync(id, who, "acknowledge", text, (row, now) =>
     {
-        row.AcknowledgedBy ??= who;
+        row.AcknowledgedBy ??= who.Name;
         row.AcknowledgedMilliseconds ??= now;
     }, cancellation);
 
     /// <inheritdoc cref="AcknowledgeAsync"/>
-    public Task<bool> AnnotateAsync(string id, string who, string text, CancellationToken cancellation) => ActAsync(id, who, "note", text, (_, _) => { }, cancellation);
+    public Task<bool> AnnotateAsync(string id, Actor who, string text, CancellationToken cancellation) =>
+        ActAsync(id, who, "note", text, (_, _) => { }, cancellation);
 
     /// <summary>What it turned out to be: the latest judgement counts.</summary>
     /// <param name="isReal">Whether it was a real outlier; else its frames were normal.</param>
     /// <inheritdoc cref="AcknowledgeAsync"/>
-    public Task<bool> JudgeAsync(string id, string who, bool isReal, string? text, CancellationToken cancellation) => ActAsync(id, who, isReal ? "real" : "normal", text, (row, now) =>
+    public Task<bool> JudgeAsync(string id, Actor who, bool isReal, string? text, CancellationToken cancellation) =>
+        ActAsync(id, who, isReal ? "real" : "normal", text, (row, now) =>
     {
         row.Judgement = isReal ? "real" : "normal";
-        row.JudgedBy = who;
+        row.JudgedBy = who.Name;
         row.JudgedMilliseconds = now;
     }, cancellation);
 
@@ -103,29 +119,37 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
         return [.. rows.Select(Of)];
     }
 
-    public async Task<Mute> MuteAsync(string cameras, DateTimeOffset from, DateTimeOffset until, string who, string? reason, CancellationToken cancellation)
+    public async Task<Mute> MuteAsync(CameraPattern cameras, DateTimeOffset from, DateTimeOffset until, Actor who, string? reason,
+        CancellationToken cancellation)
     {
-        var row = new MuteRow { Id = Guid.CreateVersion7(), Cameras = cameras, FromMilliseconds = from.ToUnixTimeMilliseconds(), UntilMilliseconds = until.ToUnixTimeMilliseconds(), Who = who, Reason = reason };
+        var row = new MuteRow { Id = Guid.CreateVersion7(), Cameras = cameras.Text, FromMilliseconds = from.ToUnixTimeMilliseconds(),
+            UntilMilliseconds = until.ToUnixTimeMilliseconds(), Who = who.Name, Reason = reason };
         await using var database = await databases.CreateDbContextAsync(cancellation);
         database.Mutes.Add(row);
         await database.SaveChangesAsync(cancellation);
         return Of(row);
     }
 
+    /// <param name="who">Whoever ends it: that somebody may is all that is asked.</param>
     /// <returns>False if there is no such window.</returns>
-    public async Task<bool> UnmuteAsync(Guid id, CancellationToken cancellation)
+    public async Task<bool> UnmuteAsync(Guid id, Actor who, CancellationToken cancellation)
     {
+        ArgumentNullException.ThrowIfNull(who);
         await using var database = await databases.CreateDbContextAsync(cancellation);
         return await database.Mutes.Where(row => row.Id == id).ExecuteDeleteAsync(cancellation) == 1;
     }
 
-    private async Task<bool> ActAsync(string id, string who, string action, string? text, Action<IncidentRow, long> change, CancellationToken cancellation)
+    private async Task<bool> ActAsync(string id, Actor who, string action, string? text, Action<IncidentRow, long> change,
+        CancellationToken cancellation)
     {
+        // A page's maxlength binds the browser only.
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(text?.Length ?? 0, MaxText, nameof(text));
         long now = time.GetUtcNow().ToUnixTimeMilliseconds();
         await using var database = await databases.CreateDbContextAsync(cancellation);
         if (await database.Incidents.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } incident) return false;
         change(incident, now);
-        database.Actions.Add(new ActionRow { Id = Guid.CreateVersion7(), Incident = id, Milliseconds = now, Who = who, Action = action, Text = string.IsNullOrWhiteSpace(text) ? null : text });
+        database.Actions.Add(new ActionRow { Id = Guid.CreateVersion7(), Incident = id, Milliseconds = now, Who = who.Name, Action = action,
+            Text = string.IsNullOrWhiteSpace(text) ? null : text });
         await database.SaveChangesAsync(cancellation);
         Changed?.Invoke(id);
         return true;
@@ -133,5 +157,7 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
 
     private static Mute Of(MuteRow row) => new(row.Id, row.Cameras, DateTimeOffset.FromUnixTimeMilliseconds(row.FromMilliseconds), DateTimeOffset.FromUnixTimeMilliseconds(row.UntilMilliseconds), row.Who, row.Reason);
 
-    private static long Nanoseconds(DateTimeOffset at) => (at - DateTimeOffset.UnixEpoch).Ticks * 100;
+    /// <summary>What lies beyond the range of 64 bits, the years 1678 to 2261, is its end.</summary>
+    private static long Nanoseconds(DateTimeOffset at) =>
+        (long)Int128.Clamp((Int128)(at - DateTimeOffset.UnixEpoch).Ticks * 100, long.MinValue, long.MaxValue);
 }

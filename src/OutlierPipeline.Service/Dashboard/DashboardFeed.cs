@@ -8,7 +8,7 @@ namespace OutlierPipeline.Service.Dashboard;
 /// <param name="Now">Null for a camera that another replica reads.</param>
 /// <param name="Incident">Its gravest open incident, or null.</param>
 /// <param name="SilentSeconds">Since its last frame was scored.</param>
-public sealed record CameraTile(string Camera, CameraSnapshot? Now, Incident? Incident, double SilentSeconds)
+public sealed record CameraTile(string Camera, CameraSummary? Now, Incident? Incident, double SilentSeconds)
 {
     private const double Silent = 5;
 
@@ -27,6 +27,7 @@ internal sealed record DashboardState(long Tick, DateTimeOffset At, IReadOnlyLis
 internal sealed partial class DashboardFeed : IDisposable
 {
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    private static readonly string[] Away = ["the incidents shown may be old: the database of alerts does not answer"];
     private readonly LiveView _live;
     private readonly LiveMetrics _metrics;
     private readonly IncidentBook _book;
@@ -41,6 +42,7 @@ internal sealed partial class DashboardFeed : IDisposable
     private IReadOnlyList<Incident> _open = [];
     private DateTimeOffset _openAt;
     private volatile bool _isOpenStale = true;
+    private bool _isAway;
     private long _tick;
 
     public DashboardFeed(LiveView live, LiveMetrics metrics, IncidentBook book, AlertBroadcast broadcast, PipelineHealth health, TimeProvider time, ILogger<DashboardFeed> log)
@@ -80,12 +82,25 @@ internal sealed partial class DashboardFeed : IDisposable
             var state = await TakeAsync();
             Func<DashboardState, Task>[] viewers;
             lock (_gate) viewers = [.. _viewers];
-            foreach (var viewer in viewers) await viewer(state);
+            foreach (var viewer in viewers) await ShowAsync(viewer, state);
         }
-        catch (Exception e) when (e is System.Data.Common.DbException or ObjectDisposedException or InvalidOperationException)
+        catch (Exception e)
         {
             // The next second tries again; pages keep what they show.
-            Log.Failed(_log, e.Message);
+            Log.Failed(_log, e.GetBaseException().Message);
+        }
+    }
+
+    private async Task ShowAsync(Func<DashboardState, Task> viewer, DashboardState state)
+    {
+        try
+        {
+            await viewer(state);
+        }
+        catch (Exception e)
+        {
+            // A page that goes, or that is wrong, is no other's business.
+            Log.NotShown(_log, e.GetBaseException().Message);
         }
     }
 
@@ -96,26 +111,43 @@ internal sealed partial class DashboardFeed : IDisposable
         {
             var now = _time.GetUtcNow();
             if (_state is { } known && now - known.At < Interval / 2) return known;
-            if (_isOpenStale || now - _openAt > 10 * Interval)
+            if (_isAway || _isOpenStale || now - _openAt > 10 * Interval)
             {
                 _isOpenStale = false;
-                _open = [.. (await _book.ListAsync(AlertFilter.All, null, null, openOnly: true, null, IncidentBook.MaxPage, CancellationToken.None)).Incidents];
-                _openAt = now;
+                await AskForOpenAsync(now);
             }
             var gravest = _open.GroupBy(incident => incident.Camera).ToDictionary(group => group.Key, group => group.MaxBy(incident => incident.Severity)!);
             var tiles = new List<CameraTile>();
             foreach (var view in _live.Cameras)
             {
-                if (view.Snapshot() is not { } snapshot) continue;
+                if (view.Summary() is not { } summary) continue;
                 gravest.Remove(view.Camera, out var incident);
-                tiles.Add(new CameraTile(view.Camera, snapshot, incident, Math.Max(0, (now - snapshot.SeenAt).TotalSeconds)));
+                tiles.Add(new CameraTile(view.Camera, summary, incident, Math.Max(0, (now - summary.SeenAt).TotalSeconds)));
             }
             tiles.AddRange(gravest.Values.Select(incident => new CameraTile(incident.Camera, null, incident, 0)));
-            return _state = new DashboardState(++_tick, now, [.. tiles.OrderByDescending(tile => tile.Rank).ThenBy(tile => tile.Camera, StringComparer.Ordinal)], _open, _health.Reasons(), _metrics.Figures());
+            return _state = new DashboardState(++_tick, now,
+                [.. tiles.OrderByDescending(tile => tile.Rank).ThenBy(tile => tile.Camera, StringComparer.Ordinal)], _open,
+                [.. _health.Reasons(), .. _isAway ? Away : []], _metrics.Figures());
         }
         finally
         {
             _taking.Release();
+        }
+    }
+
+    private async Task AskForOpenAsync(DateTimeOffset now)
+    {
+        try
+        {
+            _open = [.. (await _book.ListAsync(AlertFilter.All, null, null, openOnly: true, null, IncidentBook.MaxPage,
+                CancellationToken.None)).Incidents];
+            _openAt = now;
+            _isAway = false;
+        }
+        catch (Exception e) when (DatabaseFault.Of(e) is not null)
+        {
+            // Cameras and figures are shown without it.
+            _isAway = true;
         }
     }
 
@@ -137,5 +169,8 @@ internal sealed partial class DashboardFeed : IDisposable
     {
         [LoggerMessage(540, LogLevel.Warning, "The dashboard could not be brought up to date: {Fault}")]
         public static partial void Failed(ILogger log, string fault);
+
+        [LoggerMessage(541, LogLevel.Debug, "A page could not be brought up to date: {Fault}")]
+        public static partial void NotShown(ILogger log, string fault);
     }
 }

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Components.Authorization;
 using OutlierPipeline.Service.Access;
+using OutlierPipeline.Service.Alerts;
 
 namespace OutlierPipeline.Service.Dashboard;
 
@@ -18,10 +19,11 @@ public abstract class LivePage : ComponentBase, IDisposable
     /// <summary>Null until the first has come.</summary>
     internal DashboardState? State { get; private set; }
 
-    /// <summary>Who looks at the page.</summary>
-    protected string Who { get; private set; } = "";
+    /// <summary>What the page cannot do now, or null.</summary>
+    protected string? Fault { get; private set; }
 
-    /// <summary>Whether they may acknowledge, annotate, judge and mute.</summary>
+    /// <summary>Whether who looks at the page may acknowledge, annotate, judge and mute: what is offered. What is done is checked again
+    /// when it is done.</summary>
     protected bool MayAct { get; private set; }
 
     public void Dispose()
@@ -32,11 +34,9 @@ public abstract class LivePage : ComponentBase, IDisposable
 
     protected override async Task OnInitializedAsync()
     {
-        var user = (await Authentication).User;
-        Who = user.Identity?.Name ?? "";
-        MayAct = user.HasClaim(AccessHandler.ScopeClaim, nameof(Scope.Acknowledge));
+        MayAct = Actor.Of((await Authentication).User) is not null;
         State = await Feed.CurrentAsync();
-        await RefreshAsync();
+        await TryAsync(RefreshAsync);
         // While a page is rendered for its first answer nobody disposes it.
         if (RendererInfo.IsInteractive) _viewing = Feed.View(ShowAsync);
     }
@@ -44,10 +44,31 @@ public abstract class LivePage : ComponentBase, IDisposable
     /// <summary>Called for each new state, before it is shown.</summary>
     protected virtual Task RefreshAsync() => Task.CompletedTask;
 
+    /// <summary>Does something for who looks at the page, if they may: a button that is shown as disabled can be pressed all the
+    /// same.</summary>
+    internal async Task ActAsync(Func<Actor, Task> act)
+    {
+        if (Actor.Of((await Authentication).User) is { } actor) await TryAsync(() => act(actor));
+    }
+
     private Task ShowAsync(DashboardState state) => InvokeAsync(async () =>
     {
         State = state;
-        await RefreshAsync();
+        await TryAsync(RefreshAsync);
         StateHasChanged();
     });
+
+    /// <summary>A page outlives a database that is away.</summary>
+    protected async Task TryAsync(Func<Task> ask)
+    {
+        try
+        {
+            await ask();
+            Fault = null;
+        }
+        catch (Exception e) when (DatabaseFault.Of(e) is not null)
+        {
+            Fault = "The database of alerts does not answer: what you see may be old, and nothing is kept of what you do.";
+        }
+    }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Service.Alerts;
 
@@ -33,6 +34,11 @@ internal static class Words
     public static string Picture(string camera, string picture, long tick) => string.Create(CultureInfo.InvariantCulture, $"/api/cameras/{Uri.EscapeDataString(camera)}/{picture}.jpg?n={tick}");
 
     public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
+
+    /// <summary>A record's time, as it was written where it is none.</summary>
+    public static string Time(JsonNode? written) =>
+        DateTimeOffset.TryParse(written?.ToString(), CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time)
+        ? Time(time) : written?.ToString() ?? "";
 
     public static string Duration(TimeSpan time) => time switch
     {

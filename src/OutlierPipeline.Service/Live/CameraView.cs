@@ -1,3 +1,4 @@
+using OutlierPipeline.Alerting;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Inference;
 
@@ -10,16 +11,25 @@ namespace OutlierPipeline.Service.Live;
 /// <param name="Incident">The incident that was open, or null.</param>
 public sealed record CameraPoint(double Seconds, double PValue, double Martingale, float[] Scores, string? Incident);
 
-/// <summary>What a page shows of one camera, taken at once.</summary>
-/// <param name="History">In time order, some two minutes.</param>
-/// <param name="Latent">The code's way through the latent space, in time order, some ten seconds; each Z values.</param>
-/// <param name="SeenAt">When its last frame was scored, by the clock.</param>
-public sealed record CameraSnapshot(
-    string Camera, ModelPackage Package, FrameRef At, DateTimeOffset SeenAt, double FramesPerSecond, double PValue, double Martingale, string? Incident, bool IsShadow,
-    IReadOnlyList<CameraPoint> History, IReadOnlyList<float[]> Latent);
+/// <summary>A camera at its last frame.</summary>
+/// <param name="SeenAt">When that frame was scored, by the clock.</param>
+/// <param name="Pictures">What is shown of its frames.</param>
+public record CameraSummary(
+    string Camera, ModelPackage Package, FrameRef At, DateTimeOffset SeenAt, double FramesPerSecond, double PValue, double Martingale,
+        string? Incident, bool IsShadow, PictureRule Pictures);
 
-/// <summary>What is known of one camera on this replica. Written by the detection thread, read by pages.</summary>
-internal sealed class CameraView(string camera)
+/// <summary>What a page shows of one camera, taken at once.</summary>
+/// <param name="History">In time order, some two minutes; empty for a camera that has been silent for longer.</param>
+/// <param name="Latent">The code's way through the latent space, in time order, some ten seconds; each Z values.</param>
+public sealed record CameraSnapshot(CameraSummary Summary, IReadOnlyList<CameraPoint> History, IReadOnlyList<float[]> Latent)
+    : CameraSummary(Summary);
+
+/// <summary>
+/// What is known of one camera on this replica. Written by the detection thread, read by pages. There are as many as ids were ever sent, so
+/// one that sends nothing holds its summary and nothing else.
+/// </summary>
+/// <param name="pictures">What is shown of its frames.</param>
+internal sealed class CameraView(string camera, PictureRule pictures)
 {
     private const double PointSeconds = 0.2;
     private const int MaxPoints = 600;
@@ -30,26 +40,20 @@ internal sealed class CameraView(string camera)
 
     private static readonly TimeSpan PictureInterval = TimeSpan.FromMilliseconds(200);
     private readonly Lock _gate = new();
-    private readonly Queue<CameraPoint> _history = new(MaxPoints);
-    private readonly Queue<float[]> _latent = new(MaxCodes);
     private ModelPackage? _package;
     private FrameRef _at;
     private DateTimeOffset _seenAt;
-    private DateTimeOffset _watchedUntil;
-    private DateTimeOffset _pictureAt;
     private double _interval;
     private double _pValue;
     private double _martingale;
     private string? _incident;
     private bool _isShadow;
-    private long _pictures;
-    private CameraPoint? _point;
-    private double _pointFrom;
-    private TaskCompletionSource<LivePicture> _nextPicture = New();
+    private Trail? _trail;
+    private Watch? _watch;
 
     public string Camera => camera;
 
-    public LivePicture? Picture { get; private set; }
+    public PictureRule Pictures => pictures;
 
     public DateTimeOffset SeenAt
     {
@@ -68,8 +72,8 @@ internal sealed class CameraView(string camera)
             if (since is > 0 and < 60) _interval = _interval == 0 ? since : 0.9 * _interval + 0.1 * since;
             (_at, _seenAt) = (frame.At, now);
             (_pValue, _martingale, _incident, _isShadow) = (frame.Verdict.PValue, frame.Verdict.Martingale, frame.Incident, frame.IsShadow);
-            Remember(frame);
-            if (now < _watchedUntil) Show(frame, now, reconstructor);
+            (_trail ??= new Trail()).Add(frame);
+            if (pictures != PictureRule.None && _watch is { } watch && now < watch.Until) Show(watch, frame, now, reconstructor, pictures);
         }
     }
 
@@ -78,12 +82,14 @@ internal sealed class CameraView(string camera)
     public async Task<LivePicture?> WatchAsync(DateTimeOffset now, TimeSpan patience, TimeProvider time, CancellationToken cancellation)
     {
         Task<LivePicture> next;
+        Watch watch;
         lock (_gate)
         {
-            bool isStale = now > _watchedUntil;
-            _watchedUntil = now + Watching;
-            if (Picture is { } picture && (!isStale || now - _seenAt > Watching)) return picture;
-            next = _nextPicture.Task;
+            watch = _watch ??= new Watch();
+            bool isStale = now > watch.Until;
+            watch.Until = now + Watching;
+            if (watch.Picture is { } picture && (!isStale || now - _seenAt > Watching)) return picture;
+            next = watch.Next.Task;
         }
         try
         {
@@ -91,49 +97,95 @@ internal sealed class CameraView(string camera)
         }
         catch (TimeoutException)
         {
-            return Picture;
+            return watch.Picture;
+        }
+    }
+
+    /// <summary>Null before the first frame.</summary>
+    public CameraSummary? Summary()
+    {
+        lock (_gate)
+        {
+            double framesPerSecond = _interval > 0 ? 1 / _interval : 0;
+            return _package is null
+                ? null
+                : new CameraSummary(camera, _package, _at, _seenAt, framesPerSecond, _pValue, _martingale, _incident, _isShadow, pictures);
         }
     }
 
     /// <summary>Null before the first frame.</summary>
     public CameraSnapshot? Snapshot()
     {
+        lock (_gate) return Summary() is { } summary ? new CameraSnapshot(summary, _trail?.History ?? [], _trail?.Latent ?? []) : null;
+    }
+
+    /// <summary>Lets go of what nobody looks at any more.</summary>
+    /// <param name="before">Of cameras that were seen later, and of pictures that were asked for later, nothing.</param>
+    public void Rest(DateTimeOffset before)
+    {
         lock (_gate)
         {
-            if (_package is null) return null;
-            CameraPoint[] history = _point is null ? [.. _history] : [.. _history, _point];
-            return new CameraSnapshot(camera, _package, _at, _seenAt, _interval > 0 ? 1 / _interval : 0, _pValue, _martingale, _incident, _isShadow, history, [.. _latent]);
+            if (_seenAt < before) _trail = null;
+            if (_watch is { } watch && watch.Until < before) _watch = null;
         }
     }
 
-    private void Remember(in ObservedFrame frame)
+    private static void Show(Watch watch, in ObservedFrame frame, DateTimeOffset now, Reconstructor reconstructor, PictureRule pictures)
     {
-        double seconds = frame.At.TimestampNanoseconds / 1e9;
-        if (_point is not null && seconds - _pointFrom < PointSeconds && seconds >= _pointFrom && _point.Martingale >= frame.Verdict.Martingale) return;
-        if (_point is null || seconds - _pointFrom >= PointSeconds || seconds < _pointFrom)
-        {
-            if (_point is not null) Add(_history, _point, MaxPoints);
-            Add(_latent, frame.Latent.ToArray(), MaxCodes);
-            _pointFrom = seconds;
-        }
-        _point = new CameraPoint(seconds, frame.Verdict.PValue, frame.Verdict.Martingale, frame.Scores.ToArray(), frame.Incident);
-    }
-
-    private void Show(in ObservedFrame frame, DateTimeOffset now, Reconstructor reconstructor)
-    {
-        if (now - _pictureAt < PictureInterval) return;
-        _pictureAt = now;
-        Picture = new LivePicture(frame, ++_pictures, reconstructor);
-        var waiting = _nextPicture;
-        _nextPicture = New();
-        waiting.TrySetResult(Picture);
-    }
-
-    private static void Add<T>(Queue<T> queue, T value, int capacity)
-    {
-        if (queue.Count == capacity) queue.Dequeue();
-        queue.Enqueue(value);
+        if (now - watch.PictureAt < PictureInterval) return;
+        watch.PictureAt = now;
+        watch.Picture = new LivePicture(frame, ++watch.Pictures, reconstructor, pictures == PictureRule.Blurred);
+        var waiting = watch.Next;
+        watch.Next = New();
+        waiting.TrySetResult(watch.Picture);
     }
 
     private static TaskCompletionSource<LivePicture> New() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Somebody asked for pictures.</summary>
+    private sealed class Watch
+    {
+        public DateTimeOffset Until { get; set; }
+
+        public DateTimeOffset PictureAt { get; set; }
+
+        public long Pictures { get; set; }
+
+        public LivePicture? Picture { get; set; }
+
+        public TaskCompletionSource<LivePicture> Next { get; set; } = New();
+    }
+
+    /// <summary>The last two minutes.</summary>
+    private sealed class Trail
+    {
+        private readonly Queue<CameraPoint> _history = new();
+        private readonly Queue<float[]> _latent = new();
+        private CameraPoint? _point;
+        private double _pointFrom;
+
+        public CameraPoint[] History => _point is null ? [.. _history] : [.. _history, _point];
+
+        public float[][] Latent => [.. _latent];
+
+        public void Add(in ObservedFrame frame)
+        {
+            double seconds = frame.At.TimestampNanoseconds / 1e9;
+            if (_point is not null && seconds - _pointFrom < PointSeconds && seconds >= _pointFrom
+                && _point.Martingale >= frame.Verdict.Martingale) return;
+            if (_point is null || seconds - _pointFrom >= PointSeconds || seconds < _pointFrom)
+            {
+                if (_point is not null) Keep(_history, _point, MaxPoints);
+                Keep(_latent, frame.Latent.ToArray(), MaxCodes);
+                _pointFrom = seconds;
+            }
+            _point = new CameraPoint(seconds, frame.Verdict.PValue, frame.Verdict.Martingale, frame.Scores.ToArray(), frame.Incident);
+        }
+
+        private static void Keep<T>(Queue<T> queue, T value, int capacity)
+        {
+            if (queue.Count == capacity) queue.Dequeue();
+            queue.Enqueue(value);
+        }
+    }
 }

@@ -7,23 +7,36 @@ namespace OutlierPipeline.Service.Live;
 /// <summary>A watched camera's frame: copied from the pipeline, and each of its pictures made once, when somebody first asks.</summary>
 internal sealed class LivePicture
 {
+    private readonly Lazy<byte[]> _frame;
     private readonly Lazy<byte[]> _heatMap;
     private readonly Lazy<byte[]> _reconstruction;
 
-    public LivePicture(in ObservedFrame frame, long sequence, Reconstructor reconstructor)
+    /// <param name="isBlurred">Whether all of its pictures are, the received one too, which is then drawn as the model sees it.</param>
+    public LivePicture(in ObservedFrame frame, long sequence, Reconstructor reconstructor, bool isBlurred)
     {
         Sequence = sequence;
         At = frame.At;
-        byte[] encoded = frame.Encoded.ToArray();
         byte[] pixels = frame.Pixels.ToArray();
         float[] errorMap = frame.ErrorMap.ToArray();
         var package = frame.Package;
         string camera = frame.Camera;
         var network = package.Card.Network;
-        ContentType = ImageHeader.Read(encoded, new FrameLimits(), out var header) != FrameError.None ? "application/octet-stream" : $"image/{header.Format.ToString().ToLowerInvariant()}";
-        Frame = encoded;
-        _heatMap = new Lazy<byte[]>(() => AlertPicture.EncodeHeatMap(pixels, network.Size, errorMap, network.ErrorMapHeight, network.ErrorMapWidth));
-        _reconstruction = new Lazy<byte[]>(() => AlertPicture.EncodeFrame(reconstructor.Draw(package, camera, pixels), network.Size));
+        if (isBlurred)
+        {
+            ContentType = "image/jpeg";
+            _frame = new Lazy<byte[]>(() => AlertPicture.EncodeFrame(pixels, network.Size, isBlurred));
+        }
+        else
+        {
+            byte[] encoded = frame.Encoded.ToArray();
+            ContentType = ImageHeader.Read(encoded, new FrameLimits(), out var header) != FrameError.None ? "application/octet-stream"
+                : $"image/{header.Format.ToString().ToLowerInvariant()}";
+            _frame = new Lazy<byte[]>(encoded);
+        }
+        _heatMap = new Lazy<byte[]>(() =>
+            AlertPicture.EncodeHeatMap(pixels, network.Size, errorMap, network.ErrorMapHeight, network.ErrorMapWidth, isBlurred));
+        _reconstruction = new Lazy<byte[]>(() =>
+            AlertPicture.EncodeFrame(reconstructor.Draw(package, camera, pixels), network.Size, isBlurred));
     }
 
     public long Sequence { get; }
@@ -33,8 +46,8 @@ internal sealed class LivePicture
     /// <summary>Of <see cref="Frame"/>.</summary>
     public string ContentType { get; }
 
-    /// <summary>As it was received: nothing is encoded for it.</summary>
-    public byte[] Frame { get; }
+    /// <summary>As it was received, without being encoded again, unless it is blurred.</summary>
+    public byte[] Frame => _frame.Value;
 
     /// <summary>A JPEG of the frame as the model sees it, under its heat map.</summary>
     public byte[] HeatMap => _heatMap.Value;

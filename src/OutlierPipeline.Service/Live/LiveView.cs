@@ -1,30 +1,68 @@
 using System.Collections.Concurrent;
+using OutlierPipeline.Alerting;
 using OutlierPipeline.Detection;
 
 namespace OutlierPipeline.Service.Live;
 
 /// <summary>The cameras of this replica as they are now.</summary>
-internal sealed class LiveView(Reconstructor reconstructor, PipelineOptions options, TimeProvider time)
+internal sealed class LiveView : IDisposable
 {
+    /// <summary>Whoever sends an id makes a camera: so many are shown, and of more those are forgotten that have been silent the
+    /// longest.</summary>
+    public const int MaxCameras = 100_000;
+
+    private static readonly TimeSpan RestAfter = TimeSpan.FromMinutes(3);
     private readonly ConcurrentDictionary<string, CameraView> _cameras = new();
+    private readonly Reconstructor _reconstructor;
+    private readonly PipelineOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ITimer _timer;
+    private int _count;
+
+    public LiveView(Reconstructor reconstructor, PipelineOptions options, TimeProvider time)
+    {
+        (_reconstructor, _options, _time) = (reconstructor, options, time);
+        _timer = time.CreateTimer(_ => Rest(), null, RestAfter / 3, RestAfter / 3);
+    }
+
+    /// <summary>Cameras that have sent a frame, by name.</summary>
+    public IReadOnlyList<CameraView> Cameras => [.. _cameras.Values.OrderBy(view => view.Camera, StringComparer.Ordinal)];
 
     /// <summary>Called on the detection thread for each scored frame.</summary>
     public void Observe(in ObservedFrame frame)
     {
-        if (!_cameras.TryGetValue(frame.Camera, out var view)) view = _cameras.GetOrAdd(frame.Camera, camera => new CameraView(camera));
-        view.Observe(frame, time.GetUtcNow(), reconstructor);
-    }
-
-    /// <summary>Cameras that have sent a frame, by name; those that have long been gone are forgotten.</summary>
-    public IReadOnlyList<CameraView> Cameras
-    {
-        get
+        if (!_cameras.TryGetValue(frame.Camera, out var view))
         {
-            var before = time.GetUtcNow() - options.Detection.ForgetAfter;
-            foreach (var view in _cameras.Values.Where(view => view.SeenAt != default && view.SeenAt < before)) _cameras.TryRemove(view.Camera, out _);
-            return [.. _cameras.Values.OrderBy(view => view.Camera, StringComparer.Ordinal)];
+            if (_count >= MaxCameras) ForgetOldest();
+            view = _cameras.GetOrAdd(frame.Camera, camera => new CameraView(camera, _options.Pictures.For(camera)));
+            Interlocked.Increment(ref _count);
         }
+        view.Observe(frame, _time.GetUtcNow(), _reconstructor);
     }
 
     public CameraView? Find(string camera) => _cameras.GetValueOrDefault(camera);
+
+    public void Dispose() => _timer.Dispose();
+
+    /// <summary>Those that have long been gone are forgotten, those that are silent keep what is shown of the silent.</summary>
+    private void Rest()
+    {
+        var now = _time.GetUtcNow();
+        foreach (var view in _cameras.Values)
+        {
+            if (view.SeenAt < now - _options.Detection.ForgetAfter) Forget(view);
+            else view.Rest(now - RestAfter);
+        }
+    }
+
+    /// <summary>Some at once, since they must be looked for.</summary>
+    private void ForgetOldest()
+    {
+        foreach (var view in _cameras.Values.OrderBy(view => view.SeenAt).Take(MaxCameras / 16).ToArray()) Forget(view);
+    }
+
+    private void Forget(CameraView view)
+    {
+        if (_cameras.TryRemove(view.Camera, out _)) Interlocked.Decrement(ref _count);
+    }
 }

@@ -44,6 +44,10 @@ internal static class AlertStream
         {
             // The listener has gone, or the service goes.
         }
+        catch (Exception e) when (DatabaseFault.Of(e) is not null && context.Response.HasStarted)
+        {
+            // What it missed cannot be read now: it connects again where it was.
+        }
         return null;
     }
 

@@ -16,12 +16,27 @@ internal sealed record PostedAlert(
 /// Tells Alertmanagers of every open incident, again and again, as they expect it: they group, silence and notify. Every replica does; the same labels are the same alert.
 /// An alert starts when it is first sent: Alertmanager waits for a group's others only while alerts are young.
 /// </summary>
-internal sealed partial class AlertmanagerSink(IncidentBook book, AlertBroadcast broadcast, AlertsOptions options, IHttpClientFactory clients, TimeProvider time, ILogger<AlertmanagerSink> log) : BackgroundService
+internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadcast, AlertsOptions options, IHttpClientFactory clients,
+    TimeProvider time, ILogger<AlertmanagerSink> log)
+    : Loop("incidents do not reach every Alertmanager", time, log)
 {
     private static readonly TimeSpan Debounce = TimeSpan.FromMilliseconds(200);
     private readonly SemaphoreSlim _news = new(0);
-    private readonly HashSet<Uri> _failing = [];
     private Dictionary<string, PostedAlert> _posted = [];
+
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        if (options.Alertmanagers.Length == 0) return;
+        broadcast.Published += Wake;
+        await base.StartAsync(cancellationToken);
+    }
+
+    /// <summary>What is open ends by itself after three intervals, unless another replica goes on.</summary>
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        broadcast.Published -= Wake;
+        await base.StopAsync(cancellationToken);
+    }
 
     public override void Dispose()
     {
@@ -29,28 +44,12 @@ internal sealed partial class AlertmanagerSink(IncidentBook book, AlertBroadcast
         _news.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task RoundAsync(CancellationToken cancellation)
     {
-        if (options.Alertmanagers.Length == 0) return;
-        broadcast.Published += Wake;
-        try
-        {
-            while (!stoppingToken.IsCancellationRequested)
-            {
-                await PostAsync(stoppingToken);
-                await _news.WaitAsync(options.ResendInterval, stoppingToken);
-                // An incident seldom comes alone.
-                await Task.Delay(Debounce, stoppingToken);
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The service goes; what is open ends by itself after three intervals, unless another replica goes on.
-        }
-        finally
-        {
-            broadcast.Published -= Wake;
-        }
+        await PostAsync(cancellation);
+        await _news.WaitAsync(options.ResendInterval, cancellation);
+        // An incident seldom comes alone.
+        await Task.Delay(Debounce, cancellation);
     }
 
     private void Wake(AlertRow alert)
@@ -60,51 +59,42 @@ internal sealed partial class AlertmanagerSink(IncidentBook book, AlertBroadcast
 
     private async Task PostAsync(CancellationToken cancellation)
     {
-        try
+        var now = Time.GetUtcNow();
+        var open = (await book.OpenAsync(cancellation)).Select(incident => Of(incident, now))
+            .Select(alert => _posted.TryGetValue(Key(alert), out var posted) ? alert with { StartsAt = posted.StartsAt } : alert)
+            .ToDictionary(Key);
+        // What was sent and is open no more, or has another severity now, ends; unless another incident with the same labels is open,
+        // since to Alertmanager they are one alert.
+        var labels = open.Values.Select(Labels).ToHashSet();
+        var ended = _posted.Where(posted => !open.ContainsKey(posted.Key) && !labels.Contains(Labels(posted.Value)));
+        PostedAlert[] alerts = [.. open.Values, .. ended.Select(posted => posted.Value with { EndsAt = now })];
+        var faults = new List<string>();
+        foreach (var alertmanager in options.Alertmanagers)
         {
-            var now = time.GetUtcNow();
-            var open = (await book.OpenAsync(cancellation)).Select(incident => Of(incident, now)).ToDictionary(Key, alert => _posted.TryGetValue(Key(alert), out var posted) ? alert with { StartsAt = posted.StartsAt } : alert);
-            // What was sent and is open no more, or has another severity now, ends; unless another incident with the same labels is open, since to
-            // Alertmanager they are one alert.
-            var labels = open.Values.Select(Labels).ToHashSet();
-            PostedAlert[] alerts = [.. open.Values, .. _posted.Where(posted => !open.ContainsKey(posted.Key) && !labels.Contains(Labels(posted.Value))).Select(posted => posted.Value with { EndsAt = now })];
-            bool isPosted = true;
-            foreach (var alertmanager in options.Alertmanagers) isPosted &= await PostAsync(alertmanager, alerts, cancellation);
-            // What could not be ended is ended the next time.
-            if (isPosted) _posted = open;
-            else foreach (var (key, alert) in open) _posted[key] = alert;
+            // Without a user's name and password, which may stand in it.
+            if (await PostAsync(alertmanager, alerts, cancellation) is { } fault) faults.Add($"{alertmanager.Authority}: {fault}");
         }
-        catch (System.Data.Common.DbException e)
-        {
-            Log.Failed(log, "the database", e.Message);
-        }
+        // What could not be ended is ended the next time.
+        if (faults.Count == 0) _posted = open;
+        else foreach (var (key, alert) in open) _posted[key] = alert;
+        if (faults.Count == 0) Succeed();
+        else Fail(string.Join("; ", faults));
     }
 
-    private async Task<bool> PostAsync(Uri alertmanager, PostedAlert[] alerts, CancellationToken cancellation)
+    /// <returns>What is wrong, or null.</returns>
+    private async Task<string?> PostAsync(Uri alertmanager, PostedAlert[] alerts, CancellationToken cancellation)
     {
-        if (alerts.Length == 0) return true;
+        if (alerts.Length == 0) return null;
         try
         {
             using var http = clients.CreateClient(nameof(AlertmanagerSink));
             using var response = await http.PostAsJsonAsync(new Uri($"{alertmanager.ToString().TrimEnd('/')}/api/v2/alerts"), alerts, cancellation);
-            if (response.IsSuccessStatusCode)
-            {
-                _failing.Remove(alertmanager);
-                return true;
-            }
-            Complain(alertmanager, $"it answered {(int)response.StatusCode}");
+            return response.IsSuccessStatusCode ? null : $"it answered {(int)response.StatusCode}";
         }
-        catch (Exception e) when (e is HttpRequestException or TaskCanceledException && !cancellation.IsCancellationRequested)
+        catch (Exception e) when (!cancellation.IsCancellationRequested)
         {
-            Complain(alertmanager, e.Message);
+            return e.GetBaseException().Message;
         }
-        return false;
-    }
-
-    /// <summary>Once an outage.</summary>
-    private void Complain(Uri alertmanager, string fault)
-    {
-        if (_failing.Add(alertmanager)) Log.Failed(log, alertmanager.ToString(), fault);
     }
 
     private PostedAlert Of(Incident incident, DateTimeOffset now)
@@ -119,10 +109,4 @@ internal sealed partial class AlertmanagerSink(IncidentBook book, AlertBroadcast
     private static string Key(PostedAlert alert) => $"{alert.Annotations["incident"]} {alert.Labels["severity"]}";
 
     private static string Labels(PostedAlert alert) => string.Join('\n', alert.Labels.Values);
-
-    private static partial class Log
-    {
-        [LoggerMessage(530, LogLevel.Warning, "Incidents do not reach {Alertmanager}: {Fault}. They are sent again and again; this is said once.")]
-        public static partial void Failed(ILogger log, string alertmanager, string fault);
-    }
 }

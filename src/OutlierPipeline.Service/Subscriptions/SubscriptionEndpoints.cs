@@ -11,15 +11,19 @@ namespace OutlierPipeline.Service.Subscriptions;
 /// <summary>A subscription to be made.</summary>
 /// <param name="Url">Where events are posted to, http or https.</param>
 /// <param name="Secret"><c>whsec_</c> and Base64 of 24 to 64 bytes; drawn if absent.</param>
-/// <param name="Cameras">A camera's id, or a pattern such as <c>truck-*</c>; all if absent.</param>
+/// <param name="Cameras">A camera's id, or a pattern such as <c>truck-*</c>; a star of the id itself is written <c>\*</c>; all if
+/// absent.</param>
 /// <param name="MinSeverity">info, warning or critical; info if absent.</param>
 /// <param name="Kinds">All if absent.</param>
 internal sealed record SubscriptionRequest(string? Name, string? Url, string? Secret, string? Cameras, string? MinSeverity, string[]? Kinds);
 
 /// <summary>A subscription.</summary>
+/// <param name="Url">Null for callers without the scope Subscribe: it often is a secret.</param>
 /// <param name="State"><c>active</c>, <c>failing</c> or <c>dead</c>.</param>
 /// <param name="Pending">Events that wait to be delivered.</param>
-internal sealed record Subscription(Guid Id, string Name, string Url, string? Cameras, string MinSeverity, string[] Kinds, DateTimeOffset Created, string CreatedBy, string State, string? DeadReason, DateTimeOffset? FailingSince, DateTimeOffset? LastSuccess, string? LastError, int Pending);
+internal sealed record Subscription(Guid Id, string Name, string? Url, string? Cameras, string MinSeverity, string[] Kinds,
+    DateTimeOffset Created, string CreatedBy, string State, string? DeadReason, DateTimeOffset? FailingSince, DateTimeOffset? LastSuccess,
+    string? LastError, int Pending);
 
 /// <summary>A subscription that was just made.</summary>
 /// <param name="Secret">Shown now, and never again.</param>
@@ -38,7 +42,8 @@ internal static class SubscriptionEndpoints
 
     public static void MapSubscriptions(this WebApplication app)
     {
-        var subscriptions = app.MapGroup("/api/subscriptions").WithTags("subscriptions").RequireAuthorization(nameof(Scope.Read));
+        var subscriptions = app.MapGroup("/api/subscriptions").WithTags("subscriptions").RequireAuthorization(nameof(Scope.Read))
+            .ProducesRefusals();
         subscriptions.MapGet("/", ListAsync).WithSummary("Webhooks, and how they do.");
         subscriptions.MapGet("/{id:guid}", FindAsync).WithSummary("One webhook.");
         subscriptions.MapPost("/", CreateAsync).WithSummary("Posts alerts to a URL from now on, signed.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Subscribe));
@@ -47,19 +52,23 @@ internal static class SubscriptionEndpoints
         subscriptions.MapPost("/{id:guid}/enable", EnableAsync).WithSummary("Revives a dead one; what waits is sent.").RequireAuthorization(nameof(Scope.Subscribe));
     }
 
-    private static async Task<Subscription[]> ListAsync(IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
+    private static async Task<Subscription[]> ListAsync(HttpContext context, IDbContextFactory<AlertDatabase> databases,
+        CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var pending = await database.Deliveries.Where(row => row.State == DeliveryState.Pending).GroupBy(row => row.Subscription).Select(group => new { group.Key, Count = group.Count() }).ToDictionaryAsync(group => group.Key, group => group.Count, cancellation);
         var rows = await database.Subscriptions.AsNoTracking().OrderBy(row => row.CreatedMilliseconds).ToListAsync(cancellation);
-        return [.. rows.Select(row => Of(row, pending.GetValueOrDefault(row.Id)))];
+        return [.. rows.Select(row => Of(row, pending.GetValueOrDefault(row.Id), context))];
     }
 
-    private static async Task<Results<Ok<Subscription>, NotFound>> FindAsync(Guid id, IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
+    private static async Task<Results<Ok<Subscription>, NotFound>> FindAsync(Guid id, HttpContext context,
+        IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         if (await database.Subscriptions.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } found) return TypedResults.NotFound();
-        return TypedResults.Ok(Of(found, await database.Deliveries.CountAsync(row => row.Subscription == id && row.State == DeliveryState.Pending, cancellation)));
+        int pending = await database.Deliveries
+            .CountAsync(row => row.Subscription == id && row.State == DeliveryState.Pending, cancellation);
+        return TypedResults.Ok(Of(found, pending, context));
     }
 
     private static async Task<Results<Created<NewSubscription>, ProblemHttpResult>> CreateAsync(SubscriptionRequest request, HttpContext context, IDbContextFactory<AlertDatabase> databases, TimeProvider time, CancellationToken cancellation)
@@ -67,7 +76,6 @@ internal static class SubscriptionEndpoints
         if (string.IsNullOrWhiteSpace(request.Name) || request.Name.Length > MaxText) return Bad($"name is missing or longer than {MaxText} characters");
         if (request.Url is not { Length: <= MaxUrl } url || !Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https") || uri.UserInfo.Length > 0) return Bad("url is no address of http or https without a user's name in it");
         if (request.Secret is { } given && !WebhookSignature.IsSecret(given)) return Bad("secret is no whsec_ with Base64 of 24 to 64 bytes; leave it out to get one");
-        if (request.Cameras?.Length > MaxText) return Bad($"cameras is longer than {MaxText} characters");
         AlertFilter filter;
         try
         {
@@ -85,7 +93,7 @@ internal static class SubscriptionEndpoints
             Name = request.Name,
             Url = uri.AbsoluteUri,
             Secret = request.Secret ?? WebhookSignature.CreateSecret(),
-            Cameras = filter.Cameras,
+            Cameras = filter.Cameras?.Text,
             MinSeverity = filter.MinSeverity,
             Kinds = filter.Kinds is null ? null : string.Join(',', filter.Kinds),
             CreatedMilliseconds = time.GetUtcNow().ToUnixTimeMilliseconds(),
@@ -93,7 +101,7 @@ internal static class SubscriptionEndpoints
         };
         database.Subscriptions.Add(row);
         await database.SaveChangesAsync(cancellation);
-        return TypedResults.Created($"/api/subscriptions/{row.Id}", new NewSubscription(Of(row, 0), row.Secret));
+        return TypedResults.Created($"/api/subscriptions/{row.Id}", new NewSubscription(Of(row, 0, context), row.Secret));
     }
 
     private static async Task<Results<NoContent, NotFound>> DeleteAsync(Guid id, IDbContextFactory<AlertDatabase> databases, CancellationToken cancellation)
@@ -122,9 +130,19 @@ internal static class SubscriptionEndpoints
         return found == 1 ? TypedResults.NoContent() : TypedResults.NotFound();
     }
 
-    private static Subscription Of(SubscriptionRow row, int pending) => new(
-        row.Id, row.Name, row.Url, row.Cameras, row.MinSeverity.ToString().ToLowerInvariant(), row.Kinds?.ToLowerInvariant().Split(',') ?? [], Time(row.CreatedMilliseconds)!.Value, row.CreatedBy,
-        row.DeadReason is not null ? "dead" : row.FailingSinceMilliseconds is not null ? "failing" : "active", row.DeadReason, Time(row.FailingSinceMilliseconds), Time(row.LastSuccessMilliseconds), row.LastError, pending);
+    private static Subscription Of(SubscriptionRow row, int pending, HttpContext context)
+    {
+        bool maySeeUrl = context.User.HasClaim(AccessHandler.ScopeClaim, nameof(Scope.Subscribe));
+        return new Subscription(
+            row.Id, row.Name, maySeeUrl ? row.Url : null, row.Cameras, row.MinSeverity.ToString().ToLowerInvariant(),
+            row.Kinds?.ToLowerInvariant().Split(',') ?? [], Time(row.CreatedMilliseconds)!.Value, row.CreatedBy,
+            row.DeadReason is not null ? "dead" : row.FailingSinceMilliseconds is not null ? "failing" : "active",
+            Shown(row.DeadReason), Time(row.FailingSinceMilliseconds), Time(row.LastSuccessMilliseconds), Shown(row.LastError), pending);
+
+        // What a connection says of its fault names the host, which is a part of the address.
+        string? Shown(string? fault) =>
+            maySeeUrl || fault is null ? fault : fault.Replace(new Uri(row.Url).Host, "…", StringComparison.OrdinalIgnoreCase);
+    }
 
     private static DateTimeOffset? Time(long? milliseconds) => milliseconds is { } known ? DateTimeOffset.FromUnixTimeMilliseconds(known) : null;
 

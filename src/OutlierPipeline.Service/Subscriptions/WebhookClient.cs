@@ -48,18 +48,12 @@ internal sealed class WebhookClient : IDisposable
     /// <param name="json">A CloudEvent in structured JSON.</param>
     public async Task<WebhookAnswer> SendAsync(SubscriptionRow subscription, string eventId, string json, CancellationToken cancellation)
     {
-        byte[] body = Encoding.UTF8.GetBytes(json);
-        long timestamp = _time.GetUtcNow().ToUnixTimeSeconds();
-        using var request = new HttpRequestMessage(HttpMethod.Post, subscription.Url) { Content = new ByteArrayContent(body) };
-        request.Content.Headers.ContentType = new MediaTypeHeaderValue(AlertEvent.ContentType, "utf-8");
-        request.Headers.Add("webhook-id", eventId);
-        request.Headers.Add("webhook-timestamp", timestamp.ToString(CultureInfo.InvariantCulture));
-        request.Headers.Add("webhook-signature", WebhookSignature.Sign(subscription.Secret, eventId, timestamp, body));
         // By the real clock: a receiver that hangs holds a socket, whatever the time of the test is.
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         limit.CancelAfter(_options.Timeout);
         try
         {
+            using var request = Signed(subscription, eventId, Encoding.UTF8.GetBytes(json));
             // What the receiver says beyond its status is not read.
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
             int status = (int)response.StatusCode;
@@ -69,13 +63,25 @@ internal sealed class WebhookClient : IDisposable
         {
             return new WebhookAnswer(null, string.Create(CultureInfo.InvariantCulture, $"the receiver did not answer within {_options.Timeout.TotalSeconds:0.#} s"));
         }
-        catch (HttpRequestException e)
+        catch (Exception e) when (e is not OperationCanceledException)
         {
+            // Whatever it is, an address or a secret that another version wrote too, it is this subscription's fault alone.
             return new WebhookAnswer(null, e.GetBaseException().Message);
         }
     }
 
     public void Dispose() => _http.Dispose();
+
+    private HttpRequestMessage Signed(SubscriptionRow subscription, string eventId, byte[] body)
+    {
+        long timestamp = _time.GetUtcNow().ToUnixTimeSeconds();
+        var request = new HttpRequestMessage(HttpMethod.Post, subscription.Url) { Content = new ByteArrayContent(body) };
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue(AlertEvent.ContentType, "utf-8");
+        request.Headers.Add("webhook-id", eventId);
+        request.Headers.Add("webhook-timestamp", timestamp.ToString(CultureInfo.InvariantCulture));
+        request.Headers.Add("webhook-signature", WebhookSignature.Sign(subscription.Secret, eventId, timestamp, body));
+        return request;
+    }
 
     private async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellation)
     {

@@ -9,7 +9,9 @@ namespace OutlierPipeline.Service.Subscriptions;
 /// Sends what is pending, on one replica at a time. Everything is in the database, so a restart forgets nothing; each subscription has a task of its own, so a receiver that hangs holds up no other;
 /// an incident's events go one after the other.
 /// </summary>
-internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> databases, AlertBroadcast broadcast, WebhookClient client, WebhookOptions options, TimeProvider time, ILogger<WebhookSender> log) : BackgroundService
+internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> databases, AlertBroadcast broadcast, WebhookClient client,
+    WebhookOptions options, TimeProvider time, ILogger<WebhookSender> log)
+    : Loop("webhooks wait", time, log)
 {
     private const int Batch = 100;
     private const int MaxSubscriptions = 64;
@@ -29,7 +31,7 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
     public async Task<bool> StartDueAsync(CancellationToken cancellation)
     {
         if (!await _lease.HoldAsync(cancellation)) return false;
-        long now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        long now = Time.GetUtcNow().ToUnixTimeMilliseconds();
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var live = database.Subscriptions.Where(row => row.DeadReason == null && row.PausedUntilMilliseconds <= now).Select(row => row.Id);
         var due = await database.Deliveries.Where(row => row.State == DeliveryState.Pending && row.NextMilliseconds <= now && live.Contains(row.Subscription)).Select(row => row.Subscription).Distinct().ToListAsync(cancellation);
@@ -39,9 +41,9 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
             if (_working.Count >= MaxSubscriptions || !_working.TryAdd(subscription, done.Task)) continue;
             _ = Task.Run(() => WorkAsync(subscription, done, cancellation), CancellationToken.None);
         }
-        if (time.GetUtcNow() - _cleanedAt > TimeSpan.FromHours(1))
+        if (Time.GetUtcNow() - _cleanedAt > TimeSpan.FromHours(1))
         {
-            _cleanedAt = time.GetUtcNow();
+            _cleanedAt = Time.GetUtcNow();
             long before = (_cleanedAt - KeepDelivered).ToUnixTimeMilliseconds();
             // An alert that was stored while its subscription was deleted has left a delivery to nobody.
             await database.Deliveries.Where(row => row.State == DeliveryState.Delivered && row.DoneMilliseconds < before || !database.Subscriptions.Any(subscription => subscription.Id == row.Subscription)).ExecuteDeleteAsync(cancellation);
@@ -52,6 +54,21 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
     /// <summary>Waits for what was started.</summary>
     public Task WhenIdleAsync() => Task.WhenAll(_working.Values);
 
+    public override async Task StartAsync(CancellationToken cancellationToken)
+    {
+        broadcast.Published += Wake;
+        await base.StartAsync(cancellationToken);
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        await base.StopAsync(cancellationToken);
+        broadcast.Published -= Wake;
+        await WhenIdleAsync().WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        // Where it cannot be given back it runs out.
+        await _lease.ReleaseAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
     public override void Dispose()
     {
         base.Dispose();
@@ -59,34 +76,11 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
         _lease.Dispose();
     }
 
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    protected override async Task RoundAsync(CancellationToken cancellation)
     {
-        broadcast.Published += Wake;
-        try
-        {
-            while (!stoppingToken.IsCancellationRequested)
-            {
-                try
-                {
-                    await StartDueAsync(stoppingToken);
-                }
-                catch (Exception e) when (e is System.Data.Common.DbException or DbUpdateException)
-                {
-                    Log.Failed(log, e.GetBaseException().Message);
-                }
-                await _news.WaitAsync(TimeSpan.FromSeconds(1), stoppingToken);
-            }
-        }
-        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
-        {
-            // The service goes.
-        }
-        finally
-        {
-            broadcast.Published -= Wake;
-            await WhenIdleAsync().ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            await _lease.ReleaseAsync();
-        }
+        await StartDueAsync(cancellation);
+        Succeed();
+        await _news.WaitAsync(TimeSpan.FromSeconds(1), cancellation);
     }
 
     private void Wake(AlertRow alert)
@@ -110,7 +104,7 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
         catch (Exception e)
         {
             // Whatever it is, the others go on, and this one is tried again.
-            Log.Failed(log, e.GetBaseException().Message);
+            Log.Failed(log, id, e.GetBaseException().Message);
         }
         finally
         {
@@ -124,7 +118,7 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         if (await database.Subscriptions.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { DeadReason: null } subscription) return false;
-        long now = time.GetUtcNow().ToUnixTimeMilliseconds();
+        long now = Time.GetUtcNow().ToUnixTimeMilliseconds();
         var pending = database.Deliveries.Where(row => row.Subscription == id && row.State == DeliveryState.Pending);
         var due = await pending.Where(row => row.NextMilliseconds <= now && !pending.Any(earlier => earlier.Incident == row.Incident && earlier.Offset < row.Offset))
             .OrderBy(row => row.NextMilliseconds).ThenBy(row => row.Offset).Take(Batch).ToListAsync(cancellation);
@@ -135,7 +129,7 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
             string? json = await database.Alerts.Where(row => row.EventId == delivery.EventId).Select(row => row.Json).SingleOrDefaultAsync(cancellation);
             // Without an alert its incident has been kept long enough and is gone. A post that has begun is finished, also when the service goes: what was taken must not be sent again.
             var answer = json is null ? new WebhookAnswer(null, null) : await client.SendAsync(subscription, delivery.EventId, json, CancellationToken.None);
-            Record(subscription, delivery, answer, time.GetUtcNow().ToUnixTimeMilliseconds());
+            Record(subscription, delivery, answer, Time.GetUtcNow().ToUnixTimeMilliseconds());
             refused = answer.IsDelivered ? 0 : refused + 1;
             // Nobody is there, or nothing is taken: the others are not tried one by one.
             bool isPaused = !answer.IsDelivered && (answer.Status is null || refused == MaxRefused);
@@ -169,8 +163,8 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
 
     private static partial class Log
     {
-        [LoggerMessage(520, LogLevel.Warning, "Webhooks wait: {Fault}")]
-        public static partial void Failed(ILogger log, string fault);
+        [LoggerMessage(520, LogLevel.Warning, "What the subscription {Id} has due waits: {Fault}")]
+        public static partial void Failed(ILogger log, Guid id, string fault);
 
         [LoggerMessage(521, LogLevel.Warning, "The subscription {Name} ({Id}) is dead: {Reason}. Nothing more is sent to it until somebody enables it.")]
         public static partial void Dead(ILogger log, string name, Guid id, string reason);

@@ -25,7 +25,9 @@ public static class AlertEvent
 
     /// <param name="scores">S scores of the last frame; empty if it was not scored.</param>
     /// <param name="picture">A small JPEG of frame and heat map, or empty.</param>
-    public static byte[] Write(AlertStep step, ModelPackage package, ReadOnlySpan<float> scores, in Verdict verdict, ReadOnlySpan<byte> picture)
+    /// <param name="isBlurred">Whether that picture is blurred.</param>
+    public static byte[] Write(AlertStep step, ModelPackage package, ReadOnlySpan<float> scores, in Verdict verdict,
+        ReadOnlySpan<byte> picture, bool isBlurred = false)
     {
         var buffer = new ArrayBufferWriter<byte>(2048 + picture.Length * 4 / 3);
         using var json = new Utf8JsonWriter(buffer, Options);
@@ -78,6 +80,7 @@ public static class AlertEvent
         {
             json.WriteStartObject("picture"u8);
             json.WriteString("contentType"u8, "image/jpeg");
+            if (isBlurred) json.WriteBoolean("blurred"u8, true);
             json.WriteBase64String("base64"u8, picture);
             json.WriteEndObject();
         }

@@ -146,10 +146,13 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     private void Publish(Frame frame, AlertStep alert, MicroBatch batch, int slot, ReadOnlySpan<float> scores, in Verdict verdict)
     {
         var network = batch.Package.Card.Network;
+        var rule = options.Pictures.For(alert.Camera);
         byte[] picture = alert.Type == AlertType.Opened && slot >= 0 && !scores.IsEmpty
-            ? AlertPicture.Encode(batch.Tensor.Pixels(slot), network.Size, batch.Tensor.ErrorMap(slot), network.ErrorMapHeight, network.ErrorMapWidth)
+            ? AlertPicture.Encode(batch.Tensor.Pixels(slot), network.Size, batch.Tensor.ErrorMap(slot), network.ErrorMapHeight,
+                network.ErrorMapWidth, rule)
             : [];
-        publisher.Publish(frame, options.Kafka.AlertsTopic, AlertEvent.Write(alert, batch.Package, scores, verdict, picture), AlertHeaders());
+        publisher.Publish(frame, options.Kafka.AlertsTopic,
+            AlertEvent.Write(alert, batch.Package, scores, verdict, picture, rule == PictureRule.Blurred), AlertHeaders());
         Tell(alert);
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using OutlierPipeline.Streaming;
 
 namespace OutlierPipeline.Simulation;
 
@@ -10,30 +11,21 @@ namespace OutlierPipeline.Simulation;
 public sealed partial class MockBroker : IDisposable
 {
     private const int ProducerType = 0;
-    private const string Library = "librdkafka";
+    private const string Library = Librdkafka.Library;
     private readonly nint _client;
     private readonly nint _cluster;
 
-    // Confluent.Kafka ships several builds of librdkafka for Linux and takes the first that the system's libraries let it load: so do we.
-    static MockBroker() => NativeLibrary.SetDllImportResolver(typeof(MockBroker).Assembly, (name, assembly, path) =>
-    {
-        if (name != Library) return 0;
-        foreach (string build in new[] { Library, "centos8-librdkafka", "alpine-librdkafka" })
-        {
-            if (NativeLibrary.TryLoad(build, assembly, path, out nint handle)) return handle;
-        }
-        return 0;
-    });
+    static MockBroker() => Librdkafka.Find();
 
     /// <param name="brokers">Number of brokers, at least 1.</param>
     /// <exception cref="InvalidOperationException">librdkafka could not start it.</exception>
     public MockBroker(int brokers = 1)
     {
         byte[] error = new byte[512];
-        nint configuration = NewConfiguration();
+        nint configuration = Librdkafka.NewConfiguration();
         // This client carries the cluster and talks to no broker: its warning that it knows none would only puzzle.
-        _ = Set(configuration, "log_level", "2", error, (nuint)error.Length);
-        _client = New(ProducerType, configuration, error, (nuint)error.Length);
+        _ = Librdkafka.Set(configuration, "log_level", "2", error, (nuint)error.Length);
+        _client = Librdkafka.New(ProducerType, configuration, error, (nuint)error.Length);
         if (_client == 0) throw new InvalidOperationException($"the mock broker could not start: {Encoding.UTF8.GetString(error).TrimEnd('\0')}");
         _cluster = NewCluster(_client, brokers);
         if (_cluster == 0) throw new InvalidOperationException("the mock broker could not start: no port could be opened on 127.0.0.1");
@@ -73,20 +65,8 @@ public sealed partial class MockBroker : IDisposable
     public void Dispose()
     {
         DestroyCluster(_cluster);
-        Destroy(_client);
+        Librdkafka.Destroy(_client);
     }
-
-    [LibraryImport(Library, EntryPoint = "rd_kafka_conf_new")]
-    private static partial nint NewConfiguration();
-
-    [LibraryImport(Library, EntryPoint = "rd_kafka_conf_set", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial int Set(nint configuration, string name, string value, byte[] error, nuint errorSize);
-
-    [LibraryImport(Library, EntryPoint = "rd_kafka_new")]
-    private static partial nint New(int type, nint configuration, byte[] error, nuint errorSize);
-
-    [LibraryImport(Library, EntryPoint = "rd_kafka_destroy")]
-    private static partial void Destroy(nint client);
 
     [LibraryImport(Library, EntryPoint = "rd_kafka_mock_cluster_new")]
     private static partial nint NewCluster(nint client, int brokers);

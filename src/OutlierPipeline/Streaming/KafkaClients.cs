@@ -77,6 +77,9 @@ internal static partial class KafkaClients
             .SetErrorHandler((_, error) => health.NoteError(error))
             .Build);
 
+    /// <summary>The cluster's own id; null if it does not tell one in time.</summary>
+    public static string? ClusterId(KafkaOptions options, TimeSpan patience) => Librdkafka.ClusterId(Common(options), patience);
+
     private static Dictionary<string, string> Common(KafkaOptions options)
     {
         var config = new Dictionary<string, string>(options.Client)

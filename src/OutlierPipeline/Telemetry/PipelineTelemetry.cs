@@ -37,6 +37,8 @@ public static class PipelineTelemetry
     private static readonly Counter<long> ClockCorrected = Meter.CreateCounter<long>("outlier.frames.clock_corrected", "{frame}", "Frames whose stated time was not used as it is, by what was wrong with it.");
     private static readonly Counter<long> LostBeforeRead = Meter.CreateCounter<long>("outlier.frames.lost_before_read", "{frame}", "Offsets that retention removed before they were read.");
     private static readonly Counter<long> Alerts = Meter.CreateCounter<long>("outlier.alerts", "{alert}", "Alert events produced.");
+    private static readonly Counter<long> UnreadableAlerts =
+        Meter.CreateCounter<long>("outlier.alerts.unreadable", "{record}", "Records of the alerts topic that are no alerts, passed over.");
     private static readonly Counter<long> Sent = Meter.CreateCounter<long>("messaging.client.sent.messages", "{message}", "Records handed to the Kafka producer.");
     private static readonly Histogram<double> StageDuration = Meter.CreateHistogram("outlier.stage.duration", "s", "Time of one stage: a frame's in decode and detect, a batch's in batch and infer.", advice: Seconds);
     private static readonly Histogram<double> Latency = Meter.CreateHistogram("outlier.frame.latency", "s", "From a frame's production to the acknowledgement of its score.", advice: Seconds);
@@ -62,6 +64,8 @@ public static class PipelineTelemetry
     public static void CountLostBeforeRead(long frames) => LostBeforeRead.Add(frames);
 
     public static void CountAlert(string type, string kind, string severity) => Alerts.Add(1, Tag("type", type), Tag("kind", kind), Tag("severity", severity));
+
+    public static void CountUnreadableAlert() => UnreadableAlerts.Add(1);
 
     public static void CountSent(string topic) => Sent.Add(1, Tag("messaging.destination.name", topic));
 

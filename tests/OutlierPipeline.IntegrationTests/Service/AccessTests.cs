@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text;
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Service.Access;
 
@@ -125,6 +127,114 @@ public sealed partial class AccessTests
 
         Task<HttpResponseMessage> SignInAsync(string to, string given, string antiforgery) =>
             browser.PostAsync(to, new FormUrlEncodedContent(new Dictionary<string, string> { ["_handler"] = "sign-in", ["Key"] = given, ["__RequestVerificationToken"] = antiforgery }), Cancellation);
+    }
+
+    [Fact]
+    public async Task A_key_that_was_replaced_or_removed_ends_the_browser_sessions_of_who_signed_in_with_it()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        string key = ApiKey.Create();
+        var cookies = new CookieContainer();
+        await using (var first = await StartAsync("ops", key)) await SignInAsync(first, key, cookies);
+        await using (var restarted = await StartAsync("ops", key)) Assert.Equal(HttpStatusCode.OK, await StatusAsync(restarted));
+        await using (var rotated = await StartAsync("ops", ApiKey.Create())) Assert.Equal(HttpStatusCode.Redirect,
+            await StatusAsync(rotated));
+        await using (var removed = await StartAsync("others", key)) Assert.Equal(HttpStatusCode.Redirect, await StatusAsync(removed));
+
+        Task<RunningService> StartAsync(string name, string given) =>
+            RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Api:Keys:{name}:Hash={ApiKey.HashOf(given)}",
+                $"Api:Keys:{name}:Scopes:0=Read");
+
+        async Task<HttpStatusCode> StatusAsync(RunningService service)
+        {
+            using var browser = Browser(service, cookies);
+            return (await browser.GetAsync("/incidents", Cancellation)).StatusCode;
+        }
+    }
+
+    [Fact]
+    public async Task Strangers_get_no_live_circuit_on_any_page()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        string key = ApiKey.Create();
+        await using var service =
+            await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Api:Keys:ops:Hash={ApiKey.HashOf(key)}",
+            "Api:Keys:ops:Scopes:0=Read");
+        foreach (string path in new[] { "/not-found", "/sign-in", "/no/such/page" })
+            Assert.DoesNotContain("\"type\":\"server\"",
+                await (await service.Http.GetAsync(path, Cancellation)).Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        string[] ways = [.. service.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints)
+            .OfType<RouteEndpoint>().Select(endpoint => "/" + endpoint.RoutePattern.RawText!.Trim('/'))
+            .Where(path => path.StartsWith("/_blazor", StringComparison.Ordinal)).Distinct()];
+        Assert.Contains("/_blazor/negotiate", ways);
+        foreach (string way in ways)
+        {
+            Assert.Equal(HttpStatusCode.Unauthorized, (await service.Http.PostAsync(way, null, Cancellation)).StatusCode);
+            Assert.Equal(HttpStatusCode.Unauthorized, (await service.Http.GetAsync(way, Cancellation)).StatusCode);
+        }
+        var cookies = new CookieContainer();
+        await SignInAsync(service, key, cookies);
+        using var browser = Browser(service, cookies);
+        Assert.Equal(HttpStatusCode.OK, (await browser.PostAsync("/_blazor/negotiate?negotiateVersion=1", null, Cancellation)).StatusCode);
+        Assert.Contains("\"type\":\"server\"", await browser.GetStringAsync("/incidents", Cancellation), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task One_caller_has_so_many_streams_and_no_more_and_another_has_its_own()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        string one = ApiKey.Create();
+        string other = ApiKey.Create();
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Api:StreamsPerCaller=3",
+            $"Api:Keys:one:Hash={ApiKey.HashOf(one)}", "Api:Keys:one:Scopes:0=Read", $"Api:Keys:other:Hash={ApiKey.HashOf(other)}",
+                "Api:Keys:other:Scopes:0=Read");
+        using var first = Client(one);
+        using var second = Client(other);
+        var open = new List<StreamClient>();
+        for (int i = 0; i < 3; i++) open.Add(await StreamClient.OpenAsync(first));
+        var refused = await Assert.ThrowsAsync<HttpRequestException>(() => StreamClient.OpenAsync(first));
+        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+        Assert.Contains("Api:StreamsPerCaller", refused.Message, StringComparison.Ordinal);
+        using (await StreamClient.OpenAsync(second)) open[0].Dispose();
+        // One that was closed makes room.
+        await service.UntilAsync(async () =>
+        {
+            try
+            {
+                open.Add(await StreamClient.OpenAsync(first));
+                return true;
+            }
+            catch (HttpRequestException)
+            {
+                return false;
+            }
+        }, "room for another stream");
+        open.ForEach(stream => stream.Dispose());
+
+        HttpClient Client(string key) =>
+            new() { BaseAddress = service.Address,
+            DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
+    }
+
+    private static HttpClient Browser(RunningService service, CookieContainer cookies)
+    {
+        var browser = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, CookieContainer = cookies }) { BaseAddress =
+            service.Address };
+        browser.DefaultRequestHeaders.Accept.ParseAdd("text/html");
+        return browser;
+    }
+
+    private static async Task SignInAsync(RunningService service, string key, CookieContainer cookies)
+    {
+        using var browser = Browser(service, cookies);
+        string token = AntiforgeryToken().Match(await browser.GetStringAsync("/sign-in", Cancellation)).Groups[1].Value;
+        using var signedIn = await browser.PostAsync("/sign-in",
+            new FormUrlEncodedContent(new Dictionary<string,
+            string> { ["_handler"] = "sign-in", ["Key"] = key, ["__RequestVerificationToken"] = token }), Cancellation);
+        Assert.Equal(HttpStatusCode.Redirect, signedIn.StatusCode);
     }
 
     [System.Text.RegularExpressions.GeneratedRegex("__RequestVerificationToken\" value=\"([^\"]+)\"")]

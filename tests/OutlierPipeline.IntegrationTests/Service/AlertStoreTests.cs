@@ -144,6 +144,40 @@ public sealed class AlertStoreTests
         Assert.Equal(HttpStatusCode.NotFound, (await service.Http.GetAsync("/api/alerts/one/picture.jpg", Cancellation)).StatusCode);
     }
 
+    [Theory]
+    [MemberData(nameof(Databases))]
+    public async Task A_camera_is_found_by_case_and_character_alike_whatever_stands_in_its_id(string kind)
+    {
+        using var database = new Database(kind);
+        using var cluster = new TestCluster();
+        await using var service = await RunningService.StartAsync(cluster, database.ConnectionString);
+        string[] cameras = ["Car-1/front", "car-1/front", "*", "a_b", "axb", "a%b", "a[b]", "a\\b", "\u00e4/vorn"];
+        for (int i = 0; i < cameras.Length; i++) cluster.ProduceAlert(AlertFactory.Record($"i{i}", 1, AlertType.Opened, cameras[i],
+            second: i));
+        cluster.Flush();
+        await service.StoredAsync(cameras.Length);
+        Assert.Equal(["car-1/front"], await CamerasAsync("car-*"));
+        Assert.Equal(["Car-1/front", "car-1/front"], await CamerasAsync("?ar-1/*"));
+        Assert.Equal(["*"], await CamerasAsync("\\*"));
+        Assert.Equal(["a_b"], await CamerasAsync("a_b"));
+        Assert.Equal(["a%b"], await CamerasAsync("a%b"));
+        Assert.Equal(["a[b]"], await CamerasAsync("a[b]"));
+        Assert.Equal(["a\\b"], await CamerasAsync("a\\\\b"));
+        Assert.Equal(["\u00e4/vorn"], await CamerasAsync("?/v*"));
+        Assert.Equal(cameras.Length, (await CamerasAsync("*")).Length);
+        // As slow as the lengths multiplied, in the database too.
+        var begun = System.Diagnostics.Stopwatch.StartNew();
+        Assert.Empty(await CamerasAsync(string.Concat(Enumerable.Repeat("*r", 60)) + "!"));
+        Assert.InRange(begun.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+        Assert.Equal(HttpStatusCode.BadRequest,
+            (await service.Http.GetAsync($"/api/alerts?camera={new string('*', 300)}", Cancellation)).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest, (await service.Http.GetAsync("/api/alerts?camera=%00", Cancellation)).StatusCode);
+
+        async Task<string[]> CamerasAsync(string pattern) =>
+            [.. (await service.GetAsync($"/api/alerts?limit=100&camera={Uri.EscapeDataString(pattern)}")).GetProperty("incidents")
+                .EnumerateArray().Select(incident => incident.GetProperty("camera").GetString()!).Order(StringComparer.Ordinal)];
+    }
+
     [Fact]
     public async Task Two_replicas_over_one_database_store_each_alert_once_and_both_tell_their_listeners()
     {

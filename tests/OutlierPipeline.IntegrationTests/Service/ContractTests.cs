@@ -31,10 +31,16 @@ public sealed class ContractTests
         Assert.StartsWith("3.1", document["openapi"]!.GetValue<string>(), StringComparison.Ordinal);
         // Every route of the API, with its method, stands in the document.
         var routes = service.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
-            .Where(endpoint => endpoint.RoutePattern.RawText?.TrimStart('/').StartsWith("api/", StringComparison.Ordinal) == true)
+            .Where(endpoint => endpoint.RoutePattern.RawText?.TrimStart('/').StartsWith("api/", StringComparison.Ordinal) == true
+                && endpoint.Metadata.GetMetadata<IExcludeFromDescriptionMetadata>() is null)
             .SelectMany(endpoint => endpoint.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} /{endpoint.RoutePattern.RawText!.Trim('/').Replace(":guid", "", StringComparison.Ordinal)}")).ToHashSet();
         var documented = document["paths"]!.AsObject().SelectMany(path => path.Value!.AsObject().Where(operation => operation.Key != "parameters").Select(operation => $"{operation.Key.ToUpperInvariant()} {path.Key.TrimEnd('/')}")).Where(route => route.Contains(" /api/", StringComparison.Ordinal)).ToHashSet();
         Assert.Equal(routes.Order(), documented.Order());
+        foreach (var (path, operations) in document["paths"]!.AsObject()
+            .Where(path => path.Key.StartsWith("/api/", StringComparison.Ordinal)))
+            foreach (var (method, operation) in operations!.AsObject())
+                Assert.All(["401", "403", "413", "429", "503"], status =>
+                    Assert.True(operation!["responses"]![status] is not null, $"{method} {path} does not say that it may answer {status}"));
 
         var requests = new (HttpMethod Method, string Path, string Route, object? Body)[]
         {

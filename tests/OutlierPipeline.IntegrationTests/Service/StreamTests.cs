@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using OutlierPipeline.Detection;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Service.Alerts;
@@ -57,6 +58,27 @@ public sealed class StreamTests
         Assert.Equal(2 * Incidents, heard.Distinct().Count());
         Assert.Equal(2 * Incidents, heard.Count);
         for (int i = 0; i < Incidents; i++) Assert.True(heard.IndexOf($"i{i}-1") < heard.IndexOf($"i{i}-2"), $"incident {i} closed before it opened");
+    }
+
+    [Fact]
+    public async Task Patterns_of_dozens_of_stars_hold_up_no_other_listener()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"));
+        string stars = string.Concat(Enumerable.Repeat("*a", 40)) + "!";
+        var slow = new List<StreamClient>();
+        for (int i = 0; i < 5; i++) slow.Add(await StreamClient.OpenAsync(service.Http, query: $"?camera={stars}"));
+        using var made = await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "slow", url = "http://h/", cameras = stars },
+            Cancellation);
+        Assert.Equal(HttpStatusCode.Created, made.StatusCode);
+        using var stream = await StreamClient.OpenAsync(service.Http);
+        cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened, new string('a', 120)));
+        cluster.Flush();
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        limit.CancelAfter(TimeSpan.FromSeconds(20));
+        Assert.Equal("one", (await stream.NextAsync(limit.Token))!.Value.GetProperty("subject").GetString());
+        slow.ForEach(client => client.Dispose());
     }
 
     [Fact]

@@ -246,17 +246,42 @@ public sealed class WebhookTests
     }
 
     [Fact]
-    public async Task Subscriptions_need_their_scope()
+    public async Task Subscriptions_need_their_scope_and_their_addresses_are_shown_to_it_alone()
     {
         using var directory = new TestDirectory();
         using var cluster = new TestCluster();
         string reader = ApiKey.Create();
-        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Api:Keys:reader:Hash={ApiKey.HashOf(reader)}", "Api:Keys:reader:Scopes:0=Read");
+        string fleet = ApiKey.Create();
+        await using var service =
+            await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Webhooks:AllowedNetworks:0=127.0.0.0/8",
+            $"Api:Keys:reader:Hash={ApiKey.HashOf(reader)}", "Api:Keys:reader:Scopes:0=Read",
+            $"Api:Keys:fleet:Hash={ApiKey.HashOf(fleet)}", "Api:Keys:fleet:Scopes:0=Read", "Api:Keys:fleet:Scopes:1=Subscribe");
         Assert.Equal(HttpStatusCode.Unauthorized, (await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "x", url = "https://example.com" }, Cancellation)).StatusCode);
         service.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", reader);
         Assert.Equal(HttpStatusCode.Forbidden, (await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "x", url = "https://example.com" }, Cancellation)).StatusCode);
         Assert.Equal(HttpStatusCode.Forbidden, (await service.Http.DeleteAsync($"/api/subscriptions/{Guid.NewGuid()}", Cancellation)).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync("/api/subscriptions", Cancellation)).StatusCode);
+        // An address often is a secret, and what a connection says of its fault names its host.
+        service.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", fleet);
+        using var made = await service.Http.PostAsJsonAsync("/api/subscriptions",
+            new { name = "x", url = "http://hooks.secret-host.invalid/T0/SECRET" }, Cancellation);
+        Assert.Contains("SECRET", await made.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
+        cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened));
+        cluster.Flush();
+        await service.UntilAsync(async () =>
+            (await service.GetAsync("/api/subscriptions"))[0].GetProperty("state").GetString() == "failing", "a failure");
+        string id = (await service.GetAsync("/api/subscriptions"))[0].GetProperty("id").GetString()!;
+        foreach (string path in new[] { "/api/subscriptions", $"/api/subscriptions/{id}" })
+        {
+            service.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", fleet);
+            Assert.Contains("http://hooks.secret-host.invalid/T0/SECRET", await service.Http.GetStringAsync(path, Cancellation),
+                StringComparison.Ordinal);
+            service.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", reader);
+            string shown = await service.Http.GetStringAsync(path, Cancellation);
+            Assert.DoesNotContain("SECRET", shown, StringComparison.Ordinal);
+            Assert.DoesNotContain("secret-host", shown, StringComparison.Ordinal);
+            Assert.Contains("failing", shown, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -7,8 +7,9 @@ namespace OutlierPipeline.IntegrationTests.Support;
 internal sealed class PostgresServer : IDisposable
 {
     private readonly DirectoryInfo _directory = Directory.CreateTempSubdirectory("outlier-postgres-");
-    private readonly Process _server;
     private readonly int _port = Ports.Free();
+    private readonly string[] _command;
+    private Process? _server;
 
     public PostgresServer()
     {
@@ -18,14 +19,30 @@ internal sealed class PostgresServer : IDisposable
         if (user.Length > 0) Run(["chown", "postgres", _directory.FullName]);
         string data = Path.Combine(_directory.FullName, "data");
         Run([.. user, Path.Combine(programs, "initdb"), "--auth=trust", "--username=outlier", "--no-sync", "--encoding=UTF8", data]);
-        _server = Start([.. user, Path.Combine(programs, "postgres"), "-D", data, "-p", $"{_port}", "-k", _directory.FullName, "-c", "fsync=off", "-c", "listen_addresses=127.0.0.1"]);
-        var begun = Stopwatch.StartNew();
-        while (!Answers())
-        {
-            if (_server.HasExited || begun.Elapsed > TimeSpan.FromSeconds(60)) throw new InvalidOperationException("PostgreSQL does not start");
-            Thread.Sleep(50);
-        }
+        _command = [.. user, Path.Combine(programs, "postgres"), "-D", data, "-p", $"{_port}", "-k", _directory.FullName, "-c", "fsync=off",
+            "-c", "listen_addresses=127.0.0.1"];
+        _server = Begin();
     }
+
+    /// <summary>Skips the test where there is none.</summary>
+    public static PostgresServer StartOrSkip()
+    {
+        Require();
+        return new PostgresServer();
+    }
+
+    /// <summary>It is gone, as when its machine is, until <see cref="Resume"/>.</summary>
+    public void Halt()
+    {
+        if (_server is null) return;
+        _server.Kill(entireProcessTree: true);
+        _server.WaitForExit();
+        _server.Dispose();
+        _server = null;
+    }
+
+    /// <summary>It comes back, with all that was in it.</summary>
+    public void Resume() => _server = Begin();
 
     /// <summary>Skips the test where there is none.</summary>
     public static void Require() => Assert.SkipUnless(Programs() is not null, "PostgreSQL is not on this machine (Debian: postgresql)");
@@ -45,10 +62,26 @@ internal sealed class PostgresServer : IDisposable
     public void Dispose()
     {
         NpgsqlConnection.ClearAllPools();
-        _server.Kill(entireProcessTree: true);
-        _server.WaitForExit();
-        _server.Dispose();
+        Halt();
         _directory.Delete(recursive: true);
+    }
+
+    private Process Begin()
+    {
+        var begun = Stopwatch.StartNew();
+        // What a killed server leaves of itself ends a moment later, and until then the directory is taken.
+        while (true)
+        {
+            var server = Start(_command);
+            while (!server.HasExited)
+            {
+                if (Answers()) return server;
+                if (begun.Elapsed > TimeSpan.FromSeconds(60)) throw new InvalidOperationException("PostgreSQL does not start");
+                Thread.Sleep(50);
+            }
+            server.Dispose();
+            if (begun.Elapsed > TimeSpan.FromSeconds(60)) throw new InvalidOperationException("PostgreSQL does not start");
+        }
     }
 
     private static string? Programs() =>

@@ -31,6 +31,16 @@ internal sealed class RunningService : IAsyncDisposable
     /// <param name="settings">Further settings, <c>Section:Key=value</c>; they win.</param>
     public static async Task<RunningService> StartAsync(TestCluster cluster, string database, params string[] settings)
     {
+        var service = await BeginAsync(cluster, database, settings);
+        var reader = service.Services.GetRequiredService<AlertReader>();
+        await service.UntilAsync(() => Task.FromResult(reader.HasBegun), "reading alerts");
+        return service;
+    }
+
+    /// <summary>The same without waiting for its database.</summary>
+    /// <inheritdoc cref="StartAsync"/>
+    public static async Task<RunningService> BeginAsync(TestCluster cluster, string database, params string[] settings)
+    {
         string[] arguments =
         [
             $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5", $"--Kafka:GroupId={Guid.NewGuid()}", $"--Model:Path={Repository.StreetDemo}",
@@ -38,9 +48,7 @@ internal sealed class RunningService : IAsyncDisposable
         ];
         var app = await ServiceHost.BuildAsync(arguments, builder => builder.Logging.ClearProviders());
         await app.StartAsync();
-        var service = new RunningService(app);
-        await service.UntilAsync(() => Task.FromResult(app.Services.GetRequiredService<AlertReader>().Fault is null), "reading alerts");
-        return service;
+        return new RunningService(app);
     }
 
     public async Task<JsonElement> GetAsync(string path) => await Http.GetFromJsonAsync<JsonElement>(path, TestContext.Current.CancellationToken);

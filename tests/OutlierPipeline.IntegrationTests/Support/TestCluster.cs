@@ -86,7 +86,13 @@ internal sealed class TestCluster : IDisposable
     }
 
     /// <summary>Produces an alert's record, as another replica would.</summary>
-    public void ProduceAlert(byte[] record, int partition = 0) => _producer.Produce(new TopicPartition(Alerts, partition), new Message<byte[]?, byte[]?> { Value = record });
+    public void ProduceAlert(byte[]? record, int partition = 0) =>
+        _producer.Produce(new TopicPartition(Alerts, partition), new Message<byte[]?, byte[]?> { Value = record });
+
+    /// <summary>Produces a record of any topic.</summary>
+    public void Produce(string topic, string key, byte[]? value, int partition = 0) =>
+        _producer.Produce(new TopicPartition(topic, partition), new Message<byte[]?,
+            byte[]?> { Key = System.Text.Encoding.UTF8.GetBytes(key), Value = value });
 
     public void Flush() => _producer.Flush(TimeSpan.FromSeconds(30));
 
