@@ -6,7 +6,7 @@ namespace OutlierPipeline.Service;
 
 /// <summary>
 /// <c>/healthz/ready</c>: whether frames are being scored and alerts are being read, and if not, why. That webhooks or Alertmanagers cannot
-/// be reached is told too, and makes nobody unready: another replica would not reach them either.
+/// be reached, or that a camera's clock is wrong, is told too, and makes nobody unready: another replica would do no better.
 /// </summary>
 internal sealed class PipelineHealth(PipelineService pipeline, AlertReader alerts, WebhookSender webhooks, AlertmanagerSink alertmanagers)
     : IHealthCheck
@@ -14,7 +14,7 @@ internal sealed class PipelineHealth(PipelineService pipeline, AlertReader alert
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         string[] reasons = Reasons();
-        string[] details = [.. reasons, .. new[] { webhooks.Fault, alertmanagers.Fault }.OfType<string>()];
+        string[] details = [.. reasons, .. pipeline.Warnings, .. new[] { webhooks.Fault, alertmanagers.Fault }.OfType<string>()];
         string text = string.Join("; ", details);
         return Task.FromResult(
             reasons.Length > 0 ? HealthCheckResult.Unhealthy(text)

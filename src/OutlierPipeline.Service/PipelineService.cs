@@ -33,6 +33,9 @@ internal sealed partial class PipelineService : BackgroundService
     /// <summary>Why no frames are being scored, one line each.</summary>
     public IReadOnlyList<string> NotReady => _pipeline.NotReady;
 
+    /// <inheritdoc cref="FramePipeline.Warnings"/>
+    public IReadOnlyList<string> Warnings => _pipeline.Warnings;
+
     public override void Dispose()
     {
         base.Dispose();

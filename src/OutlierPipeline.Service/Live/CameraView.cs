@@ -14,9 +14,11 @@ public sealed record CameraPoint(double Seconds, double PValue, double Martingal
 /// <summary>A camera at its last frame.</summary>
 /// <param name="SeenAt">When that frame was scored, by the clock.</param>
 /// <param name="Pictures">What is shown of its frames.</param>
+/// <param name="ClockFault">What is wrong with its clock.</param>
+/// <param name="ClockCorrections">Frames whose time was corrected since the process began.</param>
 public record CameraSummary(
     string Camera, ModelPackage Package, FrameRef At, DateTimeOffset SeenAt, double FramesPerSecond, double PValue, double Martingale,
-        string? Incident, bool IsShadow, PictureRule Pictures);
+        string? Incident, bool IsShadow, PictureRule Pictures, ClockFault ClockFault, long ClockCorrections);
 
 /// <summary>What a page shows of one camera, taken at once.</summary>
 /// <param name="History">In time order, some two minutes; empty for a camera that has been silent for longer.</param>
@@ -48,6 +50,8 @@ internal sealed class CameraView(string camera, PictureRule pictures)
     private double _martingale;
     private string? _incident;
     private bool _isShadow;
+    private ClockFault _clockFault;
+    private long _clockCorrections;
     private Trail? _trail;
     private Watch? _watch;
 
@@ -72,6 +76,7 @@ internal sealed class CameraView(string camera, PictureRule pictures)
             if (since is > 0 and < 60) _interval = _interval == 0 ? since : 0.9 * _interval + 0.1 * since;
             (_at, _seenAt) = (frame.At, now);
             (_pValue, _martingale, _incident, _isShadow) = (frame.Verdict.PValue, frame.Verdict.Martingale, frame.Incident, frame.IsShadow);
+            (_clockFault, _clockCorrections) = (frame.ClockFault, frame.ClockCorrections);
             (_trail ??= new Trail()).Add(frame);
             if (pictures != PictureRule.None && _watch is { } watch && now < watch.Until) Show(watch, frame, now, reconstructor, pictures);
         }
@@ -109,7 +114,8 @@ internal sealed class CameraView(string camera, PictureRule pictures)
             double framesPerSecond = _interval > 0 ? 1 / _interval : 0;
             return _package is null
                 ? null
-                : new CameraSummary(camera, _package, _at, _seenAt, framesPerSecond, _pValue, _martingale, _incident, _isShadow, pictures);
+                : new CameraSummary(camera, _package, _at, _seenAt, framesPerSecond, _pValue, _martingale, _incident, _isShadow, pictures, _clockFault,
+                    _clockCorrections);
         }
     }
 
