@@ -61,6 +61,7 @@ public sealed partial class FramePipeline : IDisposable
         _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, new StateRestorer(options.Kafka, _health, _time, log), _committer, _publisher, _health, _time, log);
         _detection = new DetectionWorker(_scored.Reader, _publisher, options, _time, log);
         _detection.Assignments = () => [.. _consumer.Assignments];
+        _detection.Packages = () => _lanes.Values.Select(lane => lane.Package);
         _detection.PackageFor = camera => _lanes[options.Model.PathFor(camera)].Package;
         foreach (var lane in _lanes.Values) WarnOfDelay(lane.Package);
         _publisher.RewindNeeded = assignment => _consumer.Rewind(assignment);

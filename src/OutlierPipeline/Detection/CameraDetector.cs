@@ -25,12 +25,16 @@ public sealed class CameraDetector
 
     private const int FrozenFrames = 5;
 
+    /// <summary>A camera that is absent for so long keeps no detector: many an id is sent once and never again.</summary>
+    private static readonly TimeSpan IdleAfter = TimeSpan.FromSeconds(30);
+
     private readonly string _camera;
     private readonly ModelPackage _package;
     private readonly DetectionOptions _options;
     private readonly CameraModel _model;
     private readonly double _threshold;
     private readonly TimeSpan _maxSkew;
+    private readonly TimeSpan? _silentAfter;
     private DetectorStateFields _state;
     private FrozenWatch _frozen;
     private DateTimeOffset _seenAt;
@@ -48,6 +52,7 @@ public sealed class CameraDetector
         _options = options;
         _model = package.For(camera);
         IsShadow = options.IsShadow(camera);
+        _silentAfter = options.SilentAfterFor(camera);
         _threshold = -Math.Log(options.FalseAlarmProbability);
     }
 
@@ -176,7 +181,8 @@ public sealed class CameraDetector
     /// </param>
     public void ObserveAbsence(string topic, int partition, TimeSpan watched, List<AlertStep> alerts)
     {
-        if (_state.NextOffset == 0) return;
+        // Most cameras: nothing hangs on their absence.
+        if (_state.NextOffset == 0 || _state.Incident is null && _silentAfter is null) return;
         var absent = watched - _watchedSince;
         var last = new FrameRef(topic, partition, _state.NextOffset - 1, _state.Timestamp) { Clock = _state.Clock };
         var now = last with { TimestampNanoseconds = last.TimestampNanoseconds + absent.Ticks * 100, Clock = last.Clock + absent.Ticks * 100 };
@@ -185,7 +191,7 @@ public sealed class CameraDetector
             EndDrive(now, alerts);
             Changed = true;
         }
-        if (_options.SilentAfterFor(_camera) is not { } silentAfter || absent < silentAfter || _state.Clock == 0 || _state.Incident is { Kind: not AlertKind.Silent }) return;
+        if (_silentAfter is not { } silentAfter || absent < silentAfter || _state.Clock == 0 || _state.Incident is { Kind: not AlertKind.Silent }) return;
         _state.Calm = 0;
         int before = alerts.Count;
         Follow(AlertKind.Silent, null, now, last, alerts, null);
@@ -199,6 +205,26 @@ public sealed class CameraDetector
         var last = new FrameRef(topic, partition, Math.Max(0, _state.NextOffset - 1), _state.Timestamp) { Clock = _state.Clock };
         if (_state.Incident is { } incident) Close(incident, last, CloseReason.DriveEnded, "the camera has not been seen for long and is forgotten", alerts);
     }
+
+    /// <summary>Takes one frame's p-value into what the camera tells of the fleet's drift.</summary>
+    /// <param name="window">A mean forgets within it, by time and not by frames.</param>
+    internal (double Mean, TimeSpan For) TrackDrift(double p, TimeSpan window)
+    {
+        if (LastStep > window || _state.DriftSeconds == 0) (_state.DriftMean, _state.DriftSeconds) = (p, 0);
+        double share = 1 - Math.Exp(-LastStep / (0.5 * window));
+        _state.DriftMean += share * (p - _state.DriftMean);
+        _state.DriftSeconds = Math.Min(_state.DriftSeconds + LastStep.TotalSeconds, 2 * window.TotalSeconds);
+        return (_state.DriftMean, TimeSpan.FromSeconds(_state.DriftSeconds));
+    }
+
+    /// <summary>Whether nothing is lost if the camera is kept as its written state alone until it sends again.</summary>
+    internal bool IsIdle(TimeSpan watched) => !Changed && !IsForgotten && _state.Incident is null && _silentAfter is null && watched - _watchedSince >= IdleAfter;
+
+    /// <summary>Whether one frame is all that was ever seen of the camera, and nothing hangs on it.</summary>
+    internal bool IsOnce => _state.Once && _state.Incident is null;
+
+    /// <summary>The state as it was last written.</summary>
+    internal byte[] ToRecord() => JsonSerializer.SerializeToUtf8Bytes(_state.ToRecord(_model.Digest), DetectorState.Json);
 
     /// <summary>Writes the state as JSON and takes it as written.</summary>
     public void WriteState(IBufferWriter<byte> writer, DateTimeOffset now)
@@ -268,6 +294,7 @@ public sealed class CameraDetector
         LastStep = TimeSpan.FromSeconds(seconds);
         ClockChanged = _clock.Note(fault);
         IsForgotten = false;
+        _state.Once = _state.NextOffset == 0;
         _seenAt = record.SeenAt;
         at = frame with { Clock = _state.Clock };
         if (seconds > _options.DriveGap.TotalSeconds) EndDrive(at, alerts);

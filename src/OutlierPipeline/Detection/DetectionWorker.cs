@@ -19,11 +19,18 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
 
     private static readonly byte[] AlertContentType = System.Text.Encoding.ASCII.GetBytes(AlertEvent.ContentType);
     private readonly List<AlertStep> _alerts = [];
+    private List<string>? _idle;
     private readonly Dictionary<string, DriftMonitor> _drift = [];
+
+    /// <summary>Cameras in the order of their first frame, some of which were not seen again.</summary>
+    private readonly Queue<(PartitionAssignment Assignment, string Camera)> _once = new();
     private readonly ConcurrentDictionary<string, (PartitionAssignment Assignment, CameraDetector Detector)> _wrongClocks = [];
 
     /// <summary>The partitions that are read now, where silent cameras are looked for.</summary>
     public Func<IReadOnlyCollection<PartitionAssignment>> Assignments { get; set; } = () => [];
+
+    /// <summary>The packages that are run.</summary>
+    public Func<IEnumerable<ModelPackage>> Packages { get; set; } = () => [];
 
     /// <summary>The package of a camera.</summary>
     public Func<string, ModelPackage> PackageFor { get; set; } = _ => throw new InvalidOperationException("no packages");
@@ -78,6 +85,15 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
                 return;
             }
             TellLost(assignment, frame.Offset);
+            Enter(assignment);
+            if (!IsAdmitted(assignment, frame.Camera!))
+            {
+                frame.Error = FrameError.TooManyCameras;
+                publisher.DeadLetter(frame);
+                assignment.Ledger.MarkProcessed(frame.Offset);
+                publisher.Complete(frame);
+                return;
+            }
             using var span = PipelineTelemetry.StartFrameSpan("detect", frame.Trace);
             var detector = DetectorOf(assignment, frame.Camera!, batch.Package);
             var at = new FrameRef(assignment.Partition.Topic, assignment.Partition.Partition.Value, frame.Offset, frame.TimestampNanoseconds);
@@ -186,6 +202,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         {
             if (!assignment.IsCurrent || !assignment.IsRestored) return;
             TellLost(assignment, assignment.Ledger.ProcessedFrontier);
+            Enter(assignment);
             if (!assignment.Watch.HasCaughtUp && !assignment.IsReset) return;
             // Cameras that fell silent before this process took over are known by their state alone.
             foreach (string camera in assignment.WakeAbsent(camera => options.Detection.SilentAfterFor(camera) is not null)) DetectorOf(assignment, camera, PackageFor(camera));
@@ -198,23 +215,83 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
                 if (detector.HasOpenIncident && detector.WrittenAt < forget && !detector.Changed) detector.Forget(topic, partition, _alerts);
                 else detector.ObserveAbsence(topic, partition, watched, _alerts);
                 if (!detector.IsShadow) foreach (var alert in _alerts) PublishAlone(assignment, camera, alert, PackageFor(camera));
+                if (detector.IsIdle(watched)) (_idle ??= []).Add(camera);
             }
+            foreach (string camera in _idle ?? []) assignment.Rest(camera);
+            _idle?.Clear();
         }
     }
 
     private void WatchDrift(Frame frame, FrameRef at, ModelPackage package, CameraDetector detector, in Verdict verdict)
     {
         if (verdict.IsReplayed) return;
-        if (!_drift.TryGetValue(package.Digest, out var monitor)) _drift[package.Digest] = monitor = new DriftMonitor(package, options.Detection);
-        bool changed = monitor.Observe(frame.Camera!, verdict.PValue, detector.LastStep, time.GetUtcNow());
+        var monitor = MonitorOf(package);
+        var (mean, span) = detector.TrackDrift(verdict.PValue, options.Detection.DriftAfter);
+        bool changed = monitor.Observe(frame.Camera!, mean, span, time.GetUtcNow());
         detector.IsDrifting = monitor.IsDrifting;
+        if (monitor.Episode > 0) frame.Assignment.Reserve(monitor.Key, monitor.ToRecord());
         if (!changed) return;
         string fleet = $"fleet:{package.Card.Name}";
-        if (monitor.IsDrifting) monitor.Incident = ModelPackage.DigestOf(System.Text.Encoding.UTF8.GetBytes($"drift\n{package.Digest}\n{at.Topic}\n{at.Partition}\n{at.Offset}"))["sha256:".Length..][..32];
+        // Opened and closed again and again, it is another incident each time.
         var step = monitor.IsDrifting
             ? new AlertStep(AlertType.Opened, monitor.Incident, 1, fleet, AlertKind.Drift, Severity.Info, at, at, null, $"most cameras of {package.Card.Name} have had low p-values for {options.Detection.DriftAfter}: the calibration is old; outlier calibrate --model {package.Path} --frames FOOTAGE")
             : new AlertStep(AlertType.Closed, monitor.Incident, 2, fleet, AlertKind.Drift, Severity.Info, at, at, null, "most cameras are normal again") { Closed = CloseReason.Calm };
         PublishAlone(frame.Assignment, fleet, step, package);
+    }
+
+    private DriftMonitor MonitorOf(ModelPackage package) =>
+        _drift.TryGetValue(package.Digest, out var known) ? known : _drift[package.Digest] = new DriftMonitor(package, options.Kafka.GroupId, options.Detection);
+
+    /// <summary>Takes over, once, what a restored partition brings with it.</summary>
+    private void Enter(PartitionAssignment assignment)
+    {
+        if (assignment.IsEntered) return;
+        assignment.IsEntered = true;
+        // Assignments that have ended are not kept for the cameras that they had.
+        for (int left = _once.Count; left > 0; left--)
+        {
+            if (_once.Dequeue() is var entry && entry.Assignment.IsCurrent) _once.Enqueue(entry);
+        }
+        foreach (var package in Packages())
+        {
+            var monitor = MonitorOf(package);
+            if (assignment.Reserved.TryGetValue(monitor.Key, out var record)) monitor.Merge(record.Value);
+        }
+        foreach (var (camera, state) in assignment.Restored)
+        {
+            if (state.AsSpan().IndexOf("\"once\":true"u8) >= 0) _once.Enqueue((assignment, camera));
+        }
+    }
+
+    /// <summary>
+    /// Whether a camera may be watched: one that is known may; a new one as long as there is room, which cameras make that were seen once and have no incident, the oldest first.
+    /// </summary>
+    private bool IsAdmitted(PartitionAssignment assignment, string camera)
+    {
+        if (assignment.Detectors.ContainsKey(camera) || assignment.Restored.ContainsKey(camera)) return true;
+        if (Assignments().Sum(other => other.Cameras) >= options.Kafka.MaxCameras && !TryEvict()) return false;
+        _once.Enqueue((assignment, camera));
+        return true;
+    }
+
+    private bool TryEvict()
+    {
+        while (_once.TryDequeue(out var candidate))
+        {
+            var (assignment, camera) = candidate;
+            if (!assignment.IsCurrent) continue;
+            lock (assignment.Gate)
+            {
+                bool isOnce = assignment.Detectors.TryGetValue(camera, out var detector) ? detector.IsOnce
+                    : assignment.Restored.TryGetValue(camera, out byte[]? state) && state.AsSpan().IndexOf("\"once\":true"u8) >= 0;
+                if (!isOnce) continue;
+                assignment.Detectors.Remove(camera);
+                assignment.Restored.Remove(camera);
+                assignment.Evicted.Add(camera);
+                return true;
+            }
+        }
+        return false;
     }
 
     private void PublishAlone(PartitionAssignment assignment, string camera, AlertStep alert, ModelPackage package)

@@ -66,6 +66,14 @@ public sealed record DetectorState
     /// <summary>The evidence by conformal p-values alone, without the tail's extrapolation.</summary>
     public double Guaranteed { get; init; }
 
+    /// <summary>Whether one frame is all that was ever seen of the camera.</summary>
+    public bool Once { get; init; }
+
+    /// <summary>The mean p-value of late, and over how many seconds of the camera's time it was taken: what it tells of the fleet's drift.</summary>
+    public double DriftMean { get; init; }
+
+    public double DriftSeconds { get; init; }
+
     public OpenIncident? Incident { get; init; }
 }
 

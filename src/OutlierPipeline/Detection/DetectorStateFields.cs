@@ -20,6 +20,9 @@ internal struct DetectorStateFields
     public int CellFrames;
     public bool WasCalm;
     public double Guaranteed;
+    public bool Once;
+    public double DriftMean;
+    public double DriftSeconds;
     public OpenIncident? Incident;
 
     public DetectorStateFields(DetectorState state)
@@ -41,6 +44,9 @@ internal struct DetectorStateFields
         CellFrames = state.CellFrames;
         WasCalm = state.WasCalm;
         Guaranteed = state.Guaranteed;
+        Once = state.Once;
+        DriftMean = state.DriftMean;
+        DriftSeconds = state.DriftSeconds;
         Incident = state.Incident;
     }
 
@@ -64,6 +70,9 @@ internal struct DetectorStateFields
         CellFrames = CellFrames,
         WasCalm = WasCalm,
         Guaranteed = Guaranteed,
+        Once = Once,
+        DriftMean = DriftMean,
+        DriftSeconds = DriftSeconds,
         Incident = Incident,
     };
 }

@@ -6,6 +6,9 @@ namespace OutlierPipeline.Streaming;
 /// </summary>
 internal sealed class FrameAges(TimeSpan maxSkew)
 {
+    /// <summary>Beyond it all is forgotten and learned again: a producer that draws random keys must not fill the memory.</summary>
+    private const int MaxCameras = 100_000;
+
     private readonly Dictionary<string, Known> _cameras = [];
 
     /// <param name="frame">Of a known camera.</param>
@@ -22,6 +25,7 @@ internal sealed class FrameAges(TimeSpan maxSkew)
             var least = apparent - (now - end.At);
             usual = usual is { } known ? TimeSpan.FromTicks(Math.Clamp(known.Ticks, least.Ticks, apparent.Ticks)) : apparent;
         }
+        if (_cameras.Count >= MaxCameras) _cameras.Clear();
         _cameras[frame.Camera!] = new Known(usual, frame.TimestampNanoseconds, frame.ProducedMilliseconds);
         return usual is { } offset ? apparent - offset : byRecord;
     }

@@ -67,6 +67,12 @@ public sealed record KafkaOptions
     /// <summary>How long a revoked partition, or a stop, waits for the frames in flight.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(15);
 
+    /// <summary>
+    /// Cameras that one replica keeps in mind. Beyond it, cameras that sent a single frame and have no incident are forgotten first, the oldest first; then frames of new
+    /// cameras go to the dead letters.
+    /// </summary>
+    public int MaxCameras { get; init; } = 100_000;
+
     /// <summary>Any other librdkafka property, for TLS, SASL and tuning.</summary>
     public Dictionary<string, string> Client { get; init; } = [];
 
@@ -83,6 +89,7 @@ public sealed record KafkaOptions
         if (!Enum.IsDefined(StartFrom)) yield return $"Kafka:StartFrom is {StartFrom}; expected Earliest or Latest";
         if (CommitInterval < TimeSpan.FromMilliseconds(10) || CommitInterval > TimeSpan.FromMinutes(1)) yield return $"Kafka:CommitInterval is {CommitInterval}; expected 00:00:00.010 to 00:01:00";
         if (DrainTimeout < TimeSpan.FromSeconds(1) || DrainTimeout > TimeSpan.FromMinutes(2)) yield return $"Kafka:DrainTimeout is {DrainTimeout}; expected 00:00:01 to 00:02:00";
+        if (MaxCameras < 1) yield return $"Kafka:MaxCameras is {MaxCameras}; expected at least 1";
         foreach (string key in Client.Keys.Where(Reserved.ContainsKey))
             yield return $"Kafka:Client:{key} cannot be set: what the service promises rests on it" + (Reserved[key].Length > 0 ? $"; use {Reserved[key]}" : "");
     }

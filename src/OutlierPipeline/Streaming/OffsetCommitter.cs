@@ -123,11 +123,15 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
                 assignment.Detectors.Remove(camera);
                 states.Add((camera, null));
             }
+            foreach (string camera in assignment.Evicted.Where(camera => !assignment.Detectors.ContainsKey(camera) && !assignment.Restored.ContainsKey(camera))) states.Add((camera, null));
+            assignment.Evicted.Clear();
             // After a reset every camera's state goes with it: a crash in between must not leave the new id beside old offsets.
-            if (assignment.TopicId is { } id && id != assignment.RecordedTopicId && (!assignment.IsReset || assignment.IsAwake))
+            if (assignment.TopicId is { } id && (!assignment.IsReset || assignment.IsAwake)) assignment.Reserve(TopicIdentity.Key, TopicIdentity.Write(id));
+            foreach (var (key, (value, isWritten)) in assignment.Reserved.ToArray())
             {
-                states.Add((TopicIdentity.Key, TopicIdentity.Write(id)));
-                assignment.RecordedTopicId = id;
+                if (isWritten) continue;
+                states.Add((key, value));
+                assignment.Reserved[key] = (value, true);
             }
             if (assignment.Watch.HasCaughtUp)
             {
@@ -142,7 +146,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         lock (assignment.Gate)
         {
             foreach (var detector in assignment.Detectors.Values) detector.MarkChanged();
-            assignment.RecordedTopicId = null;
+            foreach (var (key, (value, _)) in assignment.Reserved.ToArray()) assignment.Reserved[key] = (value, false);
         }
     }
 

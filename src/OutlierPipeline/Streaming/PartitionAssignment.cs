@@ -51,6 +51,15 @@ public sealed class PartitionAssignment
     /// <summary>State records read from <c>ood.state</c> whose camera has not been seen since.</summary>
     internal Dictionary<string, byte[]> Restored { get; } = [];
 
+    /// <summary>What goes with the partition beside its cameras' state, by keys that no camera has, and whether it is written; changed under <see cref="Gate"/>.</summary>
+    internal Dictionary<string, (byte[] Value, bool IsWritten)> Reserved { get; } = [];
+
+    /// <summary>Cameras whose state is to be deleted, to make room for others; changed under <see cref="Gate"/>.</summary>
+    internal List<string> Evicted { get; } = [];
+
+    /// <summary>Cameras whose state is held.</summary>
+    internal int Cameras => Detectors.Count + Restored.Count;
+
     /// <summary>Alerts that belong to no frame, until they are acknowledged; changed under <see cref="Gate"/>.</summary>
     internal Task Alone { get; set; } = Task.CompletedTask;
 
@@ -72,13 +81,12 @@ public sealed class PartitionAssignment
     /// <summary>Whether the topic was recreated since its cameras' state was written: their offsets mean nothing any more.</summary>
     internal bool IsReset { get; init; }
 
-    /// <summary>The id of the frames' topic now, and as it was written down with the state; null where the brokers tell none.</summary>
+    /// <summary>The id of the frames' topic now; null where the brokers tell none.</summary>
     internal string? TopicId { get; set; }
 
-    internal string? RecordedTopicId { get; set; }
-
     /// <summary>Whether the state belongs to an earlier topic of the same name.</summary>
-    internal bool IsOfAnotherTopic => !IsReset && TopicId is not null && RecordedTopicId is not null && TopicId != RecordedTopicId;
+    internal bool IsOfAnotherTopic => !IsReset && TopicId is not null
+        && Reserved.TryGetValue(TopicIdentity.Key, out var recorded) && TopicIdentity.Read(recorded.Value) is { } earlier && earlier != TopicId;
 
     /// <summary>Records of the partition not yet read, as last measured.</summary>
     internal long Lag => Math.Max(0, Watch.End.Offset - Ledger.Next);
@@ -95,8 +103,23 @@ public sealed class PartitionAssignment
     /// <summary><see cref="Restored"/> holds all that there is, and belongs to whoever holds <see cref="Gate"/> from now on.</summary>
     internal void CompleteRestore() => _isRestored = true;
 
+    /// <summary>Whether the detection stage has taken over what the partition brings with it.</summary>
+    internal bool IsEntered { get; set; }
+
     /// <summary>Whether the restored cameras were looked through.</summary>
     internal bool IsAwake => _isAwake;
+
+    /// <summary>Keeps a value that goes with the partition; it is written with the next commit if it is news.</summary>
+    internal void Reserve(string key, byte[] value)
+    {
+        if (!Reserved.TryGetValue(key, out var known) || !known.Value.AsSpan().SequenceEqual(value)) Reserved[key] = (value, false);
+    }
+
+    /// <summary>Keeps a camera that sends nothing as its written state alone.</summary>
+    internal void Rest(string camera)
+    {
+        if (Detectors.Remove(camera, out var detector)) Restored[camera] = detector.ToRecord();
+    }
 
     /// <summary>Names, once, the restored cameras whose absence matters although they may never send again.</summary>
     /// <param name="isWatched">Whether a camera is expected to send.</param>

@@ -51,6 +51,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         if (watermarks.High.Value <= watermarks.Low.Value) return true;
         reader.Assign(new TopicPartitionOffset(partition, watermarks.Low));
         assignment.Restored.Clear();
+        assignment.Reserved.Clear();
         while (true)
         {
             // What is half read must never pass for the whole: cameras that are missing from it would be forgotten.
@@ -60,10 +61,10 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             // The end of the partition, and not the last record's offset: a compacted log has holes, also at its end.
             if (record.IsPartitionEOF) break;
             string camera = Encoding.UTF8.GetString(record.Message.Key ?? []);
-            if (record.Message.Value is { Length: > 0 } state) assignment.Restored[camera] = state;
-            else assignment.Restored.Remove(camera);
+            if (record.Message.Value is not { Length: > 0 } state) _ = assignment.Restored.Remove(camera) || assignment.Reserved.Remove(camera);
+            else if (camera.StartsWith('\0')) assignment.Reserved[camera] = (state, true);
+            else assignment.Restored[camera] = state;
         }
-        if (assignment.Restored.Remove(TopicIdentity.Key, out byte[]? recorded)) assignment.RecordedTopicId = TopicIdentity.Read(recorded);
         reader.Close();
         Log.Restored(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Restored.Count);
         return true;
