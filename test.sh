@@ -29,6 +29,8 @@ install_missing() {
   [ -d /usr/lib/postgresql ] || missing+=(postgresql)
   # Ubuntu's package is a shell around a snap, which a container cannot install.
   [ -x /usr/bin/chromium ] || [ "${id%% *}" = ubuntu ] || missing+=(chromium fonts-dejavu-core)
+  # Apache Kafka, where there is one to test against.
+  [ -d "${KAFKA_HOME:-../shared/kafka}" ] && { command -v java > /dev/null || missing+=(default-jre-headless); }
   ldconfig -p | grep -q libturbojpeg.so.0 || missing+=("$turbo")
   # libtorch's OpenMP runtime.
   ldconfig -p | grep -q libgomp.so.1 || missing+=(libgomp1)

@@ -30,6 +30,7 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
         var reader = new FrameReader(new FramesOptions(), new CameraKeys(), TimeProvider.System);
         var clocks = new Dictionary<string, ClockFault>();
         var before = new Dictionary<string, Frame>();
+        var frames = new List<Frame>();
         int bad = 0;
         int seen = 0;
         int ended = 0;
@@ -44,10 +45,13 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
             var frame = reader.Read(record, new PartitionAssignment(record.TopicPartition, 0, record.Offset));
             if (!Describe(frame, table)) bad++;
             NoteClock(frame, before, clocks);
+            frames.Add(frame);
             budget.Return(frame.Payload);
         }
         report.Show(table);
         foreach (var (camera, fault) in clocks) report.Unknown($"clock of {camera}", ClockWatch.Describe(fault));
+        if (BetterCameraHeader(frames) is { } header)
+            report.Unknown("camera ids", $"nearly every frame has another key, but the header '{header}' names few cameras: Frames:CameraId=header:{header}");
         if (seen == 0) report.Fault("sampled frames", "none could be read", $"The user needs READ on {kafka.FramesTopic} and on the group {kafka.GroupId}.");
         else if (bad > 0) report.Fault("sampled frames", $"{bad} of {seen} would go to the dead letters", "The column 'decoded' says why.");
         else report.Good("sampled frames", $"{seen} can be scored");
@@ -65,6 +69,18 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
             if (marks.High > marks.Low) starts.Add(new TopicPartitionOffset(at, Math.Max(marks.Low, marks.High - Math.Max(1, Frames / partitions.Count))));
         }
         return starts;
+    }
+
+    /// <summary>A header whose few values would be better camera ids than keys of which nearly each is another; null where the keys are good.</summary>
+    internal static string? BetterCameraHeader(IReadOnlyList<Frame> frames)
+    {
+        if (frames.Count < 4 || frames.Select(frame => Convert.ToHexString(frame.Key.Bytes)).Distinct().Count() < 0.8 * frames.Count) return null;
+        string[] notCameras = ["content-type", "schema", "frame-timestamp", "traceparent", "tracestate", "drive-event"];
+        return frames.SelectMany(frame => (frame.Headers ?? []).Select(found => (Name: found.Key, Value: Convert.ToHexString(found.GetValueBytes() ?? []), Frame: frame)))
+            .Where(found => !notCameras.Contains(found.Name) && found.Value.Length is > 0 and <= 2 * CameraKeys.MaxBytes)
+            .GroupBy(found => found.Name)
+            .Where(name => name.Select(found => found.Frame).Distinct().Count() == frames.Count && name.Select(found => found.Value).Distinct().Count() <= frames.Count / 2)
+            .OrderByDescending(name => name.Key.Contains("cam", StringComparison.OrdinalIgnoreCase)).Select(name => name.Key).FirstOrDefault();
     }
 
     private static void NoteClock(Frame frame, Dictionary<string, Frame> before, Dictionary<string, ClockFault> clocks)

@@ -36,13 +36,13 @@ public sealed class OutageTests
         await pipeline.Until(() => pipeline.NotReady.Count == 0, "being ready again");
 
         since.Restart();
-        kafka.Signal("STOP");
+        kafka.Signal(Signals.Stop);
         await pipeline.Until(() => pipeline.NotReady.Any(reason => reason.Contains("has not answered", StringComparison.Ordinal)), "the silence being said");
         Assert.True(since.Elapsed < TimeSpan.FromSeconds(15), $"a broker that hangs was said after {since.Elapsed}");
         since.Restart();
         await pipeline.StopAsync().WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         Assert.True(since.Elapsed < TimeSpan.FromSeconds(4.5), $"the stop took {since.Elapsed}, where 2 s to drain and 1 s more are promised");
-        kafka.Signal("CONT");
+        kafka.Signal(Signals.Continue);
     }
 
     [Fact]

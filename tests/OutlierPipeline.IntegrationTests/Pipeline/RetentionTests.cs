@@ -54,12 +54,12 @@ public sealed class RetentionTests
         await using var service = new ServiceProcess(cluster.BootstrapServers, "Kafka:Client:session.timeout.ms=6000");
         Send(cluster, 30);
         await service.Until(() => cluster.Committed()[0] == 30, "the first frames");
-        service.Signal("STOP");
+        service.Signal(Signals.Stop);
         Send(cluster, 60);
         await kafka.ExpireAsync(0, 70);
         // Longer than its session: the group goes on without it.
         await kafka.UntilGroupIsEmptyAsync(cluster.Options().Kafka.GroupId);
-        service.Signal("CONT");
+        service.Signal(Signals.Continue);
         await service.Until(() => cluster.Committed()[0] == 90, "the frames after the sleep");
         Assert.Contains("offsets 30 to 70 expired before they were read (lostBeforeRead)", service.Output, StringComparison.Ordinal);
     }

@@ -35,6 +35,16 @@ public sealed partial class ServiceTests
         foreach (string name in new[] { "outlier_stage_duration_seconds_bucket", "outlier_frame_latency_seconds_count", "outlier_batch_size_count", "outlier_consumer_lag", "messaging_client_sent_messages" })
             Assert.Contains(name, metrics, StringComparison.Ordinal);
         foreach (string stage in new[] { "decode", "batch", "infer", "detect" }) Assert.Contains($"stage=\"{stage}\"", metrics, StringComparison.Ordinal);
+        // A clock in milliseconds is told, and makes nobody unready.
+        foreach (byte[] frame in SmallFrames.FullDrive(2, 3))
+        {
+            string stamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds().ToString(System.Globalization.CultureInfo.InvariantCulture);
+            cluster.Produce("milli", frame, 0, ("frame-timestamp", stamp), ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        }
+        cluster.Flush();
+        await UntilAsync(async () => await http.GetAsync("/healthz/ready", TestContext.Current.CancellationToken) is { IsSuccessStatusCode: true } ready
+            && (await ready.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Contains("the clock of camera milli: frame-timestamp is not in nanoseconds", StringComparison.Ordinal), () => service.HasExited);
+        await UntilAsync(async () => (await http.GetStringAsync("/cameras/milli", TestContext.Current.CancellationToken)).Contains("Its clock is wrong", StringComparison.Ordinal), () => service.HasExited);
         string page = await http.GetStringAsync("/", TestContext.Current.CancellationToken);
         Assert.Contains("Ready", page, StringComparison.Ordinal);
         await UntilAsync(() => Task.FromResult(new[] { "decode", "batch", "infer", "detect" }.All(span => collector.Received("/v1/traces", span)) && collector.Received("/v1/metrics", "outlier.frames.scored")), () => false);
@@ -43,7 +53,7 @@ public sealed partial class ServiceTests
         Assert.Equal(0, Kill(service.Id, Sigterm));
         await service.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         Assert.True(service.ExitCode == 0, await output + await error);
-        Assert.Equal(20, cluster.Committed()[0]);
+        Assert.Equal(23, cluster.Committed()[0]);
     }
 
     [Theory]

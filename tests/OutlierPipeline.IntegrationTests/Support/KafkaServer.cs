@@ -18,12 +18,8 @@ internal sealed class KafkaServer : IAsyncDisposable
 
     public string BootstrapServers => $"127.0.0.1:{_port}";
 
-    /// <summary>Sends the broker a signal by its name, such as <c>STOP</c>.</summary>
-    public void Signal(string name)
-    {
-        using var kill = Process.Start("kill", [$"-{name}", _process!.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
-    }
+    /// <summary>Sends the broker a signal.</summary>
+    public void Signal(int signal) => Signals.Send(_process!.Id, signal);
 
     /// <summary>Starts a broker; the test is skipped where there is no Kafka or no Java.</summary>
     public static async Task<KafkaServer> StartAsync(params string[] properties)

@@ -35,12 +35,7 @@ internal sealed class ServiceProcess : IAsyncDisposable
 
     public int? ExitCode => _process.HasExited ? _process.ExitCode : null;
 
-    /// <summary>Sends a signal by its name, such as <c>STOP</c>.</summary>
-    public void Signal(string name)
-    {
-        using var kill = Process.Start("kill", [$"-{name}", _process.Id.ToString(System.Globalization.CultureInfo.InvariantCulture)]);
-        kill.WaitForExit();
-    }
+    public void Signal(int signal) => Signals.Send(_process.Id, signal);
 
     /// <summary>Waits for a condition while the process runs.</summary>
     public async Task Until(Func<bool> condition, string what)
@@ -58,7 +53,6 @@ internal sealed class ServiceProcess : IAsyncDisposable
     {
         if (!_process.HasExited)
         {
-            Signal("CONT");
             _process.Kill();
             await _process.WaitForExitAsync();
         }
