@@ -7,10 +7,6 @@ namespace OutlierPipeline.Service.Live;
 /// <summary>The cameras of this replica as they are now.</summary>
 internal sealed class LiveView : IDisposable
 {
-    /// <summary>Whoever sends an id makes a camera: so many are shown, and of more those are forgotten that have been silent the
-    /// longest.</summary>
-    public const int MaxCameras = 100_000;
-
     private static readonly TimeSpan RestAfter = TimeSpan.FromMinutes(3);
     private readonly ConcurrentDictionary<string, CameraView> _cameras = new();
     private readonly Reconstructor _reconstructor;
@@ -33,7 +29,8 @@ internal sealed class LiveView : IDisposable
     {
         if (!_cameras.TryGetValue(frame.Camera, out var view))
         {
-            if (_count >= MaxCameras) ForgetOldest();
+            // Whoever sends an id makes a camera: of too many those are forgotten that have been silent the longest.
+            if (_count >= _options.Kafka.MaxCameras) ForgetOldest();
             view = _cameras.GetOrAdd(frame.Camera, camera => new CameraView(camera, _options.Pictures.For(camera)));
             Interlocked.Increment(ref _count);
         }
@@ -58,7 +55,7 @@ internal sealed class LiveView : IDisposable
     /// <summary>Some at once, since they must be looked for.</summary>
     private void ForgetOldest()
     {
-        foreach (var view in _cameras.Values.OrderBy(view => view.SeenAt).Take(MaxCameras / 16).ToArray()) Forget(view);
+        foreach (var view in _cameras.Values.OrderBy(view => view.SeenAt).Take(1 + _options.Kafka.MaxCameras / 16).ToArray()) Forget(view);
     }
 
     private void Forget(CameraView view)

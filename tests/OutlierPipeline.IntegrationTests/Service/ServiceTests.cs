@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net;
-using System.Runtime.InteropServices;
 using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Configuration;
@@ -12,8 +11,6 @@ namespace OutlierPipeline.IntegrationTests.Service;
 
 public sealed partial class ServiceTests
 {
-    private const int Sigterm = 15;
-
     [Fact]
     public async Task The_service_tells_health_and_metrics_over_http_exports_traces_and_ends_well_on_SIGTERM()
     {
@@ -50,7 +47,7 @@ public sealed partial class ServiceTests
         await UntilAsync(() => Task.FromResult(new[] { "decode", "batch", "infer", "detect" }.All(span => collector.Received("/v1/traces", span)) && collector.Received("/v1/metrics", "outlier.frames.scored")), () => false);
         // The producer's trace goes on in the results.
         Assert.All(cluster.ReadAll(TestCluster.Scores), record => Assert.StartsWith("00-0af7651916cd43dd8448eb211c80319c-", System.Text.Encoding.ASCII.GetString(record.Message.Headers.GetLastBytes("traceparent")), StringComparison.Ordinal));
-        Assert.Equal(0, Kill(service.Id, Sigterm));
+        Signals.Send(service.Id, Signals.Terminate);
         await service.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         Assert.True(service.ExitCode == 0, await output + await error);
         Assert.Equal(23, cluster.Committed()[0]);
@@ -134,7 +131,7 @@ public sealed partial class ServiceTests
             string system = await http.GetStringAsync("/system", TestContext.Current.CancellationToken);
             Assert.Matches("frames of at most [0-9]+<", system);
             Assert.True((await http.GetAsync("/dashboard.css", TestContext.Current.CancellationToken)).IsSuccessStatusCode);
-            Assert.Equal(0, Kill(service.Id, Sigterm));
+            Signals.Send(service.Id, Signals.Terminate);
             string log = await output + await error;
             // Its settings lie where it lies, and not where it was started.
             Assert.Contains($"Content root path: {Path.GetDirectoryName(Path.GetFullPath(Tool.Service))}", log, StringComparison.Ordinal);
@@ -167,9 +164,6 @@ public sealed partial class ServiceTests
         }
         throw new TimeoutException(isLost() ? "the service has ended" : "the condition did not come");
     }
-
-    [LibraryImport("libc", EntryPoint = "kill")]
-    private static partial int Kill(int process, int signal);
 
     /// <summary>Takes what an OTLP exporter posts over HTTP.</summary>
     private sealed class OtlpCollector : IDisposable

@@ -72,13 +72,13 @@ public sealed partial class WallTests
         GC.KeepAlive(names);
         // The one that is still there when strangers come is still there when they have come.
         See(live, "mine", 0);
-        for (int i = 0; i < LiveView.MaxCameras; i++)
+        for (int i = 0; i < new OutlierPipeline.Streaming.KafkaOptions().MaxCameras; i++)
         {
             See(live, $"stranger-{i}", i);
             time.Advance(TimeSpan.FromTicks(1));
             if (i % 5000 == 0) See(live, "mine", i);
         }
-        Assert.InRange(live.Cameras.Count, LiveView.MaxCameras / 2, LiveView.MaxCameras);
+        Assert.InRange(live.Cameras.Count, new OutlierPipeline.Streaming.KafkaOptions().MaxCameras / 2, new OutlierPipeline.Streaming.KafkaOptions().MaxCameras);
         Assert.NotNull(live.Find("mine"));
         time.Advance(TimeSpan.FromDays(8));
         Assert.Empty(live.Cameras);

@@ -10,6 +10,9 @@ internal static class Signals
 
     public const int Continue = 18;
 
+    /// <summary>Asks a process to end.</summary>
+    public const int Terminate = 15;
+
     public static void Send(int process, int signal) => Assert.Equal(0, Kill(process, signal));
 
     [DllImport("libc", EntryPoint = "kill")]

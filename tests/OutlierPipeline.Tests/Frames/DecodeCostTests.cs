@@ -38,6 +38,28 @@ public sealed class DecodeCostTests
         Assert.True(refused >= 5, $"only {refused} were refused: nothing costly was among them");
     }
 
+    [Theory]
+    [InlineData(JpegLibrary.TurboJpeg)]
+    [InlineData(JpegLibrary.Skia)]
+    public void Nor_does_any_that_chance_has_changed(JpegLibrary library)
+    {
+        Assert.SkipUnless(library == JpegLibrary.Skia || TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
+        var size = new FrameSize(96, 160);
+        using var decoder = new FrameDecoder(size, Limits, library);
+        byte[] rgb = new byte[size.Bytes];
+        var random = new Random(11);
+        var sources = SlowPictures.All.Where(picture => picture.File.Length < 400_000).ToArray();
+        for (int i = 0; i < 1500; i++)
+        {
+            var (name, sound) = sources[i % sources.Length];
+            byte[] file = [.. sound];
+            // Mostly where sizes, tables and scans are written.
+            for (int changes = random.Next(1, 6); changes > 0; changes--) file[random.Next(random.Next(3) == 0 ? file.Length : Math.Min(file.Length, 700))] = (byte)random.Next(256);
+            var took = ThreadTime.Of(() => decoder.Decode(file, rgb));
+            Assert.True(took <= 2 * Limits.MaxDecodeTime, $"{name}, changed by seed 11 in round {i}: {took.TotalMilliseconds:0} ms");
+        }
+    }
+
     [Fact]
     public void What_cameras_send_is_accepted()
     {
