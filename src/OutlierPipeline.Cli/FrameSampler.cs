@@ -89,9 +89,8 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
         var fault = frame.ClockFault;
         if (fault == ClockFault.None && before.TryGetValue(frame.Camera, out var last))
         {
-            double borrowed = 0;
-            double step = frame.TimestampNanoseconds - (double)last.TimestampNanoseconds;
-            fault = CameraClock.Step(step, frame.ProducedMilliseconds - last.ProducedMilliseconds, null, new FramesOptions().MaxClockSkew, ref borrowed).Fault;
+            double? step = frame.IsStamped ? (frame.TimestampNanoseconds - (double)last.TimestampNanoseconds) / 1e9 : null;
+            fault = new CameraClock().Step(step, frame.ProducedMilliseconds - last.ProducedMilliseconds, null, new FramesOptions().MaxClockSkew).Fault;
         }
         before[frame.Camera] = frame;
         if (fault != ClockFault.None) clocks[frame.Camera] = fault;

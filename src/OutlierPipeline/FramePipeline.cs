@@ -29,6 +29,7 @@ public sealed partial class FramePipeline : IDisposable
     private readonly OffsetCommitter _committer;
     private readonly PartitionEnds _ends;
     private readonly BrokerHealth _health;
+    private readonly TopicIdentity _identity;
     private readonly DetectionWorker _detection;
     private readonly FrameRouter _router;
     private readonly IDisposable _gauges;
@@ -54,11 +55,12 @@ public sealed partial class FramePipeline : IDisposable
             _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _time) { Failed = e => _failed.TrySetException(e) };
         _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)], _lanes.Values.First().QueueCapacity);
         _health = new BrokerHealth(options.Kafka, log, _time);
+        _identity = new TopicIdentity(options.Kafka, _health);
         var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
         _publisher = new ResultPublisher(options.Kafka, budget, _health, _time, log);
         _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
-        _ends = new PartitionEnds(options.Kafka, assignment => _consumer!.Reset(assignment), _health, _time);
-        _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, new StateRestorer(options.Kafka, _health, _time, log), _committer, _publisher, _health, _time, log);
+        _ends = new PartitionEnds(options.Kafka, assignment => _consumer!.Reset(assignment), _health, _identity, _time);
+        _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _health, _time, log);
         _detection = new DetectionWorker(_scored.Reader, _publisher, options, _time, log);
         _detection.Assignments = () => [.. _consumer.Assignments];
         _detection.Packages = () => _lanes.Values.Select(lane => lane.Package);
@@ -137,6 +139,7 @@ public sealed partial class FramePipeline : IDisposable
         {
             return;
         }
+        _identity.Begin();
         foreach (var lane in _lanes.Values) lane.Start();
         var detection = new Thread(RunDetection) { Name = "detect", IsBackground = true };
         detection.Start();

@@ -1,3 +1,5 @@
+using OutlierPipeline.Inference;
+
 namespace OutlierPipeline.Detection;
 
 /// <summary>What kind of trouble an incident is.</summary>
@@ -57,7 +59,29 @@ public enum CloseReason
 }
 
 /// <summary>A place in the picture as the model sees it, in shares of its width and height.</summary>
-public readonly record struct PictureRegion(double X, double Y, double Width, double Height);
+public readonly record struct PictureRegion(double X, double Y, double Width, double Height)
+{
+    /// <summary>The strangest place of an error map, <c>[h, w]</c>; null where there is none.</summary>
+    internal static PictureRegion? Strangest(ReadOnlySpan<float> errorMap, NetworkCard network)
+    {
+        if (errorMap.IsEmpty) return null;
+        int cell = StrangestCell(errorMap);
+        double width = network.ErrorMapWidth;
+        double height = network.ErrorMapHeight;
+        return new PictureRegion(cell % network.ErrorMapWidth / width, cell / network.ErrorMapWidth / height, 1 / width, 1 / height);
+    }
+
+    /// <summary>The number of an error map's largest cell; 0 in an empty one.</summary>
+    internal static int StrangestCell(ReadOnlySpan<float> errorMap)
+    {
+        int largest = 0;
+        for (int i = 1; i < errorMap.Length; i++)
+        {
+            if (errorMap[i] > errorMap[largest]) largest = i;
+        }
+        return largest;
+    }
+}
 
 /// <summary>One frame's place in Kafka and in time (Unix nanoseconds), as the camera states it.</summary>
 public readonly record struct FrameRef(string Topic, int Partition, long Offset, long TimestampNanoseconds)

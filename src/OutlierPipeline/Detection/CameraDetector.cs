@@ -1,7 +1,5 @@
 using System.Buffers;
-using System.Globalization;
-using System.IO.Hashing;
-using System.Text;
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
@@ -12,12 +10,6 @@ namespace OutlierPipeline.Detection;
 /// Watches one camera of one partition: p-values become evidence, evidence becomes an incident that opens, escalates and closes.
 /// Not thread-safe.
 /// </summary>
-/// <remarks>
-/// The evidence is a conformal test martingale (see <see cref="Martingale"/>) kept from falling below 1 as in CUSUM, so that a trouble after hours of calm is
-/// found as fast as one at the start (Cai and Koutsoukos, ICCPS 2020, use such a detector on the same footing). Frames stranger than ranks among the calibration can say bet by the fit of its
-/// tail: so what is gross is found within a few frames, whatever the size of the calibration. The evidence without that extrapolation is kept beside it, and an alert says which
-/// of the two it rests on. An open incident closes by the same bets turned round: as much evidence for calm as it took to open.
-/// </remarks>
 public sealed class CameraDetector
 {
     /// <summary>Mean of all channels below which a strange picture is a dark one.</summary>
@@ -35,18 +27,20 @@ public sealed class CameraDetector
     private readonly double _threshold;
     private readonly TimeSpan _maxSkew;
     private readonly TimeSpan? _silentAfter;
-    private DetectorStateFields _state;
+    private DetectorState _state;
+    private Evidence _evidence;
+    private IncidentTracker _incidents;
     private FrozenWatch _frozen;
     private DateTimeOffset _seenAt;
-    private PictureRegion? _where;
     private ClockWatch _clock;
-    private double _borrowed;
+    private CameraClock _time;
     private TimeSpan _watchedSince;
 
     /// <param name="maxSkew"><c>Frames:MaxClockSkew</c>; five minutes unless it is given.</param>
     public CameraDetector(string camera, ModelPackage package, DetectionOptions options, TimeSpan? maxSkew = null)
     {
-        _maxSkew = maxSkew ?? TimeSpan.FromMinutes(5);
+        // A wrong step must not end the drive.
+        _maxSkew = TimeSpan.FromTicks(Math.Min((maxSkew ?? TimeSpan.FromMinutes(5)).Ticks, options.DriveGap.Ticks));
         _camera = camera;
         _package = package;
         _options = options;
@@ -54,6 +48,7 @@ public sealed class CameraDetector
         IsShadow = options.IsShadow(camera);
         _silentAfter = options.SilentAfterFor(camera);
         _threshold = -Math.Log(options.FalseAlarmProbability);
+        Remember(new DetectorState { Digest = _model.Digest });
     }
 
     /// <summary>Frames below it have been seen.</summary>
@@ -103,25 +98,8 @@ public sealed class CameraDetector
         if (frame.Frame.Offset < _state.NextOffset) return Say(p, tail, replayed: true);
         double seconds = Advance(frame.Frame, frame.Record, alerts, out var at);
         _state.Undecodable = 0;
-        AddEvidence(p, tail, seconds, at, frame.ErrorMap);
-        // Stored scores are observed without their pictures.
-        bool frozen = !frame.Pixels.IsEmpty && IsFrozen(at, frame.Pixels);
-        string? fired = null;
-        AlertKind? kind = null;
-        if (frozen)
-        {
-            kind = AlertKind.Frozen;
-        }
-        else if (_state.Evidence >= _threshold)
-        {
-            fired = Strangest(frame.Scores);
-            kind = !frame.Pixels.IsEmpty && MeanLevel(frame.Pixels) < DarkLevel ? AlertKind.Dark : _state.CellFrames >= 3 && ModelCard.IsLocal(fired) ? AlertKind.Obstruction : AlertKind.Scene;
-        }
-        if (frozen) _state.Calm = 0;
-        if (_state.Calm >= _threshold / 2) _state.WasCalm = true;
-        _where = RegionOf(frame.ErrorMap);
-        Follow(kind, fired, at, frozen ? _state.PictureFrom : _state.EvidenceFrom, alerts, fired is null ? null : StrangenessOf(fired, frame.Scores));
-        _where = null;
+        _evidence.Add(p, tail, seconds, at, frame.ErrorMap);
+        _incidents.Follow(Find(frame, at), at, IsDrifting, alerts);
         return Say(p, tail, replayed: false);
     }
 
@@ -131,9 +109,9 @@ public sealed class CameraDetector
         if (frame.Offset < _state.NextOffset) return Say(double.NaN, null, replayed: true);
         Advance(frame, record, alerts, out frame);
         if (_state.Undecodable++ == 0) _state.UndecodableFrom = frame;
-        _state.Calm = 0;
+        _evidence.DenyCalm();
         bool many = _state.Undecodable >= _options.UndecodableFrames;
-        Follow(many ? AlertKind.Undecodable : null, error.ToString(), frame, _state.UndecodableFrom, alerts, null);
+        _incidents.Follow(new Finding(many ? AlertKind.Undecodable : null, error.ToString(), _state.UndecodableFrom), frame, IsDrifting, alerts);
         return Say(double.NaN, null, replayed: false);
     }
 
@@ -150,14 +128,14 @@ public sealed class CameraDetector
         EndDrive(frame, alerts);
         Advance(frame, record, alerts, out _);
         // The next drive's first frame follows on nothing.
-        _state.Clock = 0;
+        (_state.Clock, _state.Timestamp) = (0, 0);
     }
 
     /// <summary>Frames from one offset to before another expired unread: the evidence starts afresh, an open incident stays.</summary>
     public void ObserveLost(long from, long to)
     {
         if (to <= _state.NextOffset) return;
-        ForgetEvidence();
+        _evidence.Forget();
         _state.NextOffset = Math.Max(_state.NextOffset, to);
         Changed = true;
     }
@@ -165,7 +143,7 @@ public sealed class CameraDetector
     /// <summary>The topic was recreated: offsets count from its start, the evidence starts afresh, an open incident stays.</summary>
     public void ForgetLog(long start)
     {
-        ForgetEvidence();
+        _evidence.Forget();
         _state.NextOffset = start;
         Changed = true;
     }
@@ -185,16 +163,16 @@ public sealed class CameraDetector
         if (_state.NextOffset == 0 || _state.Incident is null && _silentAfter is null) return;
         var absent = watched - _watchedSince;
         var last = new FrameRef(topic, partition, _state.NextOffset - 1, _state.Timestamp) { Clock = _state.Clock };
-        var now = last with { TimestampNanoseconds = last.TimestampNanoseconds + absent.Ticks * 100, Clock = last.Clock + absent.Ticks * 100 };
+        var now = last with { TimestampNanoseconds = Later(last.TimestampNanoseconds, absent), Clock = Later(last.Clock, absent) };
         if (_state.Incident is { Kind: not AlertKind.Silent } && absent >= _options.DriveGap)
         {
             EndDrive(now, alerts);
             Changed = true;
         }
         if (_silentAfter is not { } silentAfter || absent < silentAfter || _state.Clock == 0 || _state.Incident is { Kind: not AlertKind.Silent }) return;
-        _state.Calm = 0;
+        _evidence.DenyCalm();
         int before = alerts.Count;
-        Follow(AlertKind.Silent, null, now, last, alerts, null);
+        _incidents.Follow(new Finding(AlertKind.Silent, null, last), now, IsDrifting, alerts);
         if (alerts.Count > before) Changed = true;
     }
 
@@ -203,7 +181,7 @@ public sealed class CameraDetector
     {
         IsForgotten = true;
         var last = new FrameRef(topic, partition, Math.Max(0, _state.NextOffset - 1), _state.Timestamp) { Clock = _state.Clock };
-        if (_state.Incident is { } incident) Close(incident, last, CloseReason.DriveEnded, "the camera has not been seen for long and is forgotten", alerts);
+        _incidents.Close(last, CloseReason.DriveEnded, AlertText.Forgotten, null, alerts);
     }
 
     /// <summary>Takes one frame's p-value into what the camera tells of the fleet's drift.</summary>
@@ -224,14 +202,14 @@ public sealed class CameraDetector
     internal bool IsOnce => _state.Once && _state.Incident is null;
 
     /// <summary>The state as it was last written.</summary>
-    internal byte[] ToRecord() => JsonSerializer.SerializeToUtf8Bytes(_state.ToRecord(_model.Digest), DetectorState.Json);
+    internal byte[] ToRecord() => JsonSerializer.SerializeToUtf8Bytes(_state, DetectorState.Json);
 
     /// <summary>Writes the state as JSON and takes it as written.</summary>
     public void WriteState(IBufferWriter<byte> writer, DateTimeOffset now)
     {
         _state.WrittenSeconds = now.ToUnixTimeSeconds();
         using var json = new Utf8JsonWriter(writer);
-        JsonSerializer.Serialize(json, _state.ToRecord(_model.Digest), DetectorState.Json);
+        JsonSerializer.Serialize(json, _state, DetectorState.Json);
         Changed = false;
     }
 
@@ -246,9 +224,10 @@ public sealed class CameraDetector
         {
             var state = JsonSerializer.Deserialize<DetectorState>(record, DetectorState.Json);
             if (state is null || state.Schema != 1) return false;
-            _state = new DetectorStateFields(state);
+            Remember(state);
             if (state.Clock == 0 && state.Timestamp != 0) Heal();
-            if (state.Digest != _model.Digest) ForgetEvidence();
+            if (state.Digest != _model.Digest) _evidence.Forget();
+            state.Digest = _model.Digest;
             Changed = false;
             return true;
         }
@@ -286,19 +265,22 @@ public sealed class CameraDetector
         {
             long? produced = record.ProducedMilliseconds > 0 && _state.Produced > 0 ? record.ProducedMilliseconds - _state.Produced : null;
             TimeSpan? wall = record.SeenAt != default && _seenAt != default ? record.SeenAt - _seenAt : null;
-            (seconds, var step) = CameraClock.Step((double)frame.TimestampNanoseconds - _state.Timestamp, produced, wall, _maxSkew, ref _borrowed);
+            double? stated = record.HasNoStamp ? null : ((double)frame.TimestampNanoseconds - _state.Timestamp) / 1e9;
+            (seconds, var step) = _time.Step(stated, produced, wall, _maxSkew);
             if (fault == ClockFault.None) fault = step;
-            _state.Clock += (long)(seconds * 1e9);
+            _state.Clock = Later(_state.Clock, TimeSpan.FromSeconds(seconds));
         }
         LastClockFault = fault;
         LastStep = TimeSpan.FromSeconds(seconds);
         ClockChanged = _clock.Note(fault);
+        _state.ClockFault = _clock.Fault;
         IsForgotten = false;
         _state.Once = _state.NextOffset == 0;
         _seenAt = record.SeenAt;
         at = frame with { Clock = _state.Clock };
         if (seconds > _options.DriveGap.TotalSeconds) EndDrive(at, alerts);
-        _state.Timestamp = frame.TimestampNanoseconds;
+        // Where none is stated the last stamp goes on, for whatever is stated next.
+        _state.Timestamp = record.HasNoStamp && _state.Timestamp != 0 ? Later(_state.Timestamp, LastStep) : frame.TimestampNanoseconds;
         _state.Produced = record.ProducedMilliseconds;
         _state.NextOffset = frame.Offset + 1;
         Changed = true;
@@ -313,41 +295,50 @@ public sealed class CameraDetector
     {
         _state.Clock = _state.Timestamp;
         if (_state.Timestamp / 1_000_000_000 < _state.WrittenSeconds + (long)_maxSkew.TotalSeconds) return;
-        ForgetEvidence();
+        _evidence.Forget();
         if (_state.Incident is { } incident) _state.Incident = incident with { First = incident.First with { Clock = _state.Clock }, LastStrange = _state.Clock };
     }
 
     private void EndDrive(FrameRef frame, List<AlertStep> alerts)
     {
-        if (_state.Incident is { } incident) Close(incident, frame, CloseReason.DriveEnded, "the drive ended", alerts);
-        ForgetEvidence();
+        _incidents.Close(frame, CloseReason.DriveEnded, AlertText.DriveEnded, null, alerts);
+        _evidence.Forget();
     }
 
-    private void AddEvidence(double p, double? tail, double seconds, FrameRef frame, ReadOnlySpan<float> errorMap)
+    /// <summary>What a scored frame shows that speaks for an incident.</summary>
+    private Finding Find(in FrameObservation frame, FrameRef at)
     {
-        double bet = Martingale.Bet(tail is { } extrapolated ? Math.Clamp(extrapolated, Martingale.SmallestExtrapolated, p) : p);
-        double weight = Martingale.Weight(seconds);
-        _state.Guaranteed = Math.Clamp(_state.Guaranteed + weight * Martingale.Bet(p), 0, Martingale.Max);
-        _state.Evidence = Math.Clamp(_state.Evidence + weight * bet, 0, Martingale.Max);
-        _state.Calm = Math.Clamp(_state.Calm - weight * bet, 0, Martingale.Max);
-        if (_state.Evidence == 0)
+        var where = PictureRegion.Strangest(frame.ErrorMap, _package.Card.Network);
+        // Stored scores are observed without their pictures.
+        if (!frame.Pixels.IsEmpty && IsFrozen(at, frame.Pixels))
         {
-            _state.EvidenceFrom = null;
-            _state.CellFrames = 0;
-            return;
+            _evidence.DenyCalm();
+            return new Finding(AlertKind.Frozen, null, _state.PictureFrom, null, where);
         }
-        _state.EvidenceFrom ??= frame;
-        if (bet <= 0) return;
-        int columns = _package.Card.Network.ErrorMapWidth;
-        int cell = IndexOfLargest(errorMap);
-        bool near = Math.Abs(cell / columns - _state.Cell / columns) <= 1 && Math.Abs(cell % columns - _state.Cell % columns) <= 1;
-        _state.CellFrames = near ? _state.CellFrames + 1 : 1;
-        _state.Cell = cell;
+        if (!_evidence.IsEnough) return new Finding(null, null, _state.EvidenceFrom, null, where);
+        string fired = Strangest(frame.Scores);
+        var kind = !frame.Pixels.IsEmpty && MeanLevel(frame.Pixels) < DarkLevel ? AlertKind.Dark
+            : _evidence.StaysInPlace && ModelCard.IsLocal(fired) ? AlertKind.Obstruction
+            : AlertKind.Scene;
+        return new Finding(kind, fired, _state.EvidenceFrom, StrangenessOf(fired, frame.Scores), where);
+    }
+
+    [MemberNotNull(nameof(_state), nameof(_evidence), nameof(_incidents))]
+    private void Remember(DetectorState state)
+    {
+        _state = state;
+        _clock = new ClockWatch(state.ClockFault);
+        _evidence = new Evidence(state, _threshold, _package.Card.Network);
+        string remedy = $"outlier calibrate --model {_package.Path} --camera {_camera} --frames FOOTAGE";
+        _incidents = new IncidentTracker(_camera, state, _evidence, _options, remedy);
     }
 
     private bool IsFrozen(FrameRef frame, ReadOnlySpan<byte> pixels)
     {
-        if (!_frozen.IsSame(pixels, ref _state.Picture) || _state.PictureFrom is not { } from)
+        ulong picture = _state.Picture;
+        bool isSame = _frozen.IsSame(pixels, ref picture);
+        _state.Picture = picture;
+        if (!isSame || _state.PictureFrom is not { } from)
         {
             _state.PictureFrom = frame;
             _state.PictureFrames = 1;
@@ -357,87 +348,7 @@ public sealed class CameraDetector
         return _state.PictureFrames >= FrozenFrames && frame.Since(from) >= _options.FrozenAfter;
     }
 
-    private void Follow(AlertKind? kind, string? fired, FrameRef frame, FrameRef? from, List<AlertStep> alerts, double? strangeness)
-    {
-        double evidence = _state.Evidence / Math.Log(10);
-        var incident = _state.Incident;
-        if (incident is null)
-        {
-            if (kind is not { } opening) return;
-            var first = from ?? frame;
-            var severity = SeverityOf(opening, evidence, frame.Since(first));
-            incident = new OpenIncident(IncidentId(first, opening), opening, severity, 1, first, fired, frame.Clock, evidence);
-            alerts.Add(Step(AlertType.Opened, incident, frame, Describe(incident, frame)) with { Strangeness = strangeness });
-            _state.Incident = incident;
-            // Hours of calm before it say nothing of whether it is over.
-            _state.Calm = 0;
-            return;
-        }
-        // Hysteresis: below the threshold is not yet calm.
-        if (_state.Calm == 0)
-        {
-            incident = incident with { LastStrange = frame.Clock, Strongest = Math.Max(incident.Strongest, evidence) };
-            var severity = SeverityOf(incident.Kind, incident.Strongest, frame.Since(incident.First));
-            if (severity > incident.Severity)
-            {
-                incident = incident with { Severity = severity, Step = incident.Step + 1 };
-                alerts.Add(Step(AlertType.Escalated, incident, frame, Describe(incident, frame)) with { Strangeness = strangeness });
-            }
-            _state.Incident = incident;
-            return;
-        }
-        if (_state.Calm < _threshold || frame.Clock - incident.LastStrange < _options.CloseAfter.TotalNanoseconds) return;
-        Close(incident, frame, CloseReason.Calm, string.Create(CultureInfo.InvariantCulture, $"calm for {_options.CloseAfter.TotalSeconds:0.#} s"), alerts);
-        ForgetEvidence();
-    }
-
-    private void Close(OpenIncident incident, FrameRef frame, CloseReason reason, string text, List<AlertStep> alerts)
-    {
-        alerts.Add(Step(AlertType.Closed, incident with { Step = incident.Step + 1 }, frame, text) with { Closed = reason });
-        _state.Incident = null;
-    }
-
-    /// <summary>Where the model does not fit, the camera or the whole fleet needs a calibration, and nobody has to act now.</summary>
-    private Severity SeverityOf(AlertKind kind, double evidence, TimeSpan duration) =>
-        kind is AlertKind.Scene or AlertKind.Obstruction && (IsMisfit || IsDrifting) ? Severity.Info : SeverityRule.Of(kind, evidence, duration);
-
-    /// <summary>The camera was strange from its first frame and never calm.</summary>
-    private bool IsMisfit => !_state.WasCalm;
-
-    private AlertStep Step(AlertType type, OpenIncident incident, FrameRef frame, string reason) =>
-        new(type, incident.Id, incident.Step, _camera, incident.Kind, incident.Severity, incident.First, frame, incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark ? incident.FiredScore : null, reason)
-        {
-            Where = _where,
-            IsExtrapolated = incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark && type != AlertType.Closed ? _state.Guaranteed < _threshold : null,
-        };
-
-    private string Describe(OpenIncident incident, FrameRef frame)
-    {
-        double seconds = frame.Since(incident.First).TotalSeconds;
-        return incident.Kind switch
-        {
-            AlertKind.Frozen => string.Create(CultureInfo.InvariantCulture, $"the picture has not changed for {seconds:0.0} s"),
-            AlertKind.Silent => string.Create(CultureInfo.InvariantCulture, $"nothing has come for {seconds:0} s"),
-            AlertKind.Scene or AlertKind.Obstruction when IsMisfit => $"strange from the first frame on: the model may not fit this camera; outlier calibrate --model {_package.Path} --camera {_camera} --frames FOOTAGE",
-            AlertKind.Undecodable => string.Create(CultureInfo.InvariantCulture, $"{_state.Undecodable} frames in a row cannot be decoded ({incident.FiredScore})"),
-            AlertKind.Dark => string.Create(CultureInfo.InvariantCulture, $"the picture is nearly black and strange for {seconds:0.0} s (odds 10^{incident.Strongest:0})"),
-            AlertKind.Obstruction => string.Create(CultureInfo.InvariantCulture, $"one place of the picture is strange for {seconds:0.0} s by its {incident.FiredScore} score (odds 10^{incident.Strongest:0})"),
-            _ => string.Create(CultureInfo.InvariantCulture, $"the picture is strange for {seconds:0.0} s, most by its {incident.FiredScore} score (odds 10^{incident.Strongest:0})"),
-        };
-    }
-
-    private Verdict Say(double p, double? tail, bool replayed) => new(p, tail, _state.Evidence / Math.Log(10), HasOpenIncident, replayed);
-
-    private void ForgetEvidence()
-    {
-        _state.Evidence = 0;
-        _state.Calm = 0;
-        _state.Guaranteed = 0;
-        _state.EvidenceFrom = null;
-        _state.CellFrames = 0;
-        _state.PictureFrom = null;
-        _state.Undecodable = 0;
-    }
+    private Verdict Say(double p, double? tail, bool replayed) => new(p, tail, _evidence.Log10, HasOpenIncident, replayed);
 
     private string Strangest(ReadOnlySpan<float> scores)
     {
@@ -459,36 +370,13 @@ public sealed class CameraDetector
         return 0;
     }
 
-    private PictureRegion? RegionOf(ReadOnlySpan<float> errorMap)
-    {
-        if (errorMap.IsEmpty) return null;
-        var network = _package.Card.Network;
-        int cell = IndexOfLargest(errorMap);
-        return new PictureRegion((double)(cell % network.ErrorMapWidth) / network.ErrorMapWidth, (double)(cell / network.ErrorMapWidth) / network.ErrorMapHeight, 1.0 / network.ErrorMapWidth, 1.0 / network.ErrorMapHeight);
-    }
-
-    /// <summary>Derived, so that what is done twice has the same; a silent camera's last frame may be another incident's first.</summary>
-    private string IncidentId(FrameRef first, AlertKind kind)
-    {
-        string text = kind == AlertKind.Silent ? "silent\n" : "";
-        text += string.Create(CultureInfo.InvariantCulture, $"{_camera}\n{first.Topic}\n{first.Partition}\n{first.Offset}\n{first.TimestampNanoseconds}");
-        return Convert.ToHexStringLower(XxHash128.Hash(Encoding.UTF8.GetBytes(text)));
-    }
+    /// <summary>Nanoseconds some time later, or the last there are.</summary>
+    private static long Later(long nanoseconds, TimeSpan time) => time.Ticks * 100 is var more && nanoseconds > long.MaxValue - more ? long.MaxValue : nanoseconds + more;
 
     private static double MeanLevel(ReadOnlySpan<byte> pixels)
     {
         long sum = 0;
         foreach (byte value in pixels) sum += value;
         return pixels.IsEmpty ? 0 : (double)sum / pixels.Length;
-    }
-
-    private static int IndexOfLargest(ReadOnlySpan<float> map)
-    {
-        int largest = 0;
-        for (int i = 1; i < map.Length; i++)
-        {
-            if (map[i] > map[largest]) largest = i;
-        }
-        return largest;
     }
 }

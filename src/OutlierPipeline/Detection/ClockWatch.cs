@@ -7,6 +7,14 @@ public struct ClockWatch
     private const int WellAfter = 100;
 
     private int _well;
+    private int _told;
+
+    /// <param name="fault">As it was told before a restart.</param>
+    public ClockWatch(ClockFault fault)
+    {
+        Fault = fault;
+        if (fault != ClockFault.None) _told = 1 << (int)fault;
+    }
 
     /// <summary>What was wrong last, until the clock is well again.</summary>
     public ClockFault Fault { get; private set; }
@@ -21,15 +29,16 @@ public struct ClockWatch
         {
             if (Fault == ClockFault.None || ++_well < WellAfter) return false;
             Fault = ClockFault.None;
+            _told = 0;
             return true;
         }
         Corrected++;
         _well = 0;
-        if (Fault == fault) return false;
-        // Forward and back again is one story.
-        bool isNews = !(Fault is ClockFault.Step && fault is ClockFault.Backward);
-        if (isNews) Fault = fault;
-        return isNews;
+        // Each fault is told once until all is well; forward and back again is one story.
+        if ((_told & 1 << (int)fault) != 0 || Fault is ClockFault.Step && fault is ClockFault.Backward) return false;
+        _told |= 1 << (int)fault;
+        Fault = fault;
+        return true;
     }
 
     /// <summary>A fault in a few words.</summary>
@@ -38,7 +47,7 @@ public struct ClockWatch
         ClockFault.None => "the clock is in order",
         ClockFault.Missing => "frame-timestamp is 0; the record's timestamp is used",
         ClockFault.Unit => "frame-timestamp is not in nanoseconds; its unit was recognised",
-        ClockFault.Backward => "frame-timestamp stands still or goes back; the step between the records is used",
+        ClockFault.Backward => "frame-timestamp stands still, creeps or goes back; the step between the records is used",
         ClockFault.Step => "frame-timestamp jumps by more than Frames:MaxClockSkew; the step between the records is used",
         _ => throw new ArgumentOutOfRangeException(nameof(fault), fault, "no such fault"),
     };

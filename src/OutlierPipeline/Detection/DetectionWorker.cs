@@ -17,9 +17,13 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     /// <summary>How often absent cameras are looked for.</summary>
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
 
+    private const int MaxClockLines = 50;
+
     private static readonly byte[] AlertContentType = System.Text.Encoding.ASCII.GetBytes(AlertEvent.ContentType);
     private readonly List<AlertStep> _alerts = [];
     private List<string>? _idle;
+    private long _clocksToldSince;
+    private int _clocksTold;
     private readonly Dictionary<string, DriftMonitor> _drift = [];
 
     /// <summary>Cameras in the order of their first frame, some of which were not seen again.</summary>
@@ -43,7 +47,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
 
     /// <summary>The cameras whose clock is wrong now, what is wrong with it, and for how many frames it was.</summary>
     public IReadOnlyList<(string Camera, ClockFault Fault, long Frames)> WrongClocks =>
-        [.. _wrongClocks.Where(entry => entry.Value.Assignment.IsCurrent).Select(entry => (entry.Key, entry.Value.Detector.ClockFault, entry.Value.Detector.ClockCorrections)).OrderBy(entry => entry.Key, StringComparer.Ordinal)];
+        [.. _wrongClocks.Where(IsKnown).Select(entry => (entry.Key, entry.Value.Detector.ClockFault, entry.Value.Detector.ClockCorrections)).OrderBy(entry => entry.Key, StringComparer.Ordinal)];
 
     /// <summary>Runs until the channel is complete.</summary>
     public void Run()
@@ -71,6 +75,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             if (time.GetElapsedTime(examined) < Tick) continue;
             examined = time.GetTimestamp();
             foreach (var assignment in Assignments()) FindAbsent(assignment);
+            foreach (var gone in _wrongClocks.Where(entry => !IsKnown(entry))) _wrongClocks.TryRemove(gone.Key, out _);
         }
     }
 
@@ -101,7 +106,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             var scores = ReadOnlySpan<float>.Empty;
             Verdict verdict = default;
             var now = time.GetUtcNow();
-            var record = new RecordTime(frame.ProducedMilliseconds, now, frame.ClockFault);
+            var record = new RecordTime(frame.ProducedMilliseconds, now, frame.ClockFault, !frame.IsStamped);
             detector.MarkSeen(assignment.Watch.WatchedAt(now));
             if (frame.IsDriveEnd)
             {
@@ -175,15 +180,21 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     private void NoteClock(PartitionAssignment assignment, string camera, CameraDetector detector)
     {
         if (detector.LastClockFault is not ClockFault.None and var fault) PipelineTelemetry.CountClockCorrected(fault);
+        if (detector.ClockFault != ClockFault.None) _wrongClocks[camera] = (assignment, detector);
         if (!detector.ClockChanged) return;
-        if (detector.ClockFault == ClockFault.None)
-        {
-            _wrongClocks.TryRemove(camera, out _);
-            Log.ClockWell(log, camera);
-            return;
-        }
-        _wrongClocks[camera] = (assignment, detector);
-        Log.ClockWrong(log, camera, ClockWatch.Describe(detector.ClockFault));
+        if (detector.ClockFault == ClockFault.None) _wrongClocks.TryRemove(camera, out _);
+        // Ids are what somebody sends: so many lines a minute, and no more.
+        if (time.GetElapsedTime(_clocksToldSince) > TimeSpan.FromMinutes(1)) (_clocksToldSince, _clocksTold) = (time.GetTimestamp(), 0);
+        if (++_clocksTold > MaxClockLines) return;
+        if (detector.ClockFault == ClockFault.None) Log.ClockWell(log, camera);
+        else Log.ClockWrong(log, camera, ClockWatch.Describe(detector.ClockFault));
+    }
+
+    /// <summary>Whether a camera's detector is still the one that watches it.</summary>
+    private static bool IsKnown(KeyValuePair<string, (PartitionAssignment Assignment, CameraDetector Detector)> entry)
+    {
+        var (assignment, detector) = entry.Value;
+        lock (assignment.Gate) return assignment.IsCurrent && assignment.Detectors.GetValueOrDefault(entry.Key) == detector;
     }
 
     /// <summary>Tells the detectors of frames that expired unread, once everything before them was seen.</summary>
@@ -217,7 +228,11 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
                 if (!detector.IsShadow) foreach (var alert in _alerts) PublishAlone(assignment, camera, alert, PackageFor(camera));
                 if (detector.IsIdle(watched)) (_idle ??= []).Add(camera);
             }
-            foreach (string camera in _idle ?? []) assignment.Rest(camera);
+            foreach (string camera in _idle ?? [])
+            {
+                assignment.Rest(camera);
+                _wrongClocks.TryRemove(camera, out _);
+            }
             _idle?.Clear();
         }
     }
@@ -234,8 +249,9 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         string fleet = $"fleet:{package.Card.Name}";
         // Opened and closed again and again, it is another incident each time.
         var step = monitor.IsDrifting
-            ? new AlertStep(AlertType.Opened, monitor.Incident, 1, fleet, AlertKind.Drift, Severity.Info, at, at, null, $"most cameras of {package.Card.Name} have had low p-values for {options.Detection.DriftAfter}: the calibration is old; outlier calibrate --model {package.Path} --frames FOOTAGE")
-            : new AlertStep(AlertType.Closed, monitor.Incident, 2, fleet, AlertKind.Drift, Severity.Info, at, at, null, "most cameras are normal again") { Closed = CloseReason.Calm };
+            ? new AlertStep(AlertType.Opened, monitor.Incident, 1, fleet, AlertKind.Drift, Severity.Info, at, at, null,
+                AlertText.FleetDrifts(package.Card.Name, options.Detection.DriftAfter, $"outlier calibrate --model {package.Path} --frames FOOTAGE"))
+            : new AlertStep(AlertType.Closed, monitor.Incident, 2, fleet, AlertKind.Drift, Severity.Info, at, at, null, AlertText.FleetIsWell) { Closed = CloseReason.Calm };
         PublishAlone(frame.Assignment, fleet, step, package);
     }
 

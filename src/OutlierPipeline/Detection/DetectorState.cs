@@ -3,8 +3,8 @@ using System.Text.Json.Serialization;
 
 namespace OutlierPipeline.Detection;
 
-/// <summary>What a detector remembers: the value of a record of <c>ood.state</c>, at most 2 KiB.</summary>
-public sealed record DetectorState
+/// <summary>What a detector remembers of its camera, frame by frame: the value of a record of <c>ood.state</c>, at most 2 KiB.</summary>
+public sealed class DetectorState
 {
     internal static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
     {
@@ -12,69 +12,72 @@ public sealed record DetectorState
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
     };
 
-    public int Schema { get; init; } = 1;
+    public int Schema { get; set; } = 1;
 
     /// <summary>Digest of the graph and the calibration: evidence counts for these alone.</summary>
-    public required string Digest { get; init; }
+    public required string Digest { get; set; }
 
     /// <summary>Frames below it have been seen.</summary>
-    public required long NextOffset { get; init; }
+    public long NextOffset { get; set; }
 
     /// <summary>Time of the latest frame as stated, Unix nanoseconds.</summary>
-    public long Timestamp { get; init; }
+    public long Timestamp { get; set; }
 
     /// <summary>The latest record's timestamp, Unix milliseconds.</summary>
-    public long Produced { get; init; }
+    public long Produced { get; set; }
 
     /// <summary>The camera's time without the faults of its clock, in nanoseconds. Records of older versions have none.</summary>
-    public long Clock { get; init; }
+    public long Clock { get; set; }
+
+    /// <summary>What was last told to be wrong with the camera's clock.</summary>
+    public ClockFault ClockFault { get; set; }
 
     /// <summary>When this record was written, Unix seconds.</summary>
-    public long WrittenSeconds { get; init; }
+    public long WrittenSeconds { get; set; }
 
     /// <summary>The martingale's natural logarithm.</summary>
-    public double Evidence { get; init; }
+    public double Evidence { get; set; }
 
     /// <summary>The same bets turned round: evidence that the camera is normal again.</summary>
-    public double Calm { get; init; }
+    public double Calm { get; set; }
 
     /// <summary>The first frame of the evidence, if there is any.</summary>
-    public FrameRef? EvidenceFrom { get; init; }
+    public FrameRef? EvidenceFrom { get; set; }
 
     /// <summary>XxHash3 of samples of the picture that stands.</summary>
-    public ulong Picture { get; init; }
+    public ulong Picture { get; set; }
 
     /// <summary>Since when that picture stands.</summary>
-    public FrameRef? PictureFrom { get; init; }
+    public FrameRef? PictureFrom { get; set; }
 
     /// <summary>How many frames showed it.</summary>
-    public int PictureFrames { get; init; }
+    public int PictureFrames { get; set; }
 
     /// <summary>Frames in a row that could not be decoded, and the first of them.</summary>
-    public int Undecodable { get; init; }
+    public int Undecodable { get; set; }
 
-    public FrameRef? UndecodableFrom { get; init; }
+    public FrameRef? UndecodableFrom { get; set; }
 
     /// <summary>The strangest cell of the error map, and for how many frames of the evidence it has been that one or a neighbour.</summary>
-    public int Cell { get; init; }
+    public int Cell { get; set; }
 
-    public int CellFrames { get; init; }
+    public int CellFrames { get; set; }
 
     /// <summary>Whether the camera was ever normal: one that never was does not fit the model.</summary>
-    public bool WasCalm { get; init; }
+    public bool WasCalm { get; set; }
 
     /// <summary>The evidence by conformal p-values alone, without the tail's extrapolation.</summary>
-    public double Guaranteed { get; init; }
+    public double Guaranteed { get; set; }
 
     /// <summary>Whether one frame is all that was ever seen of the camera.</summary>
-    public bool Once { get; init; }
+    public bool Once { get; set; }
 
     /// <summary>The mean p-value of late, and over how many seconds of the camera's time it was taken: what it tells of the fleet's drift.</summary>
-    public double DriftMean { get; init; }
+    public double DriftMean { get; set; }
 
-    public double DriftSeconds { get; init; }
+    public double DriftSeconds { get; set; }
 
-    public OpenIncident? Incident { get; init; }
+    public OpenIncident? Incident { get; set; }
 }
 
 /// <summary>An incident that has opened and not closed.</summary>

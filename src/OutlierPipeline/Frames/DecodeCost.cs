@@ -21,8 +21,9 @@ internal static class DecodeCost
     /// <param name="pixels">Width × height.</param>
     /// <param name="bytesPerPixel">As stored, uncompressed.</param>
     /// <param name="chunks">Of any kind.</param>
-    public static TimeSpan OfPng(long pixels, double bytesPerPixel, bool isInterlaced, int chunks, int bytes) =>
-        Nanoseconds(pixels * ((isInterlaced ? 15.0 : 9.0) + bytesPerPixel * 3.5) + bytes * 4.0 + chunks * 150.0);
+    /// <param name="compressedText">Bytes of text that is inflated when the picture is opened.</param>
+    public static TimeSpan OfPng(long pixels, double bytesPerPixel, bool isInterlaced, int chunks, long compressedText, int bytes) =>
+        Nanoseconds(pixels * ((isInterlaced ? 15.0 : 9.0) + bytesPerPixel * 3.5) + bytes * 4.0 + compressedText * 450.0 + chunks * 150.0);
 
     public static TimeSpan OfWebP(long pixels, bool isLossless, int chunks, int bytes) =>
         Nanoseconds(pixels * (isLossless ? 20.0 : 12.0) + bytes * (isLossless ? 12.0 : 50.0) + chunks * 150.0);

@@ -14,12 +14,10 @@ internal readonly ref struct DecodedPicture(ReadOnlySpan<byte> pixels, int width
 
     public bool IsEmpty => Pixels.IsEmpty;
 
-    /// <summary>The picture turned upright.</summary>
-    /// <param name="memory">Where it is written, unless it is upright already.</param>
-    public DecodedPicture Upright(PictureOrientation orientation, PixelBuffer memory)
+    /// <summary>Writes the picture turned upright.</summary>
+    /// <param name="turned">As many bytes as the picture has.</param>
+    public void Turn(PictureOrientation orientation, Span<byte> turned)
     {
-        if (orientation == PictureOrientation.Upright) return this;
-        var turned = memory.Rent(Pixels.Length);
         int width = orientation.SwapsSides() ? Height : Width;
         int height = orientation.SwapsSides() ? Width : Height;
         for (int y = 0, target = 0; y < height; y++)
@@ -34,11 +32,11 @@ internal readonly ref struct DecodedPicture(ReadOnlySpan<byte> pixels, int width
                     PictureOrientation.Transposed => (y, x),
                     PictureOrientation.TurnedLeft => (y, Height - 1 - x),
                     PictureOrientation.Transversed => (Width - 1 - y, Height - 1 - x),
-                    _ => (Width - 1 - y, x),
+                    PictureOrientation.TurnedRight => (Width - 1 - y, x),
+                    _ => (x, y),
                 };
                 Pixels.Slice((row * Width + column) * Channels, Channels).CopyTo(turned[target..]);
             }
         }
-        return new DecodedPicture(turned, width, height, Channels);
     }
 }

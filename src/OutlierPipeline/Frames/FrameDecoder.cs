@@ -36,6 +36,8 @@ public sealed class FrameDecoder : IDisposable
     private readonly PixelBuffer _mended = new();
     private readonly PixelBuffer _stripped = new();
     private readonly PixelBuffer _turned = new();
+    private readonly PixelBuffer[] _buffers;
+    private AreaScaler? _swapped;
 
     public FrameDecoder(FrameSize size, FrameLimits limits, JpegLibrary library = JpegLibrary.Fastest)
     {
@@ -45,13 +47,14 @@ public sealed class FrameDecoder : IDisposable
         if (library == JpegLibrary.TurboJpeg && !TurboJpeg.IsAvailable)
             throw new InvalidOperationException("libjpeg-turbo (libturbojpeg.so.0) is not on this machine: install libturbojpeg0 (Debian) or libturbojpeg (Ubuntu)");
         _turbo = library != JpegLibrary.Skia && TurboJpeg.IsAvailable ? new TurboJpeg() : null;
+        _buffers = [_skia.Buffer, _entropy.Buffer, _mended, _stripped, _turned, .. _turbo is null ? Array.Empty<PixelBuffer>() : [_turbo.Buffer]];
     }
 
     /// <summary>What decodes JPEG: <c>libjpeg-turbo</c> or <c>SkiaSharp</c>.</summary>
     public string Name => _turbo is null ? "SkiaSharp" : "libjpeg-turbo";
 
     /// <summary>Bytes of memory held for pictures to come.</summary>
-    internal long Held => _skia.Held + (_turbo?.Held ?? 0) + _entropy.Held + _mended.Size + _stripped.Size + _turned.Size;
+    internal long Held => _buffers.Sum(buffer => buffer.Size);
 
     /// <summary>Checks the header and the limits, decodes, turns upright (EXIF), crops (centre, to the model's aspect ratio) and scales.</summary>
     /// <param name="encoded">JPEG, PNG or WebP.</param>
@@ -60,12 +63,29 @@ public sealed class FrameDecoder : IDisposable
     public FrameError Decode(ReadOnlySpan<byte> encoded, Span<byte> rgb)
     {
         if (rgb.Length != _size.Bytes) throw new ArgumentException($"{rgb.Length} bytes cannot hold a frame of {_size}: it takes {_size.Bytes}", nameof(rgb));
+        var error = DecodeChecked(encoded, rgb);
+        foreach (var buffer in _buffers) buffer.EndPicture();
+        return error;
+    }
+
+    private FrameError DecodeChecked(ReadOnlySpan<byte> encoded, Span<byte> rgb)
+    {
         var error = ImageHeader.Read(encoded, _limits, out var header);
         if (error != FrameError.None) return error;
         error = header.Format == ImageFormat.Jpeg ? DecodeJpeg(encoded, header, out var picture) : _skia.Decode(encoded, header, 8, out picture);
         // There is no way to 'no error' but through a picture that was decoded whole.
         if (picture.IsEmpty) return error == FrameError.None ? FrameError.Corrupt : error;
-        _scaler.Scale(picture.Upright(header.Orientation, _turned), rgb);
+        if (header.Orientation == PictureOrientation.Upright)
+        {
+            _scaler.Scale(picture, rgb);
+            return FrameError.None;
+        }
+        // Scaled as it is stored, and turned when it is small.
+        bool isSwapped = header.Orientation.SwapsSides();
+        var stored = isSwapped ? new FrameSize(_size.Width, _size.Height) : _size;
+        var scaled = _turned.Rent(_size.Bytes);
+        (isSwapped ? _swapped ??= new AreaScaler(stored) : _scaler).Scale(picture, scaled);
+        new DecodedPicture(scaled, stored.Width, stored.Height, 3).Turn(header.Orientation, rgb);
         return FrameError.None;
     }
 
@@ -94,6 +114,8 @@ public sealed class FrameDecoder : IDisposable
         // The library tells its first warning only, and padding may hide damage behind it: without the padding there must be none.
         if (hasExtraneous)
         {
+            // It costs about as much again, twice.
+            if (header.Cost * 3 > _limits.MaxDecodeTime * 2) return FrameError.TooCostly;
             if (_entropy.Check(jpeg, file) is not FrameError.None and var damage) return damage;
             var stripped = _stripped.Rent(jpeg.Length);
             return _turbo.Decode(stripped[.._entropy.Strip(jpeg, stripped)], file, eighths, out picture, out _);

@@ -113,17 +113,19 @@ public static class FramePayload
     private static bool TryTimestamp(ReadOnlySpan<byte> message, out long? nanoseconds)
     {
         nanoseconds = null;
-        long sum = 0;
+        ulong seconds = 0;
+        ulong rest = 0;
         int position = 0;
         while (position < message.Length)
         {
             if (!TryVarint(message, ref position, out ulong tag) || (tag & 7) != 0 || !TryVarint(message, ref position, out ulong value)) return false;
-            // Negative numbers are varints of ten bytes: larger than any that is meant.
-            if (tag >> 3 == 1 && value > long.MaxValue / 1_000_000_000 - 1 || tag >> 3 == 2 && value > 999_999_999) return false;
-            if (tag >> 3 == 1) sum += (long)value * 1_000_000_000;
-            else if (tag >> 3 == 2) sum += (long)value;
+            // Of a field that is there twice the last one counts.
+            if (tag >> 3 == 1) seconds = value;
+            else if (tag >> 3 == 2) rest = value;
         }
-        nanoseconds = sum;
+        // Negative numbers are varints of ten bytes: larger than any that is meant.
+        if (seconds > long.MaxValue / 1_000_000_000 - 1 || rest > 999_999_999) return false;
+        nanoseconds = (long)seconds * 1_000_000_000 + (long)rest;
         return true;
     }
 

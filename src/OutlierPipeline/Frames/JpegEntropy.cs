@@ -23,6 +23,8 @@ internal sealed class JpegEntropy : IDisposable
     private readonly PixelBuffer _coefficients = new();
     private readonly Component[] _components = new Component[4];
     private readonly List<(int Begin, int Length)> _padding = [];
+    private readonly byte[] _frame = new byte[18];
+    private int _frameLength;
     private int _count;
     private int _restartInterval;
 
@@ -50,14 +52,16 @@ internal sealed class JpegEntropy : IDisposable
         return FrameError.None;
     }
 
-    /// <summary>Bytes held for pictures to come.</summary>
-    public long Held => _coefficients.Size;
+    /// <summary>Memory for what is known of coefficients.</summary>
+    public PixelBuffer Buffer => _coefficients;
 
     public void Dispose() => _coefficients.Dispose();
 
     private FrameError SetFrame(ReadOnlySpan<byte> frame, in JpegFile file)
     {
         _count = file.Components;
+        _frameLength = 6 + 3 * _count;
+        frame[.._frameLength].CopyTo(_frame);
         int horizontal = 1;
         int vertical = 1;
         for (int i = 0; i < _count; i++)
@@ -101,12 +105,11 @@ internal sealed class JpegEntropy : IDisposable
     {
         int count = scan[0];
         Span<int> components = stackalloc int[count];
+        int taken = 0;
         for (int i = 0; i < count; i++)
         {
-            for (int c = 0; c < _count; c++)
-            {
-                if (_components[c].Id == scan[1 + 2 * i]) components[i] = c;
-            }
+            components[i] = JpegFile.Find(_frame.AsSpan(0, _frameLength), scan[1 + 2 * i], ref taken);
+            if (components[i] < 0) return FrameError.Corrupt;
             int tables = scan[2 + 2 * i];
             _components[components[i]].Dc = TableOf(tables >> 4 & 3);
             _components[components[i]].Ac = TableOf(4 + (tables & 3));
@@ -159,7 +162,9 @@ internal sealed class JpegEntropy : IDisposable
             }
         }
         bool isPadding = bits.TryPadding(out var rest);
-        if (!rest.End.Equals(data.Length) || !isPadding && rest.End.Value - rest.Start.Value > Unseen) return FrameError.Corrupt;
+        // Some encoders end with a restart marker that begins nothing.
+        bool isAtEnd = rest.End.Equals(data.Length) || rest.End.Value == data.Length - 2 && data[^2] == 0xff && data[^1] is >= 0xd0 and <= 0xd7;
+        if (!isAtEnd || !isPadding && rest.End.Value - rest.Start.Value > Unseen) return FrameError.Corrupt;
         AddPadding(begin, rest);
         return FrameError.None;
     }

@@ -177,24 +177,37 @@ internal struct JpegFile
             if (first != 0 || last != 63 || scan[^1] != 0) Oddities |= JpegOddities.ScanParameters;
             (first, last, high, low) = (0, 63, 0, 0);
         }
-        else if (first > last || last > 63 || low > 13 || (first == 0 && last != 0) || (first > 0 && scan[0] != 1))
-        {
-            return FrameError.Corrupt;
-        }
+        bool isSound = first <= last && last <= 63 && low <= 13 && (first == 0) == (last == 0 || !IsProgressive) && (first == 0 || scan[0] == 1);
+        int taken = 0;
         for (int i = 0; i < scan[0]; i++)
         {
-            int component = 0;
-            while (component < Components && frame[6 + 3 * component] != scan[1 + 2 * i]) component++;
-            if (component == Components) return FrameError.Corrupt;
+            int component = Find(frame, scan[1 + 2 * i], ref taken);
+            if (component < 0) return FrameError.Corrupt;
+            // Counted whether it makes sense or not: a decoder goes over it before it says so.
             ScanBlocks += BlocksOf(frame, component);
-            for (int k = component * 64 + first; k <= component * 64 + last; k++)
+            // Details before what they are details of.
+            isSound &= first == 0 || missing[component * 64] != 127;
+            for (int k = component * 64 + first; isSound && k <= component * 64 + last; k++)
             {
                 // A first pass may come once, a refinement brings the next bit: what else there is would be drawn over.
-                if (IsProgressive && (high == 0 ? missing[k] != 127 : missing[k] != high || low != high - 1)) return FrameError.Corrupt;
+                isSound &= !IsProgressive || (high == 0 ? missing[k] == 127 : missing[k] == high && low == high - 1);
                 missing[k] = (sbyte)low;
             }
         }
-        return FrameError.None;
+        return isSound ? FrameError.None : FrameError.Corrupt;
+    }
+
+    /// <summary>The component that a scan names, or -1. Some files call all of theirs the same: each is taken once, in order.</summary>
+    /// <param name="taken">A bit for each that the scan has named already.</param>
+    public static int Find(ReadOnlySpan<byte> frame, byte id, ref int taken)
+    {
+        for (int i = 0; i < frame[5]; i++)
+        {
+            if (frame[6 + 3 * i] != id || (taken & 1 << i) != 0) continue;
+            taken |= 1 << i;
+            return i;
+        }
+        return -1;
     }
 
     private readonly long BlocksOf(ReadOnlySpan<byte> frame, int component)

@@ -10,8 +10,9 @@ internal sealed unsafe class PixelBuffer : IDisposable
 
     private byte* _memory;
     private nuint _size;
-    private int _length;
+    private nuint _used;
     private nuint _largest;
+    private int _length;
     private int _small;
 
     /// <summary>Bytes held.</summary>
@@ -23,22 +24,24 @@ internal sealed unsafe class PixelBuffer : IDisposable
     /// <exception cref="OverflowException">More than 2 GiB.</exception>
     public Span<byte> Rent(long bytes)
     {
-        int length = checked((int)bytes);
-        if ((nuint)length > _size) Resize((nuint)length);
-        else ShrinkAfter((nuint)length);
-        _length = length;
-        return new Span<byte>(_memory, length);
+        _length = checked((int)bytes);
+        _used = Math.Max(_used, (nuint)_length);
+        if ((nuint)_length > _size) Resize((nuint)_length);
+        return new Span<byte>(_memory, _length);
+    }
+
+    /// <summary>A picture is done, whether it needed this memory or another's.</summary>
+    public void EndPicture()
+    {
+        _small = _used < _size / 4 ? _small + 1 : 0;
+        _largest = _small > 1 ? Math.Max(_largest, _used) : _used;
+        _used = 0;
+        if (_small < Patience) return;
+        _length = 0;
+        Resize(_largest);
     }
 
     public void Dispose() => Resize(0);
-
-    private void ShrinkAfter(nuint length)
-    {
-        _small = length < _size / 4 ? _small + 1 : 0;
-        _largest = _small > 1 ? Math.Max(_largest, length) : length;
-        if (_small < Patience) return;
-        Resize(_largest);
-    }
 
     private void Resize(nuint size)
     {

@@ -22,6 +22,7 @@ internal static class PngFile
         if (depth == 16 && colour is 0 or 4) return FrameError.UnsupportedFormat;
         var orientation = PictureOrientation.Upright;
         int chunks = 0;
+        long compressedText = 0;
         int position = 8;
         while (position <= png.Length - 12)
         {
@@ -30,12 +31,17 @@ internal static class PngFile
             var type = png.Slice(position + 4, 4);
             if (length > png.Length - position - 12 || type.SequenceEqual("IEND"u8)) break;
             if (type.SequenceEqual("eXIf"u8)) orientation = Exif.Orientation(png.Slice(position + 8, (int)length));
+            if (IsCompressedText(type, png.Slice(position + 8, (int)length))) compressedText += length;
             position += 12 + (int)length;
         }
-        var cost = DecodeCost.OfPng((long)width * height, Channels(colour) * depth / 8.0, png[28] != 0, chunks, png.Length);
+        var cost = DecodeCost.OfPng((long)width * height, Channels(colour) * depth / 8.0, png[28] != 0, chunks, compressedText, png.Length);
         header = new ImageHeader(ImageFormat.Png, width, height) { Orientation = orientation, Cost = cost };
         return FrameError.None;
     }
+
+    /// <summary>Whether a chunk holds text that is inflated when the picture is opened, a thousand times its size at most.</summary>
+    private static bool IsCompressedText(ReadOnlySpan<byte> type, ReadOnlySpan<byte> content) =>
+        type.SequenceEqual("zTXt"u8) || type.SequenceEqual("iTXt"u8) && content.IndexOf((byte)0) is >= 0 and int end && end + 1 < content.Length && content[end + 1] == 1;
 
     /// <summary>Of a colour type: grey, RGB, palette, grey and alpha, RGB and alpha; 0 for none of these.</summary>
     private static int Channels(int colour) => colour switch { 0 or 3 => 1, 2 => 3, 4 => 2, 6 => 4, _ => 0 };

@@ -9,8 +9,8 @@ internal sealed unsafe class SkiaDecoder : IDisposable
 {
     private readonly PixelBuffer _buffer = new();
 
-    /// <summary>Bytes held for pictures to come.</summary>
-    public long Held => _buffer.Size;
+    /// <summary>Memory for decoded pictures.</summary>
+    public PixelBuffer Buffer => _buffer;
 
     /// <param name="encoded">A PNG, a WebP, or a JPEG that is known to be whole: SkiaSharp draws grey for what is missing or damaged, and does not say so.</param>
     /// <param name="eighths">Of a JPEG, the scale.</param>

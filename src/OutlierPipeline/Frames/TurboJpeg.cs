@@ -23,8 +23,8 @@ internal sealed unsafe class TurboJpeg : IDisposable
     /// <summary>Whether the library is on this machine.</summary>
     public static bool IsAvailable => Library != 0;
 
-    /// <summary>Bytes held for pictures to come.</summary>
-    public long Held => _buffer.Size;
+    /// <summary>Memory for decoded pictures.</summary>
+    public PixelBuffer Buffer => _buffer;
 
     /// <summary>Decodes at an eighth, a quarter, half or full size.</summary>
     /// <param name="jpeg">Without oddities.</param>

@@ -28,7 +28,7 @@ public sealed class Frame
     /// <summary>When the picture was taken, Unix nanoseconds: the header <c>frame-timestamp</c>, else the payload's own, else the record's timestamp.</summary>
     public long TimestampNanoseconds { get; init; }
 
-    /// <summary>When the record was produced, Unix milliseconds by the record's timestamp.</summary>
+    /// <summary>When the record was produced, Unix milliseconds by the record's timestamp; 0 where that cannot be a time.</summary>
     public long ProducedMilliseconds { get; init; }
 
     /// <summary>Whether the broker wrote that time when it appended the record, and not the producer.</summary>
@@ -36,6 +36,9 @@ public sealed class Frame
 
     /// <summary>What was wrong with the camera's stamp on its own.</summary>
     public Detection.ClockFault ClockFault { get; init; }
+
+    /// <summary>Whether the camera stated a time at all.</summary>
+    public bool IsStamped { get; init; }
 
     /// <summary>When it was read, in ticks of <see cref="TimeProvider.GetTimestamp"/>.</summary>
     public long ReadAt { get; init; }

@@ -16,6 +16,8 @@ internal sealed class FrameAges(TimeSpan maxSkew)
     public TimeSpan AgeOf(Frame frame, (long Offset, DateTimeOffset At) end, DateTimeOffset now)
     {
         var byRecord = now - DateTimeOffset.UnixEpoch - TimeSpan.FromMilliseconds(frame.ProducedMilliseconds);
+        // What states no time that can be one is not known to be old.
+        if (frame.ProducedMilliseconds == 0) return TimeSpan.Zero;
         if (frame.IsAppendTime) return byRecord;
         var apparent = now - DateTimeOffset.UnixEpoch - TimeSpan.FromTicks(frame.TimestampNanoseconds / 100);
         var usual = Usual(frame);

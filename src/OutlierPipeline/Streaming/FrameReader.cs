@@ -36,8 +36,8 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
         }
         var key = record.Message.Key ?? CameraKey.None;
         var id = _cameraHeader is null ? key : headerKeys.Deserialize(camera, camera is null, SerializationContext.Empty);
-        long produced = record.Message.Timestamp.UnixTimestampMs;
-        var (content, nanoseconds, fault) = Examine(endsDrive, record.Message.Value, id, contentType, schema, timestamp, produced);
+        long produced = Plausible(record.Message.Timestamp.UnixTimestampMs);
+        var (content, nanoseconds, fault, isStated) = Examine(endsDrive, record.Message.Value, id, contentType, schema, timestamp, produced);
         if (content.IsMislabelled) PipelineTelemetry.CountMislabelled();
         return new Frame
         {
@@ -51,6 +51,7 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
             ProducedMilliseconds = produced,
             IsAppendTime = record.Message.Timestamp.Type == TimestampType.LogAppendTime,
             ClockFault = fault,
+            IsStamped = isStated,
             ReadAt = time.GetTimestamp(),
             Payload = record.Message.Value,
             Image = content.Image,
@@ -62,30 +63,33 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
         };
     }
 
-    private (FrameContent Content, long Nanoseconds, ClockFault Fault) Examine(
+    private (FrameContent Content, long Nanoseconds, ClockFault Fault, bool IsStated) Examine(
         bool endsDrive, RentedPayload payload, CameraKey id, byte[]? contentType, byte[]? schema, byte[]? timestamp, long produced)
     {
         // Without a clock of its own a record counts from when it was read.
         long recordNanoseconds = produced > 0 ? produced * 1_000_000 : (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
         if (id.Camera is null)
-            return (new FrameContent { Error = FrameError.MissingCamera, Message = CameraKeys.Describe(id) }, recordNanoseconds, ClockFault.None);
+            return (new FrameContent { Error = FrameError.MissingCamera, Message = CameraKeys.Describe(id) }, recordNanoseconds, ClockFault.None, false);
         long? stated = null;
         if (timestamp is not null)
         {
             if (!Utf8Parser.TryParse(timestamp, out long parsed, out int used) || used != timestamp.Length || parsed < 0)
             {
                 string message = $"frame-timestamp is '{Printable(timestamp)}'; expected Unix nanoseconds as a decimal number";
-                return (new FrameContent { Error = FrameError.InvalidHeader, Message = message }, recordNanoseconds, ClockFault.None);
+                return (new FrameContent { Error = FrameError.InvalidHeader, Message = message }, recordNanoseconds, ClockFault.None, false);
             }
             stated = parsed;
         }
         var content = endsDrive ? default : payload.Length == 0 ? new FrameContent { Error = FrameError.Empty } : FramePayload.Unwrap(payload.Span, Text(contentType), Text(schema));
         stated ??= content.TimestampNanoseconds;
-        if (stated is not { } stamp) return (content, recordNanoseconds, produced > 0 ? ClockFault.None : ClockFault.Missing);
-        if (stamp == 0) return (content, recordNanoseconds, ClockFault.Missing);
+        if (stated is not { } stamp) return (content, recordNanoseconds, produced > 0 ? ClockFault.None : ClockFault.Missing, false);
+        if (stamp == 0) return (content, recordNanoseconds, ClockFault.Missing, false);
         var (nanoseconds, isOtherUnit) = FrameTimestamp.Read(stamp, recordNanoseconds);
-        return (content, nanoseconds, isOtherUnit ? ClockFault.Unit : ClockFault.None);
+        return (content, nanoseconds, isOtherUnit ? ClockFault.Unit : ClockFault.None, true);
     }
+
+    /// <summary>A record's time, or 0 where it cannot be one: from before the year 2000, or from the future.</summary>
+    private long Plausible(long produced) => produced >= 946_684_800_000 && produced <= time.GetUtcNow().AddDays(1).ToUnixTimeMilliseconds() ? produced : 0;
 
     private static string? Text(byte[]? header)
     {

@@ -7,7 +7,7 @@ namespace OutlierPipeline.Streaming;
 /// Asks the brokers again and again where the assigned partitions end. What the consumer's own fetches say of it stands still in an outage, and would take an outage for silence.
 /// </summary>
 /// <param name="recreated">Told of a partition whose topic was recreated while it was read.</param>
-internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssignment> recreated, BrokerHealth health, TimeProvider time)
+internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssignment> recreated, BrokerHealth health, TopicIdentity identity, TimeProvider time)
 {
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(5);
@@ -62,7 +62,11 @@ internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssign
             assignment.Watch.Measure(end, asked, assignment.Ledger.ProcessedFrontier);
         }
         if (++_round % IdentityRounds != 0) return;
-        string? id = await Task.Run(() => TopicIdentity.Of(admin, options.FramesTopic), cancellation).WaitAsync(cancellation);
-        foreach (var assignment in assignments.Where(assignment => id is not null && assignment.IsRestored && assignment.TopicId is not null && assignment.TopicId != id)) recreated(assignment);
+        identity.AskAgain();
+        foreach (var assignment in assignments.Where(assignment => assignment.IsRestored && identity.Id is not null))
+        {
+            assignment.TopicId ??= identity.Id;
+            if (assignment.TopicId != identity.Id || assignment.IsOfAnotherTopic) recreated(assignment);
+        }
     }
 }

@@ -9,10 +9,16 @@ internal sealed class PartitionWatch(long end, DateTimeOffset at)
     /// <summary>Two measurements that lie further apart have an outage between them, of the brokers or of this process.</summary>
     private static readonly TimeSpan Longest = 3 * PartitionEnds.Interval;
 
+    /// <summary>An hour and a half of them; a longer backlog is not watched.</summary>
+    private const int MaxAhead = 10_000;
+
     private readonly Lock _gate = new();
     private (long Offset, DateTimeOffset At) _end = (end, at);
     private TimeSpan _watched;
     private DateTimeOffset? _caughtUpAt;
+
+    /// <summary>Ends that were measured and are not reached yet, in order: who reads seconds behind reaches each of them all the same.</summary>
+    private readonly Queue<(long Offset, DateTimeOffset At)> _ahead = new([(end, at)]);
 
     /// <summary>Where the partition ended when it was measured last, and when that was.</summary>
     public (long Offset, DateTimeOffset At) End
@@ -54,10 +60,12 @@ internal sealed class PartitionWatch(long end, DateTimeOffset at)
     {
         lock (_gate)
         {
-            if (processed >= _end.Offset && _end.At != _caughtUpAt)
+            if (_ahead.Count < MaxAhead) _ahead.Enqueue((end, asked));
+            while (_ahead.TryPeek(out var next) && next.Offset <= processed)
             {
-                if (_caughtUpAt is { } last && _end.At - last <= Longest) _watched += _end.At - last;
-                _caughtUpAt = _end.At;
+                _ahead.Dequeue();
+                if (_caughtUpAt is { } last && next.At > last && next.At - last <= Longest) _watched += next.At - last;
+                _caughtUpAt = next.At;
             }
             _end = (end, asked);
         }

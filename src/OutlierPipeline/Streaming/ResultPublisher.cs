@@ -113,7 +113,7 @@ internal sealed partial class ResultPublisher : IDisposable
         frame.Payload = default;
         if (frame.IsFailed) return;
         if (frame.Assignment.IsCurrent) frame.Assignment.Ledger.MarkAcknowledged(frame.Offset);
-        if (frame.Error != FrameError.None || frame.IsSkipped || frame.IsDriveEnd) return;
+        if (frame.Error != FrameError.None || frame.IsSkipped || frame.IsDriveEnd || frame.ProducedMilliseconds == 0) return;
         double milliseconds = _time.GetUtcNow().ToUnixTimeMilliseconds() - frame.ProducedMilliseconds;
         PipelineTelemetry.RecordLatency(Math.Max(0, milliseconds / 1000));
     }

@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 namespace OutlierPipeline.Streaming;
 
 /// <summary>Reads the state records of a partition to their end, while the partition is paused.</summary>
-internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth health, TimeProvider time, ILogger log)
+internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth health, TopicIdentity identity, TimeProvider time, ILogger log)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
@@ -17,6 +17,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
     public async Task RestoreAsync(PartitionAssignment assignment, CancellationToken cancellation)
     {
         bool told = false;
+        await identity.First.WaitAsync(cancellation);
         while (assignment.IsCurrent && !cancellation.IsCancellationRequested)
         {
             try
@@ -47,7 +48,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         using var reader = KafkaClients.Reader(options, health);
         var partition = new TopicPartition(options.StateTopic, assignment.Partition.Partition);
         var watermarks = reader.QueryWatermarkOffsets(partition, BrokerTimeout);
-        assignment.TopicId = TopicIdentity.Of(admin, assignment.Partition.Topic);
+        assignment.TopicId = identity.Id;
         if (watermarks.High.Value <= watermarks.Low.Value) return true;
         reader.Assign(new TopicPartitionOffset(partition, watermarks.Low));
         assignment.Restored.Clear();

@@ -8,25 +8,44 @@ namespace OutlierPipeline.Streaming;
 /// The id that brokers give a topic when it is created: another one under the same name is another topic. It is kept in <c>ood.state</c> beside the cameras' state, under a key that no
 /// camera has.
 /// </summary>
-internal static class TopicIdentity
+internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
 {
     /// <summary>Its control character keeps it apart from cameras' ids.</summary>
     public const string Key = "\0topic";
 
-    private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(5);
+    /// <summary>A start waits for no longer: the broker of the demo and of tests has no controller, and tells no ids.</summary>
+    private static readonly TimeSpan FirstTimeout = TimeSpan.FromSeconds(1);
 
-    /// <summary>The topic's id; null where the brokers tell none, or not now.</summary>
-    public static string? Of(IAdminClient admin, string topic)
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+    private Task _asking = Task.CompletedTask;
+
+    /// <summary>The frames' topic's id as it was told last; null where the brokers tell none.</summary>
+    public string? Id { get; private set; }
+
+    /// <summary>Completes with the first answer, or when it is waited for no longer.</summary>
+    public Task First { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Asks for the first time.</summary>
+    public void Begin() => First = _asking = Task.Run(() => AskAsync(FirstTimeout));
+
+    /// <summary>Asks again, unless the last question is still open.</summary>
+    public void AskAgain()
+    {
+        if (_asking.IsCompleted) _asking = Task.Run(() => AskAsync(Timeout));
+    }
+
+    private async Task AskAsync(TimeSpan timeout)
     {
         try
         {
-            var found = admin.DescribeTopicsAsync(TopicCollection.OfTopicNames([topic]), new DescribeTopicsOptions { RequestTimeout = BrokerTimeout }).GetAwaiter().GetResult();
+            using var admin = KafkaClients.Admin(options, health);
+            var found = await admin.DescribeTopicsAsync(TopicCollection.OfTopicNames([options.FramesTopic]), new DescribeTopicsOptions { RequestTimeout = timeout });
             var id = found.TopicDescriptions.Single().TopicId;
-            return id.MostSignificantBits == 0 && id.LeastSignificantBits == 0 ? null : id.ToString();
+            if (id.MostSignificantBits != 0 || id.LeastSignificantBits != 0) Id = id.ToString();
         }
         catch (KafkaException)
         {
-            return null;
+            // Not told, or not now: a recreated topic is then known by its end alone.
         }
     }
 

@@ -100,7 +100,7 @@ public sealed class OutageTests
         {
             var assignment = new PartitionAssignment(new Confluent.Kafka.TopicPartition(TestCluster.Frames, 0), 1, 0);
             using var cancellation = new CancellationTokenSource();
-            var restoring = new StateRestorer(options, health, TimeProvider.System, log).RestoreAsync(assignment, cancellation.Token);
+            var restoring = new StateRestorer(options, health, new TopicIdentity(options, health), TimeProvider.System, log).RestoreAsync(assignment, cancellation.Token);
             if (isCut) assignment.End();
             await restoring;
             Assert.Equal(!isCut, assignment.IsRestored);

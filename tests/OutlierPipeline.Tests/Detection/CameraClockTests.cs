@@ -16,7 +16,7 @@ public sealed class CameraClockTests
     private static readonly ModelPackage Package = ModelPackage.Load(Repository.StreetDemo);
 
     /// <summary>What the camera states of frame i, whose true time is <c>Begin + i · 0.1 s</c>; after the reader has taken its unit and its zeros away.</summary>
-    public static TheoryData<string> Clocks => ["right", "one in 2038", "one in 1990", "set back by an hour", "set forward by an hour", "an hour ahead", "stands still", "whole seconds", "back and forth", "since start", "negative steps"];
+    public static TheoryData<string> Clocks => ["right", "one in 2038", "one in 1990", "set back by an hour", "set forward by an hour", "an hour ahead", "stands still", "whole seconds", "a number", "milliseconds since start", "ticks", "back and forth", "since start", "negative steps"];
 
     [Theory]
     [MemberData(nameof(Clocks))]
@@ -76,6 +76,67 @@ public sealed class CameraClockTests
             Assert.Equal(a.Martingale, b.Martingale);
         }
         Assert.Equal(0, late.ClockCorrections);
+    }
+
+    [Fact]
+    public void A_chunk_that_comes_late_is_a_delay_and_neither_a_jump_nor_the_end_of_the_drive()
+    {
+        // A camera that keeps what it takes for ten minutes and sends it in one go.
+        var detector = new CameraDetector("car-1", Package, new DetectionOptions());
+        var alerts = new List<AlertStep>();
+        for (int i = 0; i < 200; i++) Observe(detector, alerts, i, Begin + i * Second / 10, Begin / 1_000_000 + i / 20 * 600_000, strange: i > 30);
+        Assert.Equal([AlertType.Opened, AlertType.Escalated], alerts.Select(alert => alert.Type));
+        Assert.Equal(0, detector.ClockCorrections);
+    }
+
+    [Fact]
+    public void Two_clocks_under_one_id_do_not_end_a_short_drive_again_and_again()
+    {
+        var detector = new CameraDetector("car-1", Package, new DetectionOptions { DriveGap = TimeSpan.FromMinutes(1) });
+        var alerts = new List<AlertStep>();
+        for (int i = 0; i < 60; i++) Observe(detector, alerts, i, Begin + i * Second / 10 + (i % 2 == 0 ? 240 : -240) * Second, (Begin + i * Second / 10) / 1_000_000, strange: i > 20);
+        Assert.Equal([AlertType.Opened], alerts.Select(alert => alert.Type).Take(1));
+        Assert.DoesNotContain(alerts, alert => alert.Type == AlertType.Closed);
+    }
+
+    [Theory]
+    [InlineData(1_790_000_000_000_000)]
+    [InlineData(long.MaxValue)]
+    [InlineData(-1)]
+    public void No_time_of_a_record_ends_the_process(long produced)
+    {
+        var detector = new CameraDetector("car-1", Package, new DetectionOptions());
+        var alerts = new List<AlertStep>();
+        Observe(detector, alerts, 0, Begin, Begin / 1_000_000, strange: false);
+        Observe(detector, alerts, 1, Begin - Second, produced, strange: false);
+        Observe(detector, alerts, 2, long.MaxValue, Begin / 1_000_000, strange: false);
+        detector.ObserveAbsence("camera.frames", 0, TimeSpan.FromDays(400), alerts);
+        Run(detector, alerts, "right", 3, 40, strange: false);
+        Assert.Empty(alerts);
+    }
+
+    [Fact]
+    public void A_drive_that_has_ended_stays_ended_through_a_restart_and_is_nobodys_silence()
+    {
+        var options = new DetectionOptions { SilentAfter = new() { ["*"] = TimeSpan.FromSeconds(10) } };
+        var first = new CameraDetector("car-1", Package, options);
+        var alerts = new List<AlertStep>();
+        Run(first, alerts, "right", 0, 20, strange: false);
+        first.ObserveDriveEnd(new FrameRef("camera.frames", 0, 20, Begin + 2 * Second), alerts, new RecordTime((Begin + 2 * Second) / 1_000_000, default));
+        var record = new ArrayBufferWriter<byte>();
+        first.WriteState(record, DateTimeOffset.UnixEpoch.AddTicks(Begin / 100));
+        var second = new CameraDetector("car-1", Package, options);
+        Assert.True(second.TryRestore(record.WrittenSpan));
+        second.ObserveAbsence("camera.frames", 0, TimeSpan.FromHours(1), alerts);
+        Assert.Empty(alerts);
+    }
+
+    [Fact]
+    public void Records_of_the_same_millisecond_are_no_fault_of_a_clock()
+    {
+        var detector = new CameraDetector("car-1", Package, new DetectionOptions());
+        for (int i = 0; i < 50; i++) Observe(detector, [], i, Begin + i / 10 * 1_000_000, (Begin + i / 10 * 1_000_000) / 1_000_000, strange: false);
+        Assert.Equal((ClockFault.None, 0), (detector.ClockFault, detector.ClockCorrections));
     }
 
     [Fact]
@@ -166,15 +227,16 @@ public sealed class CameraClockTests
     [Fact]
     public void A_state_with_every_field_at_its_longest_is_at_most_two_KiB()
     {
-        var frame = new FrameRef(new string('t', 249), int.MaxValue, long.MaxValue, long.MaxValue) { Clock = long.MaxValue };
+        var frame = new FrameRef(new string('t', 40), int.MaxValue, long.MaxValue, long.MaxValue) { Clock = long.MaxValue };
         var state = new DetectorState
         {
             Digest = Package.For("car-1").Digest, NextOffset = long.MaxValue, Timestamp = long.MaxValue, Produced = long.MaxValue, Clock = long.MaxValue, WrittenSeconds = long.MaxValue,
             Evidence = -double.MaxValue / 3, Calm = -double.MaxValue / 3, EvidenceFrom = frame, Picture = ulong.MaxValue, PictureFrom = frame, PictureFrames = int.MaxValue, Undecodable = int.MaxValue, UndecodableFrom = frame,
             Cell = int.MaxValue, CellFrames = int.MaxValue, WasCalm = true, Guaranteed = -double.MaxValue / 3,
             Incident = new OpenIncident(new string('0', 32), AlertKind.Undecodable, Severity.Critical, int.MaxValue, frame, new string('s', 32), long.MaxValue, -double.MaxValue / 3),
+            Once = true, DriftMean = -double.MaxValue / 3, DriftSeconds = -double.MaxValue / 3, ClockFault = ClockFault.Backward,
         };
-        Assert.InRange(JsonSerializer.SerializeToUtf8Bytes(state, DetectorState.Json).Length, 1024, 2560);
+        Assert.InRange(JsonSerializer.SerializeToUtf8Bytes(state, DetectorState.Json).Length, 1024, 2048);
     }
 
     private static void Run(CameraDetector detector, List<AlertStep> alerts, string clock, int first, int count, bool strange, bool frozen = false)
@@ -195,6 +257,9 @@ public sealed class CameraClockTests
             "stands still" => Begin,
             "whole seconds" => right / Second * Second,
             "back and forth" => right + (i % 2 == 0 ? 7200 : -7200) * Second,
+            "a number" => i + 1,
+            "milliseconds since start" => 5000 + i * 100,
+            "ticks" => 639_000_000_000_000_000 + i * 1_000_000L,
             "since start" => 5 * Second + i * Second / 10,
             "negative steps" => Begin - i * Second / 10,
             _ => right,

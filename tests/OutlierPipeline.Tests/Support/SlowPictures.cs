@@ -47,6 +47,7 @@ internal static class SlowPictures
             yield return ($"JPEG {side} with 8 empty scans", Jpegs.Costly(side, 8));
         }
         foreach (int chunks in new[] { 10_000, 400_000 }) yield return ($"PNG with {chunks} chunks", Png(64, 8, 2, false, chunks));
+        foreach (int count in new[] { 10, 100, 1000 }) yield return ($"PNG with {count} texts that inflate to 4 MB", Png(64, 8, 2, false, count, Inflating()));
         byte[] sound = Jpegs.Sound();
         foreach (int count in new[] { 10_000, 400_000 })
         {
@@ -74,7 +75,7 @@ internal static class SlowPictures
     }
 
     /// <summary>A PNG of noise whose rows all have the filter that costs most (Paeth).</summary>
-    private static byte[] Png(int side, int depth, int colour, bool isInterlaced, int chunks)
+    private static byte[] Png(int side, int depth, int colour, bool isInterlaced, int chunks, byte[]? compressedText = null)
     {
         int channels = colour switch { 0 or 3 => 1, 2 => 3, _ => 4 };
         using var data = new MemoryStream();
@@ -101,7 +102,7 @@ internal static class SlowPictures
         (header[8], header[9], header[12]) = ((byte)depth, (byte)colour, (byte)(isInterlaced ? 1 : 0));
         Chunk("IHDR"u8, header);
         if (colour == 3) Chunk("PLTE"u8, new byte[768]);
-        for (int i = 0; i < chunks; i++) Chunk("teXt"u8, [65, 0, 66]);
+        for (int i = 0; i < chunks; i++) Chunk(compressedText is null ? "teXt"u8 : "zTXt"u8, compressedText ?? [65, 0, 66]);
         Chunk("IDAT"u8, data.ToArray());
         Chunk("IEND"u8, []);
         return png.ToArray();
@@ -116,6 +117,14 @@ internal static class SlowPictures
             BinaryPrimitives.WriteUInt32BigEndian(number, Crc32.HashToUInt32(body));
             png.Write(number);
         }
+    }
+
+    private static byte[] Inflating()
+    {
+        using var data = new MemoryStream();
+        data.Write([65, 0, 0]);
+        using (var zlib = new ZLibStream(data, CompressionLevel.SmallestSize, leaveOpen: true)) zlib.Write(new byte[4_000_000]);
+        return data.ToArray();
     }
 
     private static IEnumerable<(int Width, int Height)> Passes(int side)

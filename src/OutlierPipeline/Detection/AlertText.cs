@@ -1,0 +1,44 @@
+using System.Globalization;
+
+namespace OutlierPipeline.Detection;
+
+/// <summary>Every sentence that an alert says. Its first words are for the person who is woken.</summary>
+internal static class AlertText
+{
+    public const string DriveEnded = "The drive ended";
+
+    public const string Forgotten = "The camera has not been seen for long and is forgotten";
+
+    public const string FleetIsWell = "Most cameras are normal again";
+
+    /// <param name="isMisfit">The camera was strange from its first frame and never calm.</param>
+    /// <param name="remedy">The command that calibrates for this camera.</param>
+    public static string Of(OpenIncident incident, double seconds, bool isMisfit, int undecodable, string remedy) => incident.Kind switch
+    {
+        AlertKind.Frozen => Say($"Picture frozen: unchanged for {seconds:0.0} s"),
+        AlertKind.Silent => Say($"No frames for {seconds:0} s"),
+        AlertKind.Undecodable => Say($"{undecodable} frames in a row cannot be decoded ({incident.FiredScore})"),
+        AlertKind.Scene or AlertKind.Obstruction when isMisfit => $"Strange from the first frame on: the model may not fit this camera. Calibrate for it: {remedy}",
+        AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({Certainty(incident)})"),
+        AlertKind.Obstruction => Say($"One place of the picture unlike normal footage for {seconds:0.0} s, most by its {incident.FiredScore} score ({Certainty(incident)})"),
+        _ => Say($"{Scene(incident.FiredScore)} (whole frame) for {seconds:0.0} s, most by its {incident.FiredScore} score ({Certainty(incident)})"),
+    };
+
+    public static string Calm(TimeSpan closeAfter) => Say($"Normal again for {closeAfter.TotalSeconds:0.#} s");
+
+    /// <param name="remedy">The command that calibrates the model.</param>
+    public static string FleetDrifts(string model, TimeSpan driftAfter, string remedy) =>
+        $"Most cameras of {model} have had low p-values for {driftAfter}: the calibration is old. Calibrate again: {remedy}";
+
+    /// <summary>What a score sees of a scene, as far as its kind tells.</summary>
+    private static string Scene(string? score) => score switch
+    {
+        "bands" or "statistics" or "structure" => "Sharpness or contrast of the picture unusual",
+        "colour" => "Colours of the picture unusual",
+        _ => "Picture unlike normal footage",
+    };
+
+    private static string Certainty(OpenIncident incident) => Say($"certainty: odds 10^{incident.Strongest:0} against normal");
+
+    private static string Say(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

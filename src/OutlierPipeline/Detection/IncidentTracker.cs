@@ -1,0 +1,93 @@
+using System.Globalization;
+using System.IO.Hashing;
+using System.Text;
+
+namespace OutlierPipeline.Detection;
+
+/// <summary>What the detector finds in one frame that speaks for an incident.</summary>
+/// <param name="Kind">Null where nothing does.</param>
+/// <param name="Fired">The score that is strangest on its own, or why a frame cannot be decoded.</param>
+/// <param name="From">Since when.</param>
+/// <param name="Strangeness">How many times its normal spread that score lies above its normal median.</param>
+/// <param name="Where">The strangest place.</param>
+internal readonly record struct Finding(AlertKind? Kind, string? Fired, FrameRef? From, double? Strangeness = null, PictureRegion? Where = null);
+
+/// <summary>An incident's life: it opens on evidence, escalates by the table of severities, and closes after calm or with the drive.</summary>
+/// <param name="remedy">The command that calibrates for this camera.</param>
+internal sealed class IncidentTracker(string camera, DetectorState state, Evidence evidence, DetectionOptions options, string remedy)
+{
+    /// <summary>The camera was strange from its first frame and never calm.</summary>
+    private bool IsMisfit => !state.WasCalm;
+
+    /// <summary>Follows one frame; what happens is added to <paramref name="alerts"/>.</summary>
+    /// <param name="isDrifting">Whether the whole fleet drifts: what the camera shows is then no news.</param>
+    public void Follow(Finding finding, FrameRef frame, bool isDrifting, List<AlertStep> alerts)
+    {
+        if (state.Incident is not { } incident)
+        {
+            if (finding.Kind is { } kind) Open(kind, finding, frame, isDrifting, alerts);
+            return;
+        }
+        // Hysteresis: below the threshold is not yet calm.
+        if (!evidence.LeansToCalm)
+        {
+            incident = incident with { LastStrange = frame.Clock, Strongest = Math.Max(incident.Strongest, evidence.Log10) };
+            var severity = SeverityOf(incident.Kind, incident.Strongest, frame.Since(incident.First), isDrifting);
+            if (severity > incident.Severity)
+            {
+                incident = incident with { Severity = severity, Step = incident.Step + 1 };
+                alerts.Add(Step(AlertType.Escalated, incident, frame, TextOf(incident, frame), finding));
+            }
+            state.Incident = incident;
+            return;
+        }
+        if (!evidence.IsCalm || frame.Clock - incident.LastStrange < options.CloseAfter.TotalNanoseconds) return;
+        Close(frame, CloseReason.Calm, AlertText.Calm(options.CloseAfter), finding.Where, alerts);
+        evidence.Forget();
+    }
+
+    /// <summary>Closes the open incident, if there is one.</summary>
+    public void Close(FrameRef frame, CloseReason reason, string text, PictureRegion? where, List<AlertStep> alerts)
+    {
+        if (state.Incident is not { } incident) return;
+        alerts.Add(Step(AlertType.Closed, incident with { Step = incident.Step + 1 }, frame, text, new Finding(null, null, null, null, where)) with { Closed = reason });
+        state.Incident = null;
+    }
+
+    private void Open(AlertKind kind, Finding finding, FrameRef frame, bool isDrifting, List<AlertStep> alerts)
+    {
+        var first = finding.From ?? frame;
+        var severity = SeverityOf(kind, evidence.Log10, frame.Since(first), isDrifting);
+        var incident = new OpenIncident(IdOf(first, kind), kind, severity, 1, first, finding.Fired, frame.Clock, evidence.Log10);
+        alerts.Add(Step(AlertType.Opened, incident, frame, TextOf(incident, frame), finding));
+        state.Incident = incident;
+        // Hours of calm before it say nothing of whether it is over.
+        evidence.DenyCalm();
+    }
+
+    /// <summary>Where the model does not fit, the camera or the whole fleet needs a calibration, and nobody has to act now.</summary>
+    private Severity SeverityOf(AlertKind kind, double strongest, TimeSpan duration, bool isDrifting) =>
+        kind is AlertKind.Scene or AlertKind.Obstruction && (IsMisfit || isDrifting) ? Severity.Info : SeverityRule.Of(kind, strongest, duration);
+
+    private string TextOf(OpenIncident incident, FrameRef frame) =>
+        AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit, state.Undecodable, remedy);
+
+    private AlertStep Step(AlertType type, OpenIncident incident, FrameRef frame, string text, Finding finding)
+    {
+        bool isByScore = incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark;
+        return new AlertStep(type, incident.Id, incident.Step, camera, incident.Kind, incident.Severity, incident.First, frame, isByScore ? incident.FiredScore : null, text)
+        {
+            Where = finding.Where,
+            Strangeness = finding.Strangeness,
+            IsExtrapolated = isByScore && type != AlertType.Closed ? evidence.IsExtrapolated : null,
+        };
+    }
+
+    /// <summary>Derived, so that what is done twice has the same; a silent camera's last frame may be another incident's first.</summary>
+    private string IdOf(FrameRef first, AlertKind kind)
+    {
+        string text = kind == AlertKind.Silent ? "silent\n" : "";
+        text += string.Create(CultureInfo.InvariantCulture, $"{camera}\n{first.Topic}\n{first.Partition}\n{first.Offset}\n{first.TimestampNanoseconds}");
+        return Convert.ToHexStringLower(XxHash128.Hash(Encoding.UTF8.GetBytes(text)));
+    }
+}
