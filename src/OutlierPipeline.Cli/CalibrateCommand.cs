@@ -52,6 +52,7 @@ internal static class CalibrateCommand
     private static async Task<int> CalibrateAsync(Request request, CancellationToken cancellation)
     {
         var package = ModelPackage.Load(request.Model);
+        OutputPath.CheckDirectory(request.Out);
         var before = request.Camera is null ? package.Default : package.For(request.Camera);
         using var footage = await ToolFootage.LoadAsync("normal footage", request.Frames, package.Card.Network.Size, request.Camera, cancellation);
         if (footage.Digest == package.Card.Training.Footage.Digest) throw new CommandException("this is the footage that the model was trained on: what trains must not calibrate");
