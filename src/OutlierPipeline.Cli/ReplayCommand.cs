@@ -35,7 +35,7 @@ internal static class ReplayCommand
         if (rate is < 0 or > 1000 || rate is double.NaN) throw new CommandException("--fps must be 0 to 1000");
         var source = FootageSource.Open(input);
         using var sender = new FrameSender(client, topic, camera);
-        long begun = TimeProvider.System.GetTimestamp();
+        long begun = 0;
         bool stopped = false;
         try
         {
@@ -50,6 +50,8 @@ internal static class ReplayCommand
                     var due = round;
                     await foreach (var frame in source.ReadAsync(cancellation))
                     {
+                        // The clock starts with the first frame: ffmpeg takes a while to begin.
+                        if (index == 0) begun = TimeProvider.System.GetTimestamp();
                         due = rate is null && frame.Time is { } time ? round + time : rate == 0 ? due : TimeSpan.FromSeconds(index / (rate ?? DefaultRate));
                         var wait = due - TimeProvider.System.GetElapsedTime(begun);
                         if (wait > TimeSpan.FromMilliseconds(1)) await Task.Delay(wait, cancellation);

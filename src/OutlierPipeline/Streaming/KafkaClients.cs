@@ -69,10 +69,22 @@ internal static partial class KafkaClients
             .Build);
     }
 
-    public static IAdminClient Admin(KafkaOptions options, ILogger log) =>
-        Built(new AdminClientBuilder(new AdminClientConfig(Common(options)))
+    /// <summary>A producer that may only be asked whether it may use its id.</summary>
+    public static IProducer<byte[], byte[]> Transactional(KafkaOptions options, string id, ILogger log) =>
+        Built(new ProducerBuilder<byte[], byte[]>(new ProducerConfig(Common(options)) { TransactionalId = id })
             .SetLogHandler((_, message) => Forward(log, message))
             .SetErrorHandler((_, error) => Forward(log, options, error))
+            .Build);
+
+    /// <param name="errors">Hears what the client says, beside the log.</param>
+    public static IAdminClient Admin(KafkaOptions options, ILogger log, Action<Error>? errors = null) =>
+        Built(new AdminClientBuilder(new AdminClientConfig(Common(options)))
+            .SetLogHandler((_, message) => Forward(log, message))
+            .SetErrorHandler((_, error) =>
+            {
+                errors?.Invoke(error);
+                Forward(log, options, error);
+            })
             .Build);
 
     private static Dictionary<string, string> Common(KafkaOptions options)
