@@ -12,7 +12,7 @@ work=$(mktemp -d)
 build=(build)
 cleanup() {
   "$engine" rm -f "$name-broker" "$name-service" > /dev/null 2>&1 || true
-  "$engine" rmi -f "$name" > /dev/null 2>&1 || true
+  "$engine" rmi -f "$name" ${made:-} > /dev/null 2>&1 || true
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -29,6 +29,8 @@ if [ "${engine##*/}" = podman ]; then
     export CONTAINERS_CONF=$work/containers.conf
     build+=(--isolation chroot)
   fi
+  # Leaves nothing behind.
+  build+=(--layers=false)
 fi
 
 stand_ins() { # [DIR]
@@ -40,10 +42,13 @@ stand_ins() { # [DIR]
     debootstrap --variant=minbase --include=ca-certificates,libssl3 bookworm "$root" > "$work/debootstrap.log" 2>&1 || { tail -5 "$work/debootstrap.log" >&2; exit 1; }
   fi
   step "stand-ins of the base images"
+  made=outlier-try-debian
   tar -C "$root" --exclude=./var/cache/apt --exclude=./proc --exclude=./sys -c . | "$engine" import -q - outlier-try-debian > /dev/null
   # The same files where Microsoft's images have them, and the user that they name.
   local part parts
   for part in aspnet sdk; do
+    ! "$engine" image inspect "mcr.microsoft.com/dotnet/$part:10.0" > /dev/null 2>&1 || { echo "mcr.microsoft.com/dotnet/$part:10.0 is there already, and is taken"; continue; }
+    made+=" mcr.microsoft.com/dotnet/$part:10.0"
     parts=(dotnet host shared LICENSE.txt)
     [ $part = aspnet ] || parts+=(sdk sdk-manifests packs templates metadata)
     mkdir -p "$work/$part"
@@ -62,7 +67,7 @@ if [ "${1:-}" = --stand-ins ]; then stand_ins "${2:-}"; fi
 step "building the image"
 "$engine" "${build[@]}" -f deploy/docker/Dockerfile -t "$name" . > "$work/build.log" 2>&1 || { tail -20 "$work/build.log" >&2; exit 1; }
 
-run() { "$engine" run --rm --network none --read-only --tmpfs /tmp "$@"; }
+run() { "$engine" run --rm --no-healthcheck --network none --read-only --tmpfs /tmp "$@"; }
 step "what is in it"
 [ "$(run --entrypoint id "$name" -u)" -ne 0 ] || fail "the image runs as root"
 size=$(run --entrypoint du "$name" -sm /app | cut -f1)
@@ -76,7 +81,7 @@ run "$name" demo --duration 00:00:20 > "$work/demo.log" 2>&1 || { tail -5 "$work
 grep -q ' opened ' "$work/demo.log" || { tail -20 "$work/demo.log" >&2; fail "the demo opened no incident"; }
 
 step "the service, and its health check"
-"$engine" run -d --name "$name-broker" --network none --read-only --tmpfs /tmp --entrypoint outlier "$name" broker --partitions 4 > /dev/null
+"$engine" run -d --name "$name-broker" --no-healthcheck --network none --read-only --tmpfs /tmp --entrypoint outlier "$name" broker --partitions 4 > /dev/null
 for _ in $(seq 1 300); do
   servers=$("$engine" logs "$name-broker" 2> /dev/null | head -1)
   [ -z "$servers" ] || break
