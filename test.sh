@@ -30,6 +30,10 @@ install_missing() {
   # Ubuntu's package is a shell around a snap, which a container cannot install.
   [ -x /usr/bin/chromium ] || [ "${id%% *}" = ubuntu ] || missing+=(chromium fonts-dejavu-core)
   ldconfig -p | grep -q libturbojpeg.so.0 || missing+=("$turbo")
+  # For the tests of what is published, of the image, and on Apache Kafka.
+  command -v debootstrap > /dev/null || [ -x /usr/sbin/debootstrap ] || [ "${id%% *}" = ubuntu ] || missing+=(debootstrap)
+  command -v podman > /dev/null || [ "${id%% *}" = ubuntu ] || missing+=(podman runc)
+  ! [ -d "${KAFKA_HOME:-../shared/kafka}/libs" ] || command -v java > /dev/null || missing+=(default-jre-headless)
   # libtorch's OpenMP runtime.
   ldconfig -p | grep -q libgomp.so.1 || missing+=(libgomp1)
   [ ${#missing[@]} -eq 0 ] && return 0
