@@ -15,6 +15,9 @@ internal static class CalibrateCommand
 {
     private const double Level = 0.05;
 
+    private const string TooLittle = "This footage shows too little: repeated frames and a parked car count once, neighbouring frames share a count. "
+        + "Guaranteed evidence will open no incident; calibrate with more, and more varied, footage.";
+
     private sealed record Request(string Model, string[] Frames, string? Camera, string? Mask, string Out, string Source, string Command);
 
     public static Command Build()
@@ -66,8 +69,11 @@ internal static class CalibrateCommand
         double strange = rows.Count(row => before.Calibration.PValue(before.Calibration.Combine(row)) <= Level) / (double)rows.Length;
         Write(package, request, footage, calibration, mask);
         string whom = request.Camera is null ? "the package" : $"camera {request.Camera}";
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rows.Length} frames calibrate {whom}: they count as {calibration.EffectiveFrames:0} that are independent, so p-values reach down to {calibration.SmallestPValue:0.0000}. By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
-        if (new DetectionOptions().ShortestDelay(calibration) < TimeSpan.Zero) await Console.Error.WriteLineAsync("This footage shows too little: repeated frames and a parked car count once, neighbouring frames share a count. Guaranteed evidence will open no incident; calibrate with more, and more varied, footage.");
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{rows.Length} frames calibrate {whom}: they count as {calibration.EffectiveFrames:0} that are independent, ")
+            + string.Create(CultureInfo.InvariantCulture, $"so p-values reach down to {calibration.SmallestPValue:0.0000}. ")
+            + string.Create(CultureInfo.InvariantCulture, $"By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
+        if (new DetectionOptions().ShortestDelay(calibration) < TimeSpan.Zero) await Console.Error.WriteLineAsync(TooLittle);
         return 0;
     }
 

@@ -35,8 +35,10 @@ internal sealed class ClusterCheck : IDisposable
         catch (KafkaException e)
         {
             string reason = _errors.Explain(e.Error);
-            if (_errors.IsRefused) _report.Fault("broker", $"{_kafka.BootstrapServers} refuses the connection: {reason}", "Look at --client sasl.mechanism, sasl.username, sasl.password, security.protocol and ssl.ca.location.");
-            else _report.Fault("broker", $"{_kafka.BootstrapServers} does not answer ({reason})", "Is the address right as seen from here, and does the listener ask for TLS or SASL (--client security.protocol=…)?");
+            if (_errors.IsRefused) _report.Fault("broker", $"{_kafka.BootstrapServers} refuses the connection: {reason}",
+                "Look at --client sasl.mechanism, sasl.username, sasl.password, security.protocol and ssl.ca.location.");
+            else _report.Fault("broker", $"{_kafka.BootstrapServers} does not answer ({reason})",
+                "Is the address right as seen from here, and does the listener ask for TLS or SASL (--client security.protocol=…)?");
             return false;
         }
     }
@@ -63,14 +65,22 @@ internal sealed class ClusterCheck : IDisposable
             }
             catch (KafkaException e)
             {
-                var error = e is CreateTopicsException { Results: [{ } result, ..] } ? result.Error : e is CreatePartitionsException { Results: [{ } grown, ..] } ? grown.Error : e.Error;
+                var error = e switch
+                {
+                    CreateTopicsException { Results: [{ } made, ..] } => made.Error,
+                    CreatePartitionsException { Results: [{ } grown, ..] } => grown.Error,
+                    _ => e.Error,
+                };
                 // It is there, but this user may not see it: the next check says so.
                 if (error.Code == ErrorCode.TopicAlreadyExists) continue;
-                _report.Fault(topic, $"could not be {(there == 0 ? "made" : "grown")} ({error.Reason})", there == 0 ? "The user needs CREATE on the topic or the cluster." : "The user needs ALTER on the topic.");
+                _report.Fault(topic, $"could not be {(there == 0 ? "made" : "grown")} ({error.Reason})",
+                    there == 0 ? "The user needs CREATE on the topic or the cluster." : "The user needs ALTER on the topic.");
             }
         }
         // A broker answers for a topic a moment before every client knows it.
-        for (int i = 0; i < 50 && _topics.Any(topic => Look(topic).Error is ErrorCode.UnknownTopicOrPart or ErrorCode.LeaderNotAvailable); i++) await Task.Delay(100);
+        for (int i = 0; i < 50 && _topics.Any(IsComing); i++) await Task.Delay(100);
+
+        bool IsComing(string topic) => Look(topic).Error is ErrorCode.UnknownTopicOrPart or ErrorCode.LeaderNotAvailable;
     }
 
     /// <returns>Whether the frames' topic can be looked into.</returns>
@@ -81,10 +91,13 @@ internal sealed class ClusterCheck : IDisposable
         {
             var (there, error) = Look(topic);
             bool mustFollow = topic != _kafka.FramesTopic && topic != _kafka.DeadLetterTopic;
-            if (error == ErrorCode.TopicAuthorizationFailed) _report.Fault(topic, "may not be seen by this user, so that the broker does not say whether it is there", $"{Acls(topic)} for the service's user; if it is missing, run this again with --create as a user with CREATE.");
-            else if (error is ErrorCode.UnknownTopicOrPart or ErrorCode.Local_UnknownTopic || error == ErrorCode.NoError && there == 0) _report.Fault(topic, "is missing", "Run this again with --create.");
+            bool isMissing = error is ErrorCode.UnknownTopicOrPart or ErrorCode.Local_UnknownTopic || error == ErrorCode.NoError && there == 0;
+            if (error == ErrorCode.TopicAuthorizationFailed) _report.Fault(topic, "may not be seen by this user, so that the broker does not say whether it is there",
+                $"{Acls(topic)} for the service's user; if it is missing, run this again with --create as a user with CREATE.");
+            else if (isMissing) _report.Fault(topic, "is missing", "Run this again with --create.");
             else if (error != ErrorCode.NoError) _report.Fault(topic, $"cannot be looked at ({new Error(error).Reason})", "The broker's log may say more.");
-            else if (mustFollow && there < frames) _report.Fault(topic, $"has {there} partitions, {_kafka.FramesTopic} has {frames}", "Results go to the partition number of their frame: run this again with --create.");
+            else if (mustFollow && there < frames) _report.Fault(topic, $"has {there} partitions, {_kafka.FramesTopic} has {frames}",
+                "Results go to the partition number of their frame: run this again with --create.");
             else _report.Good(topic, $"{there} partitions");
         }
         if (Look(_kafka.StateTopic).Partitions > 0) await CheckCompactionAsync();
@@ -141,7 +154,8 @@ internal sealed class ClusterCheck : IDisposable
         if (there.Length == 0) return writes;
         try
         {
-            var described = await _admin.DescribeTopicsAsync(TopicCollection.OfTopicNames(there), new DescribeTopicsOptions { IncludeAuthorizedOperations = true, RequestTimeout = DescribeTimeout });
+            var described = await _admin.DescribeTopicsAsync(TopicCollection.OfTopicNames(there),
+                new DescribeTopicsOptions { IncludeAuthorizedOperations = true, RequestTimeout = DescribeTimeout });
             foreach (var topic in described.TopicDescriptions)
             {
                 writes |= topic.AuthorizedOperations?.Contains(AclOperation.Write) ?? false;
@@ -160,10 +174,13 @@ internal sealed class ClusterCheck : IDisposable
         string what = $"permissions on group {_kafka.GroupId}";
         try
         {
-            var described = await _admin.DescribeConsumerGroupsAsync([_kafka.GroupId], new DescribeConsumerGroupsOptions { IncludeAuthorizedOperations = true, RequestTimeout = DescribeTimeout });
-            Compare(what, described.ConsumerGroupDescriptions.Single().AuthorizedOperations, [AclOperation.Read], $"--group {_kafka.GroupId}");
+            var described = await _admin.DescribeConsumerGroupsAsync([_kafka.GroupId],
+                new DescribeConsumerGroupsOptions { IncludeAuthorizedOperations = true, RequestTimeout = DescribeTimeout });
+            var group = described.ConsumerGroupDescriptions.Single();
+            Compare(what, group.AuthorizedOperations, [AclOperation.Read], $"--group {_kafka.GroupId}");
         }
-        catch (DescribeConsumerGroupsException e) when (e.Results.ConsumerGroupDescriptions.Any(group => group.Error.Code == ErrorCode.GroupAuthorizationFailed))
+        catch (DescribeConsumerGroupsException e)
+            when (e.Results.ConsumerGroupDescriptions.Any(group => group.Error.Code == ErrorCode.GroupAuthorizationFailed))
         {
             Compare(what, [AclOperation.Unknown], [AclOperation.Read, AclOperation.Describe], $"--group {_kafka.GroupId}");
         }
@@ -179,10 +196,13 @@ internal sealed class ClusterCheck : IDisposable
         const string What = "idempotent writes";
         try
         {
-            var cluster = await _admin.DescribeClusterAsync(new DescribeClusterOptions { IncludeAuthorizedOperations = true, RequestTimeout = DescribeTimeout });
-            if (cluster.AuthorizedOperations?.Contains(AclOperation.IdempotentWrite) ?? false) _report.Good(What, "IDEMPOTENT_WRITE on the cluster");
+            var cluster = await _admin.DescribeClusterAsync(
+                new DescribeClusterOptions { IncludeAuthorizedOperations = true, RequestTimeout = DescribeTimeout });
+            bool isAllowed = cluster.AuthorizedOperations?.Contains(AclOperation.IdempotentWrite) ?? false;
+            if (isAllowed) _report.Good(What, "IDEMPOTENT_WRITE on the cluster");
             else if (writes) _report.Good(What, "allowed by WRITE on a topic (brokers before 2.8 ask for IDEMPOTENT_WRITE on the cluster)");
-            else _report.Fault(What, "this user may write to no topic, and IDEMPOTENT_WRITE on the cluster is not allowed", "kafka-acls --add --operation IdempotentWrite --cluster for the service's user.");
+            else _report.Fault(What, "this user may write to no topic, and IDEMPOTENT_WRITE on the cluster is not allowed",
+                "kafka-acls --add --operation IdempotentWrite --cluster for the service's user.");
         }
         catch (KafkaException e)
         {
@@ -203,9 +223,10 @@ internal sealed class ClusterCheck : IDisposable
         }
         catch (KafkaException e)
         {
-            string remedy = $"kafka-acls --add --operation Write --operation Describe --transactional-id {_kafka.GroupId} --resource-pattern-type prefixed";
-            bool isRefused = e.Error.Code == ErrorCode.TransactionalIdAuthorizationFailed;
-            _report.Unknown(what, isRefused ? $"WRITE is not allowed. Only Kafka:Delivery=ExactlyOnce needs it: {remedy} for the service's user" : $"the broker does not say ({e.Error.Reason})");
+            string remedy = $"kafka-acls --add --operation Write --transactional-id {_kafka.GroupId} --resource-pattern-type prefixed";
+            _report.Unknown(what, e.Error.Code == ErrorCode.TransactionalIdAuthorizationFailed
+                ? $"WRITE is not allowed. Only Kafka:Delivery=ExactlyOnce needs it: {remedy} for the service's user"
+                : $"the broker does not say ({e.Error.Reason})");
         }
     }
 
@@ -215,7 +236,8 @@ internal sealed class ClusterCheck : IDisposable
     {
         string[] missing = [.. needed.Where(operation => !(allowed ?? []).Contains(operation)).Select(Named)];
         if (allowed is not { Count: > 0 }) _report.Unknown(what, "the broker does not say (no authorizer, or an old one)");
-        else if (missing.Length > 0) _report.Fault(what, $"{string.Join(" and ", missing)} is not allowed", $"kafka-acls --add --operation {string.Join(" --operation ", missing)} {resource} for the service's user.");
+        else if (missing.Length > 0) _report.Fault(what, $"{string.Join(" and ", missing)} is not allowed",
+            $"kafka-acls --add --operation {string.Join(" --operation ", missing)} {resource} for the service's user.");
         else _report.Good(what, string.Join(", ", needed.Select(Named)));
     }
 
@@ -225,7 +247,8 @@ internal sealed class ClusterCheck : IDisposable
         : topic == _kafka.StateTopic || topic == _kafka.AlertsTopic ? [AclOperation.Read, AclOperation.Write, AclOperation.Describe]
         : [AclOperation.Write, AclOperation.Describe];
 
-    private string Acls(string topic) => $"kafka-acls --add --operation {string.Join(" --operation ", Needed(topic).Select(Named))} --topic {topic}";
+    private string Acls(string topic) =>
+        $"kafka-acls --add --operation {string.Join(" --operation ", Needed(topic).Select(Named))} --topic {topic}";
 
     private static string Named(AclOperation operation) => operation.ToString().ToUpperInvariant();
 

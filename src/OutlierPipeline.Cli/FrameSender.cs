@@ -28,7 +28,8 @@ internal sealed class FrameSender : IDisposable
         // A frame that cannot be delivered in ten seconds says that something is wrong: the default of five minutes looks like hanging.
         if (!client.ContainsKey("message.timeout.ms")) config.MessageTimeoutMs = 10_000;
         if (!client.ContainsKey("message.max.bytes")) config.MessageMaxBytes = MaxMessageBytes;
-        _producer = new ProducerBuilder<string, byte[]>(config).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => Say(error.Reason)).Build();
+        _producer = new ProducerBuilder<string, byte[]>(config).SetLogHandler((_, _) => { })
+            .SetErrorHandler((_, error) => Say(error.Reason)).Build();
     }
 
     public long Sent => Interlocked.Read(ref _sent);
@@ -87,7 +88,8 @@ internal sealed class FrameSender : IDisposable
             Say(error.Reason);
             return;
         }
-        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{frame}: its {bytes} bytes are more than {_topic} takes: raise {setting}, or send a smaller picture"));
+        Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{frame}: its {bytes} bytes are more than {_topic} takes: raise {setting}, or send a smaller picture"));
         lock (_failures) _failures.Add($"larger than {setting}");
     }
 

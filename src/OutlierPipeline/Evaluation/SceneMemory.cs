@@ -4,18 +4,18 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Evaluation;
 
 /// <summary>
-/// Tells frames that show something new from those that repeat an earlier one but for the sensor's noise: copies, a frozen picture, a parked car. It compares the brightness of
-/// the cells of a coarse grid, each the mean of so many pixels that noise and an encoder's rounding are gone from it.
+/// Tells frames that show something new from those that repeat an earlier one but for the sensor's noise: copies, a frozen picture, a parked car.
+/// It compares the brightness of the cells of a coarse grid, each the mean of so many pixels that noise and an encoder's rounding are gone from it.
 /// </summary>
 internal sealed class SceneMemory(FrameSize size, FrameMask? mask)
 {
     private const int Rows = 8;
     private const int Columns = 12;
 
-    /// <summary>Root mean square over the cells, in grey levels; pictures of a moving camera differ by several from one second to the next.</summary>
+    /// <summary>Root mean square over the cells, in grey levels; a moving camera's pictures differ by several within a second.</summary>
     private const float Noise = 1;
 
-    /// <summary>Scenes that a frame is compared with, the latest: more would take too long, and an earlier one hardly comes again.</summary>
+    /// <summary>Scenes that a frame is compared with, the latest: more would take too long, and hardly come again.</summary>
     private const int MaxCompared = 2000;
 
     private readonly List<float[]> _scenes = [];

@@ -1,6 +1,9 @@
 namespace OutlierPipeline.Frames;
 
-/// <summary>Walks a directory of frames as people have them: links, what cameras, file managers and disks leave behind, and entries that cannot be read.</summary>
+/// <summary>
+/// Walks a directory of frames as people have them: with links, with what cameras, file managers and disks leave behind, and with entries that
+/// cannot be read.
+/// </summary>
 /// <param name="passedOver">Called with one line for every entry that cannot be read.</param>
 internal sealed class FrameTree(Action<string> passedOver)
 {
@@ -8,12 +11,13 @@ internal sealed class FrameTree(Action<string> passedOver)
     public static readonly string[] Extensions = [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp"];
 
     /// <summary>
-    /// Directories that hold nobody's footage: label maps of a data set are pictures too; thumbnails and deleted files of file managers and network disks. Hidden ones need no
-    /// entry.
+    /// Directories that hold nobody's footage: label maps of a data set are pictures too; thumbnails and deleted files of file managers and
+    /// network disks. Hidden ones need no entry.
     /// </summary>
     private static readonly HashSet<string> Ignored = new(StringComparer.OrdinalIgnoreCase)
     {
-        "labels", "@eaDir", "@Recycle", "#recycle", "#snapshot", "@tmp", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__MACOSX",
+        "labels", "@eaDir", "@Recycle", "#recycle", "#snapshot", "@tmp", "$RECYCLE.BIN", "System Volume Information", "lost+found",
+        "__MACOSX",
     };
 
     private readonly HashSet<string> _walked = [];
@@ -38,7 +42,8 @@ internal sealed class FrameTree(Action<string> passedOver)
         {
             string real = RealPath.Of(directory.FullName);
             // A link to what the root lies in is a circle too.
-            if (!_walked.Add(real) || _root.StartsWith(real.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal)) return;
+            bool holdsRoot = _root.StartsWith(real.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+            if (holdsRoot || !_walked.Add(real)) return;
             entries = directory.GetFileSystemInfos();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -46,15 +51,19 @@ internal sealed class FrameTree(Action<string> passedOver)
             passedOver($"{directory.FullName}: passed over, it cannot be read ({e.Message.ReplaceLineEndings(" ")})");
             return;
         }
-        string[] pictures = [.. entries.OfType<FileInfo>().Where(IsPicture).Select(file => Path.Combine(directory.ToString(), file.Name)).Order(NaturalOrder.Instance)];
+        string[] pictures = [.. entries.OfType<FileInfo>().Where(IsPicture).Select(At).Order(NaturalOrder.Instance)];
         if (pictures.Length > 0) _drives.Add(new Drive(name, pictures));
-        foreach (var child in entries.OfType<DirectoryInfo>().Where(child => !IsHidden(child) && !Ignored.Contains(child.Name)).OrderBy(child => child.Name, NaturalOrder.Instance))
+        var children = entries.OfType<DirectoryInfo>().Where(child => !IsHidden(child) && !Ignored.Contains(child.Name));
+        foreach (var child in children.OrderBy(child => child.Name, NaturalOrder.Instance))
         {
-            var at = new DirectoryInfo(Path.Combine(directory.ToString(), child.Name));
+            var at = new DirectoryInfo(At(child));
             string below = name == "." ? child.Name : Path.Combine(name, child.Name);
             if (child.LinkTarget is null) Walk(at, below);
             else _links.Enqueue((at, below));
         }
+
+        // As the user wrote the path, which may be relative.
+        string At(FileSystemInfo entry) => Path.Combine(directory.ToString(), entry.Name);
     }
 
     private bool IsPicture(FileInfo file)
@@ -74,5 +83,6 @@ internal sealed class FrameTree(Action<string> passedOver)
     }
 
     /// <summary>By its name, as on every Unix; macOS leaves a <c>._NAME</c> beside each file on foreign disks.</summary>
-    private static bool IsHidden(FileSystemInfo entry) => entry.Name[0] == '.' || OperatingSystem.IsWindows() && entry.Attributes.HasFlag(FileAttributes.Hidden);
+    private static bool IsHidden(FileSystemInfo entry) =>
+        entry.Name[0] == '.' || OperatingSystem.IsWindows() && entry.Attributes.HasFlag(FileAttributes.Hidden);
 }

@@ -1,6 +1,8 @@
 namespace OutlierPipeline.Frames;
 
-/// <summary>Names as people count: <c>frame_2</c> before <c>frame_10</c>, <c>Frame_1</c> before <c>Frame_1(2)</c> before <c>Frame_1(10)</c>, folder by folder.</summary>
+/// <summary>
+/// Names as people count: <c>frame_2</c> before <c>frame_10</c>, <c>Frame_1</c> before <c>Frame_1(2)</c> before <c>Frame_1(10)</c>, folder by folder.
+/// </summary>
 internal sealed class NaturalOrder : IComparer<string>
 {
     public static readonly NaturalOrder Instance = new();
@@ -30,7 +32,9 @@ internal sealed class NaturalOrder : IComparer<string>
             var left = Piece(x);
             var right = Piece(y);
             bool areNumbers = char.IsAsciiDigit(left[0]) && char.IsAsciiDigit(right[0]);
-            int order = !areNumbers ? left.CompareTo(right, StringComparison.OrdinalIgnoreCase) : isFraction ? left.SequenceCompareTo(right) : CompareNumbers(left, right);
+            int order = !areNumbers ? left.CompareTo(right, StringComparison.OrdinalIgnoreCase)
+                : isFraction ? left.SequenceCompareTo(right)
+                : CompareNumbers(left, right);
             if (order != 0) return order;
             x = x[left.Length..];
             y = y[right.Length..];

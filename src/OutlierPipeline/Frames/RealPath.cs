@@ -33,5 +33,6 @@ internal static class RealPath
         return real;
     }
 
-    private static string[] Parts(string path) => path[(Path.GetPathRoot(path) ?? "").Length..].Split(Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar);
+    private static string[] Parts(string path) =>
+        path[(Path.GetPathRoot(path) ?? "").Length..].Split(Path.DirectorySeparatorChar, Path.AltDirectorySeparatorChar);
 }

@@ -20,8 +20,10 @@ internal sealed partial class VideoFootage : FootageSource
     {
         _file = file;
         string extension = Path.GetExtension(file);
-        if (extension.Equals(".mcap", StringComparison.OrdinalIgnoreCase)) throw new FootageException($"{file}: MCAP is not read by this version; expected a directory of pictures or a video");
-        if (FrameTree.Extensions.Contains(extension, StringComparer.OrdinalIgnoreCase)) throw new FootageException($"{file}: this is a picture; give the directory that it is in");
+        if (extension.Equals(".mcap", StringComparison.OrdinalIgnoreCase))
+            throw new FootageException($"{file}: MCAP is not read by this version; expected a directory of pictures or a video");
+        if (FrameTree.Extensions.Contains(extension, StringComparer.OrdinalIgnoreCase))
+            throw new FootageException($"{file}: this is a picture; give the directory that it is in");
     }
 
     public override async IAsyncEnumerable<EncodedFrame> ReadAsync([EnumeratorCancellation] CancellationToken cancellation)
@@ -35,11 +37,13 @@ internal sealed partial class VideoFootage : FootageSource
             await foreach (byte[] picture in PicturesAsync(ffmpeg.StandardOutput.BaseStream, cancellation))
             {
                 var time = await NextAsync(times.Reader, cancellation);
-                yield return new EncodedFrame(Path.GetFileName(_file), string.Create(CultureInfo.InvariantCulture, $"{_file}#{index++:000000}"), picture, time);
+                string name = string.Create(CultureInfo.InvariantCulture, $"{_file}#{index++:000000}");
+                yield return new EncodedFrame(Path.GetFileName(_file), name, picture, time);
             }
             await ffmpeg.WaitForExitAsync(cancellation);
             string fault = await said;
-            if (ffmpeg.ExitCode != 0 || index == 0) throw new FootageException($"{_file}: ffmpeg cannot read it as a video: {(fault.Length > 0 ? fault : "there is no picture in it")}");
+            if (ffmpeg.ExitCode != 0 || index == 0)
+                throw new FootageException($"{_file}: ffmpeg cannot read it as a video: {(fault.Length > 0 ? fault : "there is no picture in it")}");
         }
         finally
         {
@@ -51,7 +55,8 @@ internal sealed partial class VideoFootage : FootageSource
     private Process Start()
     {
         var start = new ProcessStartInfo("ffmpeg") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
-        // 'file:' since a name may hold a colon or begin with a dash. Frames pass as they come: else a gap, or a late first frame, would be filled with copies.
+        // 'file:' since a name may hold a colon or begin with a dash. Frames pass as they come: else a gap, or a late first frame, would be
+        // filled with copies.
         string[] input = ["-nostdin", "-hide_banner", "-nostats", "-v", "level+info", "-i", "file:" + _file];
         string[] output = ["-vf", "showinfo=checksum=0", "-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "mjpeg", "-q:v", "3", "-"];
         foreach (string argument in input.Concat(output)) start.ArgumentList.Add(argument);
@@ -96,7 +101,10 @@ internal sealed partial class VideoFootage : FootageSource
         while (await said.ReadLineAsync() is { } line)
         {
             if (FrameLine().Match(line) is { Success: true } frame)
-                times.TryWrite(double.TryParse(frame.Groups["seconds"].Value, CultureInfo.InvariantCulture, out double seconds) ? TimeSpan.FromSeconds(seconds) : null);
+            {
+                bool isKnown = double.TryParse(frame.Groups["seconds"].Value, CultureInfo.InvariantCulture, out double seconds);
+                times.TryWrite(isKnown ? TimeSpan.FromSeconds(seconds) : null);
+            }
             else if (InputLine().Match(line) is { Success: true } input && Characters.Contains(input.Groups["format"].Value))
                 times.TryComplete(new FootageException($"{_file}: this is no video; expected one, or a directory of pictures"));
             else if (fault.Length == 0 && FaultLine().Match(line) is { Success: true } error)

@@ -159,9 +159,10 @@ internal sealed partial class SessionFactory : IDisposable
         return (Accelerator.Cpu, null);
     }
 
-    /// <summary>What does not start, in one line: of a library that the provider links to and that is not there, its name and where it comes from.</summary>
+    /// <summary>What does not start, in one line: of a library that is missing, its name and where it comes from.</summary>
     internal static string Describe(string message) => MissingLibrary().Match(message) is { Success: true } missing
-        ? $"{missing.Groups["name"].Value} is not on this machine; install CUDA 13 and cuDNN 9 (and TensorRT 10 for TensorRt), or name their directories in LD_LIBRARY_PATH"
+        ? $"{missing.Groups["name"].Value} is not on this machine; install CUDA 13 and cuDNN 9 (and TensorRT 10 for TensorRt), "
+            + "or name their directories in LD_LIBRARY_PATH"
         : message.ReplaceLineEndings(" ").Trim();
 
     [GeneratedRegex(@"(?<name>lib\S+\.so\S*): cannot open shared object file")]

@@ -14,7 +14,8 @@ internal sealed class BrokerErrors
     {
         lock (_lock)
         {
-            if (error.Code is ErrorCode.Local_Authentication or ErrorCode.SaslAuthenticationFailed or ErrorCode.Local_Ssl) _refusal ??= error;
+            bool isRefusal = error.Code is ErrorCode.Local_Authentication or ErrorCode.SaslAuthenticationFailed or ErrorCode.Local_Ssl;
+            if (isRefusal) _refusal ??= error;
             // That all are down says less than why one is.
             if (error.Code != ErrorCode.Local_AllBrokersDown) _last = error;
         }
@@ -32,6 +33,7 @@ internal sealed class BrokerErrors
     /// <summary>The reason of a request that failed: the broker's, where it gave one.</summary>
     public string Explain(Error failed)
     {
-        lock (_lock) return (_refusal ?? (failed.Code is ErrorCode.Local_Transport or ErrorCode.Local_TimedOut ? _last : null) ?? failed).Reason;
+        bool isVague = failed.Code is ErrorCode.Local_Transport or ErrorCode.Local_TimedOut;
+        lock (_lock) return (_refusal ?? (isVague ? _last : null) ?? failed).Reason;
     }
 }
