@@ -32,6 +32,10 @@ install_missing() {
   # Apache Kafka, where there is one to test against.
   [ -d "${KAFKA_HOME:-../shared/kafka}" ] && { command -v java > /dev/null || missing+=(default-jre-headless); }
   ldconfig -p | grep -q libturbojpeg.so.0 || missing+=("$turbo")
+  # For the tests of what is published, of the image, and on Apache Kafka.
+  command -v debootstrap > /dev/null || [ -x /usr/sbin/debootstrap ] || [ "${id%% *}" = ubuntu ] || missing+=(debootstrap)
+  command -v podman > /dev/null || [ "${id%% *}" = ubuntu ] || missing+=(podman runc)
+  ! [ -d "${KAFKA_HOME:-../shared/kafka}/libs" ] || command -v java > /dev/null || missing+=(default-jre-headless)
   # libtorch's OpenMP runtime.
   ldconfig -p | grep -q libgomp.so.1 || missing+=(libgomp1)
   [ ${#missing[@]} -eq 0 ] && return 0

@@ -15,6 +15,9 @@ internal static class CalibrateCommand
 {
     private const double Level = 0.05;
 
+    private const string TooLittle = "This footage shows too little: repeated frames and a parked car count once, neighbouring frames share a count. "
+        + "Guaranteed evidence will open no incident; calibrate with more, and more varied, footage.";
+
     private sealed record Request(string Model, string[] Frames, string? Camera, string? Mask, string Out, string Source, string Command);
 
     public static Command Build()
@@ -52,6 +55,7 @@ internal static class CalibrateCommand
     private static async Task<int> CalibrateAsync(Request request, CancellationToken cancellation)
     {
         var package = ModelPackage.Load(request.Model);
+        OutputPath.CheckDirectory(request.Out);
         var before = request.Camera is null ? package.Default : package.For(request.Camera);
         using var footage = await ToolFootage.LoadAsync("normal footage", request.Frames, package.Card.Network.Size, request.Camera, cancellation);
         if (footage.Digest == package.Card.Training.Footage.Digest) throw new CommandException("this is the footage that the model was trained on: what trains must not calibrate");
@@ -59,13 +63,30 @@ internal static class CalibrateCommand
         // The engine of a package without masks does not ask for them.
         using var engine = new InferenceEngine(ModelPackage.Uncalibrated(package.Card, package.Graph.ToArray(), mask), new InferenceOptions(), NullLogger.Instance);
         using var scorer = new FootageScorer(engine);
-        var (rows, codes) = scorer.ScoreAndEncode(footage, mask, cancellation);
+        var (rows, codes, isNew) = scorer.ScoreAndEncode(footage, mask, cancellation);
         if (rows.Length < Calibration.MinFrames) throw new CommandException($"{rows.Length} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
-        var calibration = before.Calibration.Refit(rows, [.. footage.Drives.Select(drive => drive.Count)]) with { LatentMap = LatentMap.Fit(codes) };
+        var calibration = Refit(before.Calibration, rows, [.. footage.Drives.Select(drive => drive.Count)], isNew, codes);
         double strange = rows.Count(row => before.Calibration.PValue(before.Calibration.Combine(row)) <= Level) / (double)rows.Length;
         Write(package, request, footage, calibration, mask);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{rows.Length} frames calibrate {(request.Camera is null ? "the package" : $"camera {request.Camera}")}: they count as {calibration.EffectiveFrames:0} independent ones, so p-values reach down to {calibration.SmallestPValue:0.0000}. By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
+        string whom = request.Camera is null ? "the package" : $"camera {request.Camera}";
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{rows.Length} frames calibrate {whom}: they count as {calibration.EffectiveFrames:0} that are independent, ")
+            + string.Create(CultureInfo.InvariantCulture, $"so p-values reach down to {calibration.SmallestPValue:0.0000}. ")
+            + string.Create(CultureInfo.InvariantCulture, $"By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
+        if (new DetectionOptions().ShortestDelay(calibration) < TimeSpan.Zero) await Console.Error.WriteLineAsync(TooLittle);
         return 0;
+    }
+
+    private static Calibration Refit(Calibration before, float[][] rows, int[] drives, bool[] isNew, float[][] codes)
+    {
+        try
+        {
+            return before.Refit(rows, drives, isNew) with { LatentMap = LatentMap.Fit(codes) };
+        }
+        catch (ArgumentException e)
+        {
+            throw new CommandException($"this footage cannot calibrate: {e.Message}");
+        }
     }
 
     private static void Write(ModelPackage package, Request request, Footage footage, Calibration calibration, FrameMask? mask)

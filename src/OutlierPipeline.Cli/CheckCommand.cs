@@ -29,9 +29,9 @@ internal static class CheckCommand
             using var cluster = new ClusterCheck(settings, report);
             if (!cluster.Connect()) return report.Finish();
             if (options.GetValue(create)) await cluster.CreateTopicsAsync(options.GetValue(partitions), options.GetValue(replication));
-            await cluster.CheckTopicsAsync();
+            bool canSample = await cluster.CheckTopicsAsync();
             await cluster.CheckPermissionsAsync();
-            new FrameSampler(settings, Models(options.GetValue(model) ?? []), report).Sample();
+            if (canSample) new FrameSampler(settings, Models(options.GetValue(model) ?? []), report).Sample();
             return report.Finish();
         }, cancellation)));
         return command;

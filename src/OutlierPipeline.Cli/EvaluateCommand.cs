@@ -27,7 +27,7 @@ internal static class EvaluateCommand
         var output = new Option<DirectoryInfo>("--out") { Description = "Directory for report.html, report.json and scores.csv" };
         var camera = new Option<string>("--camera") { DefaultValueFactory = _ => "", Description = "Score as this camera, with its own calibration and mask if the package has them" };
         var level = new Option<double>("--level") { DefaultValueFactory = _ => 0.05, Description = "The level of the p-value at which false alarms are counted" };
-        var rate = new Option<double>("--fps") { DefaultValueFactory = _ => 10, Description = "Frames a second of the footage" };
+        var rate = new Option<double?>("--fps") { Description = "Frames a second of the footage; by default a video's own times, else 10" };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of corruptions and bootstrap" };
         var command = new Command("evaluate", "Judge a package on normal footage and outliers: report.html, report.json, scores.csv") { model, normal, outlier, corruptions, frames, output, camera, level, rate, seed, scores, whatIf };
         command.Validators.Add(result =>
@@ -43,7 +43,7 @@ internal static class EvaluateCommand
         });
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
         {
-            if (options.GetValue(whatIf) is { } settings) return Task.FromResult(Try(options.GetRequiredValue(model), options.GetRequiredValue(scores)!, settings[Setting.Length..], options.GetValue(rate), cancellation));
+            if (options.GetValue(whatIf) is { } settings) return Task.FromResult(Try(options.GetRequiredValue(model), options.GetRequiredValue(scores)!, settings[Setting.Length..], options.GetValue(rate) ?? ScoredSet.DefaultRate, cancellation));
             var sets = (options.GetValue(outlier) ?? []).Select(pair => pair.Split('=', 2)).Select(pair => (Name: pair[0], Input: pair[1])).ToArray();
             if (sets.Select(set => set.Name).Distinct().Count() < sets.Length || sets.Any(set => set.Name == "normal")) throw new CommandException("--outlier: every set needs a name of its own, and 'normal' is taken");
             if (options.GetValue(level) is not (> 0 and < 1)) throw new CommandException("--level must be between 0 and 1");
@@ -78,6 +78,7 @@ internal static class EvaluateCommand
 
     private static async Task<int> EvaluateAsync(EvaluationRequest request, DirectoryInfo output, CancellationToken cancellation)
     {
+        OutputPath.CheckDirectory(output.FullName);
         using var evaluator = new Evaluator(request);
         var report = await AnsiConsole.Progress().HideCompleted(true).AutoClear(true).StartAsync(context =>
         {

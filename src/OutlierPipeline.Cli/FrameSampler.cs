@@ -16,6 +16,18 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
 
     public void Sample()
     {
+        try
+        {
+            Look();
+        }
+        catch (KafkaException e)
+        {
+            report.Fault("sampled frames", $"none could be read ({e.Error.Reason})", $"The user needs READ on {kafka.FramesTopic}.");
+        }
+    }
+
+    private void Look()
+    {
         var budget = new PayloadBudget(64 * 1024 * 1024);
         var config = new ConsumerConfig(new Dictionary<string, string>(kafka.Client)) { BootstrapServers = kafka.BootstrapServers, GroupId = kafka.GroupId, EnableAutoCommit = false, EnablePartitionEof = true };
         using var consumer = new ConsumerBuilder<CameraKey, RentedPayload>(config).SetKeyDeserializer(new CameraKeys()).SetValueDeserializer(budget).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();

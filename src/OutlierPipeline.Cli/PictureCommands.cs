@@ -74,6 +74,7 @@ internal static class PictureCommands
 
     private static int Draw(string path, FileInfo output, Func<Gallery, ModelPackage, (byte[] Pixels, int Columns)> draw)
     {
+        OutputPath.CheckFile(output.FullName);
         var package = ModelPackage.Load(path);
         using var engine = new InferenceEngine(package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         using var decoder = new LatentDecoder(package);

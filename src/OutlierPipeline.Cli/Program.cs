@@ -28,6 +28,12 @@ var root = new RootCommand("Tools for OutlierPipeline: make, calibrate and judge
     BrokerCommand.Build(),
     RenderCommand.Build(),
 };
+// With --help behind it, an unknown command would be a question for help that is answered.
+if (args.FirstOrDefault(argument => !argument.StartsWith('-')) is { } name && root.Subcommands.All(command => command.Name != name))
+{
+    await Console.Error.WriteLineAsync($"outlier has no command '{name}'; 'outlier --help' lists those that it has");
+    return 2;
+}
 var arguments = root.Parse(args);
 int code = await arguments.InvokeAsync();
 // System.CommandLine ends with 1 on wrong use; here that means a run that failed.

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
-using Confluent.Kafka;
 using OutlierPipeline.Frames;
 using Spectre.Console;
 
@@ -10,13 +9,15 @@ namespace OutlierPipeline.Cli;
 /// <summary><c>outlier replay</c>: footage to Kafka at the rate it was taken.</summary>
 internal static class ReplayCommand
 {
+    private const double DefaultRate = 10;
+
     public static Command Build()
     {
         var kafka = new KafkaArguments();
         var input = new Option<string>("--input") { Required = true, Description = $"Footage: {FootageSource.Kinds}" };
         var camera = new Option<string>("--camera") { Required = true, Description = "The camera's id, the key of the records" };
         var topic = new Option<string>("--topic") { DefaultValueFactory = _ => "camera.frames", Description = "Where the frames go" };
-        var rate = new Option<double>("--fps") { DefaultValueFactory = _ => 10, Description = "Frames a second; 0 as fast as the broker takes them" };
+        var rate = new Option<double?>("--fps") { Description = "Frames a second, by default a video's own times, else 10; 0 as fast as the broker takes them" };
         var loop = new Option<bool>("--loop") { Description = "Begin again at the end, until interrupted" };
         var command = new Command("replay", "Send a directory of pictures or a video to Kafka as one camera's frames") { input, camera, topic, rate, loop };
         kafka.AddTo(command);
@@ -29,18 +30,12 @@ internal static class ReplayCommand
         return command;
     }
 
-    private static async Task<int> ReplayAsync(Dictionary<string, string> client, string input, string camera, string topic, double rate, bool loop, CancellationToken cancellation)
+    private static async Task<int> ReplayAsync(Dictionary<string, string> client, string input, string camera, string topic, double? rate, bool loop, CancellationToken cancellation)
     {
-        if (rate is < 0 or > 1000 || double.IsNaN(rate)) throw new CommandException("--fps must be 0 to 1000");
+        if (rate is < 0 or > 1000 || rate is double.NaN) throw new CommandException("--fps must be 0 to 1000");
         var source = FootageSource.Open(input);
-        var failures = new HashSet<string>();
-        var config = new ProducerConfig(client) { EnableIdempotence = true, LingerMs = 2 };
-        // A frame that cannot be delivered in ten seconds says that something is wrong: the default of five minutes looks like hanging.
-        if (!client.ContainsKey("message.timeout.ms")) config.MessageTimeoutMs = 10_000;
-        using var producer = new ProducerBuilder<string, byte[]>(config).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => Say(error.Reason)).Build();
-        long sent = 0;
-        long failed = 0;
-        long begun = TimeProvider.System.GetTimestamp();
+        using var sender = new FrameSender(client, topic, camera);
+        long begun = 0;
         bool stopped = false;
         try
         {
@@ -49,20 +44,24 @@ internal static class ReplayCommand
                 var task = context.AddTask("replaying", maxValue: source.Count ?? 1);
                 task.IsIndeterminate = source.Count is null || loop;
                 long index = 0;
+                var round = TimeSpan.Zero;
                 do
                 {
+                    var due = round;
                     await foreach (var frame in source.ReadAsync(cancellation))
                     {
-                        if (rate > 0)
-                        {
-                            var wait = TimeSpan.FromSeconds(index / rate) - TimeProvider.System.GetElapsedTime(begun);
-                            if (wait > TimeSpan.FromMilliseconds(1)) await Task.Delay(wait, cancellation);
-                        }
+                        // The clock starts with the first frame: ffmpeg takes a while to begin.
+                        if (index == 0) begun = TimeProvider.System.GetTimestamp();
+                        due = rate is null && frame.Time is { } time ? round + time : rate == 0 ? due : TimeSpan.FromSeconds(index / (rate ?? DefaultRate));
+                        var wait = due - TimeProvider.System.GetElapsedTime(begun);
+                        if (wait > TimeSpan.FromMilliseconds(1)) await Task.Delay(wait, cancellation);
                         index++;
-                        await SendAsync(frame.Encoded.ToArray());
+                        await sender.SendAsync(frame, cancellation);
                         task.Increment(1);
                         task.Description = string.Create(CultureInfo.InvariantCulture, $"{index} frames");
                     }
+                    // A video begins again a frame after its last.
+                    round = due + TimeSpan.FromSeconds(1 / DefaultRate);
                 }
                 while (loop && !cancellation.IsCancellationRequested);
             });
@@ -71,46 +70,9 @@ internal static class ReplayCommand
         {
             stopped = true;
         }
-        producer.Flush(TimeSpan.FromSeconds(15));
-        Console.WriteLine($"{Interlocked.Read(ref sent)} frames sent as {camera} to {topic}");
-        if (Interlocked.Read(ref failed) > 0) throw new CommandException($"{failed} frames were not delivered to {client["bootstrap.servers"]}: {string.Join("; ", failures)}");
+        sender.Flush();
+        Console.WriteLine($"{sender.Sent} frames sent as {camera} to {topic}");
+        if (sender.Failed > 0) throw new CommandException($"{sender.Failed} frames were not delivered to {client["bootstrap.servers"]}: {string.Join("; ", sender.Failures)}");
         return stopped && !loop ? 130 : 0;
-
-        async Task SendAsync(byte[] frame)
-        {
-            long nanoseconds = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
-            var headers = new Headers { { "frame-timestamp", Encoding.ASCII.GetBytes(nanoseconds.ToString(CultureInfo.InvariantCulture)) } };
-            if (FootageSource.ContentType(frame) is { } type) headers.Add("content-type", Encoding.ASCII.GetBytes(type));
-            var message = new Message<string, byte[]> { Key = camera, Value = frame, Headers = headers };
-            while (true)
-            {
-                try
-                {
-                    producer.Produce(topic, message, report =>
-                    {
-                        if (!report.Error.IsError)
-                        {
-                            Interlocked.Increment(ref sent);
-                            return;
-                        }
-                        Interlocked.Increment(ref failed);
-                        Say(report.Error.Reason);
-                    });
-                    return;
-                }
-                catch (ProduceException<string, byte[]> e) when (e.Error.Code == ErrorCode.Local_QueueFull)
-                {
-                    await Task.Delay(10, cancellation);
-                }
-            }
-        }
-
-        void Say(string reason)
-        {
-            lock (failures)
-            {
-                if (failures.Add(reason)) Console.Error.WriteLine(reason);
-            }
-        }
     }
 }

@@ -7,7 +7,7 @@ if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 240;
 
 // A step and a checkpoint take longer than the two seconds that are usual between Ctrl-C and the end.
 var configuration = new InvocationConfiguration { ProcessTerminationTimeout = TimeSpan.FromMinutes(2) };
-var arguments = new TrainCommand().Build().Parse(args);
+var arguments = new TrainCommand().Build().Parse([TrainCommand.Name, .. args]);
 int code = await arguments.InvokeAsync(configuration);
 // System.CommandLine ends with 1 on wrong use; here that means a run that failed.
 return arguments.Errors.Count > 0 ? 2 : code;

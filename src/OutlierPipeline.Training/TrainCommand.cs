@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.Globalization;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
@@ -37,10 +38,15 @@ internal sealed class TrainCommand
     private readonly Option<string> _version = new("--model-version") { DefaultValueFactory = _ => "1.0.0", Description = "For the model card: the package's version" };
     private readonly Option<string> _prepare = new("--prepare") { DefaultValueFactory = _ => "", Description = "For the model card: the command that made the footage, to be run before this one" };
 
-    public RootCommand Build()
+    /// <summary>The name, before the options, under which <see cref="Build"/> has the command.</summary>
+    public const string Name = "train";
+
+    /// <summary>The command below <c>outlier</c>, as which users start it: a root command would be called by its file's name.</summary>
+    public Command Build()
     {
-        var command = new RootCommand("Trains a generative model on normal footage and writes a calibrated model package.")
+        var command = new Command(Name, "Trains a generative model on normal footage and writes a calibrated model package.")
         {
+            new HelpOption(), new VersionOption(),
             _frames, _calibration, _split, _mask, _out, _architecture, _height, _width, _latent, _epochs, _patience, _batch, _rate, _beta, _freeBits, _seed,
             _device, _precision, _threads, _libtorch, _resume, _finish, _description, _source, _licence, _version, _prepare,
         };
@@ -60,7 +66,7 @@ internal sealed class TrainCommand
             if (result.GetValue(_split) is { } split && Shares(split) is null) result.AddError($"--split {split}: expected three percentages that sum to 100, such as 70,15,15");
         });
         command.SetAction(RunAsync);
-        return command;
+        return new Command("outlier") { command };
     }
 
     private async Task<int> RunAsync(ParseResult options, CancellationToken cancellation)
@@ -115,7 +121,7 @@ internal sealed class TrainCommand
     private string Command(ParseResult options)
     {
         string prepare = options.GetRequiredValue(_prepare);
-        var tokens = options.Tokens.Select(token => token.Value).Where(token => token is not ("--resume" or "--finish")).ToList();
+        var tokens = options.Tokens.Skip(1).Select(token => token.Value).Where(token => token is not ("--resume" or "--finish")).ToList();
         int at = tokens.IndexOf("--prepare");
         if (at >= 0) tokens.RemoveRange(at, 2);
         string train = "dotnet run -c Release --project src/OutlierPipeline.Cli -- train " + string.Join(' ', tokens.Select(Quoted));

@@ -83,6 +83,7 @@ internal sealed class TrainingRun(TrainingRequest request)
     public async Task<int> RunAsync(CancellationToken cancellation)
     {
         long begun = Stopwatch.GetTimestamp();
+        OutputPath.CheckDirectory(request.Directory);
         LibTorch.Prepare(request.LibTorch);
         var device = TrainingDevice.Choose(request.Device);
         if (request.Threads > 0) set_num_threads(request.Threads);

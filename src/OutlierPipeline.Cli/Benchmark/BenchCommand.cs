@@ -29,6 +29,7 @@ internal static class BenchCommand
             if (options.GetValue(seconds) is not (>= 0.1 and <= 600)) throw new CommandException("--seconds must be 0.1 to 600");
             var inference = new InferenceOptions { Precision = options.GetValue(precision), Threads = options.GetValue(threads) };
             foreach (string fault in inference.Validate()) throw new CommandException(fault);
+            if (options.GetValue(file) is { } figures) OutputPath.CheckFile(figures.FullName);
             var other = options.GetValue(compare) is { } earlier ? BenchReport.Load(earlier.FullName) : null;
             var package = ModelPackage.Load(options.GetRequiredValue(model));
             if (options.GetValue(graph) is { } onnx) File.WriteAllBytes(onnx.FullName, InferenceEngine.FrameGraph(package, Precision.Fp32));

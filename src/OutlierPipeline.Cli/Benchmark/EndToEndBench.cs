@@ -14,13 +14,8 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
     private const int MaxPictures = 500;
 
     /// <summary>Pictures of a directory, in the order of their names.</summary>
-    public static byte[][] Load(string directory)
-    {
-        if (!Directory.Exists(directory)) throw new CommandException($"{directory}: no such directory");
-        string[] extensions = [".jpg", ".jpeg", ".png", ".webp"];
-        string[] files = [.. Directory.EnumerateFiles(directory, "*", SearchOption.AllDirectories).Where(file => extensions.Contains(Path.GetExtension(file).ToLowerInvariant())).Order(StringComparer.Ordinal).Take(MaxPictures)];
-        return files.Length > 0 ? [.. files.Select(File.ReadAllBytes)] : throw new CommandException($"{directory}: no picture ({string.Join(", ", extensions)})");
-    }
+    public static byte[][] Load(string directory) =>
+        [.. FrameDirectory.Read(directory, Console.Error.WriteLine).SelectMany(drive => drive.Files).Take(MaxPictures).Select(File.ReadAllBytes)];
 
     public IEnumerable<EndToEndFigures> Measure()
     {

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Simulation;
 using Spectre.Console;
 
@@ -35,6 +36,8 @@ internal static class LoadCommand
             if (options.GetValue(cameras) is < 1 or > 100_000) throw new CommandException("--cameras must be 1 to 100000");
             if (options.GetValue(rate) is not (> 0 and <= 1000)) throw new CommandException("--fps must be more than 0 and at most 1000");
             if (options.GetValue(duration) is not (>= 3 and <= 3600)) throw new CommandException("--seconds must be 3 to 3600");
+            if (options.GetValue(file) is { } figures) OutputPath.CheckFile(figures.FullName);
+            if (options.GetValue(plot) is { } drawing) OutputPath.CheckFile(drawing.FullName);
             using var generator = new LoadGenerator(kafka.Properties(options), options.GetRequiredValue(topics.Frames), options.GetRequiredValue(topics.Scores), options.GetRequiredValue(group), Load(options.GetValue(frames)), options.GetValue(process));
             var steps = new List<LoadStep>();
             var table = new Table().AddColumns("cameras", "sent/s", "scored/s", "p50 (ms)", "p99 (ms)", "skipped", "lag (frames)", "processor a frame (ms)", "");
@@ -62,9 +65,7 @@ internal static class LoadCommand
             using var street = new StreetCamera(1);
             return [.. Enumerable.Range(0, Pictures).Select(i => street.Render(i * 0.5))];
         }
-        if (!directory.Exists) throw new CommandException($"{directory}: no such directory");
-        byte[][] pictures = [.. directory.EnumerateFiles("*", SearchOption.AllDirectories).Where(file => file.Extension.ToLowerInvariant() is ".jpg" or ".jpeg" or ".png" or ".webp").OrderBy(file => file.FullName, StringComparer.Ordinal).Take(Pictures).Select(file => File.ReadAllBytes(file.FullName))];
-        return pictures.Length > 0 ? pictures : throw new CommandException($"{directory}: no picture");
+        return [.. FrameDirectory.Read(directory.FullName, Console.Error.WriteLine).SelectMany(drive => drive.Files).Take(Pictures).Select(File.ReadAllBytes)];
     }
 
     private static string Number(double value, string format) => value.ToString(format, CultureInfo.InvariantCulture);

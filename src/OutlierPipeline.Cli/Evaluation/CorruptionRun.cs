@@ -111,7 +111,7 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
             _model.Mask,
             (i, batch, slot) =>
             {
-                bool isOpen = ScoredSet.Observe(detector, i, framesPerSecond, batch, slot, alerts).IsOutlier;
+                bool isOpen = ScoredSet.Observe(detector, i, ScoredSet.Nanoseconds(i, framesPerSecond), batch, slot, alerts).IsOutlier;
                 if (i < Before) falsely |= isOpen;
                 else if (isOpen && !falsely) delay ??= i - Before;
             },

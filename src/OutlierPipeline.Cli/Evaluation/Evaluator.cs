@@ -9,8 +9,9 @@ namespace OutlierPipeline.Cli.Evaluation;
 
 /// <summary>What to evaluate.</summary>
 /// <param name="Outliers">Names and inputs.</param>
+/// <param name="FramesPerSecond">Null for the frames' own times.</param>
 /// <param name="CorruptionFrames">Frames that each corruption is shown on; 0 for no corruptions.</param>
-internal sealed record EvaluationRequest(string Model, string[] Normal, IReadOnlyList<(string Name, string Input)> Outliers, string Camera, double Level, double FramesPerSecond, int CorruptionFrames, int Seed, string Command);
+internal sealed record EvaluationRequest(string Model, string[] Normal, IReadOnlyList<(string Name, string Input)> Outliers, string Camera, double Level, double? FramesPerSecond, int CorruptionFrames, int Seed, string Command);
 
 /// <summary>Measures a package on footage that it has not seen.</summary>
 internal sealed class Evaluator : IDisposable
@@ -46,7 +47,7 @@ internal sealed class Evaluator : IDisposable
         foreach (var (name, input) in _request.Outliers) outliers.Add(await ScoreAsync(name, [input], progress, cancellation));
         Outliers = outliers;
         var corruptions = _request.CorruptionFrames > 0
-            ? new CorruptionRun(Normal, _scorer, _request.Camera, _request.FramesPerSecond, _request.CorruptionFrames, _request.Seed).Run(share => progress("corruptions", share), cancellation)
+            ? new CorruptionRun(Normal, _scorer, _request.Camera, _request.FramesPerSecond ?? ScoredSet.DefaultRate, _request.CorruptionFrames, _request.Seed).Run(share => progress("corruptions", share), cancellation)
             : null;
         progress("latent space", 0);
         using var decoder = new LatentDecoder(Package);

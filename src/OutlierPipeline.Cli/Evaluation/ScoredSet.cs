@@ -9,6 +9,9 @@ namespace OutlierPipeline.Cli.Evaluation;
 /// <summary>Footage with what the model and the detector said of each frame, each drive watched from its first frame on.</summary>
 internal sealed class ScoredSet
 {
+    /// <summary>Frames a second of footage that does not say when its frames were taken.</summary>
+    public const double DefaultRate = 10;
+
     private ScoredSet(string name, Footage footage)
     {
         Name = name;
@@ -34,7 +37,8 @@ internal sealed class ScoredSet
 
     public double[] Column(int k) => [.. Scores.Select(row => (double)row[k])];
 
-    public static ScoredSet Of(string name, Footage footage, FootageScorer scorer, string camera, double framesPerSecond, Action<int> progress, CancellationToken cancellation)
+    /// <param name="framesPerSecond">Null for the frames' own times, and <see cref="DefaultRate"/> where they have none.</param>
+    public static ScoredSet Of(string name, Footage footage, FootageScorer scorer, string camera, double? framesPerSecond, Action<int> progress, CancellationToken cancellation)
     {
         var set = new ScoredSet(name, footage);
         var model = scorer.Package.For(camera);
@@ -47,7 +51,7 @@ internal sealed class ScoredSet
             if (within == 0) detector = new CameraDetector(camera, scorer.Package, new DetectionOptions());
             set.Scores[i] = batch.Scores(slot).ToArray();
             set.Combined[i] = model.Calibration.Combine(batch.Scores(slot));
-            set.Verdicts[i] = Observe(detector!, within, framesPerSecond, batch, slot, alerts);
+            set.Verdicts[i] = Observe(detector!, within, framesPerSecond is null && footage.TimeOf(i) is { } time ? Nanoseconds(time) : Nanoseconds(within, framesPerSecond ?? DefaultRate), batch, slot, alerts);
             set.Incidents += alerts.Count(alert => alert.Type == AlertType.Opened);
             alerts.Clear();
             progress(i + 1);
@@ -55,9 +59,14 @@ internal sealed class ScoredSet
         return set;
     }
 
-    public static Verdict Observe(CameraDetector detector, int index, double framesPerSecond, FrameBatch batch, int slot, List<AlertStep> alerts)
+    /// <summary>The timestamp of a frame of a video; none is 0.</summary>
+    public static long Nanoseconds(TimeSpan time) => (time.Ticks + TimeSpan.TicksPerSecond) * 100;
+
+    public static long Nanoseconds(int index, double framesPerSecond) => (long)((index + 1) * 1e9 / framesPerSecond);
+
+    public static Verdict Observe(CameraDetector detector, int index, long nanoseconds, FrameBatch batch, int slot, List<AlertStep> alerts)
     {
-        var frame = new FrameRef("", 0, index, (long)((index + 1) * 1e9 / framesPerSecond));
+        var frame = new FrameRef("", 0, index, nanoseconds);
         return detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(slot), ErrorMap = batch.ErrorMap(slot), Pixels = batch.Pixels(slot) }, alerts);
     }
 

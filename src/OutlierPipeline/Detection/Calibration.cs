@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 
@@ -10,8 +11,8 @@ namespace OutlierPipeline.Detection;
 /// <remarks>
 /// The p-value is (1 + w #{calibration ≥ score}) / (1 + w n): with w = 1 valid at any sample size while test and calibration frames are
 /// exchangeable (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, eq. 2.20). Neighbouring frames are nearly the same, so n
-/// frames of video count as w n, w being one over the lag at which their scores are no longer more alike than not: p-values claim no more than the footage can support. The
-/// combined score is calibrated itself, so nothing is assumed on how the scores depend on each other.
+/// frames of video count as w n (<see cref="EffectiveFrames"/>): p-values claim no more than the footage can support. The combined score is
+/// calibrated itself, so nothing is assumed on how the scores depend on each other.
 /// </remarks>
 public sealed record Calibration
 {
@@ -37,7 +38,7 @@ public sealed record Calibration
     /// <summary>Distance from the median to the 95th percentile of each score on normal footage, length S, positive.</summary>
     public required IReadOnlyList<double> Scale { get; init; }
 
-    /// <summary>What one frame counts, w: 1 where neighbouring frames are independent, less where they are alike.</summary>
+    /// <summary>What one frame counts, w: 1 where frames are independent, less where they are alike.</summary>
     public required double Weight { get; init; }
 
     /// <summary>How normal combined scores go on beyond those that were seen, or null where too few were: an extrapolation.</summary>
@@ -71,35 +72,42 @@ public sealed record Calibration
     /// <param name="rows">n rows of S scores, drive by drive, in time order.</param>
     /// <param name="drives">Number of rows of each drive; null if they are one.</param>
     /// <param name="more">Further rows of normal frames that say how far scores spread, as cross-fitted ones of the training frames do; they calibrate nothing.</param>
+    /// <param name="isNew">Which rows are of a frame that shows what no earlier one does; null if nobody looked. One with an earlier row's scores never is.</param>
     /// <exception cref="ArgumentException">Too few rows, a row of another length, or a score that is not finite.</exception>
-    public static Calibration Fit(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<float[]> rows, IReadOnlyList<int>? drives = null, IReadOnlyList<float[]>? more = null)
+    public static Calibration Fit(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<float[]> rows, IReadOnlyList<int>? drives = null, IReadOnlyList<float[]>? more = null, IReadOnlyList<bool>? isNew = null)
     {
         if (rows.Count < MinFrames) throw new ArgumentException($"{rows.Count} calibration frames are too few: at least {MinFrames} are needed", nameof(rows));
         if (rows.Any(row => row.Length != names.Count)) throw new ArgumentException($"a row does not hold {names.Count} scores", nameof(rows));
-        if (rows.Any(row => row.Any(score => !float.IsFinite(score)))) throw new ArgumentException("a score is not finite", nameof(rows));
+        if (rows.Concat(more ?? []).Any(row => row.Any(score => !float.IsFinite(score)))) throw new ArgumentException("a score is not finite", nameof(rows));
         var spread = names.Select((_, k) => rows.Concat(more ?? []).Select(row => (double)row[k]).Order().ToArray()).ToArray();
         var location = spread.Select(column => Quantile(column, 0.5)).ToArray();
         var scale = spread.Select((column, k) => Math.Max(Quantile(column, 0.95) - location[k], 1e-6 * (1 + Math.Abs(location[k])))).ToArray();
-        return Of(names, combines, location, scale, rows, drives ?? [rows.Count], more ?? []);
+        return Of(names, combines, location, scale, rows, drives ?? [rows.Count], more ?? [], isNew);
     }
 
     /// <summary>The calibration of other frames with the same scores: a camera of its own, another season. It has no map until one is fitted to their codes.</summary>
     /// <inheritdoc cref="Fit"/>
-    public Calibration Refit(IReadOnlyList<float[]> rows, IReadOnlyList<int> drives)
+    public Calibration Refit(IReadOnlyList<float[]> rows, IReadOnlyList<int> drives, IReadOnlyList<bool>? isNew = null)
     {
-        var own = Fit(Scores, Combines, rows, drives);
+        var own = Fit(Scores, Combines, rows, drives, isNew: isNew);
         // Few frames of one camera say where its scores lie, but hardly how far they spread.
-        var refitted = Of(Scores, Combines, own.Location, [.. own.Scale.Zip(Scale, Math.Max)], rows, drives, []);
+        var refitted = Of(Scores, Combines, own.Location, [.. own.Scale.Zip(Scale, Math.Max)], rows, drives, [], isNew);
         return refitted.Tail is null ? refitted with { Tail = Tail } : refitted;
     }
 
-    /// <summary>This calibration with further normal frames, whose scores are all that is left of them.</summary>
-    /// <param name="rows">Rows of S scores.</param>
-    public Calibration With(IReadOnlyList<float[]> rows) => this with
+    /// <summary>This calibration with further normal frames of one drive, whose scores are all that is left of them.</summary>
+    /// <param name="rows">Rows of S scores, in time order.</param>
+    public Calibration With(IReadOnlyList<float[]> rows)
     {
-        Sorted = Scores.Select((name, k) => (name, Sorted[name].Concat(rows.Select(row => (double)row[k])).Order().ToArray())).ToDictionary(pair => pair.name, pair => pair.Item2),
-        Combined = [.. Combined.Concat(rows.Select(row => Combine(row))).Order()],
-    };
+        double[] combined = [.. rows.Select(row => Combine(row))];
+        double effective = EffectiveFrames + Detection.EffectiveFrames.Count(combined, [rows.Count], Unrepeated(rows, null));
+        return this with
+        {
+            Weight = WeightOf(effective, Frames + rows.Count),
+            Sorted = Scores.Select((name, k) => (name, Sorted[name].Concat(rows.Select(row => (double)row[k])).Order().ToArray())).ToDictionary(pair => pair.name, pair => pair.Item2),
+            Combined = [.. Combined.Concat(combined).Order()],
+        };
+    }
 
     /// <summary>Reads and checks <c>calibration.json</c>.</summary>
     /// <exception cref="JsonException">The text is no calibration; the message says what is wrong.</exception>
@@ -161,7 +169,7 @@ public sealed record Calibration
     /// </summary>
     public double? TailPValue(double combined) => Tail is not null && combined > Tail.Threshold && Tail.PValue(combined) is var tail && tail < SmallestPValue ? tail : null;
 
-    private static Calibration Of(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<double> location, IReadOnlyList<double> scale, IReadOnlyList<float[]> rows, IReadOnlyList<int> drives, IReadOnlyList<float[]> more)
+    private static Calibration Of(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<double> location, IReadOnlyList<double> scale, IReadOnlyList<float[]> rows, IReadOnlyList<int> drives, IReadOnlyList<float[]> more, IReadOnlyList<bool>? isNew)
     {
         var calibration = new Calibration
         {
@@ -176,10 +184,19 @@ public sealed record Calibration
         double[] combined = [.. rows.Select(row => calibration.Combine(row))];
         return calibration with
         {
-            Weight = Math.Round(1.0 / Autocorrelation.Lag(combined, drives), 6),
+            Weight = WeightOf(Detection.EffectiveFrames.Count(combined, drives, Unrepeated(rows, isNew)), rows.Count),
             Combined = [.. combined.Order()],
             Tail = Tail.Fit([.. combined.Concat(more.Select(row => calibration.Combine(row))).Order()]),
         };
+    }
+
+    private static double WeightOf(double effective, int frames) => Math.Max(Math.Round(effective / frames, 6), 1e-6);
+
+    /// <summary>Which rows count: those of new frames whose scores no earlier row has.</summary>
+    private static bool[] Unrepeated(IReadOnlyList<float[]> rows, IReadOnlyList<bool>? isNew)
+    {
+        var seen = new HashSet<string>();
+        return [.. rows.Select((row, i) => (isNew?[i] ?? true) && seen.Add(Convert.ToHexString(MemoryMarshal.AsBytes(row.AsSpan()))))];
     }
 
     private double RankPValue(double[] ascending, double score)

@@ -16,7 +16,7 @@ public sealed record Tail(double Threshold, double Shape, double Scale)
     public double PValue(double score) => Share * Math.Pow(1 + Shape * (score - Threshold) / Scale, -1 / Shape);
 
     /// <param name="ascending">Scores of normal frames.</param>
-    /// <returns>Null where fewer than ten are in the upper tenth.</returns>
+    /// <returns>Null where fewer than ten are in the upper tenth, or all of them are the same.</returns>
     internal static Tail? Fit(double[] ascending)
     {
         int count = (int)(Share * ascending.Length);
@@ -24,6 +24,7 @@ public sealed record Tail(double Threshold, double Shape, double Scale)
         double threshold = ascending[^(count + 1)];
         double[] excesses = [.. ascending[^count..].Select(score => score - threshold)];
         double mean = excesses.Average();
+        if (!(mean > 0)) return null;
         double weighted = 0;
         for (int i = 0; i < count; i++) weighted += excesses[i] * (1 - (i + 0.65) / count) / count;
         double shape = Math.Clamp(2 - mean / (mean - 2 * weighted), MinShape, MaxShape);

@@ -49,13 +49,20 @@ public sealed class FootageScorer : IDisposable
         return rows;
     }
 
-    /// <summary>The frames' scores, n rows of S, and codes, n rows of Z.</summary>
-    public (float[][] Scores, float[][] Codes) ScoreAndEncode(Footage footage, FrameMask? mask, CancellationToken cancellation)
+    /// <summary>The frames' scores, n rows of S, codes, n rows of Z, and which of them show what no earlier one does.</summary>
+    public (float[][] Scores, float[][] Codes, bool[] IsNew) ScoreAndEncode(Footage footage, FrameMask? mask, CancellationToken cancellation)
     {
         float[][] rows = new float[footage.Count][];
         float[][] codes = new float[footage.Count][];
-        Score(footage.Count, footage.Read, mask, (i, batch, slot) => (rows[i], codes[i]) = (batch.Scores(slot).ToArray(), batch.Latent(slot).ToArray()), cancellation);
-        return (rows, codes);
+        bool[] isNew = new bool[footage.Count];
+        var scenes = new SceneMemory(footage.Size, mask);
+        Score(footage.Count, footage.Read, mask, (i, batch, slot) =>
+        {
+            rows[i] = batch.Scores(slot).ToArray();
+            codes[i] = batch.Latent(slot).ToArray();
+            isNew[i] = scenes.IsNew(batch.Pixels(slot));
+        }, cancellation);
+        return (rows, codes, isNew);
     }
 
     /// <summary>Calibrates on normal frames that fitted nothing else.</summary>
@@ -65,8 +72,8 @@ public sealed class FootageScorer : IDisposable
     public Calibration Calibrate(Footage footage, FrameMask? mask, IReadOnlyList<string> combines, IReadOnlyList<float[]> more, CancellationToken cancellation)
     {
         if (footage.Count < Calibration.MinFrames) throw new FootageException($"{footage.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
-        var (rows, codes) = ScoreAndEncode(footage, mask, cancellation);
-        return Calibration.Fit(Package.Card.Scores, combines, rows, [.. footage.Drives.Select(drive => drive.Count)], more) with { LatentMap = LatentMap.Fit(codes) };
+        var (rows, codes, isNew) = ScoreAndEncode(footage, mask, cancellation);
+        return Calibration.Fit(Package.Card.Scores, combines, rows, [.. footage.Drives.Select(drive => drive.Count)], more, isNew) with { LatentMap = LatentMap.Fit(codes) };
     }
 
     public void Dispose() => _batch.Dispose();

@@ -50,6 +50,9 @@ public sealed class Footage : IDisposable
     /// <summary>The file, or where in the video or topic the frame was.</summary>
     public string NameOf(int index) => _frames[index].Name;
 
+    /// <summary>When the frame was taken, from the beginning of its video; null where the source does not say.</summary>
+    public TimeSpan? TimeOf(int index) => _frames[index].Time;
+
     /// <summary>Reads one frame.</summary>
     /// <param name="rgb">Receives <c>[H, W, 3]</c> uint8, RGB.</param>
     public void Read(int index, Span<byte> rgb)
@@ -107,8 +110,8 @@ public sealed class Footage : IDisposable
 
     public void Dispose() => _pixels.Dispose();
 
-    internal static Footage Of(FrameSize size, SafeFileHandle pixels, IEnumerable<(string Drive, string Name, byte[] Hash, long Position)> frames) =>
-        new(size, pixels, [.. frames.Select(frame => new Entry(frame.Drive, frame.Name, frame.Hash, frame.Position))]);
+    internal static Footage Of(FrameSize size, SafeFileHandle pixels, IEnumerable<Entry> frames) => new(size, pixels, [.. frames]);
 
-    private readonly record struct Entry(string Drive, string Name, byte[] Hash, long Position);
+    /// <summary>One frame, and where it stands in the file of pixels.</summary>
+    internal readonly record struct Entry(string Drive, string Name, TimeSpan? Time, byte[] Hash, long Position);
 }

@@ -18,7 +18,7 @@ public sealed class FootageLoader
     /// <summary>Called with the frames read so far and their number, where it is known.</summary>
     public Action<int, int?> Progress { get; init; } = (_, _) => { };
 
-    /// <summary>Called with one line for every picture that cannot be decoded.</summary>
+    /// <summary>Called with one line for every picture that cannot be decoded, and every file that cannot be read.</summary>
     public Action<string> Unreadable { get; init; } = Console.Error.WriteLine;
 
     /// <summary>Reads and decodes at a given size.</summary>
@@ -30,13 +30,13 @@ public sealed class FootageLoader
     public async Task<Footage> LoadAsync(IReadOnlyList<string> inputs, Func<int, int, FrameSize> choose, CancellationToken cancellation)
     {
         _shapes.Clear();
-        var sources = inputs.Select(input => FootageSource.Open(input, Camera)).ToArray();
+        var sources = inputs.Select(input => FootageSource.Open(input, Camera, Unreadable)).ToArray();
         int? total = sources.Aggregate((int?)0, (sum, source) => sum + source.Count);
         string scratch = Path.Combine(Path.GetTempPath(), $"outlier-{Guid.NewGuid():N}.frames");
         var pixels = File.OpenHandle(scratch, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read, FileOptions.DeleteOnClose);
         try
         {
-            var frames = new List<(string Drive, string Name, byte[] Hash, long Position)>();
+            var frames = new List<Footage.Entry>();
             var chunk = new List<EncodedFrame>(Chunk);
             FrameSize? size = null;
             int seen = 0;
@@ -94,7 +94,7 @@ public sealed class FootageLoader
                     }
                     CheckShape(chunk[i], results[i].Header);
                     Write(pixels, decoded.AsSpan(i * size!.Value.Bytes, size.Value.Bytes), (long)frames.Count * size.Value.Bytes, scratch);
-                    frames.Add((chunk[i].Drive, chunk[i].Name, results[i].Hash, frames.Count));
+                    frames.Add(new Footage.Entry(chunk[i].Drive, chunk[i].Name, chunk[i].Time, results[i].Hash, frames.Count));
                 }
                 chunk.Clear();
                 Progress(seen, total);

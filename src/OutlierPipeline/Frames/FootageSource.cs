@@ -7,13 +7,14 @@ namespace OutlierPipeline.Frames;
 /// <param name="Drive">Frames of one drive follow each other in time; <c>.</c> where the source is one drive.</param>
 /// <param name="Name">The file, or where in the video or topic it is.</param>
 /// <param name="Encoded">JPEG, PNG or WebP.</param>
-public sealed record EncodedFrame(string Drive, string Name, ReadOnlyMemory<byte> Encoded);
+/// <param name="Time">When it was taken, from the beginning of a video; null where the source does not say.</param>
+public sealed record EncodedFrame(string Drive, string Name, ReadOnlyMemory<byte> Encoded, TimeSpan? Time = null);
 
 /// <summary>Encoded pictures of a directory as they are, of a video as ffmpeg draws them, or of a Kafka topic.</summary>
 public abstract class FootageSource
 {
     /// <summary>What <see cref="Open"/> takes, for help texts.</summary>
-    public const string Kinds = "a directory of pictures in name order (sub-directories are separate drives; DIR[A..B] takes a range, as in DIR[..225] or DIR[70%..85%]), a video, or kafka://host:port/topic?seconds=600 for what a topic received in its last seconds";
+    public const string Kinds = "a directory of pictures in natural order of their names (2 before 10; sub-directories are separate drives; DIR[A..B] takes a range, as in DIR[..225] or DIR[70%..85%]), a video, or kafka://host:port/topic?seconds=600 for what a topic received in its last seconds";
 
     /// <summary>Number of pictures, where it is known beforehand.</summary>
     public virtual int? Count => null;
@@ -22,11 +23,12 @@ public abstract class FootageSource
 
     /// <param name="input">See <see cref="Kinds"/>.</param>
     /// <param name="camera">Of a topic, only this camera's frames.</param>
+    /// <param name="passedOver">Called with one line for every file that cannot be read; without, standard error has them.</param>
     /// <exception cref="FootageException">There is nothing to read there.</exception>
-    public static FootageSource Open(string input, string? camera = null)
+    public static FootageSource Open(string input, string? camera = null, Action<string>? passedOver = null)
     {
         if (input.StartsWith(TopicTail.Scheme, StringComparison.OrdinalIgnoreCase)) return new TopicFootage(input, camera);
-        return File.Exists(input) ? new VideoFootage(input) : new DirectoryFootage(input);
+        return File.Exists(input) ? new VideoFootage(input) : new DirectoryFootage(input, passedOver ?? Console.Error.WriteLine);
     }
 
     /// <summary>The media type that the first bytes tell, or null.</summary>
@@ -38,9 +40,9 @@ public abstract class FootageSource
         _ => null,
     };
 
-    private sealed class DirectoryFootage(string input) : FootageSource
+    private sealed class DirectoryFootage(string input, Action<string> passedOver) : FootageSource
     {
-        private readonly IReadOnlyList<Drive> _drives = FrameDirectory.Read(input);
+        private readonly IReadOnlyList<Drive> _drives = FrameDirectory.Read(input, passedOver);
 
         public override int? Count => _drives.Sum(drive => drive.Files.Count);
 
@@ -48,7 +50,24 @@ public abstract class FootageSource
         {
             foreach (var drive in _drives)
             {
-                foreach (string file in drive.Files) yield return new EncodedFrame(drive.Name, file, await File.ReadAllBytesAsync(file, cancellation));
+                foreach (string file in drive.Files)
+                {
+                    if (await ReadAsync(file, cancellation) is { } encoded) yield return new EncodedFrame(drive.Name, file, encoded);
+                }
+            }
+        }
+
+        private async Task<byte[]?> ReadAsync(string file, CancellationToken cancellation)
+        {
+            try
+            {
+                // What has no length may be a pipe, from which nothing would ever come.
+                return new FileInfo(file).Length == 0 && File.Exists(file) ? [] : await File.ReadAllBytesAsync(file, cancellation);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                passedOver($"{file}: passed over, it cannot be read ({e.Message.ReplaceLineEndings(" ")})");
+                return null;
             }
         }
     }

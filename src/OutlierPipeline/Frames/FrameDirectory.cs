@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 
 namespace OutlierPipeline.Frames;
 
-/// <summary>Consecutive frames of one drive: files in name order.</summary>
+/// <summary>Consecutive frames of one drive: files in natural order of their names.</summary>
 public sealed record Drive(string Name, IReadOnlyList<string> Files);
 
 /// <summary>Footage could not be found or read. The message is one line that says what to do.</summary>
@@ -12,31 +12,23 @@ public sealed class FootageException(string message, Exception? inner = null) : 
 /// <summary>Directories of pictures as training, scoring and replay read them.</summary>
 public static partial class FrameDirectory
 {
-    private static readonly string[] Extensions = [".jpg", ".jpeg", ".png", ".webp"];
-
     /// <summary>
-    /// The pictures of a directory in name order, each sub-directory that holds some being a drive of its own. <c>DIR[A..B]</c> takes a
+    /// The pictures of a directory in natural order of their names (2 before 10), each sub-directory that holds some being a drive of its own. <c>DIR[A..B]</c> takes a
     /// range of all of them by index, as in C#: <c>DIR[..225]</c>, <c>DIR[225..]</c>, <c>DIR[^100..]</c>, or by share: <c>DIR[70%..85%]</c>.
     /// </summary>
+    /// <param name="passedOver">Called with one line for every entry that cannot be read, a link that leads nowhere, say.</param>
     /// <exception cref="FootageException">There is no such directory, no picture in it, or the range does not fit.</exception>
-    public static IReadOnlyList<Drive> Read(string path)
+    public static IReadOnlyList<Drive> Read(string path, Action<string> passedOver)
     {
         var match = RangePattern().Match(path);
         string directory = match.Success ? match.Groups["path"].Value : path;
         if (!Directory.Exists(directory)) throw new FootageException($"{directory}: no such directory of frames");
-        var drives = Directory.EnumerateDirectories(directory, "*", SearchOption.AllDirectories).Prepend(directory).Order(StringComparer.Ordinal)
-            .Select(drive => new Drive(Path.GetRelativePath(directory, drive), Pictures(drive)))
-            // Label maps of a data set are pictures too, but nobody's footage.
-            .Where(drive => drive.Files.Count > 0 && Path.GetFileName(drive.Name) != "labels")
-            .ToArray();
-        if (drives.Length == 0) throw new FootageException($"{directory}: no pictures in it (expected {string.Join(", ", Extensions)})");
+        var drives = new FrameTree(passedOver).Walk(directory);
+        if (drives.Count == 0) throw new FootageException($"{directory}: no pictures in it (expected {string.Join(", ", FrameTree.Extensions)})");
         return match.Success ? Select(drives, match, path) : drives;
     }
 
-    private static string[] Pictures(string directory) =>
-        [.. Directory.EnumerateFiles(directory).Where(file => Extensions.Contains(Path.GetExtension(file), StringComparer.OrdinalIgnoreCase)).Order(StringComparer.Ordinal)];
-
-    private static Drive[] Select(Drive[] drives, Match match, string path)
+    private static Drive[] Select(IReadOnlyList<Drive> drives, Match match, string path)
     {
         int count = drives.Sum(drive => drive.Files.Count);
         int from = Position(match.Groups["from"].Value, 0);

@@ -6,7 +6,7 @@ namespace OutlierPipeline.Inference;
 
 /// <summary>
 /// Memory for one batch, allocated once and bound to the session: decoders write pixels into its slots, the engine writes scores beside them.
-/// Made by <see cref="InferenceEngine.CreateBatch"/> and disposed with its engine.
+/// Made by <see cref="InferenceEngine.CreateBatch"/>, whose engine disposes it at the latest: whoever is through with it may do so before.
 /// </summary>
 public sealed unsafe class FrameBatch : IDisposable
 {
@@ -25,6 +25,7 @@ public sealed unsafe class FrameBatch : IDisposable
     private readonly BatchBuffer _pixels;
     private readonly BatchBuffer _outputs;
     private readonly BatchBuffer? _mask;
+    private bool _isDisposed;
 
     /// <param name="sizes">Of parts that run, in ascending order; the last holds the capacity.</param>
     /// <param name="parts">Parts that run side by side, each with the next slots.</param>
@@ -180,6 +181,8 @@ public sealed unsafe class FrameBatch : IDisposable
 
     public void Dispose()
     {
+        if (_isDisposed) return;
+        _isDisposed = true;
         Device?.Stop();
         // Bindings and values before the session: one that outlives it kills the process at its end. Memory before the stream that its copies go through.
         foreach (var binding in _bindings.SelectMany(bindings => bindings)) binding.Dispose();

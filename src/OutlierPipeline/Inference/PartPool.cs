@@ -11,6 +11,7 @@ internal sealed class PartPool : IDisposable
     private readonly Channel<(PartRun? Run, int Part)> _parts = Channel.CreateUnbounded<(PartRun? Run, int Part)>();
     private readonly SemaphoreSlim _available = new(0);
     private readonly Thread[] _threads;
+    private bool _isDisposed;
 
     public PartPool(int threads, string name)
     {
@@ -31,6 +32,8 @@ internal sealed class PartPool : IDisposable
     /// <summary>Waits for what was begun, and ends the threads.</summary>
     public void Dispose()
     {
+        if (_isDisposed) return;
+        _isDisposed = true;
         foreach (var _ in _threads) _parts.Writer.TryWrite((null, 0));
         _available.Release(_threads.Length);
         foreach (var thread in _threads) thread.Join();

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.Logging;
 using Microsoft.ML.OnnxRuntime;
 using OutlierPipeline.Inference.Cuda;
@@ -150,13 +151,22 @@ internal sealed partial class SessionFactory : IDisposable
             catch (Exception e) when (e is OnnxRuntimeException or CudaException or EntryPointNotFoundException)
             {
                 device?.Dispose();
-                fault = e.Message.ReplaceLineEndings(" ");
+                fault = Describe(e.Message);
                 if (isNamed) throw new AcceleratorException($"Inference:Accelerator is {options.Accelerator}, but it does not start: {fault}", e);
             }
         }
         Log.AutoCpu(log, fault);
         return (Accelerator.Cpu, null);
     }
+
+    /// <summary>What does not start, in one line: of a library that is missing, its name and where it comes from.</summary>
+    internal static string Describe(string message) => MissingLibrary().Match(message) is { Success: true } missing
+        ? $"{missing.Groups["name"].Value} is not on this machine; install CUDA 13 and cuDNN 9 (and TensorRT 10 for TensorRt), "
+            + "or name their directories in LD_LIBRARY_PATH"
+        : message.ReplaceLineEndings(" ").Trim();
+
+    [GeneratedRegex(@"(?<name>lib\S+\.so\S*): cannot open shared object file")]
+    private static partial Regex MissingLibrary();
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
 

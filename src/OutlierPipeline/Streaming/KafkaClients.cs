@@ -71,10 +71,22 @@ internal static partial class KafkaClients
             .Build);
     }
 
-    public static IAdminClient Admin(KafkaOptions options, BrokerHealth health) =>
-        Built(new AdminClientBuilder(new AdminClientConfig(Common(options)))
+    /// <summary>A producer that may only be asked whether it may use its id.</summary>
+    public static IProducer<byte[], byte[]> Transactional(KafkaOptions options, string id, BrokerHealth health) =>
+        Built(new ProducerBuilder<byte[], byte[]>(new ProducerConfig(Common(options)) { TransactionalId = id })
             .SetLogHandler((_, message) => Forward(health.Log, message))
             .SetErrorHandler((_, error) => health.NoteError(error))
+            .Build);
+
+    /// <param name="errors">Hears what the client says, beside the log.</param>
+    public static IAdminClient Admin(KafkaOptions options, BrokerHealth health, Action<Error>? errors = null) =>
+        Built(new AdminClientBuilder(new AdminClientConfig(Common(options)))
+            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetErrorHandler((_, error) =>
+            {
+                errors?.Invoke(error);
+                health.NoteError(error);
+            })
             .Build);
 
     /// <summary>The cluster's own id; null if it does not tell one in time.</summary>

@@ -14,6 +14,7 @@ internal sealed class TopicTail
     public const string Scheme = "kafka://";
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(15);
     private readonly KafkaOptions _options;
+    private readonly BrokerErrors _errors = new();
     private readonly TimeSpan _last = TimeSpan.FromSeconds(600);
 
     /// <exception cref="FootageException">The address cannot be read.</exception>
@@ -37,12 +38,16 @@ internal sealed class TopicTail
     public string Topic => _options.FramesTopic;
 
     /// <summary>The records, partition by partition mixed as they come; a record's value is valid until the next.</summary>
+    /// <exception cref="FootageException">The topic cannot be read, or no record of it is of its last seconds.</exception>
     public IEnumerable<ConsumeResult<CameraKey, RentedPayload>> Read(CancellationToken cancellation)
     {
         var budget = new PayloadBudget(64 * 1024 * 1024);
         using var consumer = Connect(budget, out var ends);
         long from = DateTimeOffset.UtcNow.Subtract(_last).ToUnixTimeMilliseconds();
         int left = ends.Count;
+        int found = 0;
+        int old = 0;
+        var latest = DateTime.MinValue;
         while (left > 0)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -61,24 +66,37 @@ internal sealed class TopicTail
                     left--;
                     continue;
                 }
-                if (record.Message.Timestamp.UnixTimestampMs >= from) yield return record;
+                if (record.Message.Timestamp.UnixTimestampMs >= from)
+                {
+                    found++;
+                    yield return record;
+                }
+                else
+                {
+                    old++;
+                    latest = new[] { latest, record.Message.Timestamp.UtcDateTime }.Max();
+                }
             }
             finally
             {
                 budget.Return(record.Message.Value);
             }
         }
+        if (found > 0) yield break;
+        string place = $"{Topic} at {_options.BootstrapServers}";
+        throw new FootageException(old == 0 ? $"{place} holds no record" : string.Create(CultureInfo.InvariantCulture,
+            $"{place}: nothing of its last {_last.TotalSeconds:0.###} seconds; the latest of the {old} older records there is stamped {latest:u}: ask for more with ?seconds="));
     }
 
     private IConsumer<CameraKey, RentedPayload> Connect(PayloadBudget budget, out Dictionary<TopicPartition, long> ends)
     {
         var config = new ConsumerConfig(new Dictionary<string, string>(_options.Client)) { BootstrapServers = _options.BootstrapServers, GroupId = _options.GroupId, EnableAutoCommit = false, EnablePartitionEof = true, AutoOffsetReset = AutoOffsetReset.Earliest };
-        var consumer = new ConsumerBuilder<CameraKey, RentedPayload>(config).SetKeyDeserializer(new CameraKeys()).SetValueDeserializer(budget).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
+        var consumer = new ConsumerBuilder<CameraKey, RentedPayload>(config).SetKeyDeserializer(new CameraKeys()).SetValueDeserializer(budget).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => _errors.Add(error)).Build();
         try
         {
             ends = [];
             var starts = new List<TopicPartitionOffset>();
-            using var admin = KafkaClients.Admin(_options, new BrokerHealth(_options, NullLogger.Instance));
+            using var admin = KafkaClients.Admin(_options, new BrokerHealth(_options, NullLogger.Instance), _errors.Add);
             var topic = admin.GetMetadata(_options.FramesTopic, Timeout).Topics.Single();
             if (topic.Error.IsError) throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers}: {topic.Error.Reason}");
             var begin = new Timestamp(DateTimeOffset.UtcNow.Subtract(_last));
@@ -98,7 +116,7 @@ internal sealed class TopicTail
         catch (KafkaException e)
         {
             consumer.Dispose();
-            throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers} cannot be read: {e.Error.Reason}", e);
+            throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers} cannot be read: {_errors.Explain(e.Error)}", e);
         }
         catch
         {
@@ -115,7 +133,7 @@ internal sealed class TopicTail
         }
         catch (ConsumeException e)
         {
-            throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers} cannot be read: {e.Error.Reason}", e);
+            throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers} cannot be read: {_errors.Explain(e.Error)}", e);
         }
     }
 }

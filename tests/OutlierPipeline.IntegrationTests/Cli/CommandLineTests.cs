@@ -84,6 +84,14 @@ public sealed class CommandLineTests : IDisposable
     [InlineData(2, "replay", "--input", "x")]
     [InlineData(2, "check")]
     [InlineData(2, "no-such-command")]
+    [InlineData(2, "no-such-command", "--help")]
+    [InlineData(1, "score", "--model", "models/street-demo", "--input", "docs/images", "--out", "models")]
+    [InlineData(1, "score", "--model", "models/street-demo", "--input", "docs/images", "--out", "README.md/scores.csv")]
+    [InlineData(1, "score", "--model", "models/street-demo", "--input", "docs/images", "--out", "/proc/scores.csv")]
+    [InlineData(1, "evaluate", "--model", "models/street-demo", "--normal", "docs/images", "--out", "README.md")]
+    [InlineData(1, "calibrate", "--model", "models/street-demo", "--frames", "docs/images", "--out", "README.md/model")]
+    [InlineData(1, "sample", "--model", "models/street-demo", "--out", "docs")]
+    [InlineData(1, "score", "--model", "models/street-demo", "--input", "README.md", "--out", "x.csv")]
     [InlineData(1, "score", "--model", "nowhere", "--input", ".", "--out", "x.csv")]
     [InlineData(1, "replay", "--input", "nowhere", "--camera", "c", "--bootstrap", "127.0.0.1:1")]
     [InlineData(1, "check", "--bootstrap", "127.0.0.1:1", "--client", "no.such.property=1")]
@@ -97,6 +105,47 @@ public sealed class CommandLineTests : IDisposable
         Assert.True(run.Code == code, $"{run.Code}: {run.Output}{run.Error}");
         Assert.NotEmpty(run.Error.Trim());
         if (code == 1) Assert.Single(run.Error.TrimEnd().Split('\n'));
+    }
+
+    [Fact]
+    public async Task The_trainers_help_is_that_of_the_command_that_users_type()
+    {
+        var help = await Tool.RunAsync("dotnet", ["exec", Tool.Trainer, "--help"]);
+        Assert.Equal(0, help.Code);
+        Assert.Contains("outlier train [options]", help.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("OutlierPipeline.Training", help.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_video_whose_name_has_a_colon_is_scored_and_replayed_with_its_own_times()
+    {
+        Repository.Needs("ffmpeg");
+        const string Name = "2026-11-25T03:00:00.mkv";
+        // Frames 0, 1 and 12 of ten a second.
+        var made = await Tool.RunAsync("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "testsrc=s=160x96:r=10:d=2", "-vf", "select='lt(n,2)+eq(n,12)'", "-fps_mode", "passthrough", "-c:v", "mjpeg", "file:" + Name], directory: _directory);
+        Assert.True(made.Code == 0, made.Error);
+        var scored = await Tool.RunAsync("dotnet", ["exec", Tool.Outlier, "score", "--model", Repository.StreetDemo, "--input", Name, "--out", "scores.csv"], directory: _directory);
+        Assert.True(scored.Code == 0, scored.Error);
+        Assert.Equal(4, (await File.ReadAllLinesAsync(Path.Combine(_directory, "scores.csv"), TestContext.Current.CancellationToken)).Length);
+        using var cluster = new TestCluster(1);
+        var replayed = await Tool.RunAsync("dotnet", ["exec", Tool.Outlier, "replay", "--input", Name, "--camera", "car-5/front", "--bootstrap", cluster.Broker.BootstrapServers], directory: _directory);
+        Assert.True(replayed.Code == 0, replayed.Error);
+        long[] stamps = [.. cluster.ReadAll(TestCluster.Frames).Select(record => long.Parse(record.Message.Headers.GetLastBytes("frame-timestamp"), CultureInfo.InvariantCulture))];
+        Assert.Equal(3, stamps.Length);
+        Assert.True(stamps[2] - stamps[1] >= 1_000_000_000, $"the gap of 1.1 s was replayed in {(stamps[2] - stamps[1]) / 1e9:0.000} s");
+    }
+
+    [Fact]
+    public async Task Replay_of_a_frame_that_the_client_does_not_take_sends_the_others()
+    {
+        byte[][] frames = SmallFrames.Drive(5, 4);
+        Array.Resize(ref frames[1], 20_000);
+        Write("drive", frames);
+        using var cluster = new TestCluster(1);
+        var replayed = await Tool.OutlierAsync("replay", "--input", Path.Combine(_directory, "drive"), "--camera", "c", "--fps", "0", "--bootstrap", cluster.Broker.BootstrapServers, "--client", "message.max.bytes=10000");
+        Assert.Equal(1, replayed.Code);
+        Assert.Contains("00001.jpg: its 20000 bytes are more than camera.frames takes: raise --client message.max.bytes", replayed.Error, StringComparison.Ordinal);
+        Assert.Equal(3, cluster.ReadAll(TestCluster.Frames).Count);
     }
 
     private void Write(string drive, byte[][] frames)

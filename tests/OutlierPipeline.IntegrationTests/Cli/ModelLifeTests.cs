@@ -111,6 +111,25 @@ public sealed class ModelLifeTests : IDisposable
     }
 
     [Fact]
+    public async Task Calibrate_claims_no_more_than_it_saw()
+    {
+        using var parked = new StreetCamera(44);
+        byte[] picture = parked.Render(5);
+        Write("copies", [.. Enumerable.Repeat(picture, 120)]);
+        Write("parked", [.. Enumerable.Range(0, 120).Select(_ => parked.Render(5))]);
+        for (int drive = 0; drive < 10; drive++) Write($"short/{drive}", SmallFrames.FullDrive(100 + drive, 5));
+        foreach (var (frames, most) in new[] { ("copies", 1.01), ("parked", 2), ("short", 10.01) })
+        {
+            var calibrated = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--frames", At(frames), "--out", At("of-" + frames));
+            Assert.True(calibrated.Code == 0, calibrated.Error);
+            Assert.InRange(ModelPackage.Load(At("of-" + frames)).Default.Calibration.EffectiveFrames, 0.99, most);
+            Assert.Contains("This footage shows too little", calibrated.Error, StringComparison.Ordinal);
+            var evaluated = await Tool.OutlierAsync("evaluate", "--model", At("of-" + frames), "--normal", At(frames), "--outlier", $"short={At("short")}", "--out", At("report"));
+            Assert.True(evaluated.Code == 0, evaluated.Error);
+        }
+    }
+
+    [Fact]
     public async Task Calibrate_reads_a_cameras_last_frames_from_a_topic()
     {
         CopyPackage();

@@ -52,5 +52,5 @@ internal static class Tool
 
     private static string Built(string project, string assembly) => Path.Combine(AppContext.BaseDirectory, "..", "..", "..", "..", "..", "src", project, "bin", Configuration, "net10.0", assembly + ".dll");
 
-    private static string Configuration => new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+    public static string Configuration => new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
 }

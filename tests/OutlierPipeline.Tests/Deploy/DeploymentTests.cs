@@ -9,7 +9,7 @@ using YamlDotNet.RepresentationModel;
 
 namespace OutlierPipeline.Tests.Deploy;
 
-/// <summary>No container engine runs these files here, so what they say is checked against each other and against the code.</summary>
+/// <summary>Compose needs images of registries to run, so what these files say is checked against each other and against the code; deploy/docker/try.sh builds and runs the image.</summary>
 public sealed partial class DeploymentTests
 {
     private static readonly string Compose = Path.Combine(Repository.Root, "docker-compose.yml");
@@ -54,6 +54,17 @@ public sealed partial class DeploymentTests
         string model = ((YamlMappingNode)Services()["service"].Children["environment"]).Children["Model__Path"].ToString();
         Assert.True(Directory.Exists(Path.Combine(Repository.Root, model.TrimStart('/'))));
         Assert.DoesNotContain("models", File.ReadAllLines(Path.Combine(Repository.Root, ".dockerignore")));
+    }
+
+    [Fact]
+    public void Stages_of_the_image_have_names_that_every_builder_takes_and_it_runs_as_nobody_with_a_health_check()
+    {
+        string[] lines = File.ReadAllLines(Path.Combine(Repository.Root, "deploy/docker/Dockerfile"));
+        string[] stages = [.. lines.Where(line => line.StartsWith("FROM ", StringComparison.Ordinal)).Select(line => line.Split(" AS ")).Where(parts => parts.Length == 2).Select(parts => parts[1])];
+        Assert.Equal(["build", "runtime-cpu", "runtime-cuda"], stages);
+        Assert.Contains("ARG ACCELERATOR=cpu", lines);
+        Assert.Contains("USER $APP_UID", lines);
+        Assert.Contains(lines, line => line.StartsWith("HEALTHCHECK ", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -131,6 +131,51 @@ public sealed class CalibrationTests
         Assert.True(before < 0.02 && after.PValue(after.Combine(strange)) > 0.15);
     }
 
+    [Theory]
+    [InlineData(20)]
+    [InlineData(61)]
+    [InlineData(500)]
+    public void Copies_of_one_frame_count_as_one_and_can_be_written(int count)
+    {
+        var random = new Random(3);
+        float[] frame = Draw(random);
+        var calibration = Calibration.Parse(Calibration.Fit(Names, Names, [.. Enumerable.Range(0, count).Select(_ => frame.ToArray())]).ToJson());
+        Assert.Equal(1, calibration.EffectiveFrames, 0.01);
+        Assert.Equal(0.5, calibration.PValue(1e9), 0.01);
+        var before = Calibration.Fit(Names, Names, [.. Enumerable.Range(0, 300).Select(_ => Draw(random))]);
+        var refitted = Calibration.Parse(before.Refit([.. Enumerable.Range(0, count).Select(_ => frame.ToArray())], [count]).ToJson());
+        Assert.Equal(1, refitted.EffectiveFrames, 0.01);
+        Assert.InRange(before.With([.. Enumerable.Range(0, count).Select(_ => frame.ToArray())]).EffectiveFrames, 300.5, 301.5);
+    }
+
+    [Fact]
+    public void A_parked_car_counts_once_though_noise_makes_every_score_another()
+    {
+        var random = new Random(3);
+        float[][] rows = [.. Enumerable.Range(0, 200).Select(_ => Draw(random))];
+        Assert.Equal(1, Calibration.Fit(Names, Names, rows, [200], isNew: [.. rows.Select((_, i) => i == 0)]).EffectiveFrames, 0.01);
+        // Before a red light, a hundred frames stand; the others move.
+        Assert.Equal(101, Calibration.Fit(Names, Names, rows, [200], isNew: [.. rows.Select((_, i) => i is < 50 or >= 149)]).EffectiveFrames, 0.01);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Drives_are_what_counts_where_they_are_short(bool areAlike)
+    {
+        var random = new Random(5);
+        float[][] rows = [.. Enumerable.Range(0, 10).SelectMany(_ => Enumerable.Repeat(Draw(random), 5).Select(row => areAlike ? [row[0] + random.NextSingle() / 100, row[1]] : Draw(random)))];
+        Assert.Equal(10, Calibration.Fit(Names, Names, rows, [.. Enumerable.Repeat(5, 10)]).EffectiveFrames, 0.01);
+    }
+
+    [Fact]
+    public void Scores_of_the_spread_that_are_no_numbers_are_refused()
+    {
+        var random = new Random(3);
+        float[][] rows = [.. Enumerable.Range(0, 30).Select(_ => Draw(random))];
+        Assert.Throws<ArgumentException>(() => Calibration.Fit(Names, Names, rows, more: [[float.NaN, 1]]));
+    }
+
     private static int[] Shuffled(int count)
     {
         int[] numbers = [.. Enumerable.Range(0, count)];

@@ -46,6 +46,28 @@ public sealed class FootageLoaderTests : IDisposable
     }
 
     [Fact]
+    public async Task Frames_of_one_drive_may_differ_by_a_few_pixels()
+    {
+        string drive = _rendered.Drive("drive", 3, 1);
+        foreach (var (width, height) in new[] { (322, 192), (320, 193), (318, 191), (1279, 767) })
+            await File.WriteAllBytesAsync(Path.Combine(drive, $"{width}x{height}.png"), Pictures.Encode(SKEncodedImageFormat.Png, width, height), TestContext.Current.CancellationToken);
+        using var footage = await LoadAsync(drive);
+        Assert.Equal(7, footage.Count);
+        Assert.Single(footage.Drives);
+        Assert.Empty(_unreadable);
+    }
+
+    [Fact]
+    public async Task What_macOS_leaves_beside_each_frame_does_not_stop_the_run()
+    {
+        string drive = _rendered.Drive("drive", 10, 1);
+        for (int i = 0; i < 10; i++) await File.WriteAllTextAsync(Path.Combine(drive, $"._{i:00000}.jpg"), "Mac OS X", TestContext.Current.CancellationToken);
+        using var footage = await LoadAsync(drive);
+        Assert.Equal(10, footage.Count);
+        Assert.Empty(_unreadable);
+    }
+
+    [Fact]
     public async Task An_empty_directory_and_one_without_readable_pictures_are_said()
     {
         string empty = Directory.CreateDirectory(Path.Combine(_rendered.Directory, "empty")).FullName;

@@ -210,6 +210,24 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
         Assert.Equal(before - 1, cuda.Allocated);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Footage_is_scored_on_a_GPU_and_scorer_and_engine_end_in_either_order_without_a_leak(bool scorerFirst)
+    {
+        var engine = cuda.Engine(_package, out _);
+        long before = cuda.Allocated;
+        var scorer = new FootageScorer(engine, 4);
+        int scored = 0;
+        scorer.Score(6, (i, rgb) => rgb.Fill((byte)(40 * i)), null, (_, _, _) => scored++, TestContext.Current.CancellationToken);
+        Assert.Equal(6, scored);
+        if (scorerFirst) scorer.Dispose();
+        engine.Dispose();
+        scorer.Dispose();
+        // Less the JPEG library's handle, which was there before.
+        Assert.Equal(before - 1, cuda.Allocated);
+    }
+
     [Fact]
     public void Engines_of_the_chip_are_taken_where_it_has_them()
     {

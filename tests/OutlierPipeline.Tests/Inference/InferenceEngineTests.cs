@@ -98,4 +98,10 @@ public sealed class InferenceEngineTests : IDisposable
         Assert.Equal(expected.Length, actual.Length);
         for (int k = 0; k < expected.Length; k++) Assert.True(Math.Abs(expected[k] - actual[k]) <= tolerance * (1 + Math.Abs(expected[k])), $"score {k}: {actual[k]}, expected {expected[k]}");
     }
+
+    [Theory]
+    [InlineData("[ErrorCode:Fail] /src/provider_bridge.cc:2043 FAIL : Failed to load library /app/libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shared object file: No such file or directory\n", "libcublasLt.so.13 is not on this machine; install CUDA 13 and cuDNN 9")]
+    [InlineData("with error: libcudnn.so.9: cannot open shared object file: No such file", "libcudnn.so.9 is not on this machine")]
+    [InlineData("CUDA failure 100: no CUDA-capable device is detected\nin line 2", "CUDA failure 100: no CUDA-capable device is detected in line 2")]
+    public void A_provider_that_does_not_start_is_said_with_what_is_missing(string message, string said) => Assert.StartsWith(said, SessionFactory.Describe(message), StringComparison.Ordinal);
 }

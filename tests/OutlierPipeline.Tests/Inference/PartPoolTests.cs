@@ -64,6 +64,14 @@ public sealed class PartPoolTests
     }
 
     [Fact]
+    public void A_pool_may_be_disposed_twice()
+    {
+        var pool = new PartPool(2, "part");
+        pool.Dispose();
+        pool.Dispose();
+    }
+
+    [Fact]
     public void Nothing_is_allocated_for_a_run()
     {
         using var pool = new PartPool(2, "part");
