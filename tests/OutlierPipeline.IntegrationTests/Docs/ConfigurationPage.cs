@@ -104,6 +104,8 @@ internal static partial class ConfigurationPage
         ["Frames:Decoder"] =
             "What decodes JPEG. `NvJpeg` decodes on the GPU, and the CPU takes what nvJPEG cannot decode. `Auto` takes it where a "
             + "GPU computes and the library is present.",
+        ["Model:Path"] = "Directory of the model package for all cameras that no pattern fits.",
+        ["Model:Cameras:PATTERN"] = "Directory of the model package for cameras whose id fits. The longest pattern that fits decides.",
         ["Inference:Accelerator"] =
             "What computes the network. An accelerator that is named and missing stops the start. `Auto` takes the fastest that is "
             + "present; the log says which and why.",
@@ -136,6 +138,7 @@ internal static partial class ConfigurationPage
         ["Api:RequestsPerSecond"] =
             "Requests per second that one caller may make over a long time. Four times as many are allowed at once.",
         ["Api:Keys:NAME:Scopes:0 …"] = "What the holder of the key may do.",
+        ["Api:Proxy:UserHeader"] = "Header in which an authenticating proxy names the user, such as `X-Forwarded-User`.",
         ["Api:Proxy:Scopes:0 …"] = "What users of the proxy may do.",
         ["Webhooks:GiveUpAfter"] = "A subscription is dead when every attempt has failed for so long.",
     };

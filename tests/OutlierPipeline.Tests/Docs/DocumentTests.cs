@@ -43,7 +43,8 @@ public sealed partial class DocumentTests
         {
             using var card = System.Text.Json.JsonDocument.Parse(File.ReadAllBytes(Path.Combine(directory, "model.json")));
             string text = File.ReadAllText(Path.Combine(directory, "README.md"));
-            Assert.All(card.RootElement.GetProperty("quality").EnumerateObject(), figure => Assert.Contains(figure.Value.GetRawText(), text));
+            var quality = card.RootElement.GetProperty("quality");
+            Assert.All(quality.EnumerateObject(), figure => Assert.Contains(figure.Value.GetRawText(), text));
             Assert.Contains(card.RootElement.GetProperty("licence").GetString()!, text);
             Assert.Contains(card.RootElement.GetProperty("training").GetProperty("command").GetString()!, text);
         }
