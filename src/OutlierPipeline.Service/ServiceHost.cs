@@ -27,7 +27,7 @@ internal static class ServiceHost
           OutlierPipeline.Service key NAME [--scopes …]        make an API key, and what to configure for it
 
         Settings come from appsettings.json, from environment variables (Kafka__BootstrapServers) and from the command line, the last one winning.
-        Needed are Kafka:BootstrapServers and Model:Path; README.md of the project lists them all.
+        Needed are Kafka:BootstrapServers and Model:Path; docs/configuration.md of the project lists them all.
         """;
 
     /// <summary>The host, its database migrated, its model packages loaded and its configuration checked; nothing is read yet.</summary>

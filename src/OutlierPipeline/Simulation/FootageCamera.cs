@@ -50,11 +50,8 @@ public sealed class FootageCamera : ISimulatedCamera
     {
         bool isDrawn = trouble is not (Trouble.None or Trouble.Frozen);
         if (!isDrawn && frame.Length <= MaxBytes) return frame.ToArray();
-        using var data = SKData.CreateCopy(frame.Span);
-        using var decoded = SKBitmap.Decode(data) ?? throw new FootageException("a frame of the footage cannot be decoded");
-        using var picture = new SKBitmap(decoded.Width, decoded.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
+        using var picture = Decode(frame.Span);
         using var canvas = new SKCanvas(picture);
-        canvas.DrawBitmap(decoded, 0, 0);
         if (isDrawn)
         {
             _troubles ??= new WeatherAndFaults(_seed, picture.Width, picture.Height);
@@ -67,6 +64,21 @@ public sealed class FootageCamera : ISimulatedCamera
             using var jpeg = picture.Encode(SKEncodedImageFormat.Jpeg, quality);
             if (jpeg.Size <= MaxBytes || quality < 40) return jpeg.ToArray();
         }
+    }
+
+    /// <summary>Decodes a frame in its own size as training and service do, upright.</summary>
+    private static SKBitmap Decode(ReadOnlySpan<byte> frame)
+    {
+        var error = ImageHeader.Read(frame, FrameLimits.Footage, out var header);
+        var size = new FrameSize(header.Height, header.Width);
+        byte[] rgb = [];
+        if (error == FrameError.None)
+        {
+            rgb = new byte[size.Bytes];
+            using var decoder = new FrameDecoder(size, FrameLimits.Footage);
+            error = decoder.Decode(frame, rgb);
+        }
+        return error == FrameError.None ? RgbBitmap.Of(rgb, size) : throw new FootageException($"a frame of the footage cannot be decoded: {FrameErrors.Describe(error)}");
     }
 
     /// <summary>A striped box on the road ahead.</summary>

@@ -6,7 +6,7 @@ using OutlierPipeline.IntegrationTests.Support;
 namespace OutlierPipeline.IntegrationTests.Cli;
 
 /// <summary>The tools on Apache Kafka with passwords and rights.</summary>
-public sealed class SecuredBrokerTests(ApacheKafka kafka) : IClassFixture<ApacheKafka>, IDisposable
+public sealed class SecuredBrokerTests(SecuredKafka kafka) : IClassFixture<SecuredKafka>, IDisposable
 {
     /// <summary>librdkafka has a number for it that the client's enumeration lacks.</summary>
     private const ResourceType TransactionalId = (ResourceType)5;
@@ -19,12 +19,12 @@ public sealed class SecuredBrokerTests(ApacheKafka kafka) : IClassFixture<Apache
     public async Task A_wrong_password_is_said_in_the_brokers_words()
     {
         kafka.Needed();
-        var check = await CheckAsync(ApacheKafka.Login("admin", "wrong"));
+        var check = await CheckAsync(SecuredKafka.Login("admin", "wrong"));
         Assert.Equal(1, check.Code);
         Assert.Contains("refuses the connection", check.Output, StringComparison.Ordinal);
         Assert.Contains("authentication failed", check.Output, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("does not answer", check.Output, StringComparison.Ordinal);
-        var calibrate = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--frames", $"kafka://{kafka.Servers}/camera.frames?{ApacheKafka.Query("admin", "wrong")}", "--out", At("model"));
+        var calibrate = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--frames", $"kafka://{kafka.Servers}/camera.frames?{SecuredKafka.Query("admin", "wrong")}", "--out", At("model"));
         Assert.Equal(1, calibrate.Code);
         Assert.Contains("authentication failed", calibrate.Error, StringComparison.OrdinalIgnoreCase);
     }
@@ -33,13 +33,13 @@ public sealed class SecuredBrokerTests(ApacheKafka kafka) : IClassFixture<Apache
     public async Task No_rights_and_not_there_are_told_apart_where_the_broker_lets_one()
     {
         kafka.Needed();
-        string[] login = ApacheKafka.Login("nobody");
-        var created = await CheckAsync(ApacheKafka.Login("admin"), "--create", "--partitions", "2", "--group", "of-admin");
+        string[] login = SecuredKafka.Login("nobody");
+        var created = await CheckAsync(SecuredKafka.Login("admin"), "--create", "--partitions", "2", "--group", "of-admin");
         Assert.True(created.Code == 0, created.Output + created.Error);
         Has(created.Output, "permissions on ood.alerts: READ, WRITE, DESCRIBE", "permissions on group of-admin: READ", "idempotent writes: IDEMPOTENT_WRITE", "transactional id of-admin-check: WRITE");
 
         await File.WriteAllBytesAsync(At("1.jpg"), SmallFrames.Drive(1, 1)[0], TestContext.Current.CancellationToken);
-        var sent = await Tool.OutlierAsync(["replay", "--input", _directory, "--camera", "car-1", "--bootstrap", kafka.Servers, "--client", .. ApacheKafka.Login("admin")]);
+        var sent = await Tool.OutlierAsync(["replay", "--input", _directory, "--camera", "car-1", "--bootstrap", kafka.Servers, "--client", .. SecuredKafka.Login("admin")]);
         Assert.True(sent.Code == 0, sent.Error);
 
         var none = await CheckAsync(login);
@@ -82,7 +82,7 @@ public sealed class SecuredBrokerTests(ApacheKafka kafka) : IClassFixture<Apache
         // Larger than librdkafka sends by default.
         Array.Resize(ref frames[10], 2_000_000);
         for (int i = 0; i < frames.Length; i++) await File.WriteAllBytesAsync(At(string.Create(CultureInfo.InvariantCulture, $"{i}.jpg")), frames[i], TestContext.Current.CancellationToken);
-        var replay = await Tool.OutlierAsync(["replay", "--input", _directory, "--camera", "car-1", "--topic", Topic, "--fps", "0", "--bootstrap", kafka.Servers, "--client", .. ApacheKafka.Login("admin")]);
+        var replay = await Tool.OutlierAsync(["replay", "--input", _directory, "--camera", "car-1", "--topic", Topic, "--fps", "0", "--bootstrap", kafka.Servers, "--client", .. SecuredKafka.Login("admin")]);
         Assert.Equal(1, replay.Code);
         Assert.Contains("9 frames sent", replay.Output, StringComparison.Ordinal);
         Has(replay.Error, $"{At("6.jpg")}: its 70000 bytes are more than {Topic} takes: raise the topic's max.message.bytes", $"{At("9.jpg")}: its 70000 bytes", $"{At("10.jpg")}: its 2000000 bytes", "3 frames were not delivered");
@@ -94,9 +94,9 @@ public sealed class SecuredBrokerTests(ApacheKafka kafka) : IClassFixture<Apache
         kafka.Needed();
         const string Topic = "old.frames";
         using (var admin = kafka.Admin()) await admin.CreateTopicsAsync([new TopicSpecification { Name = Topic, NumPartitions = 2, ReplicationFactor = 1, Configs = new Dictionary<string, string> { ["retention.ms"] = "-1" } }]);
-        string address = $"kafka://{kafka.Servers}/{Topic}?seconds=60&{ApacheKafka.Query("admin")}";
+        string address = $"kafka://{kafka.Servers}/{Topic}?seconds=60&{SecuredKafka.Query("admin")}";
         Assert.Contains("holds no record", (await CalibrateAsync(address)).Error, StringComparison.Ordinal);
-        var config = new ProducerConfig(ApacheKafka.Login("admin").Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1])) { BootstrapServers = kafka.Servers };
+        var config = new ProducerConfig(SecuredKafka.Login("admin").Select(pair => pair.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[1])) { BootstrapServers = kafka.Servers };
         using (var producer = new ProducerBuilder<string, byte[]>(config).Build())
         {
             for (int i = 0; i < 5; i++) await producer.ProduceAsync(Topic, new Message<string, byte[]> { Key = "car-1", Value = [1], Timestamp = new Timestamp(new DateTime(2020, 1, 2 + i, 3, 4, 5, DateTimeKind.Utc)) }, TestContext.Current.CancellationToken);

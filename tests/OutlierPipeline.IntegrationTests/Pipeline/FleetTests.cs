@@ -17,10 +17,12 @@ public sealed class FleetTests
     private static readonly byte[][] Fog = SmallFrames.FullDrive(1, 20, Trouble.Fog);
     private long _time = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
 
-    [Fact]
-    public async Task Drift_is_one_incident_of_the_fleet_through_a_restart_and_a_rebalance_and_over_two_replicas()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Drift_is_one_incident_of_the_fleet_through_a_restart_and_a_rebalance_and_over_two_replicas(bool onKafka)
     {
-        using var cluster = new TestCluster(2);
+        using var cluster = await TestCluster.StartAsync(onKafka, 2);
         var options = cluster.Options();
         options = options with { Detection = options.Detection with { DriftAfter = TimeSpan.FromSeconds(40), DriveGap = TimeSpan.FromHours(1) } };
         int sent = 0;

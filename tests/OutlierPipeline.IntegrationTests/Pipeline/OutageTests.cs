@@ -60,15 +60,18 @@ public sealed class OutageTests
             cluster.Flush();
             return ++sent > 50;
         }, "some time with two brokers");
-        Assert.Single(pipeline.Log.Messages, message => message.Contains("The broker", StringComparison.Ordinal) && message.Contains("cannot be reached", StringComparison.Ordinal));
+        string[] told = [.. pipeline.Log.Messages.Where(message => message.Contains("The broker", StringComparison.Ordinal))];
+        Assert.True(told.Length == 1, string.Join(Environment.NewLine, told));
         Assert.DoesNotContain(pipeline.Log.Messages, message => message.Contains("Kafka at", StringComparison.Ordinal) && message.Contains("cannot be reached", StringComparison.Ordinal));
         cluster.Broker.SetReachable(3, true);
     }
 
-    [Fact]
-    public async Task A_restore_that_a_stop_cut_off_writes_and_deletes_no_state()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_restore_that_a_stop_cut_off_writes_and_deletes_no_state(bool onKafka)
     {
-        using var cluster = new TestCluster(1);
+        using var cluster = await TestCluster.StartAsync(onKafka, 1);
         for (int i = 0; i < 300; i++) cluster.Produce($"car-{i}", Frame);
         cluster.Flush();
         await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() => cluster.Committed()[0] == 300, "everything being committed");

@@ -14,7 +14,7 @@ public sealed class RetentionTests
     private long _time = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
 
     [Fact]
-    public async Task Frames_that_retention_removed_are_counted_whether_the_service_was_stopped_restoring_or_running()
+    public async Task Frames_that_retention_removed_are_counted_whether_the_service_was_stopped_or_paused()
     {
         await using var kafka = await KafkaServer.StartAsync();
         await kafka.CreateTopicsAsync(1);

@@ -42,7 +42,8 @@ public sealed class PoisonTests
             .Select(incident => incident.GetProperty("id").GetString()!).ToArray();
         Assert.Equal(Enumerable.Range(0, poison.Length).Select(i => $"good{i}").Order(StringComparer.Ordinal),
             incidents.Order(StringComparer.Ordinal));
-        Assert.Equal("ready\n", await service.Http.GetStringAsync("/healthz/ready", Cancellation));
+        await service.UntilAsync(async () =>
+            await (await service.Http.GetAsync("/healthz/ready", Cancellation)).Content.ReadAsStringAsync(Cancellation) == "ready\n", "being ready");
     }
 
     [Theory]

@@ -7,40 +7,55 @@ namespace OutlierPipeline.IntegrationTests.Support;
 /// <summary>Apache Kafka on this machine, where one is to be found: retention, compaction and recreated topics are shown on it, since the broker in the process has none of these.</summary>
 internal sealed class KafkaServer : IAsyncDisposable
 {
-    private const string Format = "MkU3OEVBNTcwNTJENDM2Qk";
-    private static readonly string Beside = Path.Combine(Repository.Root, "..", "shared", "kafka");
+    private const string ClusterId = "MkU3OEVBNTcwNTJENDM2Qk";
     private readonly TestDirectory _directory = new();
-    private readonly string _home;
+    private readonly Dictionary<string, string> _client;
     private readonly int _port = Ports.Free();
     private Process? _process;
 
-    private KafkaServer(string home) => _home = home;
+    private KafkaServer(Dictionary<string, string> client) => _client = client;
+
+    /// <summary>Why there is no Kafka here; null where there is one.</summary>
+    public static string? Missing =>
+        Home is null ? $"no Apache Kafka here (KAFKA_HOME, a folder with libs/, or {Path.Combine("..", "shared", "kafka")})"
+        : Repository.Has("java") ? null : "java is not on this machine, which Apache Kafka needs";
 
     public string BootstrapServers => $"127.0.0.1:{_port}";
+
+    private static string? Home => new[] { Environment.GetEnvironmentVariable("KAFKA_HOME"), Path.Combine(Repository.Root, "..", "shared", "kafka") }
+        .FirstOrDefault(directory => directory is not null && Directory.Exists(Path.Combine(directory, "libs")));
 
     /// <summary>Sends the broker a signal.</summary>
     public void Signal(int signal) => Signals.Send(_process!.Id, signal);
 
     /// <summary>Starts a broker; the test is skipped where there is no Kafka or no Java.</summary>
-    public static async Task<KafkaServer> StartAsync(params string[] properties)
+    public static Task<KafkaServer> StartAsync()
     {
-        string? home = Environment.GetEnvironmentVariable("KAFKA_HOME") is { Length: > 0 } named ? named : Directory.Exists(Beside) ? Beside : null;
-        Assert.SkipUnless(home is not null, $"no Apache Kafka here (KAFKA_HOME, or {Path.Combine("..", "shared", "kafka")})");
-        Repository.Needs("java");
-        var server = new KafkaServer(home!);
+        Assert.SkipWhen(Missing is not null, Missing ?? "");
+        return LaunchAsync([], [], []);
+    }
+
+    /// <summary>Starts a broker that must be there.</summary>
+    /// <param name="properties">Further server properties, which win; @PORT@ and @CPORT@ stand for the broker's and the controller's port.</param>
+    /// <param name="format">Further arguments of the storage tool.</param>
+    /// <param name="client">librdkafka's properties of a user who may everything.</param>
+    public static async Task<KafkaServer> LaunchAsync(string[] properties, string[] format, Dictionary<string, string> client)
+    {
+        var server = new KafkaServer(client);
         int controller = Ports.Free();
         string[] lines =
         [
-            "process.roles=broker,controller", "node.id=1", $"controller.quorum.voters=1@127.0.0.1:{controller}", "controller.listener.names=CONTROLLER",
-            $"listeners=PLAINTEXT://127.0.0.1:{server._port},CONTROLLER://127.0.0.1:{controller}", "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            $"log.dirs={server._directory.File("data")}", "offsets.topic.replication.factor=1", "transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1",
-            "offsets.topic.num.partitions=2", "auto.create.topics.enable=false", "group.initial.rebalance.delay.ms=0", "log.retention.check.interval.ms=500", "log.initial.task.delay.ms=500",
-            .. properties,
+            "process.roles=broker,controller", "node.id=1", "controller.quorum.voters=1@127.0.0.1:@CPORT@", "controller.listener.names=CONTROLLER",
+            "listeners=PLAINTEXT://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:@CPORT@", "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            $"log.dirs={server._directory.File("data")}", "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=2", "transaction.state.log.replication.factor=1",
+            "transaction.state.log.min.isr=1", "transaction.state.log.num.partitions=1", "auto.create.topics.enable=false", "group.initial.rebalance.delay.ms=0",
+            "log.retention.check.interval.ms=500", "log.initial.task.delay.ms=500", .. properties,
         ];
-        await File.WriteAllLinesAsync(server._directory.File("server.properties"), lines);
-        using (var format = server.Java("kafka.tools.StorageTool", "format", "-t", Format, "-c", server._directory.File("server.properties"))) await format.WaitForExitAsync();
-        server._process = server.Java("kafka.Kafka", server._directory.File("server.properties"));
-        await server.UntilAnsweredAsync();
+        string file = server._directory.File("server.properties");
+        await File.WriteAllLinesAsync(file, lines.Select(line =>
+            line.Replace("@PORT@", $"{server._port}", StringComparison.Ordinal).Replace("@CPORT@", $"{controller}", StringComparison.Ordinal)));
+        using (var formatting = server.Java(["kafka.tools.StorageTool", "format", "-t", ClusterId, "-c", file, .. format])) await formatting.WaitForExitAsync();
+        await server.ReviveAsync();
         return server;
     }
 
@@ -58,7 +73,7 @@ internal sealed class KafkaServer : IAsyncDisposable
         await UntilAnsweredAsync();
     }
 
-    public IAdminClient Admin() => new AdminClientBuilder(new AdminClientConfig { BootstrapServers = BootstrapServers }).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
+    public IAdminClient Admin() => new AdminClientBuilder(new AdminClientConfig(_client) { BootstrapServers = BootstrapServers }).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
 
     /// <summary>The pipeline's topics.</summary>
     public async Task CreateTopicsAsync(int partitions)
@@ -136,7 +151,7 @@ internal sealed class KafkaServer : IAsyncDisposable
     private Process Java(params string[] arguments)
     {
         var start = new ProcessStartInfo("java") { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string argument in (string[])["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", $"-Dkafka.logs.dir={_directory.File("logs")}", "-cp", Path.Combine(_home, "libs", "*"), .. arguments]) start.ArgumentList.Add(argument);
+        foreach (string argument in (string[])["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", $"-Dkafka.logs.dir={_directory.File("logs")}", "-cp", Path.Combine(Home!, "libs", "*"), .. arguments]) start.ArgumentList.Add(argument);
         var process = Process.Start(start)!;
         // What it prints is read, or it would wait for a reader.
         process.OutputDataReceived += (_, _) => { };

@@ -18,6 +18,7 @@ internal sealed class TestCluster : IDisposable
     private readonly IProducer<byte[]?, byte[]?> _producer;
     private readonly int _partitions;
     private readonly MockBroker? _broker;
+    private KafkaServer? _server;
 
     /// <summary>A broker in the process.</summary>
     public TestCluster(int partitions = 4, int brokers = 1)
@@ -30,6 +31,15 @@ internal sealed class TestCluster : IDisposable
     public TestCluster(KafkaServer server, int partitions)
         : this(server.BootstrapServers, partitions)
     {
+    }
+
+    /// <summary>A cluster on the broker in the process, or on an Apache Kafka that is started for it and ends with it.</summary>
+    public static async Task<TestCluster> StartAsync(bool onKafka, int partitions)
+    {
+        if (!onKafka) return new TestCluster(partitions);
+        var server = await KafkaServer.StartAsync();
+        await server.CreateTopicsAsync(partitions);
+        return new TestCluster(server, partitions) { _server = server };
     }
 
     private TestCluster(MockBroker broker, int partitions)
@@ -156,6 +166,7 @@ internal sealed class TestCluster : IDisposable
     {
         _producer.Dispose();
         _broker?.Dispose();
+        _server?.DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
 
     private IConsumer<string, byte[]> Consumer(string group)
