@@ -28,9 +28,6 @@ internal sealed class JpegEntropy : IDisposable
     private int _count;
     private int _restartInterval;
 
-    /// <summary>Bytes that the data checked last were filled up with, before restart markers and at their end.</summary>
-    public bool HasPadding => _padding.Count > 0;
-
     /// <param name="jpeg">Without oddities: one that <see cref="JpegFile.Read"/> has accepted, mended if need be.</param>
     /// <returns><see cref="FrameError.None"/>, <see cref="FrameError.Truncated"/> or <see cref="FrameError.Corrupt"/>.</returns>
     public FrameError Check(ReadOnlySpan<byte> jpeg, in JpegFile file)

@@ -11,7 +11,6 @@ internal ref struct JpegSegments(ReadOnlySpan<byte> jpeg)
     public const byte StartOfImage = 0xd8;
     public const byte EndOfImage = 0xd9;
     public const byte StartOfScan = 0xda;
-    public const byte QuantizationTables = 0xdb;
     public const byte RestartInterval = 0xdd;
     public const byte HuffmanTables = 0xc4;
     private readonly ReadOnlySpan<byte> _jpeg = jpeg;

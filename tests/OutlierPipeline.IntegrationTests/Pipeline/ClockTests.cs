@@ -151,10 +151,4 @@ public sealed class ClockTests
         }
         cluster.Flush();
     }
-
-    /// <summary>The system's clock, some time ahead.</summary>
-    private sealed class LaterTimeProvider(TimeSpan ahead) : TimeProvider
-    {
-        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + ahead;
-    }
 }

@@ -87,12 +87,6 @@ public sealed class StateTests
         await pipeline.Until(() => cluster.Committed()[0] == 5, "everything being committed");
     }
 
-    /// <summary>The system's clock, some time ahead.</summary>
-    private sealed class LaterTimeProvider(TimeSpan ahead) : TimeProvider
-    {
-        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + ahead;
-    }
-
     private void Send(TestCluster cluster, byte[][] frames)
     {
         foreach (byte[] frame in frames) cluster.Produce("car-1/front", frame, 0, ("frame-timestamp", (_time += 100_000_000).ToString(CultureInfo.InvariantCulture)));
