@@ -67,6 +67,8 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
                 Height = network.Size.Height,
                 Width = network.Size.Width,
                 Latent = network.Latent,
+                CellSide = PatchNetwork.Patch,
+                LastWeight = PatchNetwork.DrawWeight,
                 ErrorMapHeight = rows,
                 ErrorMapWidth = columns,
                 Parameters = network.Weights().Sum(weight => weight.Shape.Aggregate(1L, (product, side) => product * side)),
@@ -80,6 +82,7 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
                 },
             },
             Scores = [.. exporter.Scores.Select(score => score.Name)],
+            LocalScores = [.. exporter.Scores.Where(score => score.IsLocal).Select(score => score.Name)],
             Training = new TrainingCard
             {
                 Command = description.Command,

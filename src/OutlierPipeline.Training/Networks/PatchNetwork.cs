@@ -16,8 +16,10 @@ public sealed class PatchNetwork
     /// <summary>Name of the coefficients of the mean training picture, <c>[1, h·w, 72]</c>, which stand where the mask leaves patches out; they are not trained.</summary>
     public const string Fill = "fill";
 
+    /// <summary>Weight of the last product, which draws; behind it are scores.</summary>
+    public const string DrawWeight = "draw.weight";
+
     private const string StemWeight = "stem.weight";
-    private const string DrawWeight = "draw.weight";
     private const int Fine = 64;
     private const int Coarse = 128;
     private const int Neck = 64;

@@ -22,6 +22,8 @@ public sealed class LocalScore(FrameSize size) : Score
 
     public override string Name => "local";
 
+    public override bool IsLocal => true;
+
     public override bool IsCombined => true;
 
     private int Patches => PatchFeatures.Count(size);

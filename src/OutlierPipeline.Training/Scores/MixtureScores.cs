@@ -85,6 +85,8 @@ public sealed class RegionScore(PatchMixture mixture) : Score
 
     public override string Name => "region";
 
+    public override bool IsLocal => true;
+
     public override bool IsCombined => true;
 
     public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => mixture.Features(ops, inputs);

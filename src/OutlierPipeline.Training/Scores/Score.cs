@@ -11,6 +11,9 @@ public abstract class Score
     /// <summary>Whether the score has a part in the combined one. Those that have none are there to be looked at: one-sided, or seen better by another.</summary>
     public virtual bool IsCombined => false;
 
+    /// <summary>Whether the score says something of one place of the picture: what stays there is an obstruction.</summary>
+    public virtual bool IsLocal => false;
+
     /// <summary>Features <c>[N, F]</c>.</summary>
     public abstract T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs);
 

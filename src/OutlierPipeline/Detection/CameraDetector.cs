@@ -318,7 +318,7 @@ public sealed class CameraDetector
         if (!_evidence.IsEnough) return new Finding(null, null, _state.EvidenceFrom, null, where);
         string fired = Strangest(frame.Scores);
         var kind = !frame.Pixels.IsEmpty && MeanLevel(frame.Pixels) < DarkLevel ? AlertKind.Dark
-            : _evidence.StaysInPlace && ModelCard.IsLocal(fired) ? AlertKind.Obstruction
+            : _evidence.StaysInPlace && _package.Card.IsLocal(fired) ? AlertKind.Obstruction
             : AlertKind.Scene;
         return new Finding(kind, fired, _state.EvidenceFrom, StrangenessOf(fired, frame.Scores), where);
     }

@@ -6,7 +6,7 @@ namespace OutlierPipeline.Frames;
 public sealed class FrameMask
 {
     /// <summary>Side of the patches that models see: one counts where all of its pixels do.</summary>
-    private const int Patch = 8;
+    internal const int CellSide = 8;
 
     private readonly byte[] _pixels;
 
@@ -17,8 +17,8 @@ public sealed class FrameMask
         if (pixels.Length != size.Height * size.Width) throw new ArgumentException($"{pixels.Length} values cannot be a mask of {size}", nameof(pixels));
         Size = size;
         _pixels = pixels;
-        double whole = WholePatches();
-        if (whole < 0.1) throw new FootageException($"{name}: only {100 * whole:0.#} % of the picture is left in whole patches of {Patch}×{Patch} pixels; white is what counts, black is left out");
+        double whole = WholeCellSidees();
+        if (whole < 0.1) throw new FootageException($"{name}: only {100 * whole:0.#} % of the picture is left in whole patches of {CellSide}×{CellSide} pixels; white is what counts, black is left out");
     }
 
     public FrameSize Size { get; }
@@ -55,18 +55,18 @@ public sealed class FrameMask
     }
 
     /// <summary>Share of the patches of which every pixel counts.</summary>
-    private double WholePatches()
+    private double WholeCellSidees()
     {
-        int columns = Math.Max(1, Size.Width / Patch);
-        int patches = Math.Max(1, Size.Height / Patch) * columns;
-        return (double)Enumerable.Range(0, patches).Count(patch => IsWhole(patch / columns * Patch, patch % columns * Patch)) / patches;
+        int columns = Math.Max(1, Size.Width / CellSide);
+        int patches = Math.Max(1, Size.Height / CellSide) * columns;
+        return (double)Enumerable.Range(0, patches).Count(patch => IsWhole(patch / columns * CellSide, patch % columns * CellSide)) / patches;
     }
 
     private bool IsWhole(int top, int left)
     {
-        for (int y = top; y < Math.Min(top + Patch, Size.Height); y++)
+        for (int y = top; y < Math.Min(top + CellSide, Size.Height); y++)
         {
-            if (_pixels.AsSpan(y * Size.Width + left, Math.Min(Patch, Size.Width - left)).Contains((byte)0)) return false;
+            if (_pixels.AsSpan(y * Size.Width + left, Math.Min(CellSide, Size.Width - left)).Contains((byte)0)) return false;
         }
         return true;
     }

@@ -206,7 +206,15 @@ public sealed partial class InferenceEngine : IDisposable
         var graph = OnnxGraph.Parse(package.Graph.ToArray());
         graph.Keep(FrameBatch.Outputs);
         if (!package.HasMasks) graph.Fix("mask");
-        if (precision == Precision.Fp16) graph.HalveNetwork();
+        if (precision != Precision.Fp16) return graph.ToArray();
+        try
+        {
+            graph.HalveNetwork(package.Card.Network.LastWeight);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new ModelPackageException(GraphContract.File(package), e.Message, e);
+        }
         return graph.ToArray();
     }
 

@@ -17,8 +17,13 @@ public sealed record ModelCard
     /// <summary>For files of numbers, which nobody reads line by line.</summary>
     internal static readonly JsonSerializerOptions Compact = new(Json) { WriteIndented = false };
 
+    /// <summary>Schema 1 did not say what trainer and service agreed on; these are the agreements that it meant.</summary>
+    private const int SilentSchema = 1;
+
+    private const int CurrentSchema = 2;
+
     /// <summary>Version of this file's layout.</summary>
-    public int Schema { get; init; } = 1;
+    public int Schema { get; init; } = CurrentSchema;
 
     public required string Name { get; init; }
 
@@ -34,6 +39,9 @@ public sealed record ModelCard
 
     /// <summary>The S scores' names, in the order of the graph's output <c>scores</c>.</summary>
     public required IReadOnlyList<string> Scores { get; init; }
+
+    /// <summary>Those of <see cref="Scores"/> that say something of one place of the picture.</summary>
+    public IReadOnlyList<string>? LocalScores { get; init; }
 
     public required TrainingCard Training { get; init; }
 
@@ -59,7 +67,28 @@ public sealed record ModelCard
     public required IReadOnlyDictionary<string, string> Files { get; init; }
 
     /// <summary>Whether a score says something of one place of the picture.</summary>
-    public static bool IsLocal(string score) => score is "local" or "region";
+    public bool IsLocal(string score) => LocalScores!.Contains(score);
+
+    /// <summary>This card if it says all that the service needs to know; one of schema 1 with what that schema meant.</summary>
+    /// <exception cref="JsonException">Something is missing or does not fit; the message names the key.</exception>
+    internal ModelCard Checked()
+    {
+        if (Schema == SilentSchema)
+        {
+            string[] local = [.. Scores.Intersect(["local", "region"])];
+            return (this with { Schema = CurrentSchema, LocalScores = local, Network = Network with { CellSide = FrameMask.CellSide, LastWeight = "draw.weight" } }).Checked();
+        }
+        if (Schema != CurrentSchema) throw new JsonException($"schema is {Schema}, this version reads {SilentSchema} and {CurrentSchema}");
+        if (Network.Height < FrameMask.CellSide || Network.Width < FrameMask.CellSide) throw new JsonException($"network height and width must be at least {FrameMask.CellSide}");
+        if (Scores.Count == 0) throw new JsonException("no scores are named");
+        if (LocalScores is null) throw new JsonException("localScores is missing: the names of the scores that say something of one place");
+        if (LocalScores.Except(Scores).FirstOrDefault() is { } unknown) throw new JsonException($"localScores names {unknown}, which scores does not");
+        if (string.IsNullOrEmpty(Network.LastWeight)) throw new JsonException("network.lastWeight is missing: the name of the weight of the network's last product");
+        if (Network.CellSide != FrameMask.CellSide) throw new JsonException($"network.cellSide is {Network.CellSide}: masks are cut into cells of {FrameMask.CellSide}×{FrameMask.CellSide} pixels");
+        if (Network.ErrorMapHeight != Network.Height / Network.CellSide || Network.ErrorMapWidth != Network.Width / Network.CellSide)
+            throw new JsonException($"network.errorMapHeight and errorMapWidth are {Network.ErrorMapHeight} and {Network.ErrorMapWidth}: cells of {Network.CellSide} pixels (network.cellSide) make {Network.Height / Network.CellSide} and {Network.Width / Network.CellSide}");
+        return this;
+    }
 
     /// <summary>This card with one camera's own calibration added or replaced.</summary>
     public ModelCard With(string camera, CameraCard own) => this with { Cameras = new SortedDictionary<string, CameraCard>((Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(), StringComparer.Ordinal) { [camera] = own } };
@@ -84,6 +113,12 @@ public sealed record NetworkCard
 
     /// <summary>Dimensions of the latent code, Z.</summary>
     public required int Latent { get; init; }
+
+    /// <summary>Side in pixels of a cell of the error map; a cell counts if the mask leaves all of its pixels.</summary>
+    public int CellSide { get; init; }
+
+    /// <summary>Name in the graph of the weight of the network's last product: what comes before it may be computed in half precision, what comes after are scores.</summary>
+    public string LastWeight { get; init; } = "";
 
     /// <summary>Rows of the error map, h.</summary>
     public required int ErrorMapHeight { get; init; }

@@ -106,10 +106,7 @@ public sealed class ModelPackage
         try
         {
             var card = JsonSerializer.Deserialize<ModelCard>(Read(file), ModelCard.Json) ?? throw new JsonException("the file holds null");
-            if (card.Schema != 1) throw new JsonException($"schema is {card.Schema}, this version reads 1");
-            if (card.Network.Height < 8 || card.Network.Width < 8) throw new JsonException("network height and width must be at least 8");
-            if (card.Scores.Count == 0) throw new JsonException("no scores are named");
-            return card;
+            return card.Checked();
         }
         catch (JsonException e)
         {

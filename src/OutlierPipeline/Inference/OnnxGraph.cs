@@ -7,9 +7,6 @@ namespace OutlierPipeline.Inference;
 /// <summary>A graph that is made smaller and faster before it is loaded. What is not understood of the file is kept as it is.</summary>
 internal sealed class OnnxGraph
 {
-    /// <summary>Weight of the product that draws, the network's last.</summary>
-    private const string LastWeight = "draw.weight";
-
     private const int Float32 = 1;
     private const int Float16 = 10;
     private readonly ModelProto _model;
@@ -43,9 +40,12 @@ internal sealed class OnnxGraph
     /// <summary>
     /// Computes the network in float16: all that its convolutions and its last product are made from, once the pixels are no bytes any more. Scores and densities stay in float32.
     /// </summary>
-    public void HalveNetwork()
+    /// <param name="lastWeight">Weight of that product.</param>
+    /// <exception cref="InvalidDataException">No product has such a weight.</exception>
+    public void HalveNetwork(string lastWeight)
     {
-        var network = Ancestors(Graph.Node.Where(node => node.OpType == "Conv" || node.Input.Contains(LastWeight)));
+        if (!Graph.Node.Any(node => node.Input.Contains(lastWeight))) throw new InvalidDataException($"model.json's network.lastWeight names {lastWeight}, which no product of the graph has");
+        var network = Ancestors(Graph.Node.Where(node => node.OpType == "Conv" || node.Input.Contains(lastWeight)));
         var bytes = Ancestors(network.Where(node => node.OpType == "Cast"));
         bytes.RemoveWhere(node => node.OpType == "Cast");
         network.ExceptWith(bytes);

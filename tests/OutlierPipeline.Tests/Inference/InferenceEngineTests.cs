@@ -85,7 +85,7 @@ public sealed class InferenceEngineTests : IDisposable
         graph.Keep(["scores"]);
         int nodes = ModelProto.Parser.ParseFrom(graph.ToArray()).Graph.Node.Count;
         Assert.InRange(nodes, 1, whole.Graph.Node.Count - 5);
-        graph.HalveNetwork();
+        graph.HalveNetwork(_package.Card.Network.LastWeight);
         var halved = ModelProto.Parser.ParseFrom(graph.ToArray()).Graph;
         var types = halved.Initializer.ToDictionary(initializer => initializer.Name, initializer => initializer.DataType);
         Assert.All(halved.Node.Where(node => node.OpType == "Conv"), node => Assert.Equal(10, types[node.Input[1]]));

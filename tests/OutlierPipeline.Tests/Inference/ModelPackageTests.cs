@@ -40,6 +40,46 @@ public sealed class ModelPackageTests : IDisposable
         AssertRefused(file, message);
     }
 
+    [Theory]
+    [InlineData("\"localScores\": [\"local\"", "\"localScores\": [\"elsewhere\"", "localScores names elsewhere")]
+    [InlineData("\"localScores\":", "\"other\":", "localScores is missing")]
+    [InlineData("\"lastWeight\": \"draw.weight\"", "\"lastWeight\": \"\"", "network.lastWeight is missing")]
+    [InlineData("\"cellSide\": 8", "\"cellSide\": 16", "network.cellSide is 16")]
+    [InlineData("\"errorMapWidth\": 20", "\"errorMapWidth\": 21", "network.errorMapHeight and errorMapWidth are 12 and 21")]
+    [InlineData("\"schema\": 2", "\"schema\": 3", "schema is 3")]
+    public void What_trainer_and_service_agree_on_stands_in_the_card_and_a_fault_names_its_key(string said, string instead, string message)
+    {
+        string card = Path.Combine(_copy, "model.json");
+        string whole = System.Text.Encoding.UTF8.GetString(ModelPackage.Load(_copy).Card.ToJson()).Replace("[\n    \"local\",\n    \"region\"\n  ]", "[\"local\", \"region\"]", StringComparison.Ordinal);
+        File.WriteAllText(card, whole);
+        Assert.Contains(said, whole, StringComparison.Ordinal);
+        _ = ModelPackage.Load(_copy);
+        File.WriteAllText(card, whole.Replace(said, instead, StringComparison.Ordinal));
+        AssertRefused("model.json", message);
+    }
+
+    [Fact]
+    public void A_card_of_schema_1_means_what_that_schema_agreed_on()
+    {
+        string old = Path.Combine(Repository.Root, "tests", "OutlierPipeline.IntegrationTests", "Fixtures", "package", "model.json");
+        string json = File.ReadAllText(old);
+        Assert.Contains("\"schema\": 1,", json, StringComparison.Ordinal);
+        var card = System.Text.Json.JsonSerializer.Deserialize<ModelCard>(json, ModelCard.Json)!.Checked();
+        Assert.Equal(["local", "region"], card.LocalScores);
+        Assert.Equal(("draw.weight", 8), (card.Network.LastWeight, card.Network.CellSide));
+    }
+
+    [Fact]
+    public void A_last_weight_that_the_graph_does_not_have_is_named()
+    {
+        var package = ModelPackage.Load(_copy);
+        var card = package.Card with { Network = package.Card.Network with { LastWeight = "elsewhere" } };
+        var other = ModelPackageWriter.Write(_copy, card, ModelPackageWriter.ReadAll(package));
+        var refused = Assert.Throws<ModelPackageException>(() => InferenceEngine.FrameGraph(other, Precision.Fp16));
+        Assert.Contains("network.lastWeight names elsewhere", refused.Message, StringComparison.Ordinal);
+        Assert.Equal(package.Default.Digest, other.Default.Digest);
+    }
+
     [Fact]
     public void A_calibration_of_another_model_is_refused()
     {
@@ -51,7 +91,7 @@ public sealed class ModelPackageTests : IDisposable
     public void A_graph_that_fits_its_digest_but_not_its_card_is_refused_by_the_engine()
     {
         string card = Path.Combine(_copy, "model.json");
-        File.WriteAllText(card, File.ReadAllText(card).Replace("\"width\": 160", "\"width\": 192", StringComparison.Ordinal));
+        File.WriteAllText(card, File.ReadAllText(card).Replace("\"width\": 160", "\"width\": 192", StringComparison.Ordinal).Replace("\"errorMapWidth\": 20", "\"errorMapWidth\": 24", StringComparison.Ordinal));
         var package = ModelPackage.Load(_copy);
         var refused = Assert.Throws<ModelPackageException>(() => new InferenceEngine(package, new InferenceOptions(), NullLogger.Instance));
         Assert.Contains("model.onnx", refused.Message, StringComparison.Ordinal);
