@@ -1,4 +1,5 @@
 using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
 using OutlierPipeline.Training.Networks;
 using OutlierPipeline.Training.Onnx;
 using OutlierPipeline.Training.Scores;
@@ -7,7 +8,7 @@ using static TorchSharp.torch;
 namespace OutlierPipeline.Training;
 
 /// <summary>Turns trained weights into graphs: fits the scores' densities to the training frames, and writes <c>model.onnx</c> and <c>decoder.onnx</c>.</summary>
-public sealed class ModelExporter
+public sealed class ModelExporter : IModelExporter
 {
     private const int Batch = 32;
 
@@ -31,6 +32,10 @@ public sealed class ModelExporter
     }
 
     public IReadOnlyList<Score> Scores { get; }
+
+    public FrameSize Size => _network.Size;
+
+    IReadOnlyList<ScoreEntry> IModelExporter.Scores => [.. Scores.Select(score => new ScoreEntry(score.Name, score.IsCombined, score.IsLocal))];
 
     /// <summary>The error map's sides: one cell a patch.</summary>
     public (int Rows, int Columns) ErrorMap => (_network.Size.Height / PatchNetwork.Patch, _network.Size.Width / PatchNetwork.Patch);
@@ -146,6 +151,29 @@ public sealed class ModelExporter
         ops.Output("image", Pixels(ops, _network.Decode(ops, latent)), OnnxOps.ByteType, _network.Size.Height, _network.Size.Width, 3);
         return ops.ToModel(new Dictionary<string, string>());
     }
+
+    /// <inheritdoc/>
+    public NetworkCard Describe(TrainingSettings settings) => new()
+    {
+        Architecture = settings.Architecture.Name,
+        Paper = settings.Architecture.Paper,
+        Height = _network.Size.Height,
+        Width = _network.Size.Width,
+        Latent = _network.Latent,
+        CellSide = PatchNetwork.Patch,
+        LastWeight = PatchNetwork.DrawWeight,
+        ErrorMapHeight = ErrorMap.Rows,
+        ErrorMapWidth = ErrorMap.Columns,
+        Parameters = _network.Weights().Sum(weight => weight.Shape.Aggregate(1L, (product, side) => product * side)),
+        FlopsPerFrame = _network.FlopsPerFrame(),
+        HyperParameters = new Dictionary<string, double>
+        {
+            ["batch"] = settings.Batch,
+            ["learningRate"] = settings.LearningRate,
+            ["beta"] = settings.Beta,
+            ["freeBits"] = settings.FreeBits,
+        },
+    };
 
     /// <summary>All scores in their order, <c>[N, S]</c>; neighbours that are densities together.</summary>
     private T ComputeScores<T>(TensorOps<T> ops, ScoreInputs<T> inputs)

@@ -3,12 +3,11 @@ using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
-using OutlierPipeline.Training.Networks;
 
 namespace OutlierPipeline.Training;
 
 /// <summary>Makes a model package of a trained network: graphs, calibration, card and previews, all computed by ONNX Runtime on what was exported.</summary>
-internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings settings, ModelExporter exporter, FrameMask? mask)
+internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter exporter, FrameMask? mask)
 {
     private const int Pictures = 24;
     private const int Columns = 6;
@@ -52,7 +51,6 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
 
     private ModelCard Card(string name, Description description, Blocks footage, int epochs, TimeSpan time)
     {
-        var (rows, columns) = exporter.ErrorMap;
         return new ModelCard
         {
             Name = name,
@@ -60,27 +58,7 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
             Description = description.Text,
             Licence = description.Licence,
             Mask = mask is null ? null : "mask.png",
-            Network = new NetworkCard
-            {
-                Architecture = settings.Architecture.Name,
-                Paper = settings.Architecture.Paper,
-                Height = network.Size.Height,
-                Width = network.Size.Width,
-                Latent = network.Latent,
-                CellSide = PatchNetwork.Patch,
-                LastWeight = PatchNetwork.DrawWeight,
-                ErrorMapHeight = rows,
-                ErrorMapWidth = columns,
-                Parameters = network.Weights().Sum(weight => weight.Shape.Aggregate(1L, (product, side) => product * side)),
-                FlopsPerFrame = network.FlopsPerFrame(),
-                HyperParameters = new Dictionary<string, double>
-                {
-                    ["batch"] = settings.Batch,
-                    ["learningRate"] = settings.LearningRate,
-                    ["beta"] = settings.Beta,
-                    ["freeBits"] = settings.FreeBits,
-                },
-            },
+            Network = exporter.Describe(settings),
             Scores = [.. exporter.Scores.Select(score => score.Name)],
             LocalScores = [.. exporter.Scores.Where(score => score.IsLocal).Select(score => score.Name)],
             Training = new TrainingCard
@@ -110,21 +88,21 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
     private void Draw(Dictionary<string, byte[]> files, Gallery gallery, Footage footage)
     {
         byte[] frames = [.. Enumerable.Range(0, Pictures).SelectMany(i => footage[i * (footage.Count - 1) / (Pictures - 1)])];
-        files["preview/reconstructions.png"] = PictureGrid.Encode(gallery.Reconstruct(frames, mask), network.Size, Columns);
-        if (network.IsVariational) files["preview/samples.png"] = PictureGrid.Encode(gallery.Sample(Pictures, settings.Seed), network.Size, Columns);
+        files["preview/reconstructions.png"] = PictureGrid.Encode(gallery.Reconstruct(frames, mask), exporter.Size, Columns);
+        if (settings.Architecture.IsVariational) files["preview/samples.png"] = PictureGrid.Encode(gallery.Sample(Pictures, settings.Seed), exporter.Size, Columns);
         int[] widest = gallery.WidestDimensions(frames, mask);
-        files["preview/traversal.png"] = PictureGrid.Encode(gallery.Traverse([], [.. widest.Take(Pictures / Columns)], Columns, mask), network.Size, Columns);
-        for (int i = 0; i < Pictures; i++) PasteBox(frames.AsSpan(i * network.Size.Bytes, network.Size.Bytes));
-        files["preview/error-map.png"] = PictureGrid.Encode(gallery.ErrorMaps(frames, mask), network.Size, Columns);
+        files["preview/traversal.png"] = PictureGrid.Encode(gallery.Traverse([], [.. widest.Take(Pictures / Columns)], Columns, mask), exporter.Size, Columns);
+        for (int i = 0; i < Pictures; i++) PasteBox(frames.AsSpan(i * exporter.Size.Bytes, exporter.Size.Bytes));
+        files["preview/error-map.png"] = PictureGrid.Encode(gallery.ErrorMaps(frames, mask), exporter.Size, Columns);
     }
 
     /// <summary>A box of an eighth of the height in the middle of the frame.</summary>
     private void PasteBox(Span<byte> frame)
     {
-        int side = network.Size.Height / 8;
-        for (int y = network.Size.Height / 2; y < network.Size.Height / 2 + side; y++)
+        int side = exporter.Size.Height / 8;
+        for (int y = exporter.Size.Height / 2; y < exporter.Size.Height / 2 + side; y++)
         {
-            for (int x = network.Size.Width / 2; x < network.Size.Width / 2 + side; x++) ((ReadOnlySpan<byte>)[210, 150, 60]).CopyTo(frame[((y * network.Size.Width + x) * 3)..]);
+            for (int x = exporter.Size.Width / 2; x < exporter.Size.Width / 2 + side; x++) ((ReadOnlySpan<byte>)[210, 150, 60]).CopyTo(frame[((y * exporter.Size.Width + x) * 3)..]);
         }
     }
 }

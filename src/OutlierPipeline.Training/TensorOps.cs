@@ -72,6 +72,9 @@ public abstract class TensorOps<T>
     /// <summary>Maximum over the last dimension, which stays as one.</summary>
     public abstract T MaxLast(T x);
 
+    /// <summary>Mean of the <paramref name="count"/> largest of the last dimension, which stays as one.</summary>
+    public abstract T TopMean(T x, int count);
+
     /// <summary><paramref name="count"/> elements of the last dimension, from <paramref name="first"/> on.</summary>
     public abstract T Slice(T x, long first, long count);
 
@@ -82,4 +85,13 @@ public abstract class TensorOps<T>
     public abstract T Concat(params T[] parts);
 
     public T Square(T x) => Multiply(x, x);
+
+    /// <summary>The inverse hyperbolic sine: x where it is small, the signed logarithm of 2|x| where it is large.</summary>
+    public T Asinh(T x)
+    {
+        var square = Square(x);
+        var size = Sqrt(square);
+        var log = Log(Add(size, Sqrt(Add(square, Constant(1)))));
+        return Divide(Multiply(x, log), Add(size, Constant(1e-12)));
+    }
 }

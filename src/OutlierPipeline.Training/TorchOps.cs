@@ -65,6 +65,8 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
 
     public override Tensor MaxLast(Tensor x) => x.amax([-1], keepdim: true);
 
+    public override Tensor TopMean(Tensor x, int count) => x.topk(count, -1).values.mean([-1], keepdim: true);
+
     public override Tensor Slice(Tensor x, long first, long count) => x.narrow(-1, first, count);
 
     public override Tensor Columns(Tensor x, params int[] columns) => x.index_select(-1, tensor(columns.Select(column => (long)column).ToArray(), device: x.device));

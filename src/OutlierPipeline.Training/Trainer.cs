@@ -271,17 +271,10 @@ public sealed class Trainer : IDisposable
         return order;
     }
 
-    /// <summary>A number of 31 bits for a step, the same in every run (Steele, Lea and Flood, SplitMix, OOPSLA 2014).</summary>
-    private long SeedOf(long step)
-    {
-        ulong z = unchecked((ulong)step * 0x9E3779B97F4A7C15 + (ulong)_settings.Seed * 0xD1B54A32D192ED03);
-        z = unchecked((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9);
-        z = unchecked((z ^ (z >> 27)) * 0x94D049BB133111EB);
-        return (long)((z ^ (z >> 31)) & 0x7FFFFFFF);
-    }
+    private long SeedOf(long step) => Seeds.Of(_settings.Seed, step);
 
     /// <summary>Grey levels, <c>[H, W, 3]</c>: of at most a thousand frames, evenly spread.</summary>
-    private static float[] MeanPicture(Footage footage)
+    internal static float[] MeanPicture(Footage footage)
     {
         int frames = Math.Min(1000, footage.Count);
         double[] sums = new double[footage.Size.Bytes];

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Networks;
 using Spectre.Console;
 using TorchSharp;
@@ -27,6 +28,18 @@ internal sealed record TrainingRequest
 
     public required FrameSize? Size { get; init; }
 
+    /// <summary>Pixels across of what the feature architectures see.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>Stages of ResNet18 that are read, unless there is a backbone of the user's own.</summary>
+    public required int Stages { get; init; }
+
+    public required string? Backbone { get; init; }
+
+    public required string[] BackboneOutputs { get; init; }
+
+    public required string BackboneLicence { get; init; }
+
     public required int Latent { get; init; }
 
     public required int Epochs { get; init; }
@@ -35,7 +48,7 @@ internal sealed record TrainingRequest
 
     public required int Batch { get; init; }
 
-    public required double LearningRate { get; init; }
+    public required double? LearningRate { get; init; }
 
     public required double? Beta { get; init; }
 
@@ -91,36 +104,58 @@ internal sealed class TrainingRun(TrainingRequest request)
         using var apart = request.Calibration.Length > 0 ? await LoadAsync("calibration", request.Calibration, all.Size, cancellation) : null;
         var mask = request.Mask is null ? null : FrameMask.Load(request.Mask, all.Size);
         var blocks = Split(all, apart);
-        var parts = blocks.Training.SplitByTime(1 - Validation, Validation);
-        var network = new PatchNetwork(all.Size, request.Latent, request.Architecture.IsVariational);
         var settings = Settings(blocks.Training.Count, device);
-        AnsiConsole.MarkupLineInterpolated($"{blocks.Training.Count} frames train ({parts[1].Count} of them choose the epoch), {blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at {all.Size}{(mask is null ? "" : $", {mask.Share:P0} of the picture counts")}.");
+        AnsiConsole.MarkupLineInterpolated($"{blocks.Training.Count} frames train (the last {Validation:P0} of each drive choose the epoch), {blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at {all.Size}{(mask is null ? "" : $", {mask.Share:P0} of the picture counts")}.");
         AnsiConsole.MarkupLineInterpolated($"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most {settings.Epochs} epochs in batches of {settings.Batch}, seed {settings.Seed}.");
-        using var trainer = new Trainer(network, parts[0], parts[1], mask, settings, Path.Combine(_checkpoints, "checkpoint"), device);
-        if (request.Resume) trainer.Resume();
-        double rate = 0;
-        if (!request.Finish && !Show(trainer, settings, progress => rate = progress.FramesPerSecond, cancellation))
+        var trained = request.Architecture.IsOfFeatures ? TrainFeatures(blocks, mask, settings, cancellation) : TrainPixels(blocks, mask, settings, device, cancellation);
+        if (trained is not { } result)
         {
-            await Console.Error.WriteLineAsync($"interrupted in epoch {trainer.Epochs + 1} of {settings.Epochs}; the checkpoint is in {_checkpoints}: the same command with --resume goes on, with --resume --finish it writes the package of epoch {trainer.BestEpoch}");
+            await Console.Error.WriteLineAsync($"interrupted; the checkpoint is in {_checkpoints}: the same command with --resume goes on, with --resume --finish it writes the package of the best epoch so far");
             return 130;
         }
-        if (trainer.BestEpoch == 0) throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
-        if (trainer.Epochs < settings.Epochs) AnsiConsole.MarkupLineInterpolated($"Ended after epoch {trainer.Epochs}: the validation loss was best in epoch {trainer.BestEpoch}, whose weights are kept.");
-        AnsiConsole.WriteLine("Fitting densities, calibrating, writing the package …");
-        var exporter = new ModelExporter(network, trainer.Weights, mask);
-        float[][] crossFitted = exporter.FitScores(blocks.Training);
+        AnsiConsole.WriteLine("Calibrating, writing the package …");
         var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source, request.Command, device.type.ToString().ToLowerInvariant());
-        var package = new PackageBuilder(network, settings, exporter, mask).Write(request.Directory, description, blocks, crossFitted, trainer.Figures, trainer.BestEpoch, rate, Stopwatch.GetElapsedTime(begun), cancellation);
+        var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, description, blocks, result.CrossFitted, result.Figures, result.Epochs, result.FramesPerSecond, Stopwatch.GetElapsedTime(begun), cancellation);
         Directory.Delete(_checkpoints, recursive: true);
         foreach (var (name, value) in package.Card.Quality) AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
         AnsiConsole.MarkupLineInterpolated($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). Its samples and reconstructions are in preview/.");
         return 0;
     }
 
+    /// <summary>What was trained; null if it was interrupted.</summary>
+    private Trained? TrainPixels(PackageBuilder.Blocks blocks, FrameMask? mask, TrainingSettings settings, Device device, CancellationToken cancellation)
+    {
+        var network = new PatchNetwork(blocks.Training.Size, request.Latent, request.Architecture.IsVariational);
+        var parts = blocks.Training.SplitByTime(1 - Validation, Validation);
+        using var trainer = new Trainer(network, parts[0], parts[1], mask, settings, Path.Combine(_checkpoints, "checkpoint"), device);
+        if (request.Resume) trainer.Resume();
+        double rate = 0;
+        if (!request.Finish && !Show(trainer.Run, settings, progress => rate = progress.FramesPerSecond, cancellation)) return null;
+        if (trainer.BestEpoch == 0) throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
+        if (trainer.Epochs < settings.Epochs) AnsiConsole.MarkupLineInterpolated($"Ended after epoch {trainer.Epochs}: the validation loss was best in epoch {trainer.BestEpoch}, whose weights are kept.");
+        AnsiConsole.WriteLine("Fitting densities …");
+        var exporter = new ModelExporter(network, trainer.Weights, mask);
+        return new Trained(exporter, exporter.FitScores(blocks.Training), trainer.Figures, trainer.BestEpoch, rate);
+    }
+
+    /// <inheritdoc cref="TrainPixels"/>
+    private Trained? TrainFeatures(PackageBuilder.Blocks blocks, FrameMask? mask, TrainingSettings settings, CancellationToken cancellation)
+    {
+        var backbone = request.Backbone is { } file ? Backbone.Load(file, request.BackboneOutputs, blocks.Training.Size, request.BackboneLicence) : Backbone.ResNet18(request.Stages);
+        using var training = new FeatureTraining(backbone, blocks.Training, mask, settings, request.Latent, request.Threads, Validation, Path.Combine(_checkpoints, "checkpoint"), cancellation);
+        if (request.Resume) training.Trainer.Resume();
+        double rate = 0;
+        if (!request.Finish && !Show(training.Trainer.Run, settings, progress => rate = progress.FramesPerSecond, cancellation)) return null;
+        if (training.Trainer.Epochs == 0) throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
+        AnsiConsole.WriteLine("Fitting densities, training what draws codes …");
+        var (exporter, crossFitted, error) = training.Finish(cancellation);
+        return new Trained(exporter, crossFitted, training.Trainer.Figures, training.Trainer.Epochs, rate) { PixelError = error };
+    }
+
     private Task<Footage> LoadAsync(string what, string[] inputs, FrameSize? size, CancellationToken cancellation)
     {
         var loader = new FootageLoader();
-        return loader.LoadAsync(inputs, (width, height) => size ?? request.Size ?? PatchNetwork.SizeFor(width, height), cancellation);
+        return loader.LoadAsync(inputs, (width, height) => size ?? request.Size ?? (request.Architecture.IsOfFeatures ? FeatureNetwork.SizeFor(request.Width, width, height) : PatchNetwork.SizeFor(width, height)), cancellation);
     }
 
     private PackageBuilder.Blocks Split(Footage all, Footage? apart)
@@ -135,6 +170,7 @@ internal sealed class TrainingRun(TrainingRequest request)
 
     private TrainingSettings Settings(int frames, Device device)
     {
+        if (request.Architecture.IsOfFeatures) return FeatureTraining.Settings(request, frames);
         bool isGpu = device.type == DeviceType.CUDA;
         int epochs = request.Epochs > 0 ? request.Epochs : Math.Clamp((isGpu ? GpuBudget : CpuBudget) / frames, 5, 200);
         return new TrainingSettings
@@ -145,18 +181,18 @@ internal sealed class TrainingRun(TrainingRequest request)
             Seed = request.Seed,
             Beta = request.Beta ?? request.Architecture.Beta,
             FreeBits = request.FreeBits,
-            LearningRate = request.LearningRate,
+            LearningRate = request.LearningRate ?? 1e-3,
             Patience = request.Patience > 0 ? request.Patience : Math.Max(10, epochs / 4),
             IsMixedPrecision = request.Precision == "bfloat16" || request.Precision == "auto" && isGpu,
         };
     }
 
-    private static bool Show(Trainer trainer, TrainingSettings settings, Action<TrainingProgress> seen, CancellationToken cancellation)
+    private static bool Show(Func<Action<TrainingProgress>, CancellationToken, bool> run, TrainingSettings settings, Action<TrainingProgress> seen, CancellationToken cancellation)
     {
         if (!AnsiConsole.Profile.Capabilities.Interactive)
         {
             // Into a file or a pipe goes a line now and then.
-            return trainer.Run(progress =>
+            return run(progress =>
             {
                 seen(progress);
                 if (progress.EndsEpoch && (progress.Epoch % Math.Max(1, settings.Epochs / 10) == 0 || progress.Step == progress.Steps)) Console.WriteLine(Line(progress));
@@ -166,7 +202,7 @@ internal sealed class TrainingRun(TrainingRequest request)
         AnsiConsole.Progress().AutoClear(false).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).Start(context =>
         {
             var task = context.AddTask("training", maxValue: 1);
-            isDone = trainer.Run(progress =>
+            isDone = run(progress =>
             {
                 seen(progress);
                 task.MaxValue = progress.Steps;
@@ -179,5 +215,11 @@ internal sealed class TrainingRun(TrainingRequest request)
 
         string Line(in TrainingProgress progress) =>
             string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}/{settings.Epochs}  reconstruction {progress.Reconstruction:0.000} nats (error {progress.MeanSquaredError:0.00000}{(double.IsNaN(progress.ValidationError) ? "" : string.Create(CultureInfo.InvariantCulture, $", held back {progress.ValidationError:0.00000}"))})  KL {progress.Kl:0.0}  {progress.FramesPerSecond:0} frames/s");
+    }
+
+    private sealed record Trained(IModelExporter Exporter, float[][] CrossFitted, EpochFigures Figures, int Epochs, double FramesPerSecond)
+    {
+        /// <summary>Mean squared error of what draws a frame's code, which no score reads; NaN where the network itself draws pixels.</summary>
+        public double PixelError { get; init; } = double.NaN;
     }
 }

@@ -8,17 +8,22 @@ namespace OutlierPipeline.Training.Onnx;
 
 /// <summary>Writes each operation as a node of an ONNX graph (operator set 18); tensors are names.</summary>
 /// <param name="weights">Values and shape of each weight.</param>
-public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights) : TensorOps<string>
+/// <param name="halved">Those that half precision holds exactly, and in which they are kept.</param>
+public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights, IReadOnlySet<string>? halved = null) : TensorOps<string>
 {
     public const int FloatType = 1;
     public const int ByteType = 2;
+    private const int HalfType = 10;
     private const int Int64 = 7;
     private readonly GraphProto _graph = new() { Name = "outlier" };
     private readonly HashSet<string> _written = [];
 
     public override string Weight(string name)
     {
-        if (_written.Add(name)) AddInitializer(name, FloatType, weights[name].Shape, MemoryMarshal.AsBytes(weights[name].Values.AsSpan()));
+        if (!_written.Add(name)) return name;
+        var (values, shape) = weights[name];
+        if (halved?.Contains(name) == true) AddHalf(name, values, shape);
+        else AddInitializer(name, FloatType, shape, MemoryMarshal.AsBytes(values.AsSpan()));
         return name;
     }
 
@@ -74,6 +79,13 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     public override string MaxLast(string x) => Node("ReduceMax", [x, Indices([-1])], Int("keepdims", 1));
 
+    public override string TopMean(string x, int count)
+    {
+        string top = NewName("TopK");
+        Append("TopK", [x, Indices([count])], [top, top + "/at"]);
+        return Multiply(SumLast(top), Constant(1.0 / count));
+    }
+
     public override string Slice(string x, long first, long count) => Node("Slice", [x, Indices([first]), Indices([first + count]), Indices([-1])]);
 
     public override string Columns(string x, params int[] columns) => Node("Gather", [x, Indices(columns.Select(column => (long)column))], Int("axis", -1));
@@ -101,14 +113,17 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
     public void Output(string name, string tensor, int type, params long[] frameShape)
     {
         Append("Identity", [tensor], [name]);
-        _graph.Output.Add(Value(name, type, frameShape));
+        var value = Value(name, type, frameShape);
+        // Whoever does not know the shape gives none.
+        if (frameShape.Length == 0) value.Type.TensorType.Shape = null;
+        _graph.Output.Add(value);
     }
 
     public string Cast(string x, int type) => Node("Cast", [x], Int("to", type));
 
     public string Round(string x) => Node("Round", [x]);
 
-    private string Transpose(string x, params long[] permutation) => Node("Transpose", [x], Ints("perm", permutation));
+    internal string Transpose(string x, params long[] permutation) => Node("Transpose", [x], Ints("perm", permutation));
 
     /// <summary>The graph as a file's bytes.</summary>
     public byte[] ToModel(IReadOnlyDictionary<string, string> metadata)
@@ -117,6 +132,48 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
         model.OpsetImport.Add(new OperatorSetIdProto { Version = 18 });
         foreach (var (key, value) in metadata) model.MetadataProps.Add(new StringStringEntryProto { Key = key, Value = value });
         return model.ToByteArray();
+    }
+
+    /// <summary>Mean of squares of <paramref name="side"/> places.</summary>
+    internal string AveragePool(string planes, int side) => Node("AveragePool", [planes], Ints("kernel_shape", side, side), Ints("strides", side, side));
+
+    /// <summary>Repeats every place <paramref name="factor"/> times in both directions and keeps the first rows and columns.</summary>
+    internal string Enlarge(string planes, int factor, long rows, long columns)
+    {
+        string enlarged = Node("Resize", [planes, "", Constant([1, 1, factor, factor], 4)], Text("mode", "nearest"), Text("coordinate_transformation_mode", "asymmetric"), Text("nearest_mode", "floor"));
+        return Node("Slice", [enlarged, Indices([0, 0]), Indices([rows, columns]), Indices([2, 3])]);
+    }
+
+    /// <summary>Puts another graph into this one.</summary>
+    /// <param name="input">What it is given.</param>
+    /// <param name="outputs">Names of values in it.</param>
+    /// <returns>These values' names here.</returns>
+    internal string[] Splice(Features.BackboneGraph graph, string input, string[] outputs)
+    {
+        foreach (var (name, (values, shape)) in graph.Weights)
+        {
+            if (graph.Halved.Contains(name)) AddHalf(Name(name), values, shape);
+            else AddInitializer(Name(name), FloatType, shape, MemoryMarshal.AsBytes(values.AsSpan()));
+        }
+        foreach (var tensor in graph.Others)
+        {
+            var renamed = tensor.Clone();
+            renamed.Name = Name(tensor.Name);
+            _graph.Initializer.Add(renamed);
+        }
+        foreach (var node in graph.Nodes) Append(node.OpType, node.Input.Select(name => name == graph.Input ? input : Name(name)), node.Output.Select(Name), [.. node.Attribute]);
+        return [.. outputs.Select(Name)];
+
+        static string Name(string name) => name.Length == 0 ? "" : "backbone/" + name;
+    }
+
+    /// <summary>A constant that is kept in half precision, in which it is exact; what reads it reads float32.</summary>
+    private void AddHalf(string name, float[] values, long[] shape)
+    {
+        var halves = new Half[values.Length];
+        System.Numerics.Tensors.TensorPrimitives.ConvertToHalf(values, halves);
+        AddInitializer(name + "/stored", HalfType, shape, MemoryMarshal.AsBytes(halves.AsSpan()));
+        Append("Cast", [name + "/stored"], [name], Int("to", FloatType));
     }
 
     private string Node(string type, IEnumerable<string> inputs, params AttributeProto[] attributes)

@@ -105,6 +105,10 @@ public sealed record NetworkCard
     /// <summary>The paper that the architecture or loss comes from.</summary>
     public required string Paper { get; init; }
 
+    /// <summary>The network of others whose values are modelled instead of pixels, where there is one; its weights are in the graph.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public BackboneCard? Backbone { get; init; }
+
     /// <summary>Input height in pixels.</summary>
     public required int Height { get; init; }
 
@@ -135,6 +139,18 @@ public sealed record NetworkCard
 
     [JsonIgnore]
     public FrameSize Size => new(Height, Width);
+}
+
+/// <summary>A network that others trained.</summary>
+public sealed record BackboneCard
+{
+    /// <summary>What it is, how much of it is used, and where it comes from.</summary>
+    public required string Name { get; init; }
+
+    public required string Licence { get; init; }
+
+    /// <summary>SHA-256 of the file that it was taken from.</summary>
+    public required string Digest { get; init; }
 }
 
 /// <summary>How the model was made.</summary>

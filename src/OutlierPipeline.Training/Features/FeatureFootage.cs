@@ -1,0 +1,88 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using OutlierPipeline.Frames;
+using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
+
+namespace OutlierPipeline.Training.Features;
+
+/// <summary>
+/// What the backbone says of every cell of every frame, computed once and kept in half precision in a temporary file: 30,000 frames are more than memory.
+/// </summary>
+public sealed class FeatureFootage : IDisposable
+{
+    private const int Batch = 16;
+    private readonly SafeFileHandle _file;
+    private readonly int _values;
+
+    private FeatureFootage(SafeFileHandle file, int count, int cells, int channels)
+    {
+        _file = file;
+        Count = count;
+        Cells = cells;
+        Channels = channels;
+        _values = cells * channels;
+    }
+
+    /// <summary>Frames.</summary>
+    public int Count { get; }
+
+    /// <summary>Cells of a frame.</summary>
+    public int Cells { get; }
+
+    /// <summary>Values of a cell.</summary>
+    public int Channels { get; }
+
+    /// <summary>Runs the backbone over all frames.</summary>
+    /// <param name="progress">Frames that are through.</param>
+    public static FeatureFootage Of(Footage footage, FeatureRunner runner, int cells, int channels, Action<int> progress, CancellationToken cancellation)
+    {
+        string path = Path.GetTempFileName();
+        var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None, FileOptions.DeleteOnClose);
+        try
+        {
+            for (int first = 0; first < footage.Count; first += Batch)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                int count = Math.Min(Batch, footage.Count - first);
+                byte[] frames = new byte[count * footage.Size.Bytes];
+                for (int i = 0; i < count; i++) footage.Read(first + i, frames.AsSpan(i * footage.Size.Bytes, footage.Size.Bytes));
+                var halves = new Half[count * cells * channels];
+                TensorPrimitives.ConvertToHalf(runner.Run(frames), halves);
+                RandomAccess.Write(file, MemoryMarshal.AsBytes(halves.AsSpan()), (long)first * cells * channels * sizeof(ushort));
+                progress(first + count);
+            }
+            return new FeatureFootage(file, footage.Count, cells, channels);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>One frame's cells, <c>[h·w, C]</c>.</summary>
+    public void Read(int index, Span<float> cells)
+    {
+        var halves = new Half[_values];
+        var bytes = MemoryMarshal.AsBytes(halves.AsSpan());
+        long at = (long)index * bytes.Length;
+        for (int read = 0; read < bytes.Length;)
+        {
+            int now = RandomAccess.Read(_file, bytes[read..], at + read);
+            if (now == 0) throw new IOException("the temporary file of features is shorter than it was");
+            read += now;
+        }
+        TensorPrimitives.ConvertToSingle(halves, cells);
+    }
+
+    /// <summary>Some frames' cells, <c>[n·h·w, C]</c>.</summary>
+    public Tensor Rows(IReadOnlyList<int> frames)
+    {
+        float[] values = new float[frames.Count * _values];
+        for (int i = 0; i < frames.Count; i++) Read(frames[i], values.AsSpan(i * _values, _values));
+        return tensor(values, [(long)frames.Count * Cells, Channels]);
+    }
+
+    public void Dispose() => _file.Dispose();
+}

@@ -1,0 +1,110 @@
+using OutlierPipeline.Frames;
+using Spectre.Console;
+
+namespace OutlierPipeline.Training.Features;
+
+/// <summary>One training of a feature VAE: the backbone's values of all frames, the network, its scores, and what draws codes.</summary>
+internal sealed class FeatureTraining : IDisposable
+{
+    /// <summary>Below this number of cells, twice as many passes.</summary>
+    private const int FewCells = 50_000;
+
+    private readonly Backbone _backbone;
+    private readonly FeatureNetwork _network;
+    private readonly Footage _footage;
+    private readonly FrameMask? _mask;
+    private readonly int _seed;
+    private readonly byte[] _fill;
+    private readonly FeatureFootage _features;
+
+    /// <param name="latent">Dimensions of a frame's code: mean and deviation of those of its cells, so an even number.</param>
+    /// <param name="heldBack">Share of each drive, its end, that only measures.</param>
+    public FeatureTraining(Backbone backbone, Footage footage, FrameMask? mask, TrainingSettings settings, int latent, int threads, double heldBack, string checkpoint, CancellationToken cancellation)
+    {
+        if (latent < 2 || latent % 2 != 0) throw new TrainingException($"--latent {latent}: a frame's code is mean and deviation of its cells' codes, an even number");
+        _backbone = backbone;
+        _footage = footage;
+        _mask = mask;
+        _seed = settings.Seed;
+        _network = new FeatureNetwork(footage.Size, backbone.Channels, latent / 2, settings.Architecture.IsVariational);
+        _fill = [.. Training.Trainer.MeanPicture(footage).Select(value => (byte)Math.Round(value))];
+        using (var runner = new FeatureRunner(backbone, footage.Size, mask, _fill, threads))
+            _features = Compute(runner, cancellation);
+        int[] all = [.. Enumerable.Range(0, footage.Count)];
+        bool[] isHeldBack = new bool[footage.Count];
+        foreach (var drive in footage.Drives) Array.Fill(isHeldBack, true, drive.First + (int)Math.Round((1 - heldBack) * drive.Count), drive.Count - (int)Math.Round((1 - heldBack) * drive.Count));
+        string origin = $"{footage.Digest} {backbone.Card.Name} {backbone.Card.Digest} {(mask is null ? "" : Inference.ModelPackage.DigestOf(mask.Pixels))}";
+        Trainer = new FeatureTrainer(_network, _features, [.. all.Where(i => !isHeldBack[i])], [.. all.Where(i => isHeldBack[i])], Counted(), settings, checkpoint, origin);
+    }
+
+    public FeatureTrainer Trainer { get; }
+
+    /// <summary>The mean picture, which stands where the mask leaves pixels out.</summary>
+    public byte[] Fill => _fill;
+
+    /// <summary>Steps of training what draws codes.</summary>
+    public int PixelSteps { get; init; } = PixelDecoder.DefaultSteps;
+
+    /// <summary>The settings that a request leaves open.</summary>
+    public static TrainingSettings Settings(TrainingRequest request, int frames)
+    {
+        int cells = frames * (request.Width / FrameMask.CellSide) * (request.Width / FrameMask.CellSide) / 2;
+        int epochs = request.Epochs > 0 ? request.Epochs : cells < FewCells ? 30 : 15;
+        return new TrainingSettings
+        {
+            Architecture = request.Architecture,
+            Epochs = epochs,
+            Batch = request.Batch > 0 ? request.Batch : 512,
+            Seed = request.Seed,
+            Beta = request.Beta ?? request.Architecture.Beta,
+            FreeBits = 0,
+            LearningRate = request.LearningRate ?? 2e-3,
+            Patience = epochs,
+        };
+    }
+
+    /// <summary>Fits the scores to all training frames and trains what draws codes.</summary>
+    /// <returns>The scores of each frame where its block of time was left out, and the mean squared error of what is drawn.</returns>
+    public (FeatureExporter Exporter, float[][] CrossFitted, double PixelError) Finish(CancellationToken cancellation)
+    {
+        var exporter = new FeatureExporter(_backbone, _network, Trainer.Weights, _fill, _mask);
+        var (crossFitted, codes, frames) = exporter.Fit(_features, [.. Enumerable.Range(0, _footage.Count)]);
+        double error = exporter.TrainPixels(_footage, codes, frames, PixelSteps, _seed, cancellation);
+        return (exporter, crossFitted, error);
+    }
+
+    public void Dispose()
+    {
+        Trainer.Dispose();
+        _features.Dispose();
+    }
+
+    private FeatureFootage Compute(FeatureRunner runner, CancellationToken cancellation)
+    {
+        if (!AnsiConsole.Profile.Capabilities.Interactive)
+        {
+            Console.WriteLine($"{_backbone.Card.Name} looks at {_footage.Count} frames …");
+            return FeatureFootage.Of(_footage, runner, _network.Cells, _backbone.Channels, _ => { }, cancellation);
+        }
+        return AnsiConsole.Progress().AutoClear(false).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).Start(context =>
+        {
+            var task = context.AddTask("backbone", maxValue: _footage.Count);
+            return FeatureFootage.Of(_footage, runner, _network.Cells, _backbone.Channels, done => task.Value = done, cancellation);
+        });
+    }
+
+    /// <summary>Which cells count: those of which the mask leaves every pixel.</summary>
+    private bool[] Counted()
+    {
+        bool[] counted = new bool[_network.Cells];
+        Array.Fill(counted, true);
+        if (_mask is null) return counted;
+        var pixels = _mask.Pixels;
+        for (int i = 0; i < pixels.Length; i++)
+        {
+            int cell = i / _footage.Size.Width / FrameMask.CellSide * _network.Columns + i % _footage.Size.Width / FrameMask.CellSide;
+            if (pixels[i] == 0) counted[cell] = false;
+        }
+        return counted;
+    }
+}
