@@ -7,7 +7,9 @@ using OutlierPipeline.Training.Networks;
 
 namespace OutlierPipeline.Training;
 
-/// <summary>Makes a model package of a trained network: graphs, calibration, card and previews, all computed by ONNX Runtime on what was exported.</summary>
+/// <summary>
+/// Makes a model package of a trained network: graphs, calibration, card and previews, all computed by ONNX Runtime on what was exported.
+/// </summary>
 internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings settings, ModelExporter exporter, FrameMask? mask)
 {
     private const int Pictures = 24;
@@ -20,15 +22,18 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
 
     /// <exception cref="ModelPackageException">What was written does not load: a fault of the exporter.</exception>
     /// <exception cref="FootageException">Too few frames calibrate.</exception>
-    public ModelPackage Write(string directory, Description description, Blocks footage, float[][] crossFitted, EpochFigures figures, int epochs, double framesPerSecond, TimeSpan time, CancellationToken cancellation)
+    public ModelPackage Write(string directory, Description description, Blocks footage, float[][] crossFitted, EpochFigures figures,
+        int epochs, double framesPerSecond, TimeSpan time, CancellationToken cancellation)
     {
         string name = Path.GetFileName(directory.TrimEnd(Path.DirectorySeparatorChar));
         byte[] model = exporter.WriteModel(name, description.Version, description.Source);
         byte[] decoder = exporter.WriteDecoder();
         var card = Card(name, description, footage, epochs, time);
-        using var engine = new InferenceEngine(ModelPackage.Uncalibrated(card, model, mask), new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        using var engine = new InferenceEngine(ModelPackage.Uncalibrated(card, model, mask),
+            new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         using var scorer = new FootageScorer(engine);
-        var calibration = scorer.Calibrate(footage.Calibration, mask, [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], crossFitted, cancellation);
+        var calibration = scorer.Calibrate(footage.Calibration, mask,
+            [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], crossFitted, cancellation);
         var files = new Dictionary<string, byte[]>
         {
             ["model.onnx"] = model,
@@ -87,9 +92,11 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
                 Epochs = epochs,
                 Device = description.Device,
                 Seconds = Math.Round(time.TotalSeconds),
-                Footage = new FootageCard { Source = description.Source, Frames = footage.Training.Count, Digest = footage.Training.Digest },
+                Footage = new FootageCard { Source = description.Source, Frames = footage.Training.Count,
+                    Digest = footage.Training.Digest },
             },
-            Calibration = new FootageCard { Source = description.Source + " (calibration block)", Frames = footage.Calibration.Count, Digest = footage.Calibration.Digest },
+            Calibration = new FootageCard { Source = description.Source + " (calibration block)", Frames = footage.Calibration.Count,
+                Digest = footage.Calibration.Digest },
             Quality = new Dictionary<string, double>(),
             Files = new Dictionary<string, string>(),
         };
@@ -100,7 +107,8 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
     {
         quality["testFrames"] = rows.Length;
         foreach (double level in new[] { 0.1, 0.05, 0.01 })
-            quality[FormattableString.Invariant($"testFalseAlarmRateAt{level}")] = Math.Round(rows.Count(row => calibration.PValue(calibration.Combine(row)) <= level) / (double)rows.Length, 4);
+            quality[FormattableString.Invariant($"testFalseAlarmRateAt{level}")] = Math.Round(rows.Count(row =>
+                calibration.PValue(calibration.Combine(row)) <= level) / (double)rows.Length, 4);
     }
 
     /// <summary>Only the model's own drawings: none shows a frame of the footage, which may not be ours to give away.</summary>
@@ -108,9 +116,11 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
     {
         byte[] frames = [.. Enumerable.Range(0, Pictures).SelectMany(i => footage[i * (footage.Count - 1) / (Pictures - 1)])];
         files["preview/reconstructions.png"] = PictureGrid.Encode(gallery.Reconstruct(frames, mask), network.Size, Columns);
-        if (network.IsVariational) files["preview/samples.png"] = PictureGrid.Encode(gallery.Sample(Pictures, settings.Seed), network.Size, Columns);
+        if (network.IsVariational)
+            files["preview/samples.png"] = PictureGrid.Encode(gallery.Sample(Pictures, settings.Seed), network.Size, Columns);
         int[] widest = gallery.WidestDimensions(frames, mask);
-        files["preview/traversal.png"] = PictureGrid.Encode(gallery.Traverse([], [.. widest.Take(Pictures / Columns)], Columns, mask), network.Size, Columns);
+        files["preview/traversal.png"] = PictureGrid.Encode(gallery.Traverse([], [.. widest.Take(Pictures / Columns)], Columns, mask),
+            network.Size, Columns);
         for (int i = 0; i < Pictures; i++) PasteBox(frames.AsSpan(i * network.Size.Bytes, network.Size.Bytes));
         files["preview/error-map.png"] = PictureGrid.Encode(gallery.ErrorMaps(frames, mask), network.Size, Columns);
     }
@@ -121,7 +131,8 @@ internal sealed class PackageBuilder(PatchNetwork network, TrainingSettings sett
         int side = network.Size.Height / 8;
         for (int y = network.Size.Height / 2; y < network.Size.Height / 2 + side; y++)
         {
-            for (int x = network.Size.Width / 2; x < network.Size.Width / 2 + side; x++) ((ReadOnlySpan<byte>)[210, 150, 60]).CopyTo(frame[((y * network.Size.Width + x) * 3)..]);
+            for (int x = network.Size.Width / 2; x < network.Size.Width / 2 + side; x++)
+                ((ReadOnlySpan<byte>)[210, 150, 60]).CopyTo(frame[((y * network.Size.Width + x) * 3)..]);
         }
     }
 }

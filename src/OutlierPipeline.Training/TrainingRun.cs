@@ -88,32 +88,45 @@ internal sealed class TrainingRun(TrainingRequest request)
         var device = TrainingDevice.Choose(request.Device);
         if (request.Threads > 0) set_num_threads(request.Threads);
         using var all = await LoadAsync("frames", request.Frames, size: null, cancellation);
-        using var apart = request.Calibration.Length > 0 ? await LoadAsync("calibration", request.Calibration, all.Size, cancellation) : null;
+        using var apart = request.Calibration.Length > 0
+            ? await LoadAsync("calibration", request.Calibration, all.Size, cancellation)
+            : null;
         var mask = request.Mask is null ? null : FrameMask.Load(request.Mask, all.Size);
         var blocks = Split(all, apart);
         var parts = blocks.Training.SplitByTime(1 - Validation, Validation);
         var network = new PatchNetwork(all.Size, request.Latent, request.Architecture.IsVariational);
         var settings = Settings(blocks.Training.Count, device);
-        AnsiConsole.MarkupLineInterpolated($"{blocks.Training.Count} frames train ({parts[1].Count} of them choose the epoch), {blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at {all.Size}{(mask is null ? "" : $", {mask.Share:P0} of the picture counts")}.");
-        AnsiConsole.MarkupLineInterpolated($"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most {settings.Epochs} epochs in batches of {settings.Batch}, seed {settings.Seed}.");
+        AnsiConsole.WriteLine($"{blocks.Training.Count} frames train ({parts[1].Count} of them choose the epoch), " +
+            $"{blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at " +
+            $"{all.Size}{(mask is null ? "" : $", {mask.Share:P0} of the picture counts")}.");
+        AnsiConsole.WriteLine($"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most " +
+            $"{settings.Epochs} epochs in batches of {settings.Batch}, seed {settings.Seed}.");
         using var trainer = new Trainer(network, parts[0], parts[1], mask, settings, Path.Combine(_checkpoints, "checkpoint"), device);
         if (request.Resume) trainer.Resume();
         double rate = 0;
         if (!request.Finish && !Show(trainer, settings, progress => rate = progress.FramesPerSecond, cancellation))
         {
-            await Console.Error.WriteLineAsync($"interrupted in epoch {trainer.Epochs + 1} of {settings.Epochs}; the checkpoint is in {_checkpoints}: the same command with --resume goes on, with --resume --finish it writes the package of epoch {trainer.BestEpoch}");
+            await Console.Error.WriteLineAsync($"interrupted in epoch {trainer.Epochs + 1} of {settings.Epochs}; the checkpoint is in " +
+                $"{_checkpoints}: the same command with --resume goes on, with --resume --finish it writes the package of epoch " +
+                $"{trainer.BestEpoch}");
             return 130;
         }
         if (trainer.BestEpoch == 0) throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
-        if (trainer.Epochs < settings.Epochs) AnsiConsole.MarkupLineInterpolated($"Ended after epoch {trainer.Epochs}: the validation loss was best in epoch {trainer.BestEpoch}, whose weights are kept.");
+        if (trainer.Epochs < settings.Epochs)
+            AnsiConsole.MarkupLineInterpolated(
+                $"Ended after epoch {trainer.Epochs}: the validation loss was best in epoch {trainer.BestEpoch}, whose weights are kept.");
         AnsiConsole.WriteLine("Fitting densities, calibrating, writing the package …");
         var exporter = new ModelExporter(network, trainer.Weights, mask);
         float[][] crossFitted = exporter.FitScores(blocks.Training);
-        var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source, request.Command, device.type.ToString().ToLowerInvariant());
-        var package = new PackageBuilder(network, settings, exporter, mask).Write(request.Directory, description, blocks, crossFitted, trainer.Figures, trainer.BestEpoch, rate, Stopwatch.GetElapsedTime(begun), cancellation);
+        var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source,
+            request.Command, device.type.ToString().ToLowerInvariant());
+        var package = new PackageBuilder(network, settings, exporter, mask).Write(request.Directory, description, blocks, crossFitted,
+            trainer.Figures, trainer.BestEpoch, rate, Stopwatch.GetElapsedTime(begun), cancellation);
         Directory.Delete(_checkpoints, recursive: true);
-        foreach (var (name, value) in package.Card.Quality) AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
-        AnsiConsole.MarkupLineInterpolated($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). Its samples and reconstructions are in preview/.");
+        foreach (var (name, value) in package.Card.Quality)
+            AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
+        AnsiConsole.WriteLine($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). Its " +
+            $"samples and reconstructions are in preview/.");
         return 0;
     }
 
@@ -126,10 +139,13 @@ internal sealed class TrainingRun(TrainingRequest request)
     private PackageBuilder.Blocks Split(Footage all, Footage? apart)
     {
         var blocks = all.SplitByTime(request.Shares);
-        if (apart is not null && apart.FirstSharedWith(all) is { } twice) throw new FootageException($"{twice} is in --frames and in --calibration: what trains must not calibrate");
+        if (apart is not null && apart.FirstSharedWith(all) is { } twice)
+            throw new FootageException($"{twice} is in --frames and in --calibration: what trains must not calibrate");
         var split = new PackageBuilder.Blocks(blocks[0], apart ?? blocks[1], blocks[2]);
-        if (split.Training.Count < MinTraining) throw new FootageException($"{split.Training.Count} frames are too few to train on: at least {MinTraining} are needed{(split.Training.Count < all.Count ? $" ({all.Count} were read; see --split)" : "")}");
-        if (split.Calibration.Count < Calibration.MinFrames) throw new FootageException($"{split.Calibration.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed ({all.Count} were read; see --split)");
+        if (split.Training.Count < MinTraining) throw new FootageException($"{split.Training.Count} frames are too few to train on: at " +
+            $"least {MinTraining} are needed{(split.Training.Count < all.Count ? $" ({all.Count} were read; see --split)" : "")}");
+        if (split.Calibration.Count < Calibration.MinFrames) throw new FootageException($"{split.Calibration.Count} frames are too few " +
+            $"to calibrate with: at least {Calibration.MinFrames} are needed ({all.Count} were read; see --split)");
         return split;
     }
 
@@ -159,11 +175,13 @@ internal sealed class TrainingRun(TrainingRequest request)
             return trainer.Run(progress =>
             {
                 seen(progress);
-                if (progress.EndsEpoch && (progress.Epoch % Math.Max(1, settings.Epochs / 10) == 0 || progress.Step == progress.Steps)) Console.WriteLine(Line(progress));
+                if (progress.EndsEpoch && (progress.Epoch % Math.Max(1, settings.Epochs / 10) == 0 || progress.Step == progress.Steps))
+                    Console.WriteLine(Line(progress));
             }, cancellation);
         }
         bool isDone = false;
-        AnsiConsole.Progress().AutoClear(false).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).Start(context =>
+        AnsiConsole.Progress().AutoClear(false).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(),
+            new RemainingTimeColumn()).Start(context =>
         {
             var task = context.AddTask("training", maxValue: 1);
             isDone = trainer.Run(progress =>
@@ -177,7 +195,14 @@ internal sealed class TrainingRun(TrainingRequest request)
         });
         return isDone;
 
-        string Line(in TrainingProgress progress) =>
-            string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}/{settings.Epochs}  reconstruction {progress.Reconstruction:0.000} nats (error {progress.MeanSquaredError:0.00000}{(double.IsNaN(progress.ValidationError) ? "" : string.Create(CultureInfo.InvariantCulture, $", held back {progress.ValidationError:0.00000}"))})  KL {progress.Kl:0.0}  {progress.FramesPerSecond:0} frames/s");
+        string Line(in TrainingProgress progress)
+        {
+            string heldBack = double.IsNaN(progress.ValidationError)
+                ? ""
+                : string.Create(CultureInfo.InvariantCulture, $", held back {progress.ValidationError:0.00000}");
+            return string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}/{settings.Epochs}  " +
+                $"reconstruction {progress.Reconstruction:0.000} nats (error {progress.MeanSquaredError:0.00000}{heldBack})  " +
+                $"KL {progress.Kl:0.0}  {progress.FramesPerSecond:0} frames/s");
+        }
     }
 }

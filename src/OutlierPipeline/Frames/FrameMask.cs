@@ -14,11 +14,13 @@ public sealed class FrameMask
     /// <exception cref="FootageException">Less than a tenth of the patches count.</exception>
     public FrameMask(FrameSize size, byte[] pixels, string name = "mask")
     {
-        if (pixels.Length != size.Height * size.Width) throw new ArgumentException($"{pixels.Length} values cannot be a mask of {size}", nameof(pixels));
+        if (pixels.Length != size.Height * size.Width)
+            throw new ArgumentException($"{pixels.Length} values cannot be a mask of {size}", nameof(pixels));
         Size = size;
         _pixels = pixels;
         double whole = WholePatches();
-        if (whole < 0.1) throw new FootageException($"{name}: only {100 * whole:0.#} % of the picture is left in whole patches of {Patch}×{Patch} pixels; white is what counts, black is left out");
+        if (whole < 0.1) throw new FootageException($"{name}: only {100 * whole:0.#} % of the picture is left in whole patches of " +
+            $"{Patch}×{Patch} pixels; white is what counts, black is left out");
     }
 
     public FrameSize Size { get; }
@@ -49,7 +51,8 @@ public sealed class FrameMask
     public byte[] ToPng()
     {
         using var bitmap = new SKBitmap(Size.Width, Size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        for (int i = 0; i < _pixels.Length; i++) bitmap.SetPixel(i % Size.Width, i / Size.Width, _pixels[i] != 0 ? SKColors.White : SKColors.Black);
+        for (int i = 0; i < _pixels.Length; i++)
+            bitmap.SetPixel(i % Size.Width, i / Size.Width, _pixels[i] != 0 ? SKColors.White : SKColors.Black);
         using var png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
         return png.ToArray();
     }
