@@ -6,7 +6,9 @@ using Spectre.Console;
 
 namespace OutlierPipeline.Cli;
 
-/// <summary><c>outlier calibrate --add-normal</c>: an incident that a person found normal gives its scores to its camera's calibration.</summary>
+/// <summary>
+/// <c>outlier calibrate --add-normal</c>: an incident that a person found normal gives its scores to its camera's calibration.
+/// </summary>
 internal static class AddNormal
 {
     private const double Level = 0.05;
@@ -14,9 +16,13 @@ internal static class AddNormal
     public static int Run(string model, string output, string incident, string source, string? report, CancellationToken cancellation)
     {
         var package = ModelPackage.Load(model);
-        var records = StoredScore.Read(source, package.Card, framesPerSecond: 10, cancellation).Where(score => score.Incident == incident).ToArray();
-        if (records.Length == 0) throw new CommandException($"{source}: no scores of incident {incident} by a model with these scores (they are kept as long as the topic's retention)");
-        if (records.FirstOrDefault(record => record.ModelDigest != package.Digest) is { } other) throw new CommandException($"incident {incident} was scored by another model ({other.ModelDigest ?? "not named"}; {package.Card.Name} is {package.Digest}): its scores mean nothing to this one");
+        var records = StoredScore.Read(source, package.Card, framesPerSecond: 10, cancellation).Where(score =>
+            score.Incident == incident).ToArray();
+        if (records.Length == 0) throw new CommandException($"{source}: no scores of incident {incident} by a model with these scores " +
+            $"(they are kept as long as the topic's retention)");
+        if (records.FirstOrDefault(record => record.ModelDigest != package.Digest) is { } other)
+            throw new CommandException($"incident {incident} was scored by another model ({other.ModelDigest ?? "not named"}; " +
+                $"{package.Card.Name} is {package.Digest}): its scores mean nothing to this one");
         string camera = records[0].Camera;
         var before = package.For(camera).Calibration;
         var after = before.With([.. records.Select(record => record.Scores)]);
@@ -25,9 +31,11 @@ internal static class AddNormal
         files[name + ".json"] = after.ToJson();
         var known = package.Card.Cameras?.GetValueOrDefault(camera);
         var footage = known?.Footage ?? package.Card.Calibration;
-        var own = new CameraCard { Calibration = name + ".json", Mask = known?.Mask, Footage = footage with { Source = $"{footage.Source}; and incident {incident}", Frames = footage.Frames + records.Length } };
+        var own = new CameraCard { Calibration = name + ".json", Mask = known?.Mask,
+            Footage = footage with { Source = $"{footage.Source}; and incident {incident}", Frames = footage.Frames + records.Length } };
         ModelPackageWriter.Write(output, package.Card.With(camera, own), files);
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{records.Length} frames of incident {incident} are normal for camera {camera} now; every other camera's calibration is as it was; {Path.GetFullPath(output)}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{records.Length} frames of incident {incident} are normal for " +
+            $"camera {camera} now; every other camera's calibration is as it was; {Path.GetFullPath(output)}"));
         if (report is not null) Show(Path.Combine(report, "scores.csv"), package.Card, before, after, cancellation);
         return 0;
     }
@@ -39,11 +47,13 @@ internal static class AddNormal
         foreach (var set in StoredScore.Read(file, card, framesPerSecond: 10, cancellation).GroupBy(score => score.Camera.Split('/', 2)[0]))
         {
             float[][] rows = [.. set.Select(score => score.Scores)];
-            table.AddRow(Markup.Escape(set.Key), rows.Length.ToString(CultureInfo.InvariantCulture), Share(rows, before), Share(rows, after));
+            table.AddRow(Markup.Escape(set.Key), rows.Length.ToString(CultureInfo.InvariantCulture), Share(rows, before),
+                Share(rows, after));
         }
         AnsiConsole.Write(table);
 
         static string Share(float[][] rows, Calibration calibration) =>
-            string.Create(CultureInfo.InvariantCulture, $"{rows.Count(row => calibration.PValue(calibration.Combine(row)) <= Level) / (double)rows.Length:P1}");
+            string.Create(CultureInfo.InvariantCulture,
+            $"{rows.Count(row => calibration.PValue(calibration.Combine(row)) <= Level) / (double)rows.Length:P1}");
     }
 }

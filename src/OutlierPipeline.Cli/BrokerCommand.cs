@@ -11,7 +11,8 @@ internal static class BrokerCommand
     public static Command Build()
     {
         var partitions = new Option<int>("--partitions") { DefaultValueFactory = _ => 16, Description = "Partitions of each topic" };
-        var command = new Command("broker", "Run a small Kafka broker in memory, with the pipeline's topics, to try and measure things where there is no Kafka; its first line is its address") { partitions };
+        var command = new Command("broker", "Run a small Kafka broker in memory, with the pipeline's topics, to try and measure things " +
+            "where there is no Kafka; its first line is its address") { partitions };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(async () =>
         {
             if (options.GetValue(partitions) is not (>= 1 and <= 1000)) throw new CommandException("--partitions must be 1 to 1000");

@@ -15,7 +15,8 @@ internal static class CalibrateCommand
 {
     private const double Level = 0.05;
 
-    private const string TooLittle = "This footage shows too little: repeated frames and a parked car count once, neighbouring frames share a count. "
+    private const string TooLittle =
+        "This footage shows too little: repeated frames and a parked car count once, neighbouring frames share a count. "
         + "Guaranteed evidence will open no incident; calibrate with more, and more varied, footage.";
 
     private sealed record Request(string Model, string[] Frames, string? Camera, string? Mask, string Out, string Source, string Command);
@@ -23,15 +24,24 @@ internal static class CalibrateCommand
     public static Command Build()
     {
         var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
-        var incident = new Option<string?>("--add-normal") { Description = "An incident that turned out to be normal: its recorded scores join its camera's calibration" };
+        var incident = new Option<string?>("--add-normal") { Description =
+            "An incident that turned out to be normal: its recorded scores join its camera's calibration" };
         var scores = new Option<string?>("--scores") { Description = $"For --add-normal: {StoredScore.Kinds}" };
-        var report = new Option<DirectoryInfo?>("--report") { Description = "For --add-normal: the directory of the last evaluation, to show what happens to its detections" };
-        var frames = new Option<string[]>("--frames") { AllowMultipleArgumentsPerToken = true, Description = $"Normal footage that trained nothing: {FootageSource.Kinds}" };
-        var camera = new Option<string?>("--camera") { Description = "Give this camera a calibration of its own; every other camera's stays as it is" };
-        var mask = new Option<FileInfo?>("--mask") { Description = "Region of interest: a picture of the frames' shape, white where pixels count, black for the car's own bonnet or a burned-in clock" };
+        var report = new Option<DirectoryInfo?>("--report") { Description =
+            "For --add-normal: the directory of the last evaluation, to show what happens to its detections" };
+        var frames = new Option<string[]>("--frames") { AllowMultipleArgumentsPerToken = true,
+            Description = $"Normal footage that trained nothing: {FootageSource.Kinds}" };
+        var camera =
+            new Option<string?>("--camera") { Description =
+            "Give this camera a calibration of its own; every other camera's stays as it is" };
+        var mask = new Option<FileInfo?>("--mask") { Description = "Region of interest: a picture of the frames' shape, white where " +
+            "pixels count, black for the car's own bonnet or a burned-in clock" };
         var output = new Option<string?>("--out") { Description = "Write another package instead of changing this one" };
-        var source = new Option<string>("--source") { DefaultValueFactory = _ => "not stated", Description = "For the model card: where the footage comes from" };
-        var command = new Command("calibrate", "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, mask, output, source, incident, scores, report };
+        var source = new Option<string>("--source") { DefaultValueFactory = _ =>
+            "not stated", Description = "For the model card: where the footage comes from" };
+        var command = new Command("calibrate",
+            "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, mask,
+            output, source, incident, scores, report };
         command.Validators.Add(result =>
         {
             bool adds = result.GetValue(incident) is not null;
@@ -40,14 +50,18 @@ internal static class CalibrateCommand
         });
         camera.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<string?>() is { } id && Encoding.UTF8.GetByteCount(id) is 0 or > 128) result.AddError("--camera: expected 1 to 128 bytes of UTF-8");
+            if (result.GetValueOrDefault<string?>() is { } id && Encoding.UTF8.GetByteCount(id) is 0 or > 128)
+                result.AddError("--camera: expected 1 to 128 bytes of UTF-8");
         });
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
         {
             string path = options.GetRequiredValue(model);
             string line = "outlier " + string.Join(' ', options.Tokens.Select(token => token.Value));
-            if (options.GetValue(incident) is { } id) return Task.FromResult(AddNormal.Run(path, options.GetValue(output) ?? path, id, options.GetRequiredValue(scores)!, options.GetValue(report)?.FullName, cancellation));
-            return CalibrateAsync(new Request(path, options.GetRequiredValue(frames)!, options.GetValue(camera), options.GetValue(mask)?.FullName, options.GetValue(output) ?? path, options.GetRequiredValue(source), line), cancellation);
+            if (options.GetValue(incident) is { } id)
+                return Task.FromResult(AddNormal.Run(path, options.GetValue(output) ?? path, id, options.GetRequiredValue(scores)!,
+                    options.GetValue(report)?.FullName, cancellation));
+            return CalibrateAsync(new Request(path, options.GetRequiredValue(frames)!, options.GetValue(camera),
+                options.GetValue(mask)?.FullName, options.GetValue(output) ?? path, options.GetRequiredValue(source), line), cancellation);
         }));
         return command;
     }
@@ -57,14 +71,18 @@ internal static class CalibrateCommand
         var package = ModelPackage.Load(request.Model);
         OutputPath.CheckDirectory(request.Out);
         var before = request.Camera is null ? package.Default : package.For(request.Camera);
-        using var footage = await ToolFootage.LoadAsync("normal footage", request.Frames, package.Card.Network.Size, request.Camera, cancellation);
-        if (footage.Digest == package.Card.Training.Footage.Digest) throw new CommandException("this is the footage that the model was trained on: what trains must not calibrate");
+        using var footage = await ToolFootage.LoadAsync("normal footage", request.Frames, package.Card.Network.Size, request.Camera,
+            cancellation);
+        if (footage.Digest == package.Card.Training.Footage.Digest)
+            throw new CommandException("this is the footage that the model was trained on: what trains must not calibrate");
         var mask = request.Mask is null ? before.Mask : FrameMask.Load(request.Mask, package.Card.Network.Size);
         // The engine of a package without masks does not ask for them.
-        using var engine = new InferenceEngine(ModelPackage.Uncalibrated(package.Card, package.Graph.ToArray(), mask), new InferenceOptions(), NullLogger.Instance);
+        using var engine = new InferenceEngine(ModelPackage.Uncalibrated(package.Card, package.Graph.ToArray(), mask),
+            new InferenceOptions(), NullLogger.Instance);
         using var scorer = new FootageScorer(engine);
         var (rows, codes, isNew) = scorer.ScoreAndEncode(footage, mask, cancellation);
-        if (rows.Length < Calibration.MinFrames) throw new CommandException($"{rows.Length} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
+        if (rows.Length < Calibration.MinFrames)
+            throw new CommandException($"{rows.Length} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
         var calibration = Refit(before.Calibration, rows, [.. footage.Drives.Select(drive => drive.Count)], isNew, codes);
         double strange = rows.Count(row => before.Calibration.PValue(before.Calibration.Combine(row)) <= Level) / (double)rows.Length;
         Write(package, request, footage, calibration, mask);
@@ -72,7 +90,8 @@ internal static class CalibrateCommand
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{rows.Length} frames calibrate {whom}: they count as {calibration.EffectiveFrames:0} that are independent, ")
             + string.Create(CultureInfo.InvariantCulture, $"so p-values reach down to {calibration.SmallestPValue:0.0000}. ")
-            + string.Create(CultureInfo.InvariantCulture, $"By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
+            + string.Create(CultureInfo.InvariantCulture,
+            $"By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
         if (new DetectionOptions().ShortestDelay(calibration) < TimeSpan.Zero) await Console.Error.WriteLineAsync(TooLittle);
         return 0;
     }
@@ -101,7 +120,9 @@ internal static class CalibrateCommand
             // What was measured with another calibration is not true of this one.
             var quality = card.Quality.Where(figure => !figure.Key.StartsWith("test", StringComparison.Ordinal)).ToDictionary();
             quality["smallestPValue"] = Math.Round(calibration.SmallestPValue, 6);
-            card = card with { Calibration = described, CalibrationCommand = request.Command, Mask = mask is null ? null : "mask.png", Quality = quality };
+            card = card with { Calibration = described, CalibrationCommand = request.Command, Mask = mask is null
+                ? null
+                : "mask.png", Quality = quality };
         }
         else
         {
@@ -117,7 +138,8 @@ internal static class CalibrateCommand
     /// <summary>A camera id may hold what a file name may not.</summary>
     internal static string FileName(string camera)
     {
-        string readable = string.Concat(camera.Take(40).Select(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' ? character : '_'));
+        string readable = string.Concat(camera.Take(40).Select(character => char.IsAsciiLetterOrDigit(character) || character is '-'
+            or '_' ? character : '_'));
         return $"cameras/{readable}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(camera)))[..8]}";
     }
 }

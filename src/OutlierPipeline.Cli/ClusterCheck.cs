@@ -54,7 +54,8 @@ internal sealed class ClusterCheck : IDisposable
             {
                 if (there == 0)
                 {
-                    await _admin.CreateTopicsAsync([new TopicSpecification { Name = topic, NumPartitions = wanted, ReplicationFactor = replication, Configs = Settings(topic) }]);
+                    await _admin.CreateTopicsAsync([new TopicSpecification { Name = topic, NumPartitions = wanted,
+                        ReplicationFactor = replication, Configs = Settings(topic) }]);
                     _report.Good(topic, $"made with {wanted} partitions");
                 }
                 else if (there < wanted && topic != _kafka.DeadLetterTopic)
@@ -91,11 +92,14 @@ internal sealed class ClusterCheck : IDisposable
         {
             var (there, error) = Look(topic);
             bool mustFollow = topic != _kafka.FramesTopic && topic != _kafka.DeadLetterTopic;
-            bool isMissing = error is ErrorCode.UnknownTopicOrPart or ErrorCode.Local_UnknownTopic || error == ErrorCode.NoError && there == 0;
-            if (error == ErrorCode.TopicAuthorizationFailed) _report.Fault(topic, "may not be seen by this user, so that the broker does not say whether it is there",
+            bool isMissing = error is ErrorCode.UnknownTopicOrPart or ErrorCode.Local_UnknownTopic || error == ErrorCode.NoError
+                && there == 0;
+            if (error == ErrorCode.TopicAuthorizationFailed)
+                _report.Fault(topic, "may not be seen by this user, so that the broker does not say whether it is there",
                 $"{Acls(topic)} for the service's user; if it is missing, run this again with --create as a user with CREATE.");
             else if (isMissing) _report.Fault(topic, "is missing", "Run this again with --create.");
-            else if (error != ErrorCode.NoError) _report.Fault(topic, $"cannot be looked at ({new Error(error).Reason})", "The broker's log may say more.");
+            else if (error != ErrorCode.NoError)
+                _report.Fault(topic, $"cannot be looked at ({new Error(error).Reason})", "The broker's log may say more.");
             else if (mustFollow && there < frames) _report.Fault(topic, $"has {there} partitions, {_kafka.FramesTopic} has {frames}",
                 "Results go to the partition number of their frame: run this again with --create.");
             else _report.Good(topic, $"{there} partitions");
@@ -135,10 +139,12 @@ internal sealed class ClusterCheck : IDisposable
     {
         try
         {
-            var described = await _admin.DescribeConfigsAsync([new ConfigResource { Type = ResourceType.Topic, Name = _kafka.StateTopic }], new DescribeConfigsOptions { RequestTimeout = DescribeTimeout });
+            var described = await _admin.DescribeConfigsAsync([new ConfigResource { Type = ResourceType.Topic, Name = _kafka.StateTopic }],
+                new DescribeConfigsOptions { RequestTimeout = DescribeTimeout });
             string policy = described[0].Entries["cleanup.policy"].Value;
             if (policy.Contains("compact", StringComparison.Ordinal)) _report.Good($"{_kafka.StateTopic} cleanup.policy", policy);
-            else _report.Fault($"{_kafka.StateTopic} cleanup.policy", policy, $"Without compaction a detector's state expires: kafka-configs --alter --add-config cleanup.policy=compact --topic {_kafka.StateTopic}.");
+            else _report.Fault($"{_kafka.StateTopic} cleanup.policy", policy, $"Without compaction a detector's state expires: " +
+                $"kafka-configs --alter --add-config cleanup.policy=compact --topic {_kafka.StateTopic}.");
         }
         catch (KafkaException e)
         {

@@ -21,7 +21,9 @@ internal static class CommandRunner
             await Console.Error.WriteLineAsync("interrupted");
             return 130;
         }
-        catch (Exception e) when (e is CommandException or FootageException or ModelPackageException or AcceleratorException or KafkaException or PipelineException or InvalidOperationException { Source: "Confluent.Kafka" } or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is CommandException or FootageException or ModelPackageException or AcceleratorException
+            or KafkaException or PipelineException or InvalidOperationException { Source: "Confluent.Kafka" } or IOException
+            or UnauthorizedAccessException)
         {
             await Console.Error.WriteLineAsync(e.Message.ReplaceLineEndings(" "));
             return 1;

@@ -8,7 +8,8 @@ namespace OutlierPipeline.Cli;
 /// <summary><c>outlier deadletters</c>: what lies in the dead-letter topic, and the way back for what can be scored now.</summary>
 internal static class DeadLettersCommand
 {
-    public static Command Build() => new("deadletters", "Look at frames that could not be scored, and send them back") { BuildList(), BuildReplay() };
+    public static Command Build() =>
+        new("deadletters", "Look at frames that could not be scored, and send them back") { BuildList(), BuildReplay() };
 
     private static Command BuildList()
     {
@@ -27,28 +28,38 @@ internal static class DeadLettersCommand
     {
         var arguments = new Arguments();
         var to = new Option<string>("--to") { DefaultValueFactory = _ => "camera.frames", Description = "The topic that they go back to" };
-        var send = new Option<bool>("--send") { Description = "Send them. Without it nothing is sent: the command only says what it would do" };
-        var command = new Command("replay", "Send dead letters back to the frames' topic, with their own keys, headers and timestamps. Run it twice, and they are scored twice") { to, send };
+        var send = new Option<bool>("--send") { Description =
+            "Send them. Without it nothing is sent: the command only says what it would do" };
+        var command = new Command("replay", "Send dead letters back to the frames' topic, with their own keys, headers and timestamps. " +
+            "Run it twice, and they are scored twice") { to, send };
         arguments.AddTo(command);
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
-            Task.FromResult(Replay(arguments.Read(options, cancellation), arguments.Kafka.Properties(options), options.GetRequiredValue(to), options.GetValue(send)))));
+            Task.FromResult(Replay(arguments.Read(options, cancellation), arguments.Kafka.Properties(options),
+            options.GetRequiredValue(to), options.GetValue(send)))));
         return command;
     }
 
     private static void List(IEnumerable<DeadLetterRecord> letters, string topic)
     {
-        var groups = new Dictionary<(string Reason, string Camera), (long Count, DateTimeOffset First, DateTimeOffset Last, DeadLetterRecord Example)>();
+        var groups =
+            new Dictionary<(string Reason, string Camera), (
+            long Count, DateTimeOffset First, DateTimeOffset Last, DeadLetterRecord Example)>();
         foreach (var letter in letters)
         {
             var key = (letter.Reason, letter.Camera ?? "(none)");
             groups[key] = groups.TryGetValue(key, out var known)
-                ? (known.Count + 1, letter.Time < known.First ? letter.Time : known.First, letter.Time > known.Last ? letter.Time : known.Last, known.Example)
+                ? (known.Count + 1, letter.Time < known.First
+                ? letter.Time
+                : known.First, letter.Time > known.Last
+                ? letter.Time
+                : known.Last, known.Example)
                 : (1, letter.Time, letter.Time, letter);
         }
         var table = new Table().AddColumns("reason", "camera", "count", "first", "last", "example", "why");
         foreach (var (key, group) in groups.OrderByDescending(group => group.Value.Count))
         {
-            string[] cells = [key.Reason, key.Camera, Number(group.Count), Time(group.First), Time(group.Last), group.Example.Source, group.Example.Text];
+            string[] cells = [key.Reason, key.Camera, Number(group.Count), Time(group.First), Time(group.Last), group.Example.Source,
+                group.Example.Text];
             table.AddRow([.. cells.Select(cell => new Markup(Markup.Escape(cell)))]);
         }
         if (groups.Count > 0) AnsiConsole.Write(table);
@@ -59,7 +70,8 @@ internal static class DeadLettersCommand
     {
         var config = new ProducerConfig(client) { EnableIdempotence = true, LingerMs = 2 };
         if (!client.ContainsKey("message.timeout.ms")) config.MessageTimeoutMs = 10_000;
-        using var producer = new ProducerBuilder<byte[]?, byte[]?>(config).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
+        using var producer = new ProducerBuilder<byte[]?, byte[]?>(config).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) =>
+            { }).Build();
         long meant = 0;
         long incomplete = 0;
         long failed = 0;
@@ -77,7 +89,8 @@ internal static class DeadLettersCommand
                 if (meant <= 10) Console.WriteLine($"{letter.Reason}  {letter.Camera ?? "(none)"}  {Time(letter.Time)}  {letter.Source}");
                 continue;
             }
-            var message = new Message<byte[]?, byte[]?> { Key = letter.Key, Value = letter.Value, Headers = letter.Received(), Timestamp = new Timestamp(letter.Time) };
+            var message = new Message<byte[]?, byte[]?> { Key = letter.Key, Value = letter.Value, Headers = letter.Received(),
+                Timestamp = new Timestamp(letter.Time) };
             // Where it came from: a camera's state is kept by partition.
             var target = new TopicPartition(topic, letter.SourcePartition is { } partition ? partition : Partition.Any);
             while (!TryProduce(target, message)) producer.Poll(TimeSpan.FromMilliseconds(50));
@@ -90,7 +103,9 @@ internal static class DeadLettersCommand
             return 0;
         }
         Console.WriteLine($"{Number(meant - failed)} dead letters sent to {topic}");
-        return failed == 0 ? 0 : throw new CommandException($"{failed} were not delivered to {topic} at {client["bootstrap.servers"]}: {reason}");
+        return failed == 0
+            ? 0
+            : throw new CommandException($"{failed} were not delivered to {topic} at {client["bootstrap.servers"]}: {reason}");
 
         bool TryProduce(TopicPartition target, Message<byte[]?, byte[]?> message)
         {
@@ -125,13 +140,16 @@ internal static class DeadLettersCommand
     private sealed class Arguments
     {
         private readonly Option<string?> _reason = new("--reason") { Description = "Only this reason, such as Corrupt" };
-        private readonly Option<string?> _camera = new("--camera") { Description = "Only cameras whose id fits: * is any text, ? one character" };
-        private readonly Option<DateTimeOffset?> _from = new("--from") { Description = "Only frames produced at or after this time, such as 2026-11-26T08:00:00Z" };
+        private readonly Option<string?> _camera =
+            new("--camera") { Description = "Only cameras whose id fits: * is any text, ? one character" };
+        private readonly Option<DateTimeOffset?> _from =
+            new("--from") { Description = "Only frames produced at or after this time, such as 2026-11-26T08:00:00Z" };
         private readonly Option<DateTimeOffset?> _until = new("--until") { Description = "Only frames produced at or before this time" };
 
         public KafkaArguments Kafka { get; } = new();
 
-        public Option<string> Topic { get; } = new("--topic") { DefaultValueFactory = _ => "camera.frames.dlq", Description = "The dead-letter topic" };
+        public Option<string> Topic { get; } = new("--topic") { DefaultValueFactory = _ =>
+            "camera.frames.dlq", Description = "The dead-letter topic" };
 
         public void AddTo(Command command)
         {

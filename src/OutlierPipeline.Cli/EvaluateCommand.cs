@@ -19,37 +19,56 @@ internal static class EvaluateCommand
     {
         var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
         var scores = new Option<string?>("--scores") { Description = $"For --what-if: {StoredScore.Kinds}" };
-        var whatIf = new Option<string?>("--what-if") { Description = "FalseAlarmProbability=1e-4,1e-6,…: run the detector with other settings over stored scores, without the network, and show incidents a day against delay" };
-        var normal = new Option<string[]>("--normal") { AllowMultipleArgumentsPerToken = true, Description = $"Normal footage that neither trained nor calibrated: {FootageSource.Kinds}" };
-        var outlier = new Option<string[]>("--outlier") { AllowMultipleArgumentsPerToken = true, Description = "NAME=FOOTAGE of outliers; may be given several times" };
-        var corruptions = new Option<bool>("--corruptions") { Description = "Also corrupt normal frames: noise, blur, weather, digital, camera faults, obstacles, at severities 1 to 5" };
-        var frames = new Option<int>("--corruption-frames") { DefaultValueFactory = _ => 200, Description = "Normal frames that each corruption is shown on, evenly spread" };
+        var whatIf = new Option<string?>("--what-if") { Description = "FalseAlarmProbability=1e-4,1e-6,…: run the detector with other " +
+            "settings over stored scores, without the network, and show incidents a day against delay" };
+        var normal = new Option<string[]>("--normal") { AllowMultipleArgumentsPerToken = true,
+            Description = $"Normal footage that neither trained nor calibrated: {FootageSource.Kinds}" };
+        var outlier = new Option<string[]>("--outlier") { AllowMultipleArgumentsPerToken = true,
+            Description = "NAME=FOOTAGE of outliers; may be given several times" };
+        var corruptions = new Option<bool>("--corruptions") { Description =
+            "Also corrupt normal frames: noise, blur, weather, digital, camera faults, obstacles, at severities 1 to 5" };
+        var frames = new Option<int>("--corruption-frames") { DefaultValueFactory = _ =>
+            200, Description = "Normal frames that each corruption is shown on, evenly spread" };
         var output = new Option<DirectoryInfo>("--out") { Description = "Directory for report.html, report.json and scores.csv" };
-        var camera = new Option<string>("--camera") { DefaultValueFactory = _ => "", Description = "Score as this camera, with its own calibration and mask if the package has them" };
-        var level = new Option<double>("--level") { DefaultValueFactory = _ => 0.05, Description = "The level of the p-value at which false alarms are counted" };
+        var camera = new Option<string>("--camera") { DefaultValueFactory = _ =>
+            "", Description = "Score as this camera, with its own calibration and mask if the package has them" };
+        var level = new Option<double>("--level") { DefaultValueFactory = _ =>
+            0.05, Description = "The level of the p-value at which false alarms are counted" };
         var rate = new Option<double?>("--fps") { Description = "Frames a second of the footage; by default a video's own times, else 10" };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of corruptions and bootstrap" };
-        var command = new Command("evaluate", "Judge a package on normal footage and outliers: report.html, report.json, scores.csv") { model, normal, outlier, corruptions, frames, output, camera, level, rate, seed, scores, whatIf };
+        var command = new Command("evaluate",
+            "Judge a package on normal footage and outliers: report.html, report.json, scores.csv") { model, normal, outlier, corruptions,
+            frames, output, camera, level, rate, seed, scores, whatIf };
         command.Validators.Add(result =>
         {
             bool asks = result.GetValue(whatIf) is not null;
             if (asks && result.GetValue(scores) is null) result.AddError("--what-if needs --scores");
-            if (asks && !result.GetValue(whatIf)!.StartsWith(Setting, StringComparison.Ordinal)) result.AddError($"--what-if {result.GetValue(whatIf)}: expected {Setting}1e-4,1e-6");
-            if (!asks && (result.GetValue(normal) is not { Length: > 0 } || result.GetValue(output) is null)) result.AddError("--normal and --out are needed (or --what-if with --scores)");
+            if (asks && !result.GetValue(whatIf)!.StartsWith(Setting, StringComparison.Ordinal))
+                result.AddError($"--what-if {result.GetValue(whatIf)}: expected {Setting}1e-4,1e-6");
+            if (!asks && (result.GetValue(normal) is not { Length: > 0 } || result.GetValue(output) is null))
+                result.AddError("--normal and --out are needed (or --what-if with --scores)");
         });
         outlier.Validators.Add(result =>
         {
-            foreach (var token in result.Tokens.Where(token => token.Value.IndexOf('=', StringComparison.Ordinal) <= 0)) result.AddError($"--outlier {token.Value}: expected NAME=FOOTAGE");
+            foreach (var token in result.Tokens.Where(token => token.Value.IndexOf('=', StringComparison.Ordinal) <= 0))
+                result.AddError($"--outlier {token.Value}: expected NAME=FOOTAGE");
         });
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
         {
-            if (options.GetValue(whatIf) is { } settings) return Task.FromResult(Try(options.GetRequiredValue(model), options.GetRequiredValue(scores)!, settings[Setting.Length..], options.GetValue(rate) ?? ScoredSet.DefaultRate, cancellation));
-            var sets = (options.GetValue(outlier) ?? []).Select(pair => pair.Split('=', 2)).Select(pair => (Name: pair[0], Input: pair[1])).ToArray();
-            if (sets.Select(set => set.Name).Distinct().Count() < sets.Length || sets.Any(set => set.Name == "normal")) throw new CommandException("--outlier: every set needs a name of its own, and 'normal' is taken");
+            if (options.GetValue(whatIf) is { } settings)
+                return Task.FromResult(Try(options.GetRequiredValue(model), options.GetRequiredValue(scores)!, settings[Setting.Length..],
+                    options.GetValue(rate) ?? ScoredSet.DefaultRate, cancellation));
+            var sets = (options.GetValue(outlier) ?? []).Select(pair => pair.Split('=', 2)).Select(pair =>
+                (Name: pair[0], Input: pair[1])).ToArray();
+            if (sets.Select(set => set.Name).Distinct().Count() < sets.Length || sets.Any(set => set.Name == "normal"))
+                throw new CommandException("--outlier: every set needs a name of its own, and 'normal' is taken");
             if (options.GetValue(level) is not (> 0 and < 1)) throw new CommandException("--level must be between 0 and 1");
-            if (options.GetValue(rate) <= 0 || options.GetValue(frames) < 1) throw new CommandException("--fps and --corruption-frames must be positive");
+            if (options.GetValue(rate) <= 0 || options.GetValue(frames) < 1)
+                throw new CommandException("--fps and --corruption-frames must be positive");
             string line = "outlier " + string.Join(' ', options.Tokens.Select(token => token.Value));
-            var request = new EvaluationRequest(options.GetRequiredValue(model), options.GetRequiredValue(normal)!, sets, options.GetRequiredValue(camera), options.GetValue(level), options.GetValue(rate), options.GetValue(corruptions) ? options.GetValue(frames) : 0, options.GetValue(seed), line);
+            var request = new EvaluationRequest(options.GetRequiredValue(model), options.GetRequiredValue(normal)!, sets,
+                options.GetRequiredValue(camera), options.GetValue(level), options.GetValue(rate), options.GetValue(corruptions)
+                ? options.GetValue(frames) : 0, options.GetValue(seed), line);
             return EvaluateAsync(request, options.GetRequiredValue(output), cancellation);
         }));
         return command;
@@ -60,16 +79,23 @@ internal static class EvaluateCommand
         var package = ModelPackage.Load(model);
         var stored = StoredScore.Read(source, package.Card, rate, cancellation).ToArray();
         if (stored.Length == 0) throw new CommandException($"{source}: no scores of {package.Card.Name} in it");
-        if (stored.FirstOrDefault(score => score.ModelDigest is { } digest && digest != package.Digest) is { } other) throw new CommandException($"{source}: has scores of another model ({other.ModelDigest}; {package.Card.Name} is {package.Digest})");
-        var table = new Table().AddColumns("FalseAlarmProbability", "incidents", "a camera-day", "bound of false ones a camera-day", "cameras with an incident", "median delay of those (frames)");
+        if (stored.FirstOrDefault(score => score.ModelDigest is { } digest && digest != package.Digest) is { } other)
+            throw new CommandException(
+                $"{source}: has scores of another model ({other.ModelDigest}; {package.Card.Name} is {package.Digest})");
+        var table = new Table().AddColumns("FalseAlarmProbability", "incidents", "a camera-day", "bound of false ones a camera-day",
+            "cameras with an incident", "median delay of those (frames)");
         foreach (string value in values.Split(','))
         {
-            if (!double.TryParse(value, CultureInfo.InvariantCulture, out double probability)) throw new CommandException($"--what-if: {value} is no number");
+            if (!double.TryParse(value, CultureInfo.InvariantCulture, out double probability))
+                throw new CommandException($"--what-if: {value} is no number");
             var options = new DetectionOptions { FalseAlarmProbability = probability };
             if (options.Validate().FirstOrDefault() is { } fault) throw new CommandException(fault);
             var result = WhatIf.Run(stored, package, options);
             int?[] found = [.. result.Delays.Values.Where(delay => delay is not null)];
-            table.AddRow(value, Text($"{result.Incidents}"), result.CameraDays > 0 ? Text($"{result.Incidents / result.CameraDays:0.0}") : "-", Text($"{options.FalseIncidentsPerCameraDay:0.##}"), Text($"{found.Length} of {result.Cameras}"), found.Length > 0 ? Delay(Evaluator.MedianDelay(found)) : "-");
+            table.AddRow(value, Text($"{result.Incidents}"), result.CameraDays > 0
+                ? Text($"{result.Incidents / result.CameraDays:0.0}")
+                : "-", Text($"{options.FalseIncidentsPerCameraDay:0.##}"), Text($"{found.Length} of {result.Cameras}"), found.Length > 0
+                ? Delay(Evaluator.MedianDelay(found)) : "-");
         }
         AnsiConsole.Write(table);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{stored.Length} scores of {package.Card.Name}"));
@@ -95,7 +121,8 @@ internal static class EvaluateCommand
         });
         output.Create();
         evaluator.Table().Write(Path.Combine(output.FullName, "scores.csv"));
-        await File.WriteAllTextAsync(Path.Combine(output.FullName, "report.json"), JsonSerializer.Serialize(report, EvaluationReport.Json), cancellation);
+        await File.WriteAllTextAsync(Path.Combine(output.FullName, "report.json"), JsonSerializer.Serialize(report, EvaluationReport.Json),
+            cancellation);
         await File.WriteAllTextAsync(Path.Combine(output.FullName, "report.html"), new HtmlReport(evaluator, report).Write(), cancellation);
         Show(report);
         Console.WriteLine($"{Path.Combine(output.FullName, "report.html")} is written");
@@ -104,17 +131,24 @@ internal static class EvaluateCommand
 
     private static void Show(EvaluationReport report)
     {
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{report.Normal.Frames} normal frames: {report.Normal.FalseAlarmRate:P2} have a p-value of at most {report.Normal.Level} (95 % interval {report.Normal.FalseAlarmRateCi[0]:P2} to {report.Normal.FalseAlarmRateCi[1]:P2}; the calibration supports {report.Normal.SupportedRate:P2} and no less); {report.Normal.Incidents} false incidents"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{report.Normal.Frames} normal frames: " +
+            $"{report.Normal.FalseAlarmRate:P2} have a p-value of at most {report.Normal.Level} (95 % interval " +
+            $"{report.Normal.FalseAlarmRateCi[0]:P2} to {report.Normal.FalseAlarmRateCi[1]:P2}; the calibration supports " +
+                    $"{report.Normal.SupportedRate:P2} and no less); {report.Normal.Incidents} false incidents"));
         if (report.Outliers.Count > 0)
         {
             var table = new Table().AddColumns("outliers", "frames", "AUROC", "95 % interval", "AUPR", "FPR at 95 % TPR", "delay (frames)");
             foreach (var (name, figures) in report.Outliers)
-                table.AddRow(Markup.Escape(name), Text($"{figures.Frames}"), Text($"{figures.Auroc:0.000}"), Text($"{figures.AurocCi[0]:0.000} to {figures.AurocCi[1]:0.000}"), Text($"{figures.Aupr:0.000}"), Text($"{figures.Fpr95:0.000}"), Delay(figures.DetectionDelayFrames));
+                table.AddRow(Markup.Escape(name), Text($"{figures.Frames}"), Text($"{figures.Auroc:0.000}"),
+                    Text($"{figures.AurocCi[0]:0.000} to {figures.AurocCi[1]:0.000}"), Text($"{figures.Aupr:0.000}"),
+                    Text($"{figures.Fpr95:0.000}"), Delay(figures.DetectionDelayFrames));
             AnsiConsole.Write(table);
         }
         if (report.Corruptions is not { } corruptions) return;
         var kinds = new Table().AddColumns("corruption, AUROC at severity", "1", "2", "3", "4", "5", "delay at 3 (frames)");
-        foreach (var (name, kind) in corruptions.Kinds) kinds.AddRow([name, .. Enumerable.Range(1, 5).Select(severity => kind.Auroc.TryGetValue(Text($"{severity}"), out double area) ? Text($"{area:0.000}") : "-"), Delay(kind.DetectionDelayFrames)]);
+        foreach (var (name, kind) in corruptions.Kinds)
+            kinds.AddRow([name, .. Enumerable.Range(1, 5).Select(severity => kind.Auroc.TryGetValue(Text($"{severity}"), out double area)
+                ? Text($"{area:0.000}") : "-"), Delay(kind.DetectionDelayFrames)]);
         kinds.AddRow(["[bold]mean[/]", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), ""]);
         AnsiConsole.Write(kinds);
     }

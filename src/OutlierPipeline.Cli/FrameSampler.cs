@@ -29,8 +29,10 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
     private void Look()
     {
         var budget = new PayloadBudget(64 * 1024 * 1024);
-        var config = new ConsumerConfig(new Dictionary<string, string>(kafka.Client)) { BootstrapServers = kafka.BootstrapServers, GroupId = kafka.GroupId, EnableAutoCommit = false, EnablePartitionEof = true };
-        using var consumer = new ConsumerBuilder<CameraKey, RentedPayload>(config).SetKeyDeserializer(new CameraKeys()).SetValueDeserializer(budget).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
+        var config = new ConsumerConfig(new Dictionary<string, string>(kafka.Client)) { BootstrapServers = kafka.BootstrapServers,
+            GroupId = kafka.GroupId, EnableAutoCommit = false, EnablePartitionEof = true };
+        using var consumer = new ConsumerBuilder<CameraKey, RentedPayload>(config).SetKeyDeserializer(new CameraKeys())
+            .SetValueDeserializer(budget).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
         var starts = Starts(consumer);
         if (starts.Count == 0)
         {
@@ -63,8 +65,11 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
         report.Show(table);
         foreach (var (camera, fault) in clocks) report.Unknown($"clock of {camera}", ClockWatch.Describe(fault));
         if (BetterCameraHeader(frames) is { } header)
-            report.Unknown("camera ids", $"nearly every frame has another key, but the header '{header}' names few cameras: Frames:CameraId=header:{header}");
-        if (seen == 0) report.Fault("sampled frames", "none could be read", $"The user needs READ on {kafka.FramesTopic} and on the group {kafka.GroupId}.");
+            report.Unknown("camera ids",
+                $"nearly every frame has another key, but the header '{header}' names few cameras: Frames:CameraId=header:{header}");
+        if (seen == 0)
+            report.Fault("sampled frames", "none could be read",
+                $"The user needs READ on {kafka.FramesTopic} and on the group {kafka.GroupId}.");
         else if (bad > 0) report.Fault("sampled frames", $"{bad} of {seen} would go to the dead letters", "The column 'decoded' says why.");
         else report.Good("sampled frames", $"{seen} can be scored");
     }
@@ -78,21 +83,28 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
         {
             var at = new TopicPartition(kafka.FramesTopic, partition.PartitionId);
             var marks = consumer.QueryWatermarkOffsets(at, Timeout);
-            if (marks.High > marks.Low) starts.Add(new TopicPartitionOffset(at, Math.Max(marks.Low, marks.High - Math.Max(1, Frames / partitions.Count))));
+            if (marks.High > marks.Low)
+                starts.Add(new TopicPartitionOffset(at, Math.Max(marks.Low, marks.High - Math.Max(1, Frames / partitions.Count))));
         }
         return starts;
     }
 
-    /// <summary>A header whose few values would be better camera ids than keys of which nearly each is another; null where the keys are good.</summary>
+    /// <summary>
+    /// A header whose few values would be better camera ids than keys of which nearly each is another; null where the keys are good.
+    /// </summary>
     internal static string? BetterCameraHeader(IReadOnlyList<Frame> frames)
     {
-        if (frames.Count < 4 || frames.Select(frame => Convert.ToHexString(frame.Key.Bytes)).Distinct().Count() < 0.8 * frames.Count) return null;
+        if (frames.Count < 4 || frames.Select(frame => Convert.ToHexString(frame.Key.Bytes)).Distinct().Count() < 0.8 * frames.Count)
+            return null;
         string[] notCameras = ["content-type", "schema", "frame-timestamp", "traceparent", "tracestate", "drive-event"];
-        return frames.SelectMany(frame => (frame.Headers ?? []).Select(found => (Name: found.Key, Value: Convert.ToHexString(found.GetValueBytes() ?? []), Frame: frame)))
+        return frames.SelectMany(frame =>
+            (frame.Headers ?? []).Select(found => (Name: found.Key, Value: Convert.ToHexString(found.GetValueBytes() ?? []), Frame: frame)))
             .Where(found => !notCameras.Contains(found.Name) && found.Value.Length is > 0 and <= 2 * CameraKeys.MaxBytes)
             .GroupBy(found => found.Name)
-            .Where(name => name.Select(found => found.Frame).Distinct().Count() == frames.Count && name.Select(found => found.Value).Distinct().Count() <= frames.Count / 2)
-            .OrderByDescending(name => name.Key.Contains("cam", StringComparison.OrdinalIgnoreCase)).Select(name => name.Key).FirstOrDefault();
+            .Where(name => name.Select(found => found.Frame).Distinct().Count() == frames.Count
+            && name.Select(found => found.Value).Distinct().Count() <= frames.Count / 2)
+            .OrderByDescending(name => name.Key.Contains("cam", StringComparison.OrdinalIgnoreCase)).Select(name =>
+            name.Key).FirstOrDefault();
     }
 
     private static void NoteClock(Frame frame, Dictionary<string, Frame> before, Dictionary<string, ClockFault> clocks)
@@ -102,7 +114,8 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
         if (fault == ClockFault.None && before.TryGetValue(frame.Camera, out var last))
         {
             double? step = frame.IsStamped ? (frame.TimestampNanoseconds - (double)last.TimestampNanoseconds) / 1e9 : null;
-            fault = new CameraClock().Step(step, frame.ProducedMilliseconds - last.ProducedMilliseconds, null, new FramesOptions().MaxClockSkew).Fault;
+            fault = new CameraClock().Step(step, frame.ProducedMilliseconds - last.ProducedMilliseconds, null,
+                new FramesOptions().MaxClockSkew).Fault;
         }
         before[frame.Camera] = frame;
         if (fault != ClockFault.None) clocks[frame.Camera] = fault;
@@ -127,7 +140,9 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
         }
         string camera = frame.Camera ?? "(none)";
         string model = models is null ? "(give --model)" : frame.Camera is null ? "" : Named(models.PathFor(frame.Camera));
-        table.AddRow(Markup.Escape($"{frame.Assignment.Partition.Partition.Value}@{frame.Offset}"), Markup.Escape(camera), format, frame.Payload.Length.ToString(System.Globalization.CultureInfo.InvariantCulture), picture, Markup.Escape(decoded), Markup.Escape(model));
+        table.AddRow(Markup.Escape($"{frame.Assignment.Partition.Partition.Value}@{frame.Offset}"), Markup.Escape(camera), format,
+            frame.Payload.Length.ToString(System.Globalization.CultureInfo.InvariantCulture), picture, Markup.Escape(decoded),
+            Markup.Escape(model));
         return decoded == "yes";
     }
 

@@ -10,7 +10,8 @@ internal static class ModelsCommand
 {
     public static Command Build()
     {
-        var path = new Argument<string>("path") { DefaultValueFactory = _ => "models", Description = "A directory of packages, or one package" };
+        var path = new Argument<string>("path") { DefaultValueFactory = _ =>
+            "models", Description = "A directory of packages, or one package" };
         var command = new Command("models", "List model packages with their cards") { path };
         command.SetAction((options, _) => CommandRunner.RunAsync(() => Task.FromResult(List(options.GetRequiredValue(path)))));
         return command;
@@ -20,16 +21,21 @@ internal static class ModelsCommand
     {
         if (!Directory.Exists(path)) throw new CommandException($"{path}: no such directory of model packages");
         if (File.Exists(Path.Combine(path, "model.json"))) return Show(ModelPackage.Load(path));
-        string[] packages = [.. Directory.EnumerateDirectories(path).Where(directory => File.Exists(Path.Combine(directory, "model.json"))).Order(StringComparer.Ordinal)];
-        if (packages.Length == 0) throw new CommandException($"{path}: no model packages in it (a package is a directory with a model.json)");
-        var table = new Table().AddColumns("package", "version", "architecture", "input", "code", "trained on", "calibrated on", "own cameras", "what it knows");
+        string[] packages = [.. Directory.EnumerateDirectories(path).Where(directory => File.Exists(Path.Combine(directory, "model.json")))
+            .Order(StringComparer.Ordinal)];
+        if (packages.Length == 0)
+            throw new CommandException($"{path}: no model packages in it (a package is a directory with a model.json)");
+        var table = new Table().AddColumns("package", "version", "architecture", "input", "code", "trained on", "calibrated on",
+            "own cameras", "what it knows");
         int refused = 0;
         foreach (string directory in packages)
         {
             try
             {
                 var card = ModelPackage.Load(directory).Card;
-                table.AddRow(new[] { directory, card.Version, card.Network.Architecture, card.Network.Size.ToString(), Text(card.Network.Latent), $"{card.Training.Footage.Frames} frames", $"{card.Calibration.Frames} frames", Text(card.Cameras?.Count ?? 0), card.Description }.Select(Markup.Escape).ToArray());
+                table.AddRow(new[] { directory, card.Version, card.Network.Architecture, card.Network.Size.ToString(),
+                    Text(card.Network.Latent), $"{card.Training.Footage.Frames} frames", $"{card.Calibration.Frames} frames",
+                    Text(card.Cameras?.Count ?? 0), card.Description }.Select(Markup.Escape).ToArray());
             }
             catch (ModelPackageException e)
             {
@@ -48,15 +54,18 @@ internal static class ModelsCommand
         Row("name", $"{card.Name} {card.Version}");
         Row("description", card.Description);
         Row("licence", card.Licence);
-        Row("network", string.Create(CultureInfo.InvariantCulture, $"{card.Network.Architecture}, {card.Network.Size}, code of {card.Network.Latent}, {card.Network.Parameters:N0} parameters, {card.Network.FlopsPerFrame / 1e6:0} MFLOP a frame"));
+        Row("network", string.Create(CultureInfo.InvariantCulture, $"{card.Network.Architecture}, {card.Network.Size}, code of " +
+            $"{card.Network.Latent}, {card.Network.Parameters:N0} parameters, {card.Network.FlopsPerFrame / 1e6:0} MFLOP a frame"));
         Row("paper", card.Network.Paper);
         Row("scores", string.Join(", ", card.Scores));
         Row("trained on", $"{card.Training.Footage.Frames} frames: {card.Training.Footage.Source}");
-        Row("by", string.Create(CultureInfo.InvariantCulture, $"{card.Training.Command} ({card.Training.Epochs} epochs, {card.Training.Seconds:0} s on {card.Training.Device})"));
+        Row("by", string.Create(CultureInfo.InvariantCulture,
+            $"{card.Training.Command} ({card.Training.Epochs} epochs, {card.Training.Seconds:0} s on {card.Training.Device})"));
         Row("calibrated on", $"{card.Calibration.Frames} frames: {card.Calibration.Source}");
         if (card.CalibrationCommand is { } command) Row("by", command);
         if (card.Mask is not null) Row("mask", $"{package.Default.Mask!.Share:P0} of the picture counts");
-        foreach (var (camera, own) in card.Cameras ?? new Dictionary<string, CameraCard>()) Row($"camera {camera}", $"{own.Footage.Frames} frames{(own.Mask is null ? "" : ", mask")}: {own.Footage.Source}");
+        foreach (var (camera, own) in card.Cameras ?? new Dictionary<string, CameraCard>())
+            Row($"camera {camera}", $"{own.Footage.Frames} frames{(own.Mask is null ? "" : ", mask")}: {own.Footage.Source}");
         foreach (var (name, value) in card.Quality) Row(name, value.ToString(CultureInfo.InvariantCulture));
         Row("digest", package.Digest);
         AnsiConsole.Write(grid);

@@ -23,11 +23,17 @@ internal static class PictureCommands
         var (model, output, columns) = (Model, Out, Columns);
         var count = new Option<int>("--count") { DefaultValueFactory = _ => 24, Description = "Number of pictures" };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of the codes" };
-        var command = new Command("sample", "Draw pictures of codes from the prior: what the model takes for normal") { model, count, output, columns, seed };
-        command.SetAction((options, _) => CommandRunner.RunAsync(() => Task.FromResult(Draw(options.GetRequiredValue(model), options.GetRequiredValue(output), (gallery, package) =>
+        var command = new Command("sample", "Draw pictures of codes from the prior: what the model takes for normal") { model, count,
+            output, columns, seed };
+        command.SetAction((options, _) =>
+            CommandRunner.RunAsync(() =>
+            Task.FromResult(Draw(options.GetRequiredValue(model), options.GetRequiredValue(output), (gallery, package) =>
         {
-            if (package.Card.Network.Architecture == "ae") throw new CommandException($"{package.Card.Name} is an autoencoder: its codes have no prior to draw from; see traverse and reconstruct");
-            return (gallery.Sample(Checked("--count", options.GetValue(count)), options.GetValue(seed)), Checked("--columns", options.GetValue(columns)));
+            if (package.Card.Network.Architecture == "ae")
+                throw new CommandException(
+                    $"{package.Card.Name} is an autoencoder: its codes have no prior to draw from; see traverse and reconstruct");
+            return (gallery.Sample(Checked("--count", options.GetValue(count)), options.GetValue(seed)),
+                Checked("--columns", options.GetValue(columns)));
         }))));
         return command;
     }
@@ -37,14 +43,17 @@ internal static class PictureCommands
         var (model, output) = (Model, Out);
         var input = new Option<string>("--input") { Required = true, Description = $"Footage: {FootageSource.Kinds}" };
         var count = new Option<int>("--count") { DefaultValueFactory = _ => 6, Description = "Number of frames, evenly spread" };
-        var command = new Command("reconstruct", "Draw frames, below them how the model draws them, and below that the error map") { model, input, count, output };
+        var command = new Command("reconstruct", "Draw frames, below them how the model draws them, and below that the error map") { model,
+            input, count, output };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(async () =>
         {
-            byte[] frames = await FramesAsync(options.GetRequiredValue(model), options.GetRequiredValue(input), Checked("--count", options.GetValue(count)), cancellation);
+            byte[] frames = await FramesAsync(options.GetRequiredValue(model), options.GetRequiredValue(input),
+                Checked("--count", options.GetValue(count)), cancellation);
             return Draw(options.GetRequiredValue(model), options.GetRequiredValue(output), (gallery, package) =>
             {
                 var mask = package.Default.Mask;
-                return ([.. frames, .. gallery.Reconstruct(frames, mask), .. gallery.ErrorMaps(frames, mask)], frames.Length / package.Card.Network.Size.Bytes);
+                return ([.. frames, .. gallery.Reconstruct(frames, mask), .. gallery.ErrorMaps(frames, mask)],
+                    frames.Length / package.Card.Network.Size.Bytes);
             });
         }));
         return command;
@@ -53,7 +62,8 @@ internal static class PictureCommands
     public static Command BuildTraverse()
     {
         var (model, output, columns) = (Model, Out, Columns);
-        var input = new Option<string?>("--input") { Description = $"Start from the first frame of this footage, and walk the widest dimensions first: {FootageSource.Kinds}. Without it, from the middle of the prior" };
+        var input = new Option<string?>("--input") { Description = $"Start from the first frame of this footage, and walk the widest " +
+            $"dimensions first: {FootageSource.Kinds}. Without it, from the middle of the prior" };
         var rows = new Option<int>("--rows") { DefaultValueFactory = _ => 8, Description = "Number of dimensions, a row each" };
         var command = new Command("traverse", "Draw walks along single dimensions of the code") { model, input, rows, columns, output };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(async () =>
@@ -64,7 +74,9 @@ internal static class PictureCommands
             {
                 var mask = package.Default.Mask;
                 int steps = Checked("--columns", options.GetValue(columns));
-                int[] order = frames.Length == 0 ? [.. Enumerable.Range(0, package.Card.Network.Latent)] : gallery.WidestDimensions(frames, mask);
+                int[] order = frames.Length == 0
+                    ? [.. Enumerable.Range(0, package.Card.Network.Latent)]
+                    : gallery.WidestDimensions(frames, mask);
                 byte[] first = frames.Length == 0 ? [] : frames[..package.Card.Network.Size.Bytes];
                 return (gallery.Traverse(first, [.. order.Take(Checked("--rows", options.GetValue(rows)))], steps, mask), steps);
             });
@@ -81,16 +93,19 @@ internal static class PictureCommands
         var (pixels, columns) = draw(new Gallery(engine, decoder), package);
         output.Directory?.Create();
         File.WriteAllBytes(output.FullName, PictureGrid.Encode(pixels, package.Card.Network.Size, columns));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{pixels.Length / package.Card.Network.Size.Bytes} pictures; {output}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{pixels.Length / package.Card.Network.Size.Bytes} pictures; {output}"));
         return 0;
     }
 
     private static async Task<byte[]> FramesAsync(string path, string input, int count, CancellationToken cancellation)
     {
-        using var footage = await ToolFootage.LoadAsync("footage", [input], ModelPackage.Load(path).Card.Network.Size, camera: null, cancellation);
+        using var footage = await ToolFootage.LoadAsync("footage", [input], ModelPackage.Load(path).Card.Network.Size, camera: null,
+            cancellation);
         int shown = Math.Min(count, footage.Count);
         return [.. Enumerable.Range(0, shown).SelectMany(i => footage[(int)((long)i * (footage.Count - 1) / Math.Max(1, shown - 1))])];
     }
 
-    private static int Checked(string option, int value) => value is >= 1 and <= MaxPictures ? value : throw new CommandException($"{option} must be 1 to {MaxPictures}");
+    private static int Checked(string option, int value) =>
+        value is >= 1 and <= MaxPictures ? value : throw new CommandException($"{option} must be 1 to {MaxPictures}");
 }

@@ -9,7 +9,8 @@ if (args is ["train", .. var rest]) return await TrainCommand.RunAsync(rest);
 // A file or a pipe has no width to wrap at.
 if (Console.IsOutputRedirected) AnsiConsole.Profile.Width = 200;
 
-var root = new RootCommand("Tools for OutlierPipeline: make, calibrate and judge models of normal footage; check clusters, replay and simulate cameras.")
+var root = new RootCommand(
+    "Tools for OutlierPipeline: make, calibrate and judge models of normal footage; check clusters, replay and simulate cameras.")
 {
     CheckCommand.Build(),
     ReplayCommand.Build(),

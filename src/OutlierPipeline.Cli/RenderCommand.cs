@@ -16,29 +16,38 @@ internal static class RenderCommand
         var frames = new Option<int>("--frames") { DefaultValueFactory = _ => 100, Description = "Frames of each drive" };
         var rate = new Option<double>("--fps") { DefaultValueFactory = _ => 10, Description = "Frames a second of drive" };
         var trouble = new Option<Trouble>("--trouble") { Description = "Weather or fault in every frame" };
-        var size = new Option<string?>("--size") { Description = "Pixels, such as 1280x720, for pictures as large as a real camera's; the simulated one has 320x192" };
-        var sheet = new Option<bool>("--contact-sheet") { Description = "Write one picture, troubles.jpg, that shows every trouble instead" };
-        var command = new Command("render", "Draw drives of the simulated camera into a directory") { output, first, drives, frames, rate, trouble, size, sheet };
+        var size = new Option<string?>("--size") { Description =
+            "Pixels, such as 1280x720, for pictures as large as a real camera's; the simulated one has 320x192" };
+        var sheet = new Option<bool>("--contact-sheet") { Description =
+            "Write one picture, troubles.jpg, that shows every trouble instead" };
+        var command = new Command("render", "Draw drives of the simulated camera into a directory") { output, first, drives, frames, rate,
+            trouble, size, sheet };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(async () =>
         {
             var directory = options.GetRequiredValue(output);
             directory.Create();
             if (options.GetValue(sheet))
             {
-                await File.WriteAllBytesAsync(Path.Combine(directory.FullName, "troubles.jpg"), ContactSheet.Render(options.GetValue(first)), cancellation);
+                await File.WriteAllBytesAsync(Path.Combine(directory.FullName, "troubles.jpg"),
+                    ContactSheet.Render(options.GetValue(first)), cancellation);
                 return 0;
             }
-            if (options.GetValue(drives) < 1 || options.GetValue(frames) < 1 || options.GetValue(rate) <= 0) throw new CommandException("--drives, --frames and --fps must be positive");
+            if (options.GetValue(drives) < 1 || options.GetValue(frames) < 1 || options.GetValue(rate) <= 0)
+                throw new CommandException("--drives, --frames and --fps must be positive");
             SKSizeI? pixels = options.GetValue(size) is { } text ? Size(text) : null;
             for (int seed = options.GetValue(first); seed < options.GetValue(first) + options.GetValue(drives); seed++)
             {
-                string drive = Directory.CreateDirectory(Path.Combine(directory.FullName, string.Create(CultureInfo.InvariantCulture, $"drive-{seed:0000}"))).FullName;
+                string drive = Directory.CreateDirectory(Path.Combine(directory.FullName,
+                    string.Create(CultureInfo.InvariantCulture, $"drive-{seed:0000}"))).FullName;
                 using var camera = new StreetCamera(seed);
                 for (int i = 0; i < options.GetValue(frames); i++)
                 {
                     double seconds = i / options.GetValue(rate);
-                    byte[] jpeg = pixels is { } large ? camera.RenderAt(large, seconds, options.GetValue(trouble)) : camera.Render(seconds, options.GetValue(trouble));
-                    await File.WriteAllBytesAsync(Path.Combine(drive, string.Create(CultureInfo.InvariantCulture, $"{i:00000}.jpg")), jpeg, cancellation);
+                    byte[] jpeg = pixels is { } large
+                        ? camera.RenderAt(large, seconds, options.GetValue(trouble))
+                        : camera.Render(seconds, options.GetValue(trouble));
+                    await File.WriteAllBytesAsync(Path.Combine(drive, string.Create(CultureInfo.InvariantCulture, $"{i:00000}.jpg")), jpeg,
+                        cancellation);
                 }
             }
             return 0;
@@ -48,7 +57,12 @@ internal static class RenderCommand
 
     private static SKSizeI Size(string text)
     {
-        int[] sides = [.. text.Split('x').Select(side => int.TryParse(side, NumberStyles.None, CultureInfo.InvariantCulture, out int pixels) && pixels is >= 16 and <= 8192 ? pixels : 0)];
-        return sides.Length == 2 && sides[0] > 0 && sides[1] > 0 ? new SKSizeI(sides[0], sides[1]) : throw new CommandException($"--size is '{text}'; expected width and height of 16 to 8192 pixels, such as 1280x720");
+        int[] sides = [.. text.Split('x').Select(side =>
+            int.TryParse(side, NumberStyles.None, CultureInfo.InvariantCulture, out int pixels) && pixels is >= 16 and <= 8192
+            ? pixels
+            : 0)];
+        return sides.Length == 2 && sides[0] > 0 && sides[1] > 0
+            ? new SKSizeI(sides[0], sides[1])
+            : throw new CommandException($"--size is '{text}'; expected width and height of 16 to 8192 pixels, such as 1280x720");
     }
 }

@@ -36,5 +36,6 @@ internal sealed class ScoreTable
         File.Move(aside, file, overwrite: true);
     }
 
-    private static string Quoted(string field) => field.AsSpan().ContainsAny(",\"\n\r") ? "\"" + field.Replace("\"", "\"\"", StringComparison.Ordinal) + "\"" : field;
+    private static string Quoted(string field) =>
+        field.AsSpan().ContainsAny(",\"\n\r") ? "\"" + field.Replace("\"", "\"\"", StringComparison.Ordinal) + "\"" : field;
 }

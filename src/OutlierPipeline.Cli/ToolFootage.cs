@@ -8,7 +8,8 @@ internal static class ToolFootage
 {
     /// <param name="camera">Of a topic, only this camera's frames.</param>
     /// <exception cref="FootageException">There is nothing to read, or too much of it is damaged.</exception>
-    public static Task<Footage> LoadAsync(string what, IReadOnlyList<string> inputs, FrameSize size, string? camera, CancellationToken cancellation) =>
+    public static Task<Footage> LoadAsync(string what, IReadOnlyList<string> inputs, FrameSize size, string? camera,
+        CancellationToken cancellation) =>
         AnsiConsole.Progress().HideCompleted(true).AutoClear(true).StartAsync(context =>
         {
             var task = context.AddTask($"reading {Markup.Escape(what)}", maxValue: 1);

@@ -22,7 +22,8 @@ internal sealed class DemoTally : IDisposable
     {
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (instrument.Meter.Name == PipelineTelemetry.Name && instrument.Name is "outlier.frames.scored" or "outlier.frames.dead_lettered" or "outlier.frame.latency") listener.EnableMeasurementEvents(instrument);
+            if (instrument.Meter.Name == PipelineTelemetry.Name && instrument.Name is "outlier.frames.scored"
+                or "outlier.frames.dead_lettered" or "outlier.frame.latency") listener.EnableMeasurementEvents(instrument);
         };
         _listener.SetMeasurementEventCallback<long>((instrument, value, _, _) =>
         {
@@ -63,15 +64,18 @@ internal sealed class DemoTally : IDisposable
             {
                 var troubles = script.Spans.Where(span => span.Camera == camera && span.From < Elapsed).Select(span => span.Trouble);
                 var opened = _alerts.Where(alert => alert.Camera == camera && alert.Type == AlertType.Opened).ToArray();
-                cameras.AddRow(Markup.Escape(camera), string.Join(", ", troubles), opened.Length.ToString(CultureInfo.InvariantCulture), string.Join(", ", opened.Select(alert => alert.Kind.ToString().ToLowerInvariant())));
+                cameras.AddRow(Markup.Escape(camera), string.Join(", ", troubles), opened.Length.ToString(CultureInfo.InvariantCulture),
+                    string.Join(", ", opened.Select(alert => alert.Kind.ToString().ToLowerInvariant())));
             }
             AnsiConsole.WriteLine();
             AnsiConsole.Write(cameras);
             double[] latencies = [.. _latencies.Order()];
             var table = new Table().AddColumns("frames in", "scored", "dead-lettered", "alerts", "p50", "p95", "p99");
-            table.AddRow(Text(sent), Text(_scored), Text(_deadLettered), Text(_alerts.Count), Milliseconds(latencies, 0.5), Milliseconds(latencies, 0.95), Milliseconds(latencies, 0.99));
+            table.AddRow(Text(sent), Text(_scored), Text(_deadLettered), Text(_alerts.Count), Milliseconds(latencies, 0.5),
+                Milliseconds(latencies, 0.95), Milliseconds(latencies, 0.99));
             AnsiConsole.Write(table);
-            AnsiConsole.MarkupLine("[dim]alerts: opened, escalated and closed; p50, p95, p99: from produced to score acknowledged by the broker[/]");
+            AnsiConsole.MarkupLine(
+                "[dim]alerts: opened, escalated and closed; p50, p95, p99: from produced to score acknowledged by the broker[/]");
         }
     }
 
@@ -80,5 +84,7 @@ internal sealed class DemoTally : IDisposable
     private static string Text(long value) => value.ToString(CultureInfo.InvariantCulture);
 
     private static string Milliseconds(double[] ascending, double quantile) =>
-        ascending.Length == 0 ? "-" : string.Create(CultureInfo.InvariantCulture, $"{1000 * ascending[(int)(quantile * (ascending.Length - 1))]:0} ms");
+        ascending.Length == 0
+        ? "-"
+        : string.Create(CultureInfo.InvariantCulture, $"{1000 * ascending[(int)(quantile * (ascending.Length - 1))]:0} ms");
 }

@@ -30,6 +30,7 @@ internal sealed class PipelineHealth(PipelineService pipeline, AlertReader alert
     public static Task WriteAsync(HttpContext context, HealthReport report)
     {
         context.Response.ContentType = "text/plain; charset=utf-8";
-        return context.Response.WriteAsync(string.Join('\n', report.Entries.Values.Select(entry => entry.Description)) + "\n", context.RequestAborted);
+        return context.Response.WriteAsync(string.Join('\n', report.Entries.Values.Select(entry => entry.Description)) + "\n",
+            context.RequestAborted);
     }
 }

@@ -11,14 +11,17 @@ internal sealed partial class PipelineService : BackgroundService
     private readonly IHostApplicationLifetime _lifetime;
     private readonly ILogger<PipelineService> _log;
 
-    public PipelineService(PipelineOptions options, LiveView live, IHostApplicationLifetime lifetime, ILogger<PipelineService> log, TimeProvider? time = null)
+    public PipelineService(PipelineOptions options, LiveView live, IHostApplicationLifetime lifetime, ILogger<PipelineService> log,
+        TimeProvider? time = null)
     {
         _pipeline = new FramePipeline(options, log, time) { Alerted = alert => Alerted?.Invoke(alert), Observed = live.Observe };
         _lifetime = lifetime;
         _log = log;
     }
 
-    /// <summary>Called for each alert as it is produced, on the pipeline's thread. What is stored and sent on is read from the topic.</summary>
+    /// <summary>
+    /// Called for each alert as it is produced, on the pipeline's thread. What is stored and sent on is read from the topic.
+    /// </summary>
     public event Action<AlertStep>? Alerted;
 
     /// <summary>How many partitions of the frames' topic this process reads.</summary>
@@ -67,7 +70,8 @@ internal sealed partial class PipelineService : BackgroundService
         [LoggerMessage(400, LogLevel.Critical, "{Fault}")]
         public static partial void Refused(ILogger log, string fault);
 
-        [LoggerMessage(401, LogLevel.Critical, "The pipeline cannot go on; the process ends, and its next start goes on at the last commit.")]
+        [LoggerMessage(401, LogLevel.Critical,
+            "The pipeline cannot go on; the process ends, and its next start goes on at the last commit.")]
         public static partial void Failed(ILogger log, Exception e);
     }
 }

@@ -21,7 +21,8 @@ try
     await using var app = await ServiceHost.BuildAsync(args, ServiceHost.Configure);
     return await ServiceHost.RunAsync(app);
 }
-catch (Exception e) when (e is PipelineException or OutlierPipeline.Frames.FootageException or ModelPackageException or AcceleratorException or IOException or InvalidOperationException { Source: "Microsoft.Extensions.Configuration.Binder" })
+catch (Exception e) when (e is PipelineException or OutlierPipeline.Frames.FootageException or ModelPackageException
+    or AcceleratorException or IOException or InvalidOperationException { Source: "Microsoft.Extensions.Configuration.Binder" })
 {
     // One line that names the fault: a stack trace says nothing to whoever mistyped a path.
     await Console.Error.WriteLineAsync(e.Message.ReplaceLineEndings(" "));

@@ -26,7 +26,8 @@ internal static class ServiceHost
           OutlierPipeline.Service demo [--duration HH:MM:SS]   run a broker, simulated cameras and the service in one process
           OutlierPipeline.Service key NAME [--scopes …]        make an API key, and what to configure for it
 
-        Settings come from appsettings.json, from environment variables (Kafka__BootstrapServers) and from the command line, the last one winning.
+        Settings come from appsettings.json, from environment variables (Kafka__BootstrapServers) and from the command line. The last
+        one wins.
         Needed are Kafka:BootstrapServers and Model:Path; docs/configuration.md of the project lists them all.
         """;
 
@@ -36,7 +37,8 @@ internal static class ServiceHost
     /// <exception cref="PipelineException">A setting or a section is missing, unknown or out of range.</exception>
     public static async Task<WebApplication> BuildAsync(string[] args, Action<WebApplicationBuilder> configure)
     {
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ApplicationName = typeof(ServiceHost).Assembly.GetName().Name, ContentRootPath = AppContext.BaseDirectory });
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args,
+            ApplicationName = typeof(ServiceHost).Assembly.GetName().Name, ContentRootPath = AppContext.BaseDirectory });
         configure(builder);
         UnknownSettings.Refuse(builder.Configuration);
         var options = BindOptions(builder.Configuration);
@@ -154,7 +156,8 @@ internal static class ServiceHost
         builder.Services.AddSingleton<WebhookClient>();
         builder.Services.AddSingleton<WebhookSender>();
         builder.Services.AddHostedService(services => services.GetRequiredService<WebhookSender>());
-        builder.Services.AddHttpClient(nameof(AlertmanagerSink)).ConfigureHttpClient(http => http.Timeout = TimeSpan.FromSeconds(10)).RemoveAllLoggers();
+        builder.Services.AddHttpClient(nameof(AlertmanagerSink)).ConfigureHttpClient(http => http.Timeout = TimeSpan.FromSeconds(10))
+            .RemoveAllLoggers();
         builder.Services.AddSingleton<AlertmanagerSink>();
         builder.Services.AddHostedService(services => services.GetRequiredService<AlertmanagerSink>());
     }
@@ -184,7 +187,8 @@ internal static class ServiceHost
     private static void AddTelemetry(WebApplicationBuilder builder)
     {
         bool exports = !string.IsNullOrEmpty(builder.Configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]);
-        string version = typeof(ServiceHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "";
+        string version = typeof(ServiceHost).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
+            ?? "";
         var telemetry = builder.Services.AddOpenTelemetry()
             .ConfigureResource(resource => resource.AddService("outlier-pipeline", serviceVersion: version))
             .WithMetrics(metrics =>
@@ -193,6 +197,7 @@ internal static class ServiceHost
                 if (exports) metrics.AddOtlpExporter();
             });
         // Spans cost something for every frame: only where somebody receives them.
-        if (exports) telemetry.WithTracing(traces => traces.AddSource(PipelineTelemetry.Name).AddAspNetCoreInstrumentation().AddOtlpExporter());
+        if (exports)
+            telemetry.WithTracing(traces => traces.AddSource(PipelineTelemetry.Name).AddAspNetCoreInstrumentation().AddOtlpExporter());
     }
 }

@@ -3,7 +3,8 @@ using System.Text;
 namespace OutlierPipeline.Training;
 
 /// <summary>
-/// Where a run stands between two steps. Everything random is drawn from the seed and the number of the step, so this and the weights are all
+/// Where a run stands between two steps. Everything random is drawn from the seed and the number of the step, so this and the weights are
+/// all
 /// that going on exactly needs.
 /// </summary>
 internal sealed class Checkpoint
@@ -69,9 +70,11 @@ internal sealed class Checkpoint
         try
         {
             using var reader = new BinaryReader(File.OpenRead(file), Encoding.UTF8);
-            if (reader.ReadString() != Magic) throw new TrainingException($"{file}: no checkpoint of this version; without --resume the run begins anew");
+            if (reader.ReadString() != Magic)
+                throw new TrainingException($"{file}: no checkpoint of this version; without --resume the run begins anew");
             string found = reader.ReadString();
-            if (found != fingerprint) throw new TrainingException($"{file}: the checkpoint is of a run with other frames or settings ({found}; now {fingerprint}): give the same options, or leave --resume out to begin anew");
+            if (found != fingerprint) throw new TrainingException($"{file}: the checkpoint is of a run with other frames or settings " +
+                $"({found}; now {fingerprint}): give the same options, or leave --resume out to begin anew");
             var checkpoint = new Checkpoint
             {
                 Fingerprint = found,

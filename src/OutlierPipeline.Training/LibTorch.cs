@@ -18,7 +18,8 @@ public static class LibTorch
     private static readonly string[] PyTorch = ["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"];
 
     /// <summary>To be called before TorchSharp is used for the first time.</summary>
-    /// <param name="directory">A directory to load libtorch from (<c>LIBTORCH_DIR</c>), or null for the one that came with the package.</param>
+    /// <param name="directory">A directory to load libtorch from (<c>LIBTORCH_DIR</c>), or null for the one that came with the
+    /// package.</param>
     /// <exception cref="FileNotFoundException">A library is not in the directory.</exception>
     public static void Prepare(string? directory)
     {
@@ -31,12 +32,16 @@ public static class LibTorch
         {
             string file = Path.Combine(directory, name);
             if (!File.Exists(file) && name.Contains("cuda", StringComparison.Ordinal)) continue;
-            if (!File.Exists(file)) throw new FileNotFoundException($"{file}: no such library; LIBTORCH_DIR is the folder torch/lib of a PyTorch installation", file);
+            if (!File.Exists(file))
+                throw new FileNotFoundException($"{file}: no such library; LIBTORCH_DIR is the folder torch/lib of a PyTorch installation",
+                    file);
             NativeLibrary.Load(file);
         }
     }
 
-    /// <summary>Sets the weak flag of the need in the file's <c>.gnu.version_r</c>; a file that has it, or does not need it, stays as it is.</summary>
+    /// <summary>
+    /// Sets the weak flag of the need in the file's <c>.gnu.version_r</c>; a file that has it, or does not need it, stays as it is.
+    /// </summary>
     internal static void MakeNeedWeak(string file)
     {
         byte[] elf = File.ReadAllBytes(file);

@@ -22,7 +22,8 @@ public sealed class ModelExporter : IModelExporter
     private readonly IReadOnlyDictionary<string, (float[] Values, long[] Shape)> _weights;
     private readonly FrameMask? _mask;
 
-    /// <param name="mask">Region of interest of the training frames, or null. The graphs take it as an input; it is not part of them.</param>
+    /// <param name="mask">Region of interest of the training frames, or null. The graphs take it as an input; it is not part of
+    /// them.</param>
     public ModelExporter(PatchNetwork network, IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights, FrameMask? mask = null)
     {
         _network = network;
@@ -41,7 +42,8 @@ public sealed class ModelExporter : IModelExporter
     public (int Rows, int Columns) ErrorMap => (_network.Size.Height / PatchNetwork.Patch, _network.Size.Width / PatchNetwork.Patch);
 
     /// <summary>
-    /// Fits every score's density; the frames must be those of the training, never those of the calibration. Returns the scores that each of the frames has where
+    /// Fits every score's density; the frames must be those of the training, never those of the calibration. Returns the scores that each
+    /// of the frames has where
     /// its own block of time was left out of the fit: what normal frames elsewhere would have.
     /// </summary>
     /// <returns>n rows of S, in the footage's order.</returns>
@@ -103,7 +105,8 @@ public sealed class ModelExporter : IModelExporter
         var ops = TorchOps();
         var patches = _network.Patches(ops, tensor(frame, [1, _network.Size.Height, _network.Size.Width, 3]));
         var (mean, _) = _network.Encode(ops, PatchNetwork.Analyse(ops, patches));
-        return Values(ops.FromPatches(patches / 255 - 0.5 - PatchNetwork.Synthesise(ops, _network.Decode(ops, mean)), _network.Size, 3, PatchNetwork.Patch));
+        return Values(ops.FromPatches(patches / 255 - 0.5 - PatchNetwork.Synthesise(ops, _network.Decode(ops, mean)), _network.Size, 3,
+            PatchNetwork.Patch));
     }
 
     /// <summary>The bytes of <c>model.onnx</c>.</summary>
@@ -200,7 +203,8 @@ public sealed class ModelExporter : IModelExporter
         ? ones([1, _network.Size.Height, _network.Size.Width])
         : tensor(_mask.Pixels.ToArray(), [1, _network.Size.Height, _network.Size.Width]).to(float32);
 
-    private TorchOps TorchOps() => new(_weights.ToDictionary(weight => weight.Key, weight => tensor(weight.Value.Values, weight.Value.Shape)), CPU);
+    private TorchOps TorchOps() =>
+        new(_weights.ToDictionary(weight => weight.Key, weight => tensor(weight.Value.Values, weight.Value.Shape)), CPU);
 
     /// <summary>In use the code is its mean: nothing is drawn at random.</summary>
     private ScoreInputs<T> Inputs<T>(TensorOps<T> ops, T pixels, T mask, out T drawn)

@@ -19,15 +19,18 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
 
     /// <exception cref="ModelPackageException">What was written does not load: a fault of the exporter.</exception>
     /// <exception cref="FootageException">Too few frames calibrate.</exception>
-    public ModelPackage Write(string directory, Description description, Blocks footage, float[][] crossFitted, EpochFigures figures, int epochs, double framesPerSecond, TimeSpan time, CancellationToken cancellation)
+    public ModelPackage Write(string directory, Description description, Blocks footage, float[][] crossFitted, EpochFigures figures,
+        int epochs, double framesPerSecond, TimeSpan time, CancellationToken cancellation)
     {
         string name = Path.GetFileName(directory.TrimEnd(Path.DirectorySeparatorChar));
         byte[] model = exporter.WriteModel(name, description.Version, description.Source);
         byte[] decoder = exporter.WriteDecoder();
         var card = Card(name, description, footage, epochs, time);
-        using var engine = new InferenceEngine(ModelPackage.Uncalibrated(card, model, mask), new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        using var engine = new InferenceEngine(ModelPackage.Uncalibrated(card, model, mask),
+            new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         using var scorer = new FootageScorer(engine);
-        var calibration = scorer.Calibrate(footage.Calibration, mask, [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], crossFitted, cancellation);
+        var calibration = scorer.Calibrate(footage.Calibration, mask,
+            [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], crossFitted, cancellation);
         var files = new Dictionary<string, byte[]>
         {
             ["model.onnx"] = model,
@@ -68,9 +71,11 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
                 Epochs = epochs,
                 Device = description.Device,
                 Seconds = Math.Round(time.TotalSeconds),
-                Footage = new FootageCard { Source = description.Source, Frames = footage.Training.Count, Digest = footage.Training.Digest },
+                Footage = new FootageCard { Source = description.Source, Frames = footage.Training.Count,
+                    Digest = footage.Training.Digest },
             },
-            Calibration = new FootageCard { Source = description.Source + " (calibration block)", Frames = footage.Calibration.Count, Digest = footage.Calibration.Digest },
+            Calibration = new FootageCard { Source = description.Source + " (calibration block)", Frames = footage.Calibration.Count,
+                Digest = footage.Calibration.Digest },
             Quality = new Dictionary<string, double>(),
             Files = new Dictionary<string, string>(),
         };
@@ -81,7 +86,8 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
     {
         quality["testFrames"] = rows.Length;
         foreach (double level in new[] { 0.1, 0.05, 0.01 })
-            quality[FormattableString.Invariant($"testFalseAlarmRateAt{level}")] = Math.Round(rows.Count(row => calibration.PValue(calibration.Combine(row)) <= level) / (double)rows.Length, 4);
+            quality[FormattableString.Invariant($"testFalseAlarmRateAt{level}")] = Math.Round(rows.Count(row =>
+                calibration.PValue(calibration.Combine(row)) <= level) / (double)rows.Length, 4);
     }
 
     /// <summary>Only the model's own drawings: none shows a frame of the footage, which may not be ours to give away.</summary>

@@ -4,7 +4,8 @@ namespace OutlierPipeline.Training;
 
 /// <summary>
 /// The operations that networks and scores are written in, once: <see cref="TorchOps"/> computes them (with gradients, for training), and
-/// <see cref="Onnx.OnnxOps"/> writes them into a graph. What is convolved are planes, <c>[N, C, h, w]</c>; everything else is rows, <c>[R, C]</c>.
+/// <see cref="Onnx.OnnxOps"/> writes them into a graph. What is convolved are planes, <c>[N, C, h, w]</c>; everything else is rows, <c>[R,
+/// C]</c>.
 /// </summary>
 /// <typeparam name="T">A tensor, or the name of one.</typeparam>
 public abstract class TensorOps<T>
@@ -51,7 +52,9 @@ public abstract class TensorOps<T>
     /// <summary><c>[N, C·f², H, W]</c> to <c>[N, C, H·f, W·f]</c>.</summary>
     public abstract T PixelShuffle(T x, int factor);
 
-    /// <summary><c>[N, H, W, C]</c> to a row a square of <paramref name="side"/> pixels, row by row through the picture: <c>[N·H/s·W/s, s·s·C]</c>.</summary>
+    /// <summary>
+    /// <c>[N, H, W, C]</c> to a row a square of <paramref name="side"/> pixels, row by row through the picture: <c>[N·H/s·W/s, s·s·C]</c>.
+    /// </summary>
     public abstract T ToPatches(T x, FrameSize size, int channels, int side);
 
     /// <summary>The way back from <see cref="ToPatches"/>.</summary>

@@ -5,7 +5,8 @@ namespace OutlierPipeline.Training;
 
 /// <summary>Computes at once, in TorchSharp.</summary>
 /// <param name="compute">What the weights are turned into for computing, they themselves staying float32.</param>
-public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device device, ScalarType compute = ScalarType.Float32) : TensorOps<Tensor>
+public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device device, ScalarType compute = ScalarType.Float32)
+    : TensorOps<Tensor>
 {
     /// <summary>Frames in grey levels, <c>[n, H, W, 3]</c> float32.</summary>
     public static Tensor Pixels(Footage footage, int[] indices, Device device)
@@ -16,9 +17,12 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
         return tensor(pixels, [indices.Length, footage.Size.Height, footage.Size.Width, 3]).to(device).to(float32);
     }
 
-    public override Tensor Weight(string name) => compute == ScalarType.Float32 || name == Networks.PatchNetwork.Fill ? weights[name] : weights[name].to(compute);
+    public override Tensor Weight(string name) => compute == ScalarType.Float32 || name == Networks.PatchNetwork.Fill
+        ? weights[name]
+        : weights[name].to(compute);
 
-    public override Tensor Constant(float[] values, params long[] shape) => shape.Length == 0 && values.Length == 1 ? tensor(values[0], device: device) : tensor(values, shape, device: device);
+    public override Tensor Constant(float[] values, params long[] shape) =>
+        shape.Length == 0 && values.Length == 1 ? tensor(values[0], device: device) : tensor(values, shape, device: device);
 
     public override Tensor ToFloat(Tensor x) => x.to(ScalarType.Float32);
 
@@ -53,9 +57,11 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
         x.reshape(-1, size.Height / side, side, size.Width / side, side * channels).transpose(2, 3).reshape(-1, side * side * channels);
 
     public override Tensor FromPatches(Tensor rows, FrameSize size, int channels, int side) =>
-        rows.reshape(-1, size.Height / side, size.Width / side, side, side * channels).transpose(2, 3).reshape(-1, size.Height, size.Width, channels);
+        rows.reshape(-1, size.Height / side, size.Width / side, side, side * channels).transpose(2, 3).reshape(-1, size.Height,
+        size.Width, channels);
 
-    public override Tensor ToPlanes(Tensor rows, long channels, long height, long width) => rows.reshape(-1, height, width, channels).permute(0, 3, 1, 2);
+    public override Tensor ToPlanes(Tensor rows, long channels, long height, long width) =>
+        rows.reshape(-1, height, width, channels).permute(0, 3, 1, 2);
 
     public override Tensor ToRows(Tensor planes, long channels) => planes.permute(0, 2, 3, 1).reshape(-1, channels);
 
@@ -69,7 +75,8 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
 
     public override Tensor Slice(Tensor x, long first, long count) => x.narrow(-1, first, count);
 
-    public override Tensor Columns(Tensor x, params int[] columns) => x.index_select(-1, tensor(columns.Select(column => (long)column).ToArray(), device: x.device));
+    public override Tensor Columns(Tensor x, params int[] columns) =>
+        x.index_select(-1, tensor(columns.Select(column => (long)column).ToArray(), device: x.device));
 
     public override Tensor Concat(params Tensor[] parts) => cat(parts, -1);
 }

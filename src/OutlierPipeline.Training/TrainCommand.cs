@@ -23,24 +23,40 @@ internal sealed class TrainCommand
     private readonly Option<string> _backboneLicence = new("--backbone-licence") { DefaultValueFactory = _ => "not stated", Description = "For the model card: the licence of --backbone" };
     private readonly Option<int> _stages = new("--stages") { DefaultValueFactory = _ => 2, Description = "For the feature architectures: how many of ResNet18's stages are read, 1 to 3" };
     private readonly Option<int> _latent = new("--latent") { DefaultValueFactory = _ => 32, Description = "Dimensions of the latent code" };
-    private readonly Option<int> _epochs = new("--epochs") { Description = "At most so many passes over the frames; by default as many as their number asks for" };
-    private readonly Option<int> _patience = new("--patience") { Description = "End after so many epochs without a better validation loss; a quarter of the epochs by default, at least 10" };
+    private readonly Option<int> _epochs =
+        new("--epochs") { Description = "At most so many passes over the frames; by default as many as their number asks for" };
+    private readonly Option<int> _patience =
+        new("--patience") { Description =
+        "End after so many epochs without a better validation loss; a quarter of the epochs by default, at least 10" };
     private readonly Option<int> _batch = new("--batch") { Description = "Frames of a step; 16 or 32 by default, 256 on a GPU" };
     private readonly Option<double?> _rate = new("--learning-rate") { Description = "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, and 0.002 for the feature architectures" };
     private readonly Option<double?> _beta = new("--beta") { Description = "Weight of the KL divergence; 1 for vae, 4 for beta-vae" };
-    private readonly Option<double> _freeBits = new("--free-bits") { DefaultValueFactory = _ => 0.05, Description = "Nats of each dimension of the code that cost nothing" };
-    private readonly Option<int> _seed = new("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of weights, order, augmentation and codes" };
+    private readonly Option<double> _freeBits = new("--free-bits") { DefaultValueFactory = _ =>
+        0.05, Description = "Nats of each dimension of the code that cost nothing" };
+    private readonly Option<int> _seed = new("--seed") { DefaultValueFactory = _ =>
+        1, Description = "Seed of weights, order, augmentation and codes" };
     private readonly Option<string> _device = new("--device") { DefaultValueFactory = _ => "auto", Description = "What computes" };
-    private readonly Option<string> _precision = new("--precision") { DefaultValueFactory = _ => "auto", Description = "Of the network's arithmetic; weights and losses are always float32. auto is bfloat16 on a GPU" };
-    private readonly Option<int> _threads = new("--threads") { Description = "Threads on CPU, one a core by default; the last digits of a result depend on it" };
-    private readonly Option<DirectoryInfo?> _libtorch = new("--libtorch") { Description = "Load libtorch from this folder, such as torch/lib of a pip-installed PyTorch with CUDA (or LIBTORCH_DIR)" };
-    private readonly Option<bool> _resume = new("--resume") { Description = "Go on from the checkpoint of an interrupted run with the same options" };
-    private readonly Option<bool> _finish = new("--finish") { Description = "With --resume: train no further, and write the package of the best epoch so far" };
-    private readonly Option<string> _description = new("--description") { DefaultValueFactory = _ => "A model of normal footage.", Description = "For the model card: what the model is for" };
-    private readonly Option<string> _source = new("--source") { DefaultValueFactory = _ => "not stated", Description = "For the model card: where the footage comes from" };
-    private readonly Option<string> _licence = new("--licence") { DefaultValueFactory = _ => "not stated", Description = "For the model card: the licence of weights and footage" };
-    private readonly Option<string> _version = new("--model-version") { DefaultValueFactory = _ => "1.0.0", Description = "For the model card: the package's version" };
-    private readonly Option<string> _prepare = new("--prepare") { DefaultValueFactory = _ => "", Description = "For the model card: the command that made the footage, to be run before this one" };
+    private readonly Option<string> _precision = new("--precision") { DefaultValueFactory = _ =>
+        "auto", Description = "Of the network's arithmetic; weights and losses are always float32. auto is bfloat16 on a GPU" };
+    private readonly Option<int> _threads =
+        new("--threads") { Description = "Threads on CPU, one a core by default; the last digits of a result depend on it" };
+    private readonly Option<DirectoryInfo?> _libtorch =
+        new("--libtorch") { Description =
+        "Load libtorch from this folder, such as torch/lib of a pip-installed PyTorch with CUDA (or LIBTORCH_DIR)" };
+    private readonly Option<bool> _resume =
+        new("--resume") { Description = "Go on from the checkpoint of an interrupted run with the same options" };
+    private readonly Option<bool> _finish =
+        new("--finish") { Description = "With --resume: train no further, and write the package of the best epoch so far" };
+    private readonly Option<string> _description = new("--description") { DefaultValueFactory = _ =>
+        "A model of normal footage.", Description = "For the model card: what the model is for" };
+    private readonly Option<string> _source = new("--source") { DefaultValueFactory = _ =>
+        "not stated", Description = "For the model card: where the footage comes from" };
+    private readonly Option<string> _licence = new("--licence") { DefaultValueFactory = _ =>
+        "not stated", Description = "For the model card: the licence of weights and footage" };
+    private readonly Option<string> _version = new("--model-version") { DefaultValueFactory = _ =>
+        "1.0.0", Description = "For the model card: the package's version" };
+    private readonly Option<string> _prepare = new("--prepare") { DefaultValueFactory = _ =>
+        "", Description = "For the model card: the command that made the footage, to be run before this one" };
 
     /// <summary>Pixels across of what the feature architectures see.</summary>
     private const int DefaultWidth = 160;
@@ -76,7 +92,8 @@ internal sealed class TrainCommand
             if (result.GetValue(_rate) is { } rate && !(rate > 0)) result.AddError("--learning-rate must be positive");
             if (result.GetValue(_beta) < 0 || result.GetValue(_freeBits) < 0) result.AddError("--beta and --free-bits must not be negative");
             if (result.GetValue(_finish) && !result.GetValue(_resume)) result.AddError("--finish goes with --resume");
-            if (result.GetValue(_split) is { } split && Shares(split) is null) result.AddError($"--split {split}: expected three percentages that sum to 100, such as 70,15,15");
+            if (result.GetValue(_split) is { } split && Shares(split) is null)
+                result.AddError($"--split {split}: expected three percentages that sum to 100, such as 70,15,15");
         });
         command.SetAction(RunAsync);
         return new Command("outlier") { command };
@@ -88,7 +105,8 @@ internal sealed class TrainCommand
         {
             return await new TrainingRun(Request(options)).RunAsync(cancellation);
         }
-        catch (Exception e) when (e is FootageException or TrainingException or ModelPackageException or ArgumentException or IOException or UnauthorizedAccessException or System.Runtime.InteropServices.ExternalException)
+        catch (Exception e) when (e is FootageException or TrainingException or ModelPackageException or ArgumentException or IOException
+            or UnauthorizedAccessException or System.Runtime.InteropServices.ExternalException)
         {
             await Console.Error.WriteLineAsync(e.Message.ReplaceLineEndings(" "));
             return 1;
@@ -149,9 +167,12 @@ internal sealed class TrainCommand
     private static double[]? Shares(string text)
     {
         string[] parts = text.Split(',');
-        double[] shares = [.. parts.Select(part => double.TryParse(part, CultureInfo.InvariantCulture, out double share) ? share / 100 : -1)];
+        double[] shares = [.. parts.Select(part => double.TryParse(part, CultureInfo.InvariantCulture, out double share)
+            ? share / 100
+            : -1)];
         return shares.Length == 3 && shares[0] > 0 && shares.All(share => share >= 0) && Math.Abs(shares.Sum() - 1) < 1e-6 ? shares : null;
     }
 
-    private static string Quoted(string token) => token.Any(character => " [];()'\"$&|<>*?~".Contains(character, StringComparison.Ordinal)) ? "'" + token.Replace("'", "'\\''", StringComparison.Ordinal) + "'" : token;
+    private static string Quoted(string token) => token.Any(character => " [];()'\"$&|<>*?~".Contains(character, StringComparison.Ordinal))
+        ? "'" + token.Replace("'", "'\\''", StringComparison.Ordinal) + "'" : token;
 }

@@ -10,13 +10,17 @@ namespace OutlierPipeline.Training;
 /// Trains a <see cref="PatchNetwork"/>. On CPU the same seed, frames and number of threads give the same weights, also when the run was
 /// interrupted in between.
 /// </summary>
-/// <remarks>The loss is the σ-VAE's: D/2 · log of the mean squared error, plus β times KL (Rybkin, Daniilidis and Levine, ICML 2021, eq. 9).</remarks>
+/// <remarks>
+/// The loss is the σ-VAE's: D/2 · log of the mean squared error, plus β times KL (Rybkin, Daniilidis and Levine, ICML 2021, eq. 9).
+/// </remarks>
 public sealed class Trainer : IDisposable
 {
     /// <summary>Share of the run over which the KL divergence gains its weight (Bowman et al., CoNLL 2016).</summary>
     private const double WarmUp = 0.2;
 
-    /// <summary>Brightness of a frame changes by up to this share, each colour by a third of it: a camera's exposure and white balance do as much.</summary>
+    /// <summary>
+    /// Brightness of a frame changes by up to this share, each colour by a third of it: a camera's exposure and white balance do as much.
+    /// </summary>
     private const double Brightness = 0.05;
 
     /// <summary>Frames move by up to this many pixels: a car pitches and yaws.</summary>
@@ -42,7 +46,8 @@ public sealed class Trainer : IDisposable
     /// <param name="validation">Normal frames of other times than the training's; they choose the epoch.</param>
     /// <param name="mask">Region of interest, or null where every pixel counts.</param>
     /// <param name="file">Where checkpoints go.</param>
-    public Trainer(PatchNetwork network, Footage training, Footage validation, FrameMask? mask, TrainingSettings settings, string file, Device? device = null)
+    public Trainer(PatchNetwork network, Footage training, Footage validation, FrameMask? mask, TrainingSettings settings, string file,
+        Device? device = null)
     {
         _network = network;
         _training = training;
@@ -55,7 +60,8 @@ public sealed class Trainer : IDisposable
         manual_seed(settings.Seed);
         foreach (var (name, shape, fanIn) in network.Weights())
         {
-            // He et al. 2015. A block begins as the identity, and the first drawing as plain grey: from wild drawings the quickest way down is to
+            // He et al. 2015. A block begins as the identity, and the first drawing as plain grey: from wild drawings the quickest way down
+            // is to
             // ignore the code, and training would end there.
             double deviation = fanIn == 0 ? 0 : Math.Sqrt(2.0 / fanIn) * (name.Contains(".b.", StringComparison.Ordinal) || name is PatchNetwork.DrawWeight ? 0.1 : name is "logVariance.weight" ? 0.01 : 1);
             using var values = deviation == 0 ? zeros(shape) : randn(shape) * deviation;
@@ -66,10 +72,14 @@ public sealed class Trainer : IDisposable
         _ops = new TorchOps(_weights, _device, _compute);
         var mean = _network.Patches(_ops, tensor(MeanPicture(training), [1, network.Size.Height, network.Size.Width, 3]).to(_device));
         _weights[PatchNetwork.Fill] = PatchNetwork.Analyse(_ops, mean).reshape(1, network.Cells, PatchTransform.Coefficients);
-        _mask = mask is null ? null : network.Counted(_ops, tensor(mask.Pixels.ToArray(), [1, network.Size.Height, network.Size.Width]).to(_device));
+        _mask = mask is null
+            ? null
+            : network.Counted(_ops, tensor(mask.Pixels.ToArray(), [1, network.Size.Height, network.Size.Width]).to(_device));
         _share = _mask is null ? 1 : _mask.mean().ToDouble();
         _optimizer = optim.Adam(_parameters, settings.LearningRate);
-        _checkpoint = new Checkpoint { Fingerprint = _settings.Fingerprint(training.Digest, network, mask is null ? null : Inference.ModelPackage.DigestOf(mask.Pixels)) };
+        _checkpoint = new Checkpoint { Fingerprint = _settings.Fingerprint(training.Digest, network, mask is null
+            ? null
+            : Inference.ModelPackage.DigestOf(mask.Pixels)) };
     }
 
     /// <summary>What was measured after the best epoch.</summary>
@@ -83,7 +93,8 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Values and shapes by name, of the best epoch.</summary>
     public IReadOnlyDictionary<string, (float[] Values, long[] Shape)> Weights =>
-        _weights.ToDictionary(weight => weight.Key, weight => (_checkpoint.BestWeights.TryGetValue(weight.Key, out float[]? best) ? best : Values(weight.Value), weight.Value.shape));
+        _weights.ToDictionary(weight => weight.Key, weight =>
+        (_checkpoint.BestWeights.TryGetValue(weight.Key, out float[]? best) ? best : Values(weight.Value), weight.Value.shape));
 
     /// <summary>Goes on where a checkpoint was written.</summary>
     /// <exception cref="TrainingException">There is none, or it is of another run.</exception>
@@ -126,11 +137,15 @@ public sealed class Trainer : IDisposable
             int within = (int)(_checkpoint.Step % _stepsPerEpoch);
             if (within == 0) order = Order(Epochs);
             double progress = (double)_checkpoint.Step / steps;
-            foreach (var group in _optimizer.ParamGroups) group.LearningRate = _settings.LearningRate * Math.Max(0.02, 0.5 * (1 + Math.Cos(Math.PI * progress)));
+            foreach (var group in _optimizer.ParamGroups)
+                group.LearningRate = _settings.LearningRate * Math.Max(0.02, 0.5 * (1 + Math.Cos(Math.PI * progress)));
             int[] batch = order[(within * _settings.Batch)..Math.Min(order.Length, (within + 1) * _settings.Batch)];
             var loss = Uncollected.Run(() => Step(batch, Math.Min(1, progress / WarmUp)));
             if (!double.IsFinite(loss.Error + loss.Kl))
-                throw new TrainingException($"the loss is no number any more in epoch {Epochs + 1}, step {within + 1}: lower --learning-rate ({_settings.LearningRate}){(_settings.IsMixedPrecision ? ", or train with --precision float32" : "")}; no package was written, and --resume goes on from the last checkpoint with the same settings");
+                throw new TrainingException($"the loss is no number any more in epoch {Epochs + 1}, step {within + 1}: lower " +
+                    $"--learning-rate " +
+                    $"({_settings.LearningRate}){(_settings.IsMixedPrecision ? ", or train with --precision float32" : "")}; no " +
+                            $"package was written, and --resume goes on from the last checkpoint with the same settings");
             _checkpoint.Step++;
             _checkpoint.Error += loss.Error / _stepsPerEpoch;
             _checkpoint.Kl += loss.Kl / _stepsPerEpoch;
@@ -158,7 +173,8 @@ public sealed class Trainer : IDisposable
                 saved = Stopwatch.GetTimestamp();
             }
             int epoch = (int)((_checkpoint.Step - 1) / _stepsPerEpoch) + 1;
-            report(new TrainingProgress(epoch, _checkpoint.Step, steps, state.Error, 0.5 * Math.Log(2 * Math.PI * Math.E * state.Error), state.Kl, rate, validationError, ends));
+            report(new TrainingProgress(epoch, _checkpoint.Step, steps, state.Error, 0.5 * Math.Log(2 * Math.PI * Math.E * state.Error),
+                state.Kl, rate, validationError, ends));
         }
         return true;
     }
@@ -172,7 +188,8 @@ public sealed class Trainer : IDisposable
 
     private void Save() => _checkpoint.Save(_file, writer =>
     {
-        Checkpoint.Write(writer, _weights.Where(weight => weight.Key != PatchNetwork.Fill).ToDictionary(weight => weight.Key, weight => Values(weight.Value)));
+        Checkpoint.Write(writer, _weights.Where(weight => weight.Key != PatchNetwork.Fill).ToDictionary(weight => weight.Key, weight =>
+            Values(weight.Value)));
         _optimizer.save_state_dict(writer);
     });
 
@@ -231,7 +248,10 @@ public sealed class Trainer : IDisposable
         return (0.5 * _share * _training.Size.Bytes * Math.Log(error) + _settings.Beta * kl, error, kl);
     }
 
-    /// <summary>A batch of frames, <c>[N, 3, H, W]</c>, each moved a little and a little brighter or darker: what stays normal. Not mirrored: cars keep to one side.</summary>
+    /// <summary>
+    /// A batch of frames, <c>[N, 3, H, W]</c>, each moved a little and a little brighter or darker: what stays normal. Not mirrored: cars
+    /// keep to one side.
+    /// </summary>
     private Tensor Augmented(ReadOnlySpan<int> indices, Random random)
     {
         int n = indices.Length;
@@ -246,7 +266,8 @@ public sealed class Trainer : IDisposable
             double gain = 1 + Brightness * (2 * random.NextDouble() - 1);
             for (int c = 0; c < 3; c++) gains[i * 3 + c] = (float)(gain * (1 + Brightness / 3 * (2 * random.NextDouble() - 1)));
         }
-        return (tensor(pixels, [n, size.Height, size.Width, 3]).to(_device).to(float32) * tensor(gains, [n, 1, 1, 3]).to(_device)).clamp_max_(255);
+        return (tensor(pixels, [n, size.Height, size.Width, 3]).to(_device).to(float32) * tensor(gains,
+            [n, 1, 1, 3]).to(_device)).clamp_max_(255);
     }
 
     /// <summary>Moves a picture down and right; the edge is repeated.</summary>

@@ -15,7 +15,8 @@ internal static class TrainingDevice
         {
             if (cuda.is_available()) return CUDA;
         }
-        catch (Exception e) when (e is NotSupportedException or System.Runtime.InteropServices.ExternalException or DllNotFoundException or TypeInitializationException)
+        catch (Exception e) when (e is NotSupportedException or System.Runtime.InteropServices.ExternalException or DllNotFoundException
+            or TypeInitializationException)
         {
             reason = e.Message.ReplaceLineEndings(" ");
         }

@@ -101,7 +101,9 @@ internal sealed class TrainingRun(TrainingRequest request)
         var device = TrainingDevice.Choose(request.Device);
         if (request.Threads > 0) set_num_threads(request.Threads);
         using var all = await LoadAsync("frames", request.Frames, size: null, cancellation);
-        using var apart = request.Calibration.Length > 0 ? await LoadAsync("calibration", request.Calibration, all.Size, cancellation) : null;
+        using var apart = request.Calibration.Length > 0
+            ? await LoadAsync("calibration", request.Calibration, all.Size, cancellation)
+            : null;
         var mask = request.Mask is null ? null : FrameMask.Load(request.Mask, all.Size);
         var blocks = Split(all, apart);
         var settings = Settings(blocks.Training.Count, device);
@@ -117,8 +119,10 @@ internal sealed class TrainingRun(TrainingRequest request)
         var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source, request.Command, device.type.ToString().ToLowerInvariant());
         var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, description, blocks, result.CrossFitted, result.Figures, result.Epochs, result.FramesPerSecond, Stopwatch.GetElapsedTime(begun), cancellation);
         Directory.Delete(_checkpoints, recursive: true);
-        foreach (var (name, value) in package.Card.Quality) AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
-        AnsiConsole.MarkupLineInterpolated($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). Its samples and reconstructions are in preview/.");
+        foreach (var (name, value) in package.Card.Quality)
+            AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
+        AnsiConsole.WriteLine($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). Its " +
+            $"samples and reconstructions are in preview/.");
         return 0;
     }
 
@@ -161,10 +165,13 @@ internal sealed class TrainingRun(TrainingRequest request)
     private PackageBuilder.Blocks Split(Footage all, Footage? apart)
     {
         var blocks = all.SplitByTime(request.Shares);
-        if (apart is not null && apart.FirstSharedWith(all) is { } twice) throw new FootageException($"{twice} is in --frames and in --calibration: what trains must not calibrate");
+        if (apart is not null && apart.FirstSharedWith(all) is { } twice)
+            throw new FootageException($"{twice} is in --frames and in --calibration: what trains must not calibrate");
         var split = new PackageBuilder.Blocks(blocks[0], apart ?? blocks[1], blocks[2]);
-        if (split.Training.Count < MinTraining) throw new FootageException($"{split.Training.Count} frames are too few to train on: at least {MinTraining} are needed{(split.Training.Count < all.Count ? $" ({all.Count} were read; see --split)" : "")}");
-        if (split.Calibration.Count < Calibration.MinFrames) throw new FootageException($"{split.Calibration.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed ({all.Count} were read; see --split)");
+        if (split.Training.Count < MinTraining) throw new FootageException($"{split.Training.Count} frames are too few to train on: at " +
+            $"least {MinTraining} are needed{(split.Training.Count < all.Count ? $" ({all.Count} were read; see --split)" : "")}");
+        if (split.Calibration.Count < Calibration.MinFrames) throw new FootageException($"{split.Calibration.Count} frames are too few " +
+            $"to calibrate with: at least {Calibration.MinFrames} are needed ({all.Count} were read; see --split)");
         return split;
     }
 
@@ -195,11 +202,13 @@ internal sealed class TrainingRun(TrainingRequest request)
             return run(progress =>
             {
                 seen(progress);
-                if (progress.EndsEpoch && (progress.Epoch % Math.Max(1, settings.Epochs / 10) == 0 || progress.Step == progress.Steps)) Console.WriteLine(Line(progress));
+                if (progress.EndsEpoch && (progress.Epoch % Math.Max(1, settings.Epochs / 10) == 0 || progress.Step == progress.Steps))
+                    Console.WriteLine(Line(progress));
             }, cancellation);
         }
         bool isDone = false;
-        AnsiConsole.Progress().AutoClear(false).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).Start(context =>
+        AnsiConsole.Progress().AutoClear(false).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(),
+            new RemainingTimeColumn()).Start(context =>
         {
             var task = context.AddTask("training", maxValue: 1);
             isDone = run(progress =>
@@ -213,8 +222,15 @@ internal sealed class TrainingRun(TrainingRequest request)
         });
         return isDone;
 
-        string Line(in TrainingProgress progress) =>
-            string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}/{settings.Epochs}  reconstruction {progress.Reconstruction:0.000} nats (error {progress.MeanSquaredError:0.00000}{(double.IsNaN(progress.ValidationError) ? "" : string.Create(CultureInfo.InvariantCulture, $", held back {progress.ValidationError:0.00000}"))})  KL {progress.Kl:0.0}  {progress.FramesPerSecond:0} frames/s");
+        string Line(in TrainingProgress progress)
+        {
+            string heldBack = double.IsNaN(progress.ValidationError)
+                ? ""
+                : string.Create(CultureInfo.InvariantCulture, $", held back {progress.ValidationError:0.00000}");
+            return string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}/{settings.Epochs}  " +
+                $"reconstruction {progress.Reconstruction:0.000} nats (error {progress.MeanSquaredError:0.00000}{heldBack})  " +
+                $"KL {progress.Kl:0.0}  {progress.FramesPerSecond:0} frames/s");
+        }
     }
 
     private sealed record Trained(IModelExporter Exporter, float[][] CrossFitted, EpochFigures Figures, int Epochs, double FramesPerSecond)

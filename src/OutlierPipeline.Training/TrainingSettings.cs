@@ -1,3 +1,4 @@
+using System.Globalization;
 using OutlierPipeline.Training.Networks;
 
 namespace OutlierPipeline.Training;
@@ -32,7 +33,8 @@ public sealed record TrainingSettings
     /// <summary>A run goes on only from a checkpoint with the same.</summary>
     /// <param name="digest">Of the training frames.</param>
     internal string Fingerprint(string digest, PatchNetwork network, string? mask) =>
-        FormattableString.Invariant($"{Architecture.Name} {network.Size} {network.Latent} {Epochs} {Batch} {Seed} {Beta} {FreeBits} {LearningRate} {Patience} {IsMixedPrecision} {digest} {mask}");
+        string.Create(CultureInfo.InvariantCulture, $"{Architecture.Name} {network.Size} {network.Latent} {Epochs} {Batch} {Seed} {Beta} {FreeBits} " +
+            $"{LearningRate} {Patience} {IsMixedPrecision} {digest} {mask}");
 }
 
 /// <summary>The training did not lead anywhere. The message is one line that says what to do.</summary>
@@ -46,4 +48,5 @@ public sealed class TrainingException(string message, Exception? inner = null) :
 /// <param name="Kl">Nats a frame.</param>
 /// <param name="ValidationError">Mean squared error of the frames held back, after the last whole epoch; NaN before.</param>
 /// <param name="EndsEpoch">Whether an epoch has just ended.</param>
-public readonly record struct TrainingProgress(int Epoch, long Step, long Steps, double MeanSquaredError, double Reconstruction, double Kl, double FramesPerSecond, double ValidationError, bool EndsEpoch);
+public readonly record struct TrainingProgress(int Epoch, long Step, long Steps, double MeanSquaredError, double Reconstruction, double Kl,
+    double FramesPerSecond, double ValidationError, bool EndsEpoch);

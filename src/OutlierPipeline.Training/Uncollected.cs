@@ -3,7 +3,8 @@ using System.Runtime;
 namespace OutlierPipeline.Training;
 
 /// <summary>
-/// Work with TorchSharp without a garbage collection in it. TorchSharp passes scalars to native code by a handle and does not keep their owners
+/// Work with TorchSharp without a garbage collection in it. TorchSharp passes scalars to native code by a handle and does not keep their
+/// owners
 /// alive: one collected in the middle of a call (once in some thousand steps) is read after it was freed.
 /// </summary>
 public static class Uncollected

@@ -22,7 +22,8 @@ public sealed partial class FramePipeline : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly Dictionary<string, ModelLane> _lanes = [];
-    private readonly Channel<MicroBatch> _scored = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = true });
+    private readonly Channel<MicroBatch> _scored = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true,
+        AllowSynchronousContinuations = true });
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ResultPublisher _publisher;
     private readonly FrameConsumer _consumer;
@@ -45,22 +46,26 @@ public sealed partial class FramePipeline : IDisposable
     }
 
     /// <summary>The same with engines of another making.</summary>
-    internal FramePipeline(PipelineOptions options, Func<ModelPackage, InferenceEngine> createEngine, ILogger log, TimeProvider? time = null)
+    internal FramePipeline(PipelineOptions options, Func<ModelPackage, InferenceEngine> createEngine, ILogger log,
+        TimeProvider? time = null)
     {
         if (options.Validate().FirstOrDefault() is { } fault) throw new PipelineException(fault);
         _options = options;
         _time = time ?? TimeProvider.System;
         _log = log;
         foreach (string path in options.Model.Cameras.Values.Append(options.Model.Path).Distinct())
-            _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _time) { Failed = e => _failed.TrySetException(e) };
-        _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)], _lanes.Values.First().QueueCapacity);
+            _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _time) { Failed = e =>
+                _failed.TrySetException(e) };
+        _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)],
+            _lanes.Values.First().QueueCapacity);
         _health = new BrokerHealth(options.Kafka, log, _time);
         _identity = new TopicIdentity(options.Kafka, _health);
         var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
         _publisher = new ResultPublisher(options.Kafka, budget, _health, _time, log);
         _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
         _ends = new PartitionEnds(options.Kafka, assignment => _consumer!.Reset(assignment), _health, _identity, _time);
-        _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _health, _time, log);
+        _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget,
+            new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _health, _time, log);
         _detection = new DetectionWorker(_scored.Reader, _publisher, options, _time, log);
         _detection.Assignments = () => [.. _consumer.Assignments];
         _detection.Packages = () => _lanes.Values.Select(lane => lane.Package);
@@ -71,8 +76,12 @@ public sealed partial class FramePipeline : IDisposable
         _publisher.Failed = e => _failed.TrySetException(e);
         _gauges = PipelineTelemetry.Observe(
             () => _consumer.Assignments.Sum(assignment => (long)assignment.Ledger.InFlight),
-            () => Enum.GetValues<PauseReason>().Where(reason => reason != PauseReason.None).Select(reason => new Measurement<long>(_consumer.Paused(reason), new KeyValuePair<string, object?>("reason", reason.ToString().ToLowerInvariant()))),
-            () => _consumer.Assignments.Select(assignment => new Measurement<long>(assignment.Lag, new KeyValuePair<string, object?>("partition", assignment.Partition.Partition.Value))),
+            () => Enum.GetValues<PauseReason>().Where(reason => reason != PauseReason.None).Select(reason =>
+                new Measurement<long>(_consumer.Paused(reason),
+                new KeyValuePair<string, object?>("reason", reason.ToString().ToLowerInvariant()))),
+            () => _consumer.Assignments.Select(assignment =>
+                new Measurement<long>(assignment.Lag,
+                new KeyValuePair<string, object?>("partition", assignment.Partition.Partition.Value))),
             CountOpenIncidents);
     }
 
@@ -104,8 +113,10 @@ public sealed partial class FramePipeline : IDisposable
             if (!IsRunning) reasons.Add($"not connected to Kafka at {_options.Kafka.BootstrapServers}");
             else if (!_consumer.HasJoined) reasons.Add($"joining the consumer group {_options.Kafka.GroupId}");
             if (IsRunning && _health.Fault is { } fault) reasons.Add(fault);
-            if (_consumer.Paused(PauseReason.DeadLetter) is > 0 and int blocked) reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
-            if (_consumer.Paused(PauseReason.Retry) is > 0 and int retrying) reasons.Add($"{_publisher.LastFailure}; {retrying} partitions wait and are read again");
+            if (_consumer.Paused(PauseReason.DeadLetter) is > 0 and int blocked)
+                reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
+            if (_consumer.Paused(PauseReason.Retry) is > 0 and int retrying)
+                reasons.Add($"{_publisher.LastFailure}; {retrying} partitions wait and are read again");
             if (_consumer.Paused(PauseReason.Restore) is > 0 and int restoring) reasons.Add($"{restoring} partitions are being restored");
             return reasons;
         }
@@ -118,7 +129,8 @@ public sealed partial class FramePipeline : IDisposable
         {
             const int Named = 5;
             var clocks = _detection.WrongClocks;
-            var lines = clocks.Take(Named).Select(clock => $"the clock of camera {clock.Camera}: {ClockWatch.Describe(clock.Fault)} ({clock.Frames} frames)").ToList();
+            var lines = clocks.Take(Named).Select(clock =>
+                $"the clock of camera {clock.Camera}: {ClockWatch.Describe(clock.Fault)} ({clock.Frames} frames)").ToList();
             if (clocks.Count > Named) lines.Add($"the clocks of {clocks.Count - Named} more cameras are wrong");
             return lines;
         }
@@ -154,8 +166,10 @@ public sealed partial class FramePipeline : IDisposable
             var first = await Task.WhenAny(stop.Task, _failed.Task, _consumer.Completion, commits);
             IsRunning = false;
             _consumer.Stop(drain: !_failed.Task.IsFaulted);
-            // The consumer drains first: the stages behind it must still run, and commits must not stand in its way. One of them may fail only now.
-            _ = _failed.Task.ContinueWith(_ => _consumer.Abandon(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            // The consumer drains first: the stages behind it must still run, and commits must not stand in its way. One of them may fail
+            // only now.
+            _ = _failed.Task.ContinueWith(_ => _consumer.Abandon(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted,
+                TaskScheduler.Default);
             bool hasLeft = await EndsAsync(_consumer.Completion, _options.Kafka.DrainTimeout + Farewell);
             if (!hasLeft) Log.LeftWithoutFarewell(_log, _options.Kafka.BootstrapServers);
             _consumer.Abandon();
@@ -194,7 +208,8 @@ public sealed partial class FramePipeline : IDisposable
     {
         var delay = _options.Detection.ShortestDelay(package.Default.Calibration);
         if (delay < TimeSpan.Zero) Log.NeverGuaranteed(_log, package.Card.Name, package.Default.Calibration.EffectiveFrames);
-        else if (delay > _options.Detection.MaxDelay) Log.Slow(_log, package.Card.Name, package.Default.Calibration.EffectiveFrames, delay.TotalSeconds, _options.Detection.MaxDelay);
+        else if (delay > _options.Detection.MaxDelay)
+            Log.Slow(_log, package.Card.Name, package.Default.Calibration.EffectiveFrames, delay.TotalSeconds, _options.Detection.MaxDelay);
     }
 
     private void RunDetection()
@@ -211,13 +226,18 @@ public sealed partial class FramePipeline : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(110, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: with Detection:FalseAlarmProbability as it is, an incident takes {Seconds:0.0} s by guaranteed evidence, longer than Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow a larger probability. What is gross is found sooner, by extrapolation.")]
+        [LoggerMessage(110, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: with " +
+            "Detection:FalseAlarmProbability as it is, an incident takes {Seconds:0.0} s by guaranteed evidence, longer than " +
+            "Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow a larger probability. What is gross is found " +
+                    "sooner, by extrapolation.")]
         public static partial void Slow(ILogger log, string model, double frames, double seconds, TimeSpan maxDelay);
 
-        [LoggerMessage(112, LogLevel.Warning, "Kafka at {Servers} did not answer while the service stopped. What was not committed is read again at the next start.")]
+        [LoggerMessage(112, LogLevel.Warning,
+            "Kafka at {Servers} did not answer while the service stopped. What was not committed is read again at the next start.")]
         public static partial void LeftWithoutFarewell(ILogger log, string servers);
 
-        [LoggerMessage(111, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: too few for guaranteed evidence of any incident, so all rest on extrapolation. Calibrate on more footage.")]
+        [LoggerMessage(111, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: too few for " +
+            "guaranteed evidence of any incident, so all rest on extrapolation. Calibrate on more footage.")]
         public static partial void NeverGuaranteed(ILogger log, string model, double frames);
     }
 

@@ -12,7 +12,9 @@ public enum OverloadPolicy
     /// <summary>Score every frame, however late.</summary>
     Wait,
 
-    /// <summary>Frames older than <see cref="OverloadOptions.MaxFrameAge"/> get a score record with <c>status: skipped</c> and no score.</summary>
+    /// <summary>
+    /// Frames older than <see cref="OverloadOptions.MaxFrameAge"/> get a score record with <c>status: skipped</c> and no score.
+    /// </summary>
     SkipStale,
 }
 
@@ -28,7 +30,8 @@ public sealed record OverloadOptions
     public IEnumerable<string> Validate()
     {
         if (!Enum.IsDefined(Policy)) yield return $"Overload:Policy is {Policy}; expected Wait or SkipStale";
-        if (MaxFrameAge < TimeSpan.FromMilliseconds(10)) yield return $"Overload:MaxFrameAge is {MaxFrameAge}; expected at least 00:00:00.010";
+        if (MaxFrameAge < TimeSpan.FromMilliseconds(10))
+            yield return $"Overload:MaxFrameAge is {MaxFrameAge}; expected at least 00:00:00.010";
     }
 }
 
@@ -54,5 +57,6 @@ public sealed record PipelineOptions
 
     /// <summary>A message for each value that is missing or out of range, naming the key, the value and what would be right.</summary>
     public IEnumerable<string> Validate() =>
-        [.. Kafka.Validate(), .. Frames.Validate(), .. Model.Validate(), .. Inference.Validate(), .. Batching.Validate(), .. Detection.Validate(), .. Overload.Validate()];
+        [.. Kafka.Validate(), .. Frames.Validate(), .. Model.Validate(), .. Inference.Validate(), .. Batching.Validate(),
+        .. Detection.Validate(), .. Overload.Validate()];
 }

@@ -10,12 +10,15 @@ using static TorchSharp.torch.nn;
 namespace OutlierPipeline.Benchmarks;
 
 /// <summary>
-/// <c>baselines --train FOOTAGE… --test FOOTAGE --model PACKAGE</c>: two detectors of the literature, trained on the same frames as a package of ours, and the AUROC of all three on the
+/// <c>baselines --train FOOTAGE… --test FOOTAGE --model PACKAGE</c>: two detectors of the literature, trained on the same frames as a
+/// package of ours, and the AUROC of all three on the
 /// corruption suite at severity 3, in one run.
 /// </summary>
 /// <remarks>
-/// SelfOracle: Stocco, Weiss, Calzana and Tonella, ICSE 2020: a VAE of one dense layer of 512 units and a code of 2; its score is the mean squared error. Cai and Koutsoukos,
-/// ICCPS 2020: a convolutional VAE (four layers of 32 to 256 channels, a code of 1024 cut to 256 for the size of these pictures), whose nonconformity is the squared error, averaged over ten
+/// SelfOracle: Stocco, Weiss, Calzana and Tonella, ICSE 2020: a VAE of one dense layer of 512 units and a code of 2; its score is the mean
+/// squared error. Cai and Koutsoukos,
+/// ICCPS 2020: a convolutional VAE (four layers of 32 to 256 channels, a code of 1024 cut to 256 for the size of these pictures), whose
+/// nonconformity is the squared error, averaged over ten
 /// samples of the code; the martingale on top ranks frames no differently.
 /// </remarks>
 internal static class Baselines
@@ -27,7 +30,9 @@ internal static class Baselines
 
     public static async Task<int> RunAsync(string[] arguments)
     {
-        string[] Values(string name) => [.. arguments.SkipWhile(argument => argument != name).Skip(1).TakeWhile(argument => !argument.StartsWith("--", StringComparison.Ordinal))];
+        string[] Values(string name) =>
+            [.. arguments.SkipWhile(argument => argument != name).Skip(1).TakeWhile(argument =>
+            !argument.StartsWith("--", StringComparison.Ordinal))];
         if (Values("--train").Length == 0 || Values("--test").Length != 1 || Values("--model").Length != 1)
         {
             Console.Error.WriteLine("usage: baselines --train FOOTAGE… --test FOOTAGE --model PACKAGE");
@@ -45,11 +50,15 @@ internal static class Baselines
         int corner = 256 * (size.Height / 16) * (size.Width / 16);
         var detectors = new (string Name, Func<byte[][], double[]> Score)[]
         {
-            ("SelfOracle", Train(train, Sequential(Flatten(), Linear(pixels, 512), ReLU()), Linear(512, 2), Linear(512, 2), Sequential(Linear(2, 512), ReLU(), Linear(512, pixels), Sigmoid()), 1)),
+            ("SelfOracle", Train(train, Sequential(Flatten(), Linear(pixels, 512), ReLU()), Linear(512, 2), Linear(512, 2),
+                Sequential(Linear(2, 512), ReLU(), Linear(512, pixels), Sigmoid()), 1)),
             ("VAE + ICAD", Train(train,
-                Sequential(Conv2d(3, 32, 3, 2, 1), ELU(), Conv2d(32, 64, 3, 2, 1), ELU(), Conv2d(64, 128, 3, 2, 1), ELU(), Conv2d(128, 256, 3, 2, 1), ELU(), Flatten()),
+                Sequential(Conv2d(3, 32, 3, 2, 1), ELU(), Conv2d(32, 64, 3, 2, 1), ELU(), Conv2d(64, 128, 3, 2, 1), ELU(),
+                Conv2d(128, 256, 3, 2, 1), ELU(), Flatten()),
                 Linear(corner, 256), Linear(corner, 256),
-                Sequential(Linear(256, corner), ELU(), Unflatten(1, [256, size.Height / 16, size.Width / 16]), ConvTranspose2d(256, 128, 4, 2, 1), ELU(), ConvTranspose2d(128, 64, 4, 2, 1), ELU(), ConvTranspose2d(64, 32, 4, 2, 1), ELU(), ConvTranspose2d(32, 3, 4, 2, 1), Sigmoid(), Flatten()),
+                Sequential(Linear(256, corner), ELU(), Unflatten(1, [256, size.Height / 16, size.Width / 16]),
+                    ConvTranspose2d(256, 128, 4, 2, 1), ELU(), ConvTranspose2d(128, 64, 4, 2, 1), ELU(), ConvTranspose2d(64, 32, 4, 2, 1),
+                    ELU(), ConvTranspose2d(32, 3, 4, 2, 1), Sigmoid(), Flatten()),
                 10)),
             (package.Card.Name, frames => Ours(scorer, frames)),
         };
@@ -70,14 +79,17 @@ internal static class Baselines
             })];
             double[] areas = [.. detectors.Select((detector, d) => DetectionMetrics.Auroc(normals[d], detector.Score(corrupted)))];
             for (int d = 0; d < areas.Length; d++) sums[d] += areas[d] / kinds.Length;
-            Console.WriteLine($"{corruption.Name,-20}{string.Concat(areas.Select(area => area.ToString("0.000", CultureInfo.InvariantCulture).PadLeft(14)))}");
+            var columns = areas.Select(area => area.ToString("0.000", CultureInfo.InvariantCulture).PadLeft(14));
+            Console.WriteLine($"{corruption.Name,-20}{string.Concat(columns)}");
         }
-        Console.WriteLine($"{"mean",-20}{string.Concat(sums.Select(area => area.ToString("0.000", CultureInfo.InvariantCulture).PadLeft(14)))}");
+        Console.WriteLine(
+            $"{"mean",-20}{string.Concat(sums.Select(area => area.ToString("0.000", CultureInfo.InvariantCulture).PadLeft(14)))}");
         return 0;
     }
 
     /// <summary>Trains a VAE on mean squared error and divergence, and returns its score.</summary>
-    private static Func<byte[][], double[]> Train(Footage footage, Module<Tensor, Tensor> encoder, Module<Tensor, Tensor> mean, Module<Tensor, Tensor> logVariance, Module<Tensor, Tensor> decoder, int samples)
+    private static Func<byte[][], double[]> Train(Footage footage, Module<Tensor, Tensor> encoder, Module<Tensor, Tensor> mean,
+        Module<Tensor, Tensor> logVariance, Module<Tensor, Tensor> decoder, int samples)
     {
         manual_seed(1);
         Module<Tensor, Tensor>[] modules = [encoder, mean, logVariance, decoder];
@@ -128,10 +140,12 @@ internal static class Baselines
     {
         double[] combined = new double[frames.Length];
         var model = scorer.Package.Default;
-        scorer.Score(frames.Length, (i, rgb) => frames[i].CopyTo(rgb), model.Mask, (i, batch, slot) => combined[i] = model.Calibration.Combine(batch.Scores(slot)), CancellationToken.None);
+        scorer.Score(frames.Length, (i, rgb) => frames[i].CopyTo(rgb), model.Mask, (i, batch, slot) =>
+            combined[i] = model.Calibration.Combine(batch.Scores(slot)), CancellationToken.None);
         return combined;
     }
 
     private static Tensor Frames(byte[][] frames, FrameSize size) =>
-        tensor(frames.SelectMany(frame => frame).ToArray(), [frames.Length, size.Height, size.Width, 3]).permute(0, 3, 1, 2).to(float32) / 255;
+        tensor(frames.SelectMany(frame => frame).ToArray(), [frames.Length, size.Height, size.Width, 3]).permute(0, 3, 1,
+        2).to(float32) / 255;
 }

@@ -5,7 +5,10 @@ using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.Benchmarks;
 
-/// <summary>Broker and load generator in a process of their own, so that what they cost is not counted as the pipeline's. Commands go over its standard input.</summary>
+/// <summary>
+/// Broker and load generator in a process of their own, so that what they cost is not counted as the pipeline's. Commands go over its
+/// standard input.
+/// </summary>
 internal sealed class BrokerProcess : IDisposable
 {
     private const string Frames = "camera.frames";
@@ -14,7 +17,8 @@ internal sealed class BrokerProcess : IDisposable
     public BrokerProcess(int partitions)
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardInput = true, RedirectStandardOutput = true };
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(typeof(BrokerProcess).Assembly.Location);
+        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
+            start.ArgumentList.Add(typeof(BrokerProcess).Assembly.Location);
         foreach (string argument in new[] { "broker", partitions.ToString(CultureInfo.InvariantCulture) }) start.ArgumentList.Add(argument);
         _process = Process.Start(start)!;
         BootstrapServers = _process.StandardOutput.ReadLine()!;
@@ -50,8 +54,10 @@ internal sealed class BrokerProcess : IDisposable
     public static int Serve(int partitions)
     {
         using var broker = new MockBroker();
-        foreach (string topic in new[] { Frames, "ood.scores", "ood.alerts", "ood.state", "camera.frames.dlq" }) broker.CreateTopic(topic, partitions);
-        using var producer = new ProducerBuilder<string, byte[]>(new ProducerConfig { BootstrapServers = broker.BootstrapServers, LingerMs = 1 }).SetLogHandler((_, _) => { }).Build();
+        foreach (string topic in new[] { Frames, "ood.scores", "ood.alerts", "ood.state", "camera.frames.dlq" })
+            broker.CreateTopic(topic, partitions);
+        using var producer = new ProducerBuilder<string, byte[]>(new ProducerConfig { BootstrapServers = broker.BootstrapServers,
+            LingerMs = 1 }).SetLogHandler((_, _) => { }).Build();
         byte[][] frames = EndToEnd.Street();
         Console.WriteLine(broker.BootstrapServers);
         while (Console.ReadLine() is { } command)
@@ -62,7 +68,8 @@ internal sealed class BrokerProcess : IDisposable
             for (int i = 0; i < int.Parse(words[0], CultureInfo.InvariantCulture); i++)
             {
                 while (rate > 0 && clock.Elapsed.TotalSeconds < i / rate) Thread.Sleep(1);
-                producer.Produce(new TopicPartition(Frames, i % partitions), new Message<string, byte[]> { Key = $"car-{i % partitions}", Value = frames[i % frames.Length] });
+                producer.Produce(new TopicPartition(Frames, i % partitions),
+                    new Message<string, byte[]> { Key = $"car-{i % partitions}", Value = frames[i % frames.Length] });
             }
             producer.Flush(TimeSpan.FromSeconds(60));
             Console.WriteLine("sent");

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Batching;
 using OutlierPipeline.Evaluation;
@@ -34,9 +33,11 @@ internal static class EndToEnd
         string model = args.Length > 0 ? args[0] : FindModel();
         byte[][] frames = Street();
         var package = ModelPackage.Load(model);
-        Say($"{Environment.ProcessorCount} cores, model {package.Card.Name} {package.Card.Network.Height}x{package.Card.Network.Width}, frames {StreetCamera.Width}x{StreetCamera.Height} JPEG, batches of up to {BatchSize}");
+        Say($"{Environment.ProcessorCount} cores, model {package.Card.Name} {package.Card.Network.Height}x{package.Card.Network.Width}, " +
+            $"frames {StreetCamera.Width}x{StreetCamera.Height} JPEG, batches of up to {BatchSize}");
         double[] allocated = AllocatedPerFrame(package, frames);
-        Say($"allocated from decode to score, bytes a frame: median {allocated[allocated.Length / 2]:0.00}, least {allocated[0]:0.00}, most {allocated[^1]:0.00} of {allocated.Length} rounds of {RoundFrames} frames");
+        Say($"allocated from decode to score, bytes a frame: median {allocated[allocated.Length / 2]:0.00}, least {allocated[0]:0.00}, " +
+            $"most {allocated[^1]:0.00} of {allocated.Length} rounds of {RoundFrames} frames");
         double before = BareLoop(package, frames);
         var (raw, net) = await ThroughputAsync(model);
         double after = BareLoop(package, frames);
@@ -47,7 +48,9 @@ internal static class EndToEnd
         Say($"ratio: {net / bare:0.00} (as measured {raw / bare:0.00})");
         var latency = await LatencyAsync(model, raw / 2);
         double bound = PipelineDelay.TotalMilliseconds + latency.InferP99 + 10;
-        Say($"at half load ({raw / 2:0} frames/s, {LatencySeconds} s): produced to acknowledged p50 {latency.P50:0} ms, p95 {latency.P95:0} ms, p99 {latency.P99:0} ms; inference of a batch p50 {latency.InferP50:0.0} ms, p99 {latency.InferP99:0.0} ms");
+        Say($"at half load ({raw / 2:0} frames/s, {LatencySeconds} s): produced to acknowledged p50 {latency.P50:0} ms, p95 " +
+            $"{latency.P95:0} ms, p99 {latency.P99:0} ms; inference of a batch p50 {latency.InferP50:0.0} ms, p99 " +
+            $"{latency.InferP99:0.0} ms");
         Say($"p99 against MaxDelay + inference + 10 ms = {bound:0} ms: {(latency.P99 <= bound ? "within" : "beyond")}");
         return 0;
     }
@@ -67,7 +70,8 @@ internal static class EndToEnd
     {
         using var engine = new InferenceEngine(package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         var batch = engine.CreateBatch(BatchSize);
-        using var decoders = new ThreadLocal<FrameDecoder>(() => new FrameDecoder(package.Card.Network.Size, new FrameLimits()), trackAllValues: true);
+        using var decoders = new ThreadLocal<FrameDecoder>(() =>
+            new FrameDecoder(package.Card.Network.Size, new FrameLimits()), trackAllValues: true);
         batch.Count = BatchSize;
         var clock = new Stopwatch();
         int done = -BatchSize * 20;
@@ -75,7 +79,8 @@ internal static class EndToEnd
         {
             if (done >= 0 && !clock.IsRunning) clock.Start();
             int first = Math.Abs(done);
-            Parallel.For(0, BatchSize, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, slot => batch.DecodeHere(slot, frames[(first + slot) % frames.Length], decoders.Value!));
+            Parallel.For(0, BatchSize, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, slot =>
+                batch.DecodeHere(slot, frames[(first + slot) % frames.Length], decoders.Value!));
             engine.Run(batch);
             done += BatchSize;
         }
@@ -83,7 +88,10 @@ internal static class EndToEnd
         return done / clock.Elapsed.TotalSeconds;
     }
 
-    /// <summary>Frames that wait in the broker, to the acknowledgement of their scores: frames/s as measured, and with the broker's share of the cores subtracted.</summary>
+    /// <summary>
+    /// Frames that wait in the broker, to the acknowledgement of their scores: frames/s as measured, and with the broker's share of the
+    /// cores subtracted.
+    /// </summary>
     private static async Task<(double Raw, double Net)> ThroughputAsync(string model)
     {
         using var broker = new BrokerProcess(Partitions);
@@ -106,7 +114,8 @@ internal static class EndToEnd
         return ((Frames - first) / clock.Elapsed.TotalSeconds, (Frames - first) / own);
     }
 
-    private static async Task<(double P50, double P95, double P99, double InferP50, double InferP99)> LatencyAsync(string model, double rate)
+    private static async Task<(double P50, double P95, double P99, double InferP50, double InferP99)> LatencyAsync(string model,
+        double rate)
     {
         using var broker = new BrokerProcess(Partitions);
         using var stop = new CancellationTokenSource();
@@ -124,7 +133,10 @@ internal static class EndToEnd
         return (recorder.Latency(0.5), recorder.Latency(0.95), recorder.Latency(0.99), recorder.Infer(0.5), recorder.Infer(0.99));
     }
 
-    /// <summary>Managed bytes a frame through decode workers, batcher and engine, in steady state; rounds in ascending order. What the runtime allocates beside it counts too.</summary>
+    /// <summary>
+    /// Managed bytes a frame through decode workers, batcher and engine, in steady state; rounds in ascending order. What the runtime
+    /// allocates beside it counts too.
+    /// </summary>
     private static double[] AllocatedPerFrame(ModelPackage package, byte[][] encoded)
     {
         var options = Options("-", package.Path);
@@ -151,5 +163,5 @@ internal static class EndToEnd
         throw new DirectoryNotFoundException("models/street-demo");
     }
 
-    private static void Say(FormattableString line) => Console.WriteLine(line.ToString(CultureInfo.InvariantCulture));
+    private static void Say(string line) => Console.WriteLine(line);
 }

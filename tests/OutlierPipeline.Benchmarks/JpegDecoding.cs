@@ -5,7 +5,10 @@ using SkiaSharp;
 
 namespace OutlierPipeline.Benchmarks;
 
-/// <summary>JPEG to uint8 RGB at the model's size, on one core: <c>dotnet run -c Release --project tests/OutlierPipeline.Benchmarks -- --filter '*JpegDecoding*'</c>.</summary>
+/// <summary>
+/// JPEG to uint8 RGB at the model's size, on one core: <c>dotnet run -c Release --project tests/OutlierPipeline.Benchmarks -- --filter
+/// '*JpegDecoding*'</c>.
+/// </summary>
 [MemoryDiagnoser]
 [ShortRunJob]
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Design", "CA1001", Justification = "The benchmark runner disposes through Cleanup.")]

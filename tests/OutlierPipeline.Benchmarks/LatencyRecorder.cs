@@ -14,7 +14,8 @@ internal sealed class LatencyRecorder : IDisposable
     {
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (instrument.Meter.Name == PipelineTelemetry.Name && instrument.Name is "outlier.frame.latency" or "outlier.stage.duration") listener.EnableMeasurementEvents(instrument);
+            if (instrument.Meter.Name == PipelineTelemetry.Name && instrument.Name is "outlier.frame.latency" or "outlier.stage.duration")
+                listener.EnableMeasurementEvents(instrument);
         };
         _listener.SetMeasurementEventCallback<double>((instrument, value, tags, _) =>
         {

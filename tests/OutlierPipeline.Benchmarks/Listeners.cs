@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.Json;
 using Confluent.Kafka;
 using Microsoft.AspNetCore.Builder;
@@ -17,7 +16,8 @@ using OutlierPipeline.Simulation;
 namespace OutlierPipeline.Benchmarks;
 
 /// <summary>
-/// <c>listeners</c>: from the detector's decision to the event at a client of the stream, in the demo's script; and what a thousand listening clients take from the
+/// <c>listeners</c>: from the detector's decision to the event at a client of the stream, in the demo's script; and what a thousand
+/// listening clients take from the
 /// pipeline's throughput, in turns in one run.
 /// </summary>
 internal static class Listeners
@@ -46,7 +46,8 @@ internal static class Listeners
     /// <summary>What runs in another process: clients that read and throw away. Prints when all are connected.</summary>
     public static async Task<int> ListenAsync(string address, int count)
     {
-        using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = int.MaxValue }) { BaseAddress = new Uri(address), Timeout = Timeout.InfiniteTimeSpan };
+        using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = int.MaxValue }) { BaseAddress =
+            new Uri(address), Timeout = Timeout.InfiniteTimeSpan };
         var reading = new List<Task>();
         for (int i = 0; i < count; i++)
         {
@@ -63,7 +64,8 @@ internal static class Listeners
     private static async Task LatencyAsync()
     {
         using var broker = new MockBroker();
-        foreach (string topic in new[] { "camera.frames", "ood.scores", "ood.alerts", "ood.state", "camera.frames.dlq" }) broker.CreateTopic(topic, 4);
+        foreach (string topic in new[] { "camera.frames", "ood.scores", "ood.alerts", "ood.state", "camera.frames.dlq" })
+            broker.CreateTopic(topic, 4);
         using var directory = new Directories();
         await using var app = await StartAsync(broker.BootstrapServers, directory.Database);
         var decided = new ConcurrentDictionary<string, long>();
@@ -72,7 +74,8 @@ internal static class Listeners
         using var reader = new StreamReader(await http.GetStreamAsync("/api/alerts/stream"));
         var delays = new List<double>();
         using var stop = new CancellationTokenSource(Demo);
-        using var fleet = new CameraFleet(new Dictionary<string, string> { ["bootstrap.servers"] = broker.BootstrapServers }, "camera.frames", TroubleScript.Demo, 10, i => new StreetCamera(1000 + i));
+        using var fleet = new CameraFleet(new Dictionary<string, string> { ["bootstrap.servers"] = broker.BootstrapServers },
+            "camera.frames", TroubleScript.Demo, 10, i => new StreetCamera(1000 + i));
         var driving = fleet.RunAsync(stop.Token);
         try
         {
@@ -90,7 +93,8 @@ internal static class Listeners
         }
         await driving;
         delays.Sort();
-        Say($"decided to heard, {delays.Count} events in {Demo.TotalMinutes:0} minutes of the demo: p50 {At(0.5):0} ms, p95 {At(0.95):0} ms, p99 {At(0.99):0} ms, most {delays[^1]:0} ms");
+        Say($"decided to heard, {delays.Count} events in {Demo.TotalMinutes:0} minutes of the demo: p50 {At(0.5):0} ms, p95 {At(0.95):0} " +
+            $"ms, p99 {At(0.99):0} ms, most {delays[^1]:0} ms");
 
         double At(double quantile) => delays[(int)Math.Ceiling(quantile * (delays.Count - 1))];
     }
@@ -105,7 +109,10 @@ internal static class Listeners
         for (int round = 0; round < Rounds; round++)
         {
             speeds.Alone.Add(await RoundAsync(broker, null));
-            using var clients = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [typeof(Listeners).Assembly.Location, "listen", Address(app), $"{Clients}"] : ["listen", Address(app), $"{Clients}"]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+            using var clients = Process.Start(new ProcessStartInfo(Environment.ProcessPath!,
+                Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
+                ? [typeof(Listeners).Assembly.Location, "listen", Address(app), $"{Clients}"]
+                : ["listen", Address(app), $"{Clients}"]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
             await clients.StandardOutput.ReadLineAsync();
             using var stop = new CancellationTokenSource();
             var alerting = AlertAsync(broker.BootstrapServers, round, interval, stop.Token);
@@ -117,7 +124,8 @@ internal static class Listeners
         }
         double alone = Median(speeds.Alone);
         double heard = Median(speeds.Heard);
-        Say($"{Clients} clients, an event each {interval.TotalSeconds:0} s: {heard:0} frames/s with them, {alone:0} without (medians of {Rounds} rounds in turns; the broker's and the clients' own processor time subtracted): ratio {heard / alone:0.000}");
+        Say($"{Clients} clients, an event each {interval.TotalSeconds:0} s: {heard:0} frames/s with them, {alone:0} without (medians of " +
+            $"{Rounds} rounds in turns; the broker's and the clients' own processor time subtracted): ratio {heard / alone:0.000}");
     }
 
     private static async Task<double> RoundAsync(BrokerProcess broker, Process? clients)
@@ -141,12 +149,16 @@ internal static class Listeners
     private static async Task AlertAsync(string servers, int round, TimeSpan interval, CancellationToken cancellation)
     {
         var package = ModelPackage.Load(EndToEnd.FindModel());
-        using var producer = new ProducerBuilder<Null, byte[]>(new ProducerConfig { BootstrapServers = servers, LingerMs = 1 }).SetLogHandler((_, _) => { }).Build();
+        using var producer = new ProducerBuilder<Null, byte[]>(new ProducerConfig { BootstrapServers = servers, LingerMs = 1 })
+            .SetLogHandler((_, _) => { }).Build();
         for (int i = 0; !cancellation.IsCancellationRequested; i++)
         {
             var frame = new FrameRef("camera.frames", 0, i, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1_000_000);
-            var step = new AlertStep(AlertType.Opened, $"{round}-{i}", 1, "car-9", AlertKind.Scene, Severity.Warning, frame, frame, "bands", "the picture is strange for 0.4 s, most by its bands score (odds 10^7)");
-            producer.Produce("ood.alerts", new Message<Null, byte[]> { Value = AlertEvent.Write(step, package, new float[package.Card.Scores.Count], new Verdict(0.001, null, 7, true, false), []) });
+            var step = new AlertStep(AlertType.Opened, $"{round}-{i}", 1, "car-9", AlertKind.Scene, Severity.Warning, frame, frame,
+                "bands", "the picture is strange for 0.4 s, most by its bands score (odds 10^7)");
+            producer.Produce("ood.alerts",
+                new Message<Null, byte[]> { Value = AlertEvent.Write(step, package, new float[package.Card.Scores.Count],
+                new Verdict(0.001, null, 7, true, false), []) });
             await Task.Delay(interval, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
@@ -162,11 +174,12 @@ internal static class Listeners
         return app;
     }
 
-    private static string Address(WebApplication app) => app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+    private static string Address(WebApplication app) =>
+        app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 
-    private static void Say(FormattableString line) => Console.WriteLine(line.ToString(CultureInfo.InvariantCulture));
+    private static void Say(string line) => Console.WriteLine(line);
 
     private sealed class Directories : IDisposable
     {

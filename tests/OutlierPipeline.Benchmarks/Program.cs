@@ -2,6 +2,7 @@ using System.Globalization;
 using BenchmarkDotNet.Running;
 using OutlierPipeline.Benchmarks;
 
+CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 return args switch
 {
     ["end-to-end", .. var rest] => await EndToEnd.RunAsync(rest),

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Diagnostics;
 using Microsoft.ML.OnnxRuntime;
 using OutlierPipeline.Frames;
@@ -7,7 +8,10 @@ using OutlierPipeline.Training.Networks;
 
 namespace OutlierPipeline.Benchmarks;
 
-/// <summary><c>scoring</c>: what the scores cost beside the network: the graph as it is exported against the same without scores, in turns, in one run.</summary>
+/// <summary>
+/// <c>scoring</c>: what the scores cost beside the network: the graph as it is exported against the same without scores, in turns, in one
+/// run.
+/// </summary>
 internal static class ScoringShare
 {
     private const int Batch = 16;
@@ -21,9 +25,12 @@ internal static class ScoringShare
         var network = new PatchNetwork(size, 32, isVariational: true);
         // What the weights are does not matter for time.
         var random = new Random(1);
-        float[] Values(long[] shape, long fanIn) => [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (product, side) => product * side)).Select(_ => fanIn == 0 ? 0 : (float)((random.NextDouble() - 0.5) / Math.Sqrt(fanIn)))];
+        float[] Values(long[] shape, long fanIn) =>
+            [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (product, side) => product * side)).Select(_ =>
+            fanIn == 0 ? 0 : (float)((random.NextDouble() - 0.5) / Math.Sqrt(fanIn)))];
         var weights = network.Weights().ToDictionary(weight => weight.Name, weight => (Values(weight.Shape, weight.FanIn), weight.Shape));
-        weights[PatchNetwork.Fill] = (new float[network.Cells * PatchTransform.Coefficients], [1, network.Cells, PatchTransform.Coefficients]);
+        weights[PatchNetwork.Fill] = (new float[network.Cells * PatchTransform.Coefficients],
+            [1, network.Cells, PatchTransform.Coefficients]);
         var exporter = new ModelExporter(network, weights);
         using var rendered = new RenderedFootage();
         var frames = rendered.Load(rendered.Drive("drive", 60, seed: 1, framesPerSecond: 1), size);
@@ -43,7 +50,9 @@ internal static class ScoringShare
         }
         double bareTime = Median(times.Bare);
         double all = Median(times.Whole);
-        Console.WriteLine(FormattableString.Invariant($"{size}, batches of {Batch}, {threads} threads: network {1000 * bareTime / Batch:0.000} ms a frame, with scores {1000 * all / Batch:0.000} ms: scores cost {100 * (all / bareTime - 1):0} % of the network"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{size}, batches of {Batch}, {threads} threads: network " +
+            $"{1000 * bareTime / Batch:0.000} ms a frame, with scores {1000 * all / Batch:0.000} ms: scores cost " +
+            $"{100 * (all / bareTime - 1):0} % of the network"));
         return 0;
     }
 

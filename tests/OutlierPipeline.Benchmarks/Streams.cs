@@ -7,7 +7,10 @@ using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.Benchmarks;
 
-/// <summary><c>streams</c>: drives of the simulated street at 10 frames/s, with a trouble that begins at a known frame or none; how long until the incident is open, and how many open falsely.</summary>
+/// <summary>
+/// <c>streams</c>: drives of the simulated street at 10 frames/s, with a trouble that begins at a known frame or none; how long until the
+/// incident is open, and how many open falsely.
+/// </summary>
 internal static class Streams
 {
     private const int Drives = 100;
@@ -35,9 +38,13 @@ internal static class Streams
             Watch(7000 + drive, Trouble.None, out _, () => falsely++);
         }
         double days = Drives * Frames / FramesPerSecond / 86400;
-        Say($"{Drives} drives with a trouble from frame {Onset} on: delay in frames, median {Text(Quantile(delays, 0.5))}, 95 % {Text(Quantile(delays, 0.95))}; {delays.Count(delay => delay.Delay is null)} not found in {Frames - Onset} frames, {early} with a false incident before");
-        foreach (var group in delays.GroupBy(delay => delay.Trouble)) Say($"  {group.Key,-10} median {Text(Quantile([.. group], 0.5))}, worst {Text(Quantile([.. group], 1))} ({group.Count()} drives)");
-        Say($"{Drives} normal drives of {Frames / FramesPerSecond:0} s: {falsely} false incidents; the bound by FalseAlarmProbability {options.FalseAlarmProbability} is {options.FalseIncidentsPerCameraDay * days:0.0000} on average");
+        Say($"{Drives} drives with a trouble from frame {Onset} on: delay in frames, median {Text(Quantile(delays, 0.5))}, 95 % " +
+            $"{Text(Quantile(delays, 0.95))}; {delays.Count(delay => delay.Delay is null)} not found in {Frames - Onset} frames, {early} " +
+            $"with a false incident before");
+        foreach (var group in delays.GroupBy(delay => delay.Trouble)) Say($"  {group.Key,-10} median {Text(Quantile([.. group], 0.5))}, " +
+            $"worst {Text(Quantile([.. group], 1))} ({group.Count()} drives)");
+        Say($"{Drives} normal drives of {Frames / FramesPerSecond:0} s: {falsely} false incidents; the bound by FalseAlarmProbability " +
+            $"{options.FalseAlarmProbability} is {options.FalseIncidentsPerCameraDay * days:0.0000} on average");
         return 0;
 
         int? Watch(int seed, Trouble trouble, out bool before, Action? opens = null)
@@ -53,7 +60,8 @@ internal static class Streams
                 batch.Count = 1;
                 engine.Run(batch);
                 var frame = new FrameRef("", 0, i, (long)((i + 1) * 1e9 / FramesPerSecond));
-                bool isOpen = detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(0), ErrorMap = batch.ErrorMap(0), Pixels = batch.Pixels(0) }, alerts).IsOutlier;
+                bool isOpen = detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(0),
+                    ErrorMap = batch.ErrorMap(0), Pixels = batch.Pixels(0) }, alerts).IsOutlier;
                 if (isOpen && i < Onset) before = true;
                 if (isOpen && i >= Onset) opened ??= i - Onset;
             }
@@ -71,5 +79,5 @@ internal static class Streams
 
     private static string Text(double delay) => double.IsFinite(delay) ? delay.ToString("0", CultureInfo.InvariantCulture) : "not found";
 
-    private static void Say(FormattableString text) => Console.WriteLine(FormattableString.Invariant(text));
+    private static void Say(string text) => Console.WriteLine(text);
 }

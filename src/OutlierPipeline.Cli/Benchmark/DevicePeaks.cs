@@ -14,17 +14,22 @@ internal static class DevicePeaks
     private const int Products = 16;
     private const int Copied = 64 << 20;
 
-    /// <summary>Operations a second of matrix products in the engine's precision: large ones on a GPU, and on CPU such as stay in a core's cache, a thread a part.</summary>
+    /// <summary>
+    /// Operations a second of matrix products in the engine's precision: large ones on a GPU, and on CPU such as stay in a core's cache, a
+    /// thread a part.
+    /// </summary>
     public static double Flops(InferenceEngine engine)
     {
         (int rows, int side) = engine.OnDevice ? (8192, 4096) : (1024, 256);
-        using var session = engine.Beside(Chain(rows, side, engine.OnDevice && engine.Precision == Precision.Fp16 ? Float16 : Float32), threads: 1);
+        using var session = engine.Beside(Chain(rows, side, engine.OnDevice && engine.Precision == Precision.Fp16 ? Float16 : Float32),
+            threads: 1);
         using var run = new RunOptions();
         double[] rates = new double[engine.Parts];
         var threads = rates.Select((_, part) => new Thread(() =>
         {
             using var factor = OrtValue.CreateTensorValueFromMemory(new float[1], [1, 1]);
-            double[] runs = NetworkBench.Time(() => session.Run(run, ["factor"], [factor], ["corner"]).Dispose(), TimeSpan.FromSeconds(1), CancellationToken.None);
+            double[] runs = NetworkBench.Time(() => session.Run(run, ["factor"], [factor], ["corner"]).Dispose(), TimeSpan.FromSeconds(1),
+                CancellationToken.None);
             rates[part] = Products * 2.0 * rows * side * side / runs.Order().ElementAt(runs.Length / 10);
         })).ToList();
         threads.ForEach(thread => thread.Start());
@@ -58,7 +63,10 @@ internal static class DevicePeaks
         return Copied / runs.Min();
     }
 
-    /// <summary>A matrix of the graph's own, scaled by an input of one number so that it is no constant, times another, again and again; of the result one corner comes back.</summary>
+    /// <summary>
+    /// A matrix of the graph's own, scaled by an input of one number so that it is no constant, times another, again and again; of the
+    /// result one corner comes back.
+    /// </summary>
     private static byte[] Chain(int rows, int side, int type)
     {
         var graph = new GraphProto { Name = "peak" };
@@ -80,14 +88,18 @@ internal static class DevicePeaks
             // Random, since zeros take less power and so more clock than any real work.
             var random = new Random(1);
             float[] values = [.. Enumerable.Range(0, side * 16).Select(_ => (float)(random.NextDouble() - 0.5) / 64)];
-            byte[] bytes = type == Float16 ? MemoryMarshal.AsBytes(values.Select(value => (Half)value).ToArray().AsSpan()).ToArray() : MemoryMarshal.AsBytes(values.AsSpan()).ToArray();
+            byte[] bytes = type == Float16
+                ? MemoryMarshal.AsBytes(values.Select(value => (Half)value).ToArray().AsSpan()).ToArray()
+                : MemoryMarshal.AsBytes(values.AsSpan()).ToArray();
             byte[] all = new byte[(long)bytes.Length * height / 16];
             for (int at = 0; at < all.Length; at += bytes.Length) bytes.CopyTo(all, at);
-            graph.Initializer.Add(new TensorProto { Name = name, DataType = type, RawData = UnsafeByteOperations.UnsafeWrap(all), Dims = { height, side } });
+            graph.Initializer.Add(new TensorProto { Name = name, DataType = type, RawData = UnsafeByteOperations.UnsafeWrap(all),
+                Dims = { height, side } });
         }
 
         void Integers(string name, params long[] values) =>
-            graph.Initializer.Add(new TensorProto { Name = name, DataType = 7, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())), Dims = { values.Length } });
+            graph.Initializer.Add(new TensorProto { Name = name, DataType = 7,
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())), Dims = { values.Length } });
 
         NodeProto Node(string operation, string output, params string[] inputs)
         {
@@ -100,7 +112,9 @@ internal static class DevicePeaks
 
     private static ValueInfoProto Value(string name, int sides)
     {
-        var shape = new TensorShapeProto { Dim = { new TensorShapeProto.Types.Dimension { DimValue = sides }, new TensorShapeProto.Types.Dimension { DimValue = sides } } };
-        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = Float32, Shape = shape } } };
+        var shape = new TensorShapeProto { Dim = { new TensorShapeProto.Types.Dimension { DimValue = sides },
+            new TensorShapeProto.Types.Dimension { DimValue = sides } } };
+        return new ValueInfoProto { Name = name,
+            Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = Float32, Shape = shape } } };
     }
 }

@@ -8,14 +8,19 @@ using OutlierPipeline.Streaming;
 
 namespace OutlierPipeline.Cli.Benchmark;
 
-/// <summary>Pictures in memory through the service's own decode workers, batcher and engine, against a bare loop in the same run; on a GPU with each decoder.</summary>
-internal sealed class EndToEndBench(ModelPackage package, InferenceOptions inference, byte[][] encoded, TimeSpan time, CancellationToken cancellation)
+/// <summary>
+/// Pictures in memory through the service's own decode workers, batcher and engine, against a bare loop in the same run; on a GPU with each
+/// decoder.
+/// </summary>
+internal sealed class EndToEndBench(ModelPackage package, InferenceOptions inference, byte[][] encoded, TimeSpan time,
+    CancellationToken cancellation)
 {
     private const int MaxPictures = 500;
 
     /// <summary>Pictures of a directory, in the order of their names.</summary>
     public static byte[][] Load(string directory) =>
-        [.. FrameDirectory.Read(directory, Console.Error.WriteLine).SelectMany(drive => drive.Files).Take(MaxPictures).Select(File.ReadAllBytes)];
+        [.. FrameDirectory.Read(directory, Console.Error.WriteLine).SelectMany(drive =>
+        drive.Files).Take(MaxPictures).Select(File.ReadAllBytes)];
 
     public IEnumerable<EndToEndFigures> Measure()
     {
@@ -32,18 +37,21 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
 
     private EndToEndFigures Measure(DecoderChoice decoder, bool onDevice)
     {
-        var options = new PipelineOptions { Inference = inference, Frames = new FramesOptions { Decoder = decoder, MaxBufferedBytes = 1L << 30 }, Batching = new BatchingOptions() };
+        var options = new PipelineOptions { Inference = inference,
+            Frames = new FramesOptions { Decoder = decoder, MaxBufferedBytes = 1L << 30 }, Batching = new BatchingOptions() };
         using var engine = Engine();
         var batch = engine.CreateBatch(options.Batching.Capacity(onDevice), options.Frames);
         batch.Count = batch.Capacity;
-        var decoders = Enumerable.Range(0, options.Frames.Workers).Select(_ => new FrameDecoder(package.Card.Network.Size, options.Frames.Limits)).ToArray();
+        var decoders = Enumerable.Range(0, options.Frames.Workers).Select(_ =>
+            new FrameDecoder(package.Card.Network.Size, options.Frames.Limits)).ToArray();
         try
         {
             double score = NetworkBench.Time(() => engine.Run(batch), time / 2, cancellation).Average() / batch.Capacity;
             int next = 0;
             double decode = decoder == DecoderChoice.NvJpeg
                 ? NetworkBench.Time(() => Run(engine, batch, decoders, ref next), time / 2, cancellation).Average() / batch.Capacity - score
-                : NetworkBench.Time(() => batch.DecodeHere(0, encoded[next++ % encoded.Length], decoders[0]), time / 2, cancellation).Average();
+                : NetworkBench.Time(() => batch.DecodeHere(0, encoded[next++ % encoded.Length], decoders[0]), time / 2, cancellation)
+                .Average();
             double before = BareLoop(engine, batch, decoders);
             var (rate, allocated, busy) = FramePath(options);
             double bare = (before + BareLoop(engine, batch, decoders)) / 2;
@@ -52,7 +60,8 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
             double scoreWork = score * (onDevice ? 1 : inference.Threads > 0 ? inference.Threads : Environment.ProcessorCount);
             var (difference, refused) = decoder == DecoderChoice.NvJpeg ? Compare(engine, batch, decoders[0]) : (0, 0);
             return new EndToEndFigures(
-                decoder == DecoderChoice.NvJpeg ? "nvJPEG" : decoders[0].Name, encoded.Length, Dimensions(encoded[0]), encoded.Average(bytes => (double)bytes.Length), rate, bare, rate / bare,
+                decoder == DecoderChoice.NvJpeg ? "nvJPEG" : decoders[0].Name, encoded.Length, Dimensions(encoded[0]),
+                encoded.Average(bytes => (double)bytes.Length), rate, bare, rate / bare,
                 1000 * decode, 1000 * score, decodeWork / (decodeWork + scoreWork), allocated, busy, difference, refused);
         }
         finally
@@ -93,7 +102,9 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
         done += batch.Capacity;
     }
 
-    /// <summary>Mean difference, in grey levels, of the pictures that the device decodes from the CPU's; and how many of a hundred it does not take.</summary>
+    /// <summary>
+    /// Mean difference, in grey levels, of the pictures that the device decodes from the CPU's; and how many of a hundred it does not take.
+    /// </summary>
     private (double Difference, double Refused) Compare(InferenceEngine engine, FrameBatch batch, FrameDecoder cpu)
     {
         byte[] expected = new byte[package.Card.Network.Size.Bytes];
@@ -135,12 +146,14 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
         }
         double wall = clock.Elapsed.TotalSeconds;
         process.Refresh();
-        return (done / wall, (double)(GC.GetTotalAllocatedBytes(true) - allocated) / done, (process.TotalProcessorTime - processor).TotalSeconds / wall / Environment.ProcessorCount);
+        return (done / wall, (double)(GC.GetTotalAllocatedBytes(true) - allocated) / done,
+            (process.TotalProcessorTime - processor).TotalSeconds / wall / Environment.ProcessorCount);
     }
 
     private static string Dimensions(byte[] encoded)
     {
-        using var codec = SkiaSharp.SKCodec.Create(new MemoryStream(encoded)) ?? throw new CommandException("the first picture of --end-to-end is none that can be decoded");
+        using var codec = SkiaSharp.SKCodec.Create(new MemoryStream(encoded))
+            ?? throw new CommandException("the first picture of --end-to-end is none that can be decoded");
         return $"{codec.Info.Width}×{codec.Info.Height}";
     }
 }

@@ -13,7 +13,8 @@ namespace OutlierPipeline.Cli.Benchmark;
 /// <param name="Lag">Frames that the group had not committed when the step ended, before it could catch up.</param>
 /// <param name="ProcessorMilliseconds">Of the service, a frame, of all cores.</param>
 /// <param name="KeepsUp">Whether 98 % of the frames were scored as fast as they came, and none was skipped.</param>
-internal sealed record LoadStep(int Cameras, double FramesPerSecondAndCamera, double SentPerSecond, double ScoredPerSecond, double P50Milliseconds, double P99Milliseconds, long Skipped, long Lag, double? ProcessorMilliseconds, bool KeepsUp);
+internal sealed record LoadStep(int Cameras, double FramesPerSecondAndCamera, double SentPerSecond, double ScoredPerSecond,
+    double P50Milliseconds, double P99Milliseconds, long Skipped, long Lag, double? ProcessorMilliseconds, bool KeepsUp);
 
 /// <summary>Sends frames of many cameras at a fixed rate, and reads their scores.</summary>
 internal sealed class LoadGenerator : IDisposable
@@ -37,14 +38,19 @@ internal sealed class LoadGenerator : IDisposable
         _pictures = pictures;
         var producer = new ProducerConfig(client) { LingerMs = 2, EnableIdempotence = true };
         if (!client.ContainsKey("queue.buffering.max.messages")) producer.QueueBufferingMaxMessages = 1_000_000;
-        _producer = new ProducerBuilder<string, byte[]>(producer).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => _fault = error.Reason).Build();
+        _producer = new ProducerBuilder<string, byte[]>(producer).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) =>
+            _fault = error.Reason).Build();
         // Scores are read without a group: nothing is committed, and nobody's assignment changes.
-        var reader = new ConsumerConfig(client) { GroupId = "outlier-load", EnableAutoCommit = false, AutoOffsetReset = AutoOffsetReset.Latest, FetchWaitMaxMs = 5 };
-        _scores = new ConsumerBuilder<string, byte[]>(reader).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => _fault = error.Reason).Build();
-        _group = new ConsumerBuilder<string, byte[]>(new ConsumerConfig(client) { GroupId = group, EnableAutoCommit = false }).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => _fault = error.Reason).Build();
+        var reader = new ConsumerConfig(client) { GroupId = "outlier-load", EnableAutoCommit = false,
+            AutoOffsetReset = AutoOffsetReset.Latest, FetchWaitMaxMs = 5 };
+        _scores = new ConsumerBuilder<string, byte[]>(reader).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) =>
+            _fault = error.Reason).Build();
+        _group = new ConsumerBuilder<string, byte[]>(new ConsumerConfig(client) { GroupId = group, EnableAutoCommit = false })
+            .SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => _fault = error.Reason).Build();
         using var admin = new DependentAdminClientBuilder(_producer.Handle).Build();
         _partitions = Partitions(topic);
-        _scores.Assign(Partitions(scores).Select(partition => new TopicPartitionOffset(partition, _scores.QueryWatermarkOffsets(partition, Timeout).High)));
+        _scores.Assign(Partitions(scores).Select(partition =>
+            new TopicPartitionOffset(partition, _scores.QueryWatermarkOffsets(partition, Timeout).High)));
         try
         {
             _service = service is { } id ? Process.GetProcessById(id) : null;
@@ -91,7 +97,8 @@ internal sealed class LoadGenerator : IDisposable
                 acknowledgedBefore = Interlocked.Read(ref _acknowledged);
                 processorBefore = ProcessorTime();
             }
-            for (long due = (long)(begun.Elapsed.TotalSeconds * rate); sent < due; sent++) Send(names[sent % cameras], (int)((sent / cameras + sent % cameras) % _pictures.Length));
+            for (long due = (long)(begun.Elapsed.TotalSeconds * rate); sent < due; sent++)
+                Send(names[sent % cameras], (int)((sent / cameras + sent % cameras) % _pictures.Length));
             await Task.Delay(1, cancellation);
         }
         var processor = ProcessorTime() - processorBefore;
@@ -100,7 +107,8 @@ internal sealed class LoadGenerator : IDisposable
         int inTime = latencies.Count;
         // What is late is waited for, so that the next step begins with an empty queue.
         var waiting = Stopwatch.StartNew();
-        for (int before = -1; waiting.Elapsed < duration * 2 && latencies.Count + Interlocked.Read(ref skipped) < rate * measured.TotalSeconds * 0.999 && before != latencies.Count;)
+        for (int before = -1; waiting.Elapsed < duration * 2
+            && latencies.Count + Interlocked.Read(ref skipped) < rate * measured.TotalSeconds * 0.999 && before != latencies.Count;)
         {
             before = latencies.Count;
             await Task.Delay(1000, cancellation);
@@ -110,7 +118,9 @@ internal sealed class LoadGenerator : IDisposable
         if (latencies.IsEmpty && _fault is not null) throw new CommandException(_fault);
         double[] ascending = [.. latencies.Order()];
         double scoredRate = inTime / measured.TotalSeconds;
-        return new LoadStep(cameras, framesPerSecond, sentRate, scoredRate, Quantile(ascending, 0.5), Quantile(ascending, 0.99), skipped, lag, _service is null ? null : processor.TotalMilliseconds / Math.Max(1, inTime), skipped == 0 && scoredRate >= 0.98 * Math.Max(sentRate, rate * 0.9));
+        return new LoadStep(cameras, framesPerSecond, sentRate, scoredRate, Quantile(ascending, 0.5), Quantile(ascending, 0.99), skipped,
+            lag, _service is null ? null : processor.TotalMilliseconds / Math.Max(1, inTime), skipped == 0
+            && scoredRate >= 0.98 * Math.Max(sentRate, rate * 0.9));
 
         void Read()
         {
@@ -137,7 +147,8 @@ internal sealed class LoadGenerator : IDisposable
         _service?.Dispose();
     }
 
-    private static double Quantile(double[] ascending, double quantile) => ascending.Length == 0 ? 0 : ascending[(int)(quantile * (ascending.Length - 1))];
+    private static double Quantile(double[] ascending, double quantile) =>
+        ascending.Length == 0 ? 0 : ascending[(int)(quantile * (ascending.Length - 1))];
 
     private static long Nanoseconds() => (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
 

@@ -17,7 +17,8 @@ internal static class LoadPlot
         var delay = plot.Add.Scatter(cameras, steps.Select(step => Math.Log10(Math.Max(1, step.P99Milliseconds))).ToArray());
         delay.LegendText = "p99 delay";
         delay.Axes.YAxis = plot.Axes.Right;
-        plot.Axes.Bottom.SetTicks(cameras, [.. steps.Select(step => step.Cameras.ToString(System.Globalization.CultureInfo.InvariantCulture))]);
+        plot.Axes.Bottom.SetTicks(cameras,
+            [.. steps.Select(step => step.Cameras.ToString(System.Globalization.CultureInfo.InvariantCulture))]);
         plot.XLabel($"cameras at {steps[0].FramesPerSecondAndCamera:0} frames/s");
         plot.YLabel("frames/s");
         plot.Axes.Right.Label.Text = "produced to scored, p99 (ms)";

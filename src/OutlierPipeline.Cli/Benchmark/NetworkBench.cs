@@ -10,7 +10,8 @@ namespace OutlierPipeline.Cli.Benchmark;
 internal static class NetworkBench
 {
     /// <param name="name">What the figures stand under, such as <c>Cuda, graphs</c>.</param>
-    public static IEnumerable<NetworkFigures> Measure(Func<InferenceEngine> create, string? name, int[] sizes, TimeSpan time, CancellationToken cancellation)
+    public static IEnumerable<NetworkFigures> Measure(Func<InferenceEngine> create, string? name, int[] sizes, TimeSpan time,
+        CancellationToken cancellation)
     {
         var clock = Stopwatch.StartNew();
         using var engine = create();
@@ -30,7 +31,8 @@ internal static class NetworkBench
             double rate = size * Overlapped(engine, size, random, time, cancellation);
             double flops = rate * engine.Package.Card.Network.FlopsPerFrame;
             yield return new NetworkFigures(
-                name ?? engine.Accelerator.ToString(), engine.Precision.ToString(), size, start, 1000 * Quantile(runs, 0.5), 1000 * Quantile(runs, 0.99), rate, flops / 1e9, flops / peak,
+                name ?? engine.Accelerator.ToString(), engine.Precision.ToString(), size, start, 1000 * Quantile(runs, 0.5),
+                1000 * Quantile(runs, 0.99), rate, flops / 1e9, flops / peak,
                 rate * engine.Package.Card.Network.Size.Bytes / copying, deviation);
         }
     }
@@ -74,11 +76,14 @@ internal static class NetworkBench
         return 1 / runs.Average();
     }
 
-    /// <summary>The largest difference of a score from that of a CPU in float32, by 1 + its size, over frames of the simulated street.</summary>
+    /// <summary>
+    /// The largest difference of a score from that of a CPU in float32, by 1 + its size, over frames of the simulated street.
+    /// </summary>
     private static double Deviation(InferenceEngine engine)
     {
         const int Frames = 32;
-        using var reference = new InferenceEngine(engine.Package, new InferenceOptions { Accelerator = Accelerator.Cpu, Precision = Precision.Fp32 }, NullLogger.Instance);
+        using var reference = new InferenceEngine(engine.Package,
+            new InferenceOptions { Accelerator = Accelerator.Cpu, Precision = Precision.Fp32 }, NullLogger.Instance);
         using var street = new StreetCamera(1);
         using var decoder = new FrameDecoder(engine.Package.Card.Network.Size, new FrameLimits());
         var batches = new[] { reference.CreateBatch(Frames), engine.CreateBatch(Frames) };
@@ -90,7 +95,9 @@ internal static class NetworkBench
         foreach (var batch in batches) batch.Count = Frames;
         reference.Run(batches[0]);
         engine.Run(batches[1]);
-        return Enumerable.Range(0, Frames).Max(slot => batches[0].Scores(slot).ToArray().Zip(batches[1].Scores(slot).ToArray(), (expected, actual) => Math.Abs(expected - actual) / (1 + Math.Abs((double)expected))).Max());
+        return Enumerable.Range(0, Frames).Max(slot =>
+            batches[0].Scores(slot).ToArray().Zip(batches[1].Scores(slot).ToArray(), (expected, actual) =>
+            Math.Abs(expected - actual) / (1 + Math.Abs((double)expected))).Max());
     }
 
     private static double Quantile(double[] values, double quantile)

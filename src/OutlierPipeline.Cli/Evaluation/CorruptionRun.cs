@@ -26,13 +26,20 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
         int done = 0;
         foreach (var corruption in CorruptionSuite.All)
         {
-            var kind = new CorruptionKind(corruption.Group, [], [], null, 0, 0, corruption.HasMask ? [] : null, corruption.HasMask ? [] : null);
-            for (int severity = 1; severity <= Corruption.Severities && !corruption.IsFrozen; severity++) Measure(corruption, severity, chosen, kind, cancellation);
+            var kind = new CorruptionKind(corruption.Group, [], [], null, 0, 0, corruption.HasMask
+                ? []
+                : null, corruption.HasMask
+                ? []
+                : null);
+            for (int severity = 1; severity <= Corruption.Severities && !corruption.IsFrozen; severity++)
+                Measure(corruption, severity, chosen, kind, cancellation);
             var delays = Starts().Select(start => Delay(corruption, start, cancellation)).ToArray();
-            kinds[corruption.Name] = kind with { DetectionDelayFrames = Evaluator.MedianDelay(delays), DetectedSequences = delays.Count(delay => delay is not null), Sequences = delays.Length };
+            kinds[corruption.Name] = kind with { DetectionDelayFrames = Evaluator.MedianDelay(delays),
+                DetectedSequences = delays.Count(delay => delay is not null), Sequences = delays.Length };
             progress(++done / (double)CorruptionSuite.All.Count);
         }
-        var mean = new SortedDictionary<string, double>(Enumerable.Range(1, Corruption.Severities).ToDictionary(Text, severity => kinds.Values.Where(kind => kind.Auroc.Count > 0).Average(kind => kind.Auroc[Text(severity)])), StringComparer.Ordinal);
+        var mean = new SortedDictionary<string, double>(Enumerable.Range(1, Corruption.Severities).ToDictionary(Text, severity =>
+            kinds.Values.Where(kind => kind.Auroc.Count > 0).Average(kind => kind.Auroc[Text(severity)])), StringComparer.Ordinal);
         return new CorruptionFigures(frames, seed, mean, kinds);
     }
 
@@ -80,7 +87,8 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
             {
                 int pixel = y * network.Width + x;
                 if (_model.Mask is { } region && region.Pixels[pixel] == 0) continue;
-                double value = errorMap[y * network.ErrorMapHeight / network.Height * network.ErrorMapWidth + x * network.ErrorMapWidth / network.Width];
+                double value = errorMap[y * network.ErrorMapHeight / network.Height * network.ErrorMapWidth + x
+                    * network.ErrorMapWidth / network.Width];
                 (mask[pixel] != 0 ? inside : outside).Add(value);
             }
         }
@@ -89,7 +97,8 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
     /// <summary>Where sequences begin: consecutive frames of one drive, evenly spread.</summary>
     private IEnumerable<int> Starts()
     {
-        int[] possible = [.. normal.Footage.Drives.Where(drive => drive.Count >= Before + After).SelectMany(drive => Enumerable.Range(drive.First, drive.Count - Before - After + 1))];
+        int[] possible = [.. normal.Footage.Drives.Where(drive => drive.Count >= Before + After).SelectMany(drive =>
+            Enumerable.Range(drive.First, drive.Count - Before - After + 1))];
         int count = Math.Min(Sequences, possible.Length);
         for (int i = 0; i < count; i++) yield return possible[(int)((long)i * (possible.Length - 1) / Math.Max(1, count - 1))];
     }

@@ -37,23 +37,30 @@ internal sealed record EvaluationReport
 /// <param name="FalseAlarmRates">The same at other levels.</param>
 /// <param name="FalseAlarmRateCi">95 % block bootstrap interval of <paramref name="FalseAlarmRate"/>.</param>
 /// <param name="Incidents">False incidents that the detector opened.</param>
-/// <param name="SupportedRate">The smallest false-alarm rate of a frame that the calibration's footage can support: 1 / (1 + its frames as independent ones).</param>
-/// <param name="BoundPerCameraDay">False incidents a camera-day, at most, that guaranteed evidence opens on average with the default probability.</param>
+/// <param name="SupportedRate">The smallest false-alarm rate of a frame that the calibration's footage can support: 1 / (1 + its frames as
+/// independent ones).</param>
+/// <param name="BoundPerCameraDay">False incidents a camera-day, at most, that guaranteed evidence opens on average with the default
+/// probability.</param>
 /// <param name="ShortestDelaySeconds">Until guaranteed evidence can open an incident; null where it never can.</param>
-internal sealed record NormalFigures(int Frames, double FalseAlarmRate, double[] FalseAlarmRateCi, double Level, SortedDictionary<string, double> FalseAlarmRates, int Incidents, double SupportedRate, double BoundPerCameraDay, double? ShortestDelaySeconds);
+internal sealed record NormalFigures(int Frames, double FalseAlarmRate, double[] FalseAlarmRateCi, double Level,
+    SortedDictionary<string, double> FalseAlarmRates, int Incidents, double SupportedRate, double BoundPerCameraDay,
+    double? ShortestDelaySeconds);
 
 /// <summary>One set of outliers against the normal frames.</summary>
 /// <param name="AurocCi">95 % block bootstrap interval.</param>
-/// <param name="DetectionDelayFrames">Median over drives of the frames before the incident is open; null where most drives end without one.</param>
+/// <param name="DetectionDelayFrames">Median over drives of the frames before the incident is open; null where most drives end without
+/// one.</param>
 /// <param name="DetectedDrives">Drives with an incident, of <paramref name="Drives"/>.</param>
 /// <param name="Scores">The same figures of each score on its own.</param>
-internal sealed record OutlierFigures(int Frames, double Auroc, double[] AurocCi, double Aupr, double Fpr95, double? DetectionDelayFrames, int DetectedDrives, int Drives, SortedDictionary<string, ScoreFigures> Scores);
+internal sealed record OutlierFigures(int Frames, double Auroc, double[] AurocCi, double Aupr, double Fpr95, double? DetectionDelayFrames,
+    int DetectedDrives, int Drives, SortedDictionary<string, ScoreFigures> Scores);
 
 internal sealed record ScoreFigures(double Auroc, double Aupr, double Fpr95);
 
 /// <summary>The corruption suite on a part of the normal frames.</summary>
 /// <param name="MeanAuroc">By severity, over the kinds that single frames show.</param>
-internal sealed record CorruptionFigures(int Frames, int Seed, SortedDictionary<string, double> MeanAuroc, SortedDictionary<string, CorruptionKind> Kinds);
+internal sealed record CorruptionFigures(int Frames, int Seed, SortedDictionary<string, double> MeanAuroc,
+    SortedDictionary<string, CorruptionKind> Kinds);
 
 /// <summary>One kind of corruption.</summary>
 /// <param name="Auroc">By severity; empty for what single frames cannot show.</param>

@@ -11,7 +11,8 @@ namespace OutlierPipeline.Cli.Evaluation;
 /// <param name="Outliers">Names and inputs.</param>
 /// <param name="FramesPerSecond">Null for the frames' own times.</param>
 /// <param name="CorruptionFrames">Frames that each corruption is shown on; 0 for no corruptions.</param>
-internal sealed record EvaluationRequest(string Model, string[] Normal, IReadOnlyList<(string Name, string Input)> Outliers, string Camera, double Level, double? FramesPerSecond, int CorruptionFrames, int Seed, string Command);
+internal sealed record EvaluationRequest(string Model, string[] Normal, IReadOnlyList<(string Name, string Input)> Outliers, string Camera,
+    double Level, double? FramesPerSecond, int CorruptionFrames, int Seed, string Command);
 
 /// <summary>Measures a package on footage that it has not seen.</summary>
 internal sealed class Evaluator : IDisposable
@@ -47,7 +48,8 @@ internal sealed class Evaluator : IDisposable
         foreach (var (name, input) in _request.Outliers) outliers.Add(await ScoreAsync(name, [input], progress, cancellation));
         Outliers = outliers;
         var corruptions = _request.CorruptionFrames > 0
-            ? new CorruptionRun(Normal, _scorer, _request.Camera, _request.FramesPerSecond ?? ScoredSet.DefaultRate, _request.CorruptionFrames, _request.Seed).Run(share => progress("corruptions", share), cancellation)
+            ? new CorruptionRun(Normal, _scorer, _request.Camera, _request.FramesPerSecond ?? ScoredSet.DefaultRate,
+            _request.CorruptionFrames, _request.Seed).Run(share => progress("corruptions", share), cancellation)
             : null;
         progress("latent space", 0);
         using var decoder = new LatentDecoder(Package);
@@ -56,15 +58,20 @@ internal sealed class Evaluator : IDisposable
         var calibration = Package.For(_request.Camera).Calibration;
         var detection = new DetectionOptions();
         var delay = detection.ShortestDelay(calibration);
-        var interval = DetectionMetrics.RateInterval([.. Normal.Verdicts.Select(verdict => verdict.PValue <= _request.Level)], [.. Normal.Footage.Drives.Select(drive => drive.Count)], _request.Seed);
+        var interval = DetectionMetrics.RateInterval([.. Normal.Verdicts.Select(verdict => verdict.PValue <= _request.Level)],
+            [.. Normal.Footage.Drives.Select(drive => drive.Count)], _request.Seed);
         return new EvaluationReport
         {
             Model = Package.Card.Name,
             ModelVersion = Package.Card.Version,
             ModelDigest = Package.Digest,
             Command = _request.Command,
-            Normal = new NormalFigures(Normal.Footage.Count, Rate(_request.Level), [interval.Low, interval.High], _request.Level, new SortedDictionary<string, double>(Levels.ToDictionary(level => level.ToString(CultureInfo.InvariantCulture), Rate)), Normal.Incidents, calibration.SmallestPValue, detection.FalseIncidentsPerCameraDay, delay > TimeSpan.Zero ? delay.TotalSeconds : null),
-            Outliers = new SortedDictionary<string, OutlierFigures>(outliers.ToDictionary(set => set.Name, Figures), StringComparer.Ordinal),
+            Normal = new NormalFigures(Normal.Footage.Count, Rate(_request.Level), [interval.Low, interval.High], _request.Level,
+                new SortedDictionary<string, double>(Levels.ToDictionary(level => level.ToString(CultureInfo.InvariantCulture), Rate)),
+                Normal.Incidents, calibration.SmallestPValue, detection.FalseIncidentsPerCameraDay, delay > TimeSpan.Zero
+                ? delay.TotalSeconds : null),
+            Outliers = new SortedDictionary<string, OutlierFigures>(outliers.ToDictionary(set => set.Name, Figures),
+                StringComparer.Ordinal),
             Corruptions = corruptions,
             Latent = latent.Diagnostics,
             KlPerUnit = latent.KlPerUnit,
@@ -77,7 +84,8 @@ internal sealed class Evaluator : IDisposable
         var table = new ScoreTable(Package.Card);
         foreach (var set in Outliers.Prepend(Normal))
         {
-            for (int i = 0; i < set.Footage.Count; i++) table.Add($"{set.Name}/{set.Footage.NameOf(i)}", set.Combined[i], set.Scores[i], set.Verdicts[i]);
+            for (int i = 0; i < set.Footage.Count; i++)
+                table.Add($"{set.Name}/{set.Footage.NameOf(i)}", set.Combined[i], set.Scores[i], set.Verdicts[i]);
         }
         return table;
     }
@@ -100,10 +108,12 @@ internal sealed class Evaluator : IDisposable
 
     private async Task<ScoredSet> ScoreAsync(string name, string[] inputs, Action<string, double> progress, CancellationToken cancellation)
     {
-        var loader = new FootageLoader { Camera = _request.Camera.Length > 0 ? _request.Camera : null, Progress = (seen, total) => progress($"reading {name}", total is null ? 0 : (double)seen / total.Value) };
+        var loader = new FootageLoader { Camera = _request.Camera.Length > 0 ? _request.Camera : null, Progress = (seen, total) =>
+            progress($"reading {name}", total is null ? 0 : (double)seen / total.Value) };
         var footage = await loader.LoadAsync(inputs, Package.Card.Network.Size, cancellation);
         _footage.Add(footage);
-        return ScoredSet.Of(name, footage, _scorer, _request.Camera, _request.FramesPerSecond, done => progress($"scoring {name}", (double)done / footage.Count), cancellation);
+        return ScoredSet.Of(name, footage, _scorer, _request.Camera, _request.FramesPerSecond, done =>
+            progress($"scoring {name}", (double)done / footage.Count), cancellation);
     }
 
     private double Rate(double level) => Normal.Verdicts.Count(verdict => verdict.PValue <= level) / (double)Normal.Verdicts.Length;
@@ -115,9 +125,11 @@ internal sealed class Evaluator : IDisposable
         var scores = new SortedDictionary<string, ScoreFigures>(StringComparer.Ordinal);
         for (int k = 0; k < Package.Card.Scores.Count; k++) scores[Package.Card.Scores[k]] = Of(Normal.Column(k), set.Column(k));
         var combined = Of(Normal.Combined, set.Combined);
-        return new OutlierFigures(set.Footage.Count, combined.Auroc, [low, high], combined.Aupr, combined.Fpr95, MedianDelay(delays), delays.Count(delay => delay is not null), delays.Length, scores);
+        return new OutlierFigures(set.Footage.Count, combined.Auroc, [low, high], combined.Aupr, combined.Fpr95, MedianDelay(delays),
+            delays.Count(delay => delay is not null), delays.Length, scores);
     }
 
     private static ScoreFigures Of(double[] normal, double[] outlier) =>
-        new(DetectionMetrics.Auroc(normal, outlier), DetectionMetrics.AveragePrecision(normal, outlier), DetectionMetrics.FalsePositiveRate(normal, outlier));
+        new(DetectionMetrics.Auroc(normal, outlier), DetectionMetrics.AveragePrecision(normal, outlier),
+        DetectionMetrics.FalsePositiveRate(normal, outlier));
 }

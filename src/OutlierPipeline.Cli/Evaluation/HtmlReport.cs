@@ -4,18 +4,23 @@ using System.Text;
 
 namespace OutlierPipeline.Cli.Evaluation;
 
-/// <summary><c>report.html</c>: one self-contained file for people; figures as in <c>report.json</c>, charts as SVG, pictures inside.</summary>
+/// <summary>
+/// <c>report.html</c>: one self-contained file for people; figures as in <c>report.json</c>, charts as SVG, pictures inside.
+/// </summary>
 internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
 {
     private const int Pictures = 6;
 
     private const string Style = """
         :root { color-scheme: light dark; }
-        body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; background: Canvas; color: CanvasText; }
+        body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
+        body { background: Canvas; color: CanvasText; }
         h1 { font-size: 1.6rem; } h2 { margin-top: 2.2rem; font-size: 1.2rem; }
-        table { border-collapse: collapse; } th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #8884; } th:first-child, td:first-child, td.text { text-align: left; }
+        table { border-collapse: collapse; } th, td { padding: .25rem .7rem; text-align: right; border-bottom: 1px solid #8884; }
+        th:first-child, td:first-child, td.text { text-align: left; }
         .good { color: #1a7f37; } .bad { color: #d1242f; font-weight: 600; }
-        figure { display: inline-block; margin: .4rem .8rem .4rem 0; } figcaption { font-size: .8rem; max-width: 330px; overflow-wrap: anywhere; } figure img { max-width: 100%; image-rendering: pixelated; }
+        figure { display: inline-block; margin: .4rem .8rem .4rem 0; } figure img { max-width: 100%; image-rendering: pixelated; }
+        figcaption { font-size: .8rem; max-width: 330px; overflow-wrap: anywhere; }
         .chart { background: #fff; display: inline-block; } .chart svg { max-width: 100%; height: auto; display: block; }
         code { overflow-wrap: anywhere; } .wide { overflow-x: auto; }
         """;
@@ -24,8 +29,11 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
 
     public string Write()
     {
-        _html.Append(CultureInfo.InvariantCulture, $"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>Evaluation of {Encode(report.Model)}</title><style>{Style}</style></head><body><main>");
-        _html.Append(CultureInfo.InvariantCulture, $"<h1>Evaluation of {Encode(report.Model)} {Encode(report.ModelVersion)}</h1><p><code>{Encode(report.Command)}</code></p>");
+        _html.Append(CultureInfo.InvariantCulture, $"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta " +
+            $"name=\"viewport\" content=\"width=device-width\"><title>Evaluation of " +
+            $"{Encode(report.Model)}</title><style>{Style}</style></head><body><main>");
+        _html.Append(CultureInfo.InvariantCulture,
+            $"<h1>Evaluation of {Encode(report.Model)} {Encode(report.ModelVersion)}</h1><p><code>{Encode(report.Command)}</code></p>");
         WriteNormal();
         WriteOutliers();
         WriteCorruptions();
@@ -37,9 +45,18 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
     private void WriteNormal()
     {
         var normal = report.Normal;
+        string earliest = normal.ShortestDelaySeconds is { } seconds
+            ? Text($"after {seconds:0.0} s at the earliest")
+            : "but this calibration is too small for it to open any";
         Heading("Normal footage");
-        _html.Append(CultureInfo.InvariantCulture, $"<p>{normal.Frames} frames. A p-value of at most {normal.Level} is a false alarm of a frame: <b>{normal.FalseAlarmRate:P2}</b> were (95 % interval {normal.FalseAlarmRateCi[0]:P2} to {normal.FalseAlarmRateCi[1]:P2}). The detector opened {normal.Incidents} false incidents.</p><p>The footage that calibrated can support a false-alarm rate of {normal.SupportedRate:P2} a frame and no smaller one. Guaranteed evidence opens at most {normal.BoundPerCameraDay:0.##} false incidents a camera-day on average, {(normal.ShortestDelaySeconds is { } seconds ? Text($"after {seconds:0.0} s at the earliest") : "but this calibration is too small for it to open any")}; what is gross is found sooner, by extrapolation.</p>");
-        Table(["level", "share of normal frames at or below it"], normal.FalseAlarmRates.Select(rate => new[] { rate.Key, Text($"{rate.Value:P2}") }));
+        _html.Append(CultureInfo.InvariantCulture, $"<p>{normal.Frames} frames. A p-value of at most {normal.Level} is a false alarm of " +
+            $"a frame: <b>{normal.FalseAlarmRate:P2}</b> were (95 % interval {normal.FalseAlarmRateCi[0]:P2} to " +
+            $"{normal.FalseAlarmRateCi[1]:P2}). The detector opened {normal.Incidents} false incidents.</p><p>The footage that " +
+                    $"calibrated can support a false-alarm rate of {normal.SupportedRate:P2} a frame and no smaller one. Guaranteed " +
+                    $"evidence opens at most {normal.BoundPerCameraDay:0.##} false incidents a camera-day on average, " +
+                            $"{earliest}; large deviations are found sooner, by extrapolation.</p>");
+        Table(["level", "share of normal frames at or below it"], normal.FalseAlarmRates.Select(rate =>
+            new[] { rate.Key, Text($"{rate.Value:P2}") }));
         _html.Append("<h3>Worst false alarms</h3><p>The normal frames that were strangest: frame, and the same with the error map.</p>");
         Show(evaluator.Normal, Enumerable.Range(0, evaluator.Normal.Combined.Length).OrderByDescending(i => evaluator.Normal.Combined[i]));
     }
@@ -48,13 +65,19 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
     {
         if (report.Outliers.Count == 0) return;
         Heading("Outliers");
-        Table(["outliers", "frames", "AUROC", "95 % interval", "AUPR", "FPR at 95 % TPR", "delay, frames", "drives found"], report.Outliers.Select(set => new[]
+        Table(["outliers", "frames", "AUROC", "95 % interval", "AUPR", "FPR at 95 % TPR", "delay, frames", "drives found"],
+            report.Outliers.Select(set => new[]
         {
-            set.Key, Text($"{set.Value.Frames}"), Text($"{set.Value.Auroc:0.000}"), Text($"{set.Value.AurocCi[0]:0.000} to {set.Value.AurocCi[1]:0.000}"), Text($"{set.Value.Aupr:0.000}"), Text($"{set.Value.Fpr95:0.000}"), Delay(set.Value.DetectionDelayFrames), Text($"{set.Value.DetectedDrives} of {set.Value.Drives}"),
+            set.Key, Text($"{set.Value.Frames}"), Text($"{set.Value.Auroc:0.000}"),
+                Text($"{set.Value.AurocCi[0]:0.000} to {set.Value.AurocCi[1]:0.000}"), Text($"{set.Value.Aupr:0.000}"),
+                Text($"{set.Value.Fpr95:0.000}"), Delay(set.Value.DetectionDelayFrames),
+                Text($"{set.Value.DetectedDrives} of {set.Value.Drives}"),
         }));
         string[] scores = [.. evaluator.Package.Card.Scores];
         _html.Append("<h3>Each score on its own (AUROC)</h3>");
-        Table(["outliers", .. scores, "combined"], report.Outliers.Select(set => new[] { set.Key }.Concat(scores.Select(score => Text($"{set.Value.Scores[score].Auroc:0.000}"))).Append(Text($"{set.Value.Auroc:0.000}")).ToArray()));
+        Table(["outliers", .. scores, "combined"], report.Outliers.Select(set =>
+            new[] { set.Key }.Concat(scores.Select(score => Text($"{set.Value.Scores[score].Auroc:0.000}")))
+            .Append(Text($"{set.Value.Auroc:0.000}")).ToArray()));
         Chart(ReportCharts.Roc(evaluator));
         foreach (var set in evaluator.Outliers)
         {
@@ -69,20 +92,28 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
     {
         if (report.Corruptions is not { } corruptions) return;
         Heading("Corruptions");
-        _html.Append(CultureInfo.InvariantCulture, $"<p>AUROC against the normal frames, on {corruptions.Frames} of them, seed {corruptions.Seed}; the delay is that of short sequences at severity 3.</p>");
+        _html.Append(CultureInfo.InvariantCulture, $"<p>AUROC against the normal frames, on {corruptions.Frames} of them, seed " +
+            $"{corruptions.Seed}; the delay is that of short sequences at severity 3.</p>");
         string[] severities = [.. corruptions.MeanAuroc.Keys];
-        Table(["kind", "group", .. severities, "delay, frames", "sequences found"], corruptions.Kinds.Select(kind => new[] { kind.Key, kind.Value.Group }
-            .Concat(severities.Select(severity => kind.Value.Auroc.TryGetValue(severity, out double area) ? Text($"{area:0.000}") : "")).Append(Delay(kind.Value.DetectionDelayFrames)).Append(Text($"{kind.Value.DetectedSequences} of {kind.Value.Sequences}")).ToArray())
+        Table(["kind", "group", .. severities, "delay, frames", "sequences found"], corruptions.Kinds.Select(kind =>
+            new[] { kind.Key, kind.Value.Group }
+            .Concat(severities.Select(severity => kind.Value.Auroc.TryGetValue(severity, out double area) ? Text($"{area:0.000}") : ""))
+            .Append(Delay(kind.Value.DetectionDelayFrames)).Append(Text($"{kind.Value.DetectedSequences} of {kind.Value.Sequences}"))
+            .ToArray())
             .Append(["mean", "", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), "", ""]));
         Chart(ReportCharts.Severity(corruptions));
         foreach (var (name, kind) in corruptions.Kinds.Where(kind => kind.Value.PixelAuroc is not null))
         {
             _html.Append(CultureInfo.InvariantCulture, $"<h3>Where: {Encode(name)}, by pixel</h3>");
-            Table(["severity", .. severities], [["AUROC of the error map", .. kind.PixelAuroc!.Values.Select(area => Text($"{area:0.000}"))], ["average precision", .. kind.PixelAveragePrecision!.Values.Select(area => Text($"{area:0.000}"))]]);
+            Table(["severity", .. severities],
+                [["AUROC of the error map", .. kind.PixelAuroc!.Values.Select(area => Text($"{area:0.000}"))],
+                ["average precision", .. kind.PixelAveragePrecision!.Values.Select(area => Text($"{area:0.000}"))]]);
         }
         _html.Append("<h3>Each score on its own at severity 3 (AUROC)</h3>");
         string[] scores = [.. evaluator.Package.Card.Scores];
-        Table(["kind", .. scores, "combined"], corruptions.Kinds.Where(kind => kind.Value.Auroc.Count > 0).Select(kind => new[] { kind.Key }.Concat(scores.Select(score => Text($"{kind.Value.ScoreAuroc[score]["3"]:0.000}"))).Append(Text($"{kind.Value.Auroc["3"]:0.000}")).ToArray()));
+        Table(["kind", .. scores, "combined"], corruptions.Kinds.Where(kind => kind.Value.Auroc.Count > 0).Select(kind =>
+            new[] { kind.Key }.Concat(scores.Select(score => Text($"{kind.Value.ScoreAuroc[score]["3"]:0.000}")))
+            .Append(Text($"{kind.Value.Auroc["3"]:0.000}")).ToArray()));
     }
 
     private void WriteLatent()
@@ -90,7 +121,9 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
         Heading("Latent space");
         _html.Append("<div class=\"wide\"><table><tr><th>figure</th><th>value</th><th>expected</th><th></th><th></th></tr>");
         foreach (var diagnostic in report.Latent)
-            _html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Encode(diagnostic.Name)}</td><td>{diagnostic.Value:0.###}</td><td>{Encode(diagnostic.Expected)}</td><td class=\"{(diagnostic.IsGood ? "good\">good" : "bad\">look")}</td><td class=\"text\">{Encode(diagnostic.Advice)}</td></tr>");
+            _html.Append(CultureInfo.InvariantCulture, $"<tr><td>{Encode(diagnostic.Name)}</td><td>{diagnostic.Value:0.###}</td>" +
+                $"<td>{Encode(diagnostic.Expected)}</td><td class=\"{(diagnostic.IsGood ? "good\">good" : "bad\">look")}</td>" +
+                $"<td class=\"text\">{Encode(diagnostic.Advice)}</td></tr>");
         _html.Append("</table></div>");
         if (report.KlPerUnit.Length > 0) Chart(ReportCharts.KlPerUnit(report.KlPerUnit));
     }
@@ -123,7 +156,9 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
             shown.Add(i);
             string picture = Convert.ToBase64String(set.Picture(i, evaluator.Engine, evaluator.Mask));
             string name = set.Footage.NameOf(i);
-            _html.Append(CultureInfo.InvariantCulture, $"<figure><img alt=\"{Encode(name)}: frame and error map\" src=\"data:image/jpeg;base64,{picture}\"><figcaption>{Encode(Path.GetFileName(name))}: score {set.Combined[i]:0.00}, p {set.Verdicts[i].PValue:0.0000}</figcaption></figure>");
+            _html.Append(CultureInfo.InvariantCulture, $"<figure><img alt=\"{Encode(name)}: frame and error map\" " +
+                $"src=\"data:image/jpeg;base64,{picture}\"><figcaption>{Encode(Path.GetFileName(name))}: score {set.Combined[i]:0.00}, p " +
+                $"{set.Verdicts[i].PValue:0.0000}</figcaption></figure>");
             if (shown.Count == Pictures) break;
         }
     }

@@ -58,11 +58,13 @@ internal static class ReportCharts
         var plot = New("Corruptions", "severity", "AUROC");
         foreach (var (name, kind) in corruptions.Kinds.Where(kind => kind.Value.Auroc.Count > 0))
         {
-            var line = plot.Add.Scatter(kind.Auroc.Keys.Select(severity => double.Parse(severity, System.Globalization.CultureInfo.InvariantCulture)).ToArray(), kind.Auroc.Values.ToArray());
+            var line = plot.Add.Scatter(kind.Auroc.Keys.Select(severity =>
+                double.Parse(severity, System.Globalization.CultureInfo.InvariantCulture)).ToArray(), kind.Auroc.Values.ToArray());
             line.LegendText = name;
             line.LineWidth = 1.5f;
         }
-        var mean = plot.Add.Scatter(corruptions.MeanAuroc.Keys.Select(severity => double.Parse(severity, System.Globalization.CultureInfo.InvariantCulture)).ToArray(), corruptions.MeanAuroc.Values.ToArray());
+        var mean = plot.Add.Scatter(corruptions.MeanAuroc.Keys.Select(severity =>
+            double.Parse(severity, System.Globalization.CultureInfo.InvariantCulture)).ToArray(), corruptions.MeanAuroc.Values.ToArray());
         mean.LegendText = "mean";
         mean.LineWidth = 4;
         mean.Color = Colors.Black;
@@ -89,5 +91,6 @@ internal static class ReportCharts
     }
 
     /// <summary>Outliers may score a thousand times what normal frames do.</summary>
-    private static double[] Compressed(double[] scores) => [.. scores.Select(score => Math.Sign(score) * Math.Sqrt(Math.Min(Math.Abs(score), 1e6)))];
+    private static double[] Compressed(double[] scores) =>
+        [.. scores.Select(score => Math.Sign(score) * Math.Sqrt(Math.Min(Math.Abs(score), 1e6)))];
 }

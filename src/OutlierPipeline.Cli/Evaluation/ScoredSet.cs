@@ -38,7 +38,8 @@ internal sealed class ScoredSet
     public double[] Column(int k) => [.. Scores.Select(row => (double)row[k])];
 
     /// <param name="framesPerSecond">Null for the frames' own times, and <see cref="DefaultRate"/> where they have none.</param>
-    public static ScoredSet Of(string name, Footage footage, FootageScorer scorer, string camera, double? framesPerSecond, Action<int> progress, CancellationToken cancellation)
+    public static ScoredSet Of(string name, Footage footage, FootageScorer scorer, string camera, double? framesPerSecond,
+        Action<int> progress, CancellationToken cancellation)
     {
         var set = new ScoredSet(name, footage);
         var model = scorer.Package.For(camera);
@@ -51,7 +52,9 @@ internal sealed class ScoredSet
             if (within == 0) detector = new CameraDetector(camera, scorer.Package, new DetectionOptions());
             set.Scores[i] = batch.Scores(slot).ToArray();
             set.Combined[i] = model.Calibration.Combine(batch.Scores(slot));
-            set.Verdicts[i] = Observe(detector!, within, framesPerSecond is null && footage.TimeOf(i) is { } time ? Nanoseconds(time) : Nanoseconds(within, framesPerSecond ?? DefaultRate), batch, slot, alerts);
+            set.Verdicts[i] = Observe(detector!, within, framesPerSecond is null && footage.TimeOf(i) is { } time
+                ? Nanoseconds(time)
+                : Nanoseconds(within, framesPerSecond ?? DefaultRate), batch, slot, alerts);
             set.Incidents += alerts.Count(alert => alert.Type == AlertType.Opened);
             alerts.Clear();
             progress(i + 1);
@@ -67,7 +70,8 @@ internal sealed class ScoredSet
     public static Verdict Observe(CameraDetector detector, int index, long nanoseconds, FrameBatch batch, int slot, List<AlertStep> alerts)
     {
         var frame = new FrameRef("", 0, index, nanoseconds);
-        return detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(slot), ErrorMap = batch.ErrorMap(slot), Pixels = batch.Pixels(slot) }, alerts);
+        return detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(slot), ErrorMap = batch.ErrorMap(slot),
+            Pixels = batch.Pixels(slot) }, alerts);
     }
 
     /// <summary>Frames of each drive before its incident is open; null where none opens.</summary>
@@ -85,6 +89,7 @@ internal sealed class ScoredSet
     {
         var network = engine.Package.Card.Network;
         byte[] frame = Footage[index];
-        return AlertPicture.Encode(frame, network.Size, engine.Compute(frame, mask, "error_map")[0], network.ErrorMapHeight, network.ErrorMapWidth);
+        return AlertPicture.Encode(frame, network.Size, engine.Compute(frame, mask, "error_map")[0], network.ErrorMapHeight,
+            network.ErrorMapWidth);
     }
 }

@@ -18,7 +18,10 @@ internal enum Scope
 /// <summary>A caller's key: <c>Api:Keys:NAME</c>.</summary>
 internal sealed record ApiKeyOptions
 {
-    /// <summary><c>sha256:</c> and 64 hexadecimal digits, as the command <c>key</c> prints them. A key is 256 drawn bits, so a plain digest cannot be guessed back.</summary>
+    /// <summary>
+    /// <c>sha256:</c> and 64 hexadecimal digits, as the command <c>key</c> prints them. A key is 256 drawn bits, so a plain digest cannot
+    /// be guessed back.
+    /// </summary>
     public string Hash { get; init; } = "";
 
     public Scope[] Scopes { get; init; } = [];
@@ -43,7 +46,10 @@ internal sealed record ApiOptions
 
     public ProxyOptions Proxy { get; init; } = new();
 
-    /// <summary>Whether anybody who reaches the service may do everything, from wherever. Without it and without keys or a proxy only this machine may.</summary>
+    /// <summary>
+    /// Whether anybody who reaches the service may do everything, from wherever. Without it and without keys or a proxy only this machine
+    /// may.
+    /// </summary>
     public bool AllowAnonymousFromAnywhere { get; init; }
 
     /// <summary>Requests a second that one caller may make for long; four times as many at once.</summary>
@@ -59,12 +65,19 @@ internal sealed record ApiOptions
     {
         foreach (var (name, key) in Keys)
         {
-            if (!key.Hash.StartsWith("sha256:", StringComparison.Ordinal) || key.Hash.Length != 7 + 64 || !key.Hash.AsSpan(7).ToString().All(char.IsAsciiHexDigit)) yield return $"Api:Keys:{name}:Hash is no hash; the command 'key {name}' makes a key and its hash";
+            if (!key.Hash.StartsWith("sha256:", StringComparison.Ordinal) || key.Hash.Length != 7 + 64
+                || !key.Hash.AsSpan(7).ToString().All(char.IsAsciiHexDigit))
+            {
+                yield return $"Api:Keys:{name}:Hash is not a hash; the command 'key {name}' makes a key and its hash";
+            }
             if (key.Scopes.Length == 0) yield return $"Api:Keys:{name}:Scopes is empty; expected some of Read, Acknowledge, Subscribe";
         }
-        if (Proxy.UserHeader is not null && Proxy.Networks.Length == 0) yield return "Api:Proxy:Networks is empty: name the networks that the proxy connects from, or anybody could send its header";
-        foreach (string network in Proxy.Networks.Where(network => !IPNetwork.TryParse(network, out _))) yield return $"Api:Proxy:Networks has {network}; expected a network such as 10.0.3.0/24";
-        if (AllowAnonymousFromAnywhere && HasAuthentication) yield return "Api:AllowAnonymousFromAnywhere is set together with Api:Keys or Api:Proxy; choose one";
+        if (Proxy.UserHeader is not null && Proxy.Networks.Length == 0)
+            yield return "Api:Proxy:Networks is empty: name the networks that the proxy connects from, or anybody could send its header";
+        foreach (string network in Proxy.Networks.Where(network => !IPNetwork.TryParse(network, out _)))
+            yield return $"Api:Proxy:Networks has {network}; expected a network such as 10.0.3.0/24";
+        if (AllowAnonymousFromAnywhere && HasAuthentication)
+            yield return "Api:AllowAnonymousFromAnywhere is set together with Api:Keys or Api:Proxy; choose one";
         if (RequestsPerSecond is < 1 or > 1_000_000) yield return $"Api:RequestsPerSecond is {RequestsPerSecond}; expected 1 to 1000000";
         if (StreamsPerCaller is < 1 or > 1_000_000) yield return $"Api:StreamsPerCaller is {StreamsPerCaller}; expected 1 to 1000000";
     }

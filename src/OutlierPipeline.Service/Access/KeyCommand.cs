@@ -15,7 +15,8 @@ internal static class KeyCommand
             CustomParser = result =>
             {
                 var parsed = new List<Scope>();
-                foreach (string word in result.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)))
+                foreach (string word in result.Tokens.SelectMany(token =>
+                    token.Value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)))
                 {
                     if (Enum.TryParse<Scope>(word, ignoreCase: true, out var scope) && Enum.IsDefined(scope)) parsed.Add(scope);
                     else result.AddError($"--scopes {word}: expected Read, Acknowledge or Subscribe");
@@ -23,7 +24,9 @@ internal static class KeyCommand
                 return [.. parsed];
             },
         };
-        var command = new RootCommand("Makes an API key, and prints what to configure for it. The key is shown once and stored nowhere.") { name, scopes };
+        var command =
+            new RootCommand("Makes an API key, and prints what to configure for it. The key is shown once and stored nowhere.") { name,
+            scopes };
         command.SetAction(options =>
         {
             string key = ApiKey.Create();
@@ -32,7 +35,8 @@ internal static class KeyCommand
             Console.WriteLine("configuration of the service:");
             Console.WriteLine($"  Api__Keys__{entry}__Hash={ApiKey.HashOf(key)}");
             int index = 0;
-            foreach (var scope in options.GetRequiredValue(scopes).Distinct()) Console.WriteLine($"  Api__Keys__{entry}__Scopes__{index++}={scope}");
+            foreach (var scope in options.GetRequiredValue(scopes).Distinct())
+                Console.WriteLine($"  Api__Keys__{entry}__Scopes__{index++}={scope}");
         });
         var arguments = command.Parse(args);
         int code = await arguments.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false });

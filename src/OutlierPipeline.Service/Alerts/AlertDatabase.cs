@@ -4,7 +4,8 @@ using OutlierPipeline.Service.Subscriptions;
 namespace OutlierPipeline.Service.Alerts;
 
 /// <summary>
-/// What became of the alerts: a copy of <c>ood.alerts</c>, which is the truth of what happened, and what people and subscriptions did about it, of which this is the truth.
+/// What became of the alerts: a copy of <c>ood.alerts</c>, which is the truth of what happened, and what people and subscriptions did about
+/// it, of which this is the truth.
 /// Times are Unix milliseconds or nanoseconds, since SQLite compares no others.
 /// </summary>
 internal sealed class AlertDatabase(DbContextOptions<AlertDatabase> options) : DbContext(options)
@@ -31,7 +32,8 @@ internal sealed class AlertDatabase(DbContextOptions<AlertDatabase> options) : D
     public static void Configure(DbContextOptionsBuilder builder, AlertsOptions options)
     {
         if (options.IsPostgreSql) builder.UseNpgsql(options.Database);
-        else builder.UseSqlite(new Microsoft.Data.Sqlite.SqliteConnectionStringBuilder { DataSource = options.Database, DefaultTimeout = 30 }.ToString());
+        else builder.UseSqlite(new Microsoft.Data.Sqlite.SqliteConnectionStringBuilder { DataSource = options.Database,
+            DefaultTimeout = 30 }.ToString());
     }
 
     protected override void OnModelCreating(ModelBuilder model)

@@ -32,13 +32,19 @@ internal static class AlertEndpoints
         alerts.MapGet("/stream", StreamAsync).WithSummary("Alerts as server-sent events: each a CloudEvent of docs/schemas/alert.json.")
             .Produces<string>(200, "text/event-stream").ProducesProblem(400);
         alerts.MapGet("/{id}", FindAsync).WithSummary("An incident's whole life.");
-        alerts.MapGet("/{id}/picture.jpg", PictureAsync).WithSummary("The frame that opened it, and beside it the same under its heat map.").Produces<byte[]>(200, "image/jpeg");
-        alerts.MapPost("/{id}/acknowledge", AcknowledgeAsync).WithSummary("Somebody has it in hand.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
-        alerts.MapPost("/{id}/note", AnnotateAsync).WithSummary("Adds a note.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
-        alerts.MapPost("/{id}/judgement", JudgeAsync).WithSummary("What it turned out to be.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
+        alerts.MapGet("/{id}/picture.jpg", PictureAsync).WithSummary("The frame that opened it, and beside it the same under its heat map.")
+            .Produces<byte[]>(200, "image/jpeg");
+        alerts.MapPost("/{id}/acknowledge", AcknowledgeAsync).WithSummary("Somebody has it in hand.").ProducesProblem(400)
+            .RequireAuthorization(nameof(Scope.Acknowledge));
+        alerts.MapPost("/{id}/note", AnnotateAsync).WithSummary("Adds a note.").ProducesProblem(400)
+            .RequireAuthorization(nameof(Scope.Acknowledge));
+        alerts.MapPost("/{id}/judgement", JudgeAsync).WithSummary("What it turned out to be.").ProducesProblem(400)
+            .RequireAuthorization(nameof(Scope.Acknowledge));
         var mutes = app.MapGroup("/api/mutes").WithTags("mutes").RequireAuthorization(nameof(Scope.Read)).ProducesRefusals();
-        mutes.MapGet("/", (IncidentBook book, CancellationToken cancellation) => book.MutesAsync(cancellation)).WithSummary("Maintenance windows that are not over.");
-        mutes.MapPost("/", MuteAsync).WithSummary("Alerts of these cameras are recorded and not sent until then.").ProducesProblem(400).RequireAuthorization(nameof(Scope.Acknowledge));
+        mutes.MapGet("/", (IncidentBook book, CancellationToken cancellation) =>
+            book.MutesAsync(cancellation)).WithSummary("Maintenance windows that are not over.");
+        mutes.MapPost("/", MuteAsync).WithSummary("Alerts of these cameras are recorded and not sent until then.").ProducesProblem(400)
+            .RequireAuthorization(nameof(Scope.Acknowledge));
         mutes.MapDelete("/{id:guid}", UnmuteAsync)
             .WithSummary("Ends a maintenance window.").RequireAuthorization(nameof(Scope.Acknowledge));
     }
@@ -62,10 +68,12 @@ internal static class AlertEndpoints
         [Description("1 to 500, 50 by default")] int? limit,
         CancellationToken cancellation)
     {
-        if (limit is < 1 or > IncidentBook.MaxPage) return Bad(string.Create(CultureInfo.InvariantCulture, $"limit is {limit}; expected 1 to {IncidentBook.MaxPage}"));
+        if (limit is < 1 or > IncidentBook.MaxPage)
+            return Bad(string.Create(CultureInfo.InvariantCulture, $"limit is {limit}; expected 1 to {IncidentBook.MaxPage}"));
         try
         {
-            return TypedResults.Ok(await book.ListAsync(AlertFilter.Parse(camera, severity, kind), from, to, open ?? false, cursor, limit ?? DefaultPage, cancellation));
+            return TypedResults.Ok(await book.ListAsync(AlertFilter.Parse(camera, severity, kind), from, to, open ?? false, cursor, limit
+                ?? DefaultPage, cancellation));
         }
         catch (FormatException e)
         {
@@ -84,7 +92,8 @@ internal static class AlertEndpoints
         try
         {
             var filter = AlertFilter.Parse(camera, severity, kind);
-            return await AlertStream.WriteAsync(context, broadcast, store, filter, lastEventId, life.ApplicationStopping) ?? TypedResults.Empty;
+            return await AlertStream.WriteAsync(context, broadcast, store, filter, lastEventId, life.ApplicationStopping)
+                ?? TypedResults.Empty;
         }
         catch (FormatException e)
         {
@@ -92,26 +101,31 @@ internal static class AlertEndpoints
         }
     }
 
-    private static async Task<Results<Ok<IncidentLife>, NotFound>> FindAsync(string id, IncidentBook book, CancellationToken cancellation) =>
+    private static async Task<Results<Ok<IncidentLife>,
+        NotFound>> FindAsync(string id, IncidentBook book, CancellationToken cancellation) =>
         await book.FindAsync(id, cancellation) is { } life ? TypedResults.Ok(life) : TypedResults.NotFound();
 
-    private static async Task<Results<FileContentHttpResult, NotFound>> PictureAsync(string id, HttpContext context, IncidentBook book, CancellationToken cancellation)
+    private static async Task<Results<FileContentHttpResult, NotFound>> PictureAsync(string id, HttpContext context, IncidentBook book,
+        CancellationToken cancellation)
     {
         if (await book.PictureAsync(id, cancellation) is not { } jpeg) return TypedResults.NotFound();
         context.Response.Headers.CacheControl = "private, max-age=3600";
         return TypedResults.File(jpeg, "image/jpeg");
     }
 
-    private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> AcknowledgeAsync(string id, NoteRequest? note, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
+    private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> AcknowledgeAsync(string id, NoteRequest? note,
+        HttpContext context, IncidentBook book, CancellationToken cancellation) =>
         note?.Text?.Length > IncidentBook.MaxText ? TooLong()
         : await book.AcknowledgeAsync(id, context.Actor(), note?.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
 
-    private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> AnnotateAsync(string id, NoteRequest note, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
+    private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> AnnotateAsync(string id, NoteRequest note,
+        HttpContext context, IncidentBook book, CancellationToken cancellation) =>
         note.Text?.Length > IncidentBook.MaxText ? TooLong()
         : string.IsNullOrWhiteSpace(note.Text) ? Bad("text is empty")
         : await book.AnnotateAsync(id, context.Actor(), note.Text, cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
 
-    private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> JudgeAsync(string id, JudgementRequest judgement, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
+    private static async Task<Results<NoContent, NotFound, ProblemHttpResult>> JudgeAsync(string id, JudgementRequest judgement,
+        HttpContext context, IncidentBook book, CancellationToken cancellation) =>
         judgement.Text?.Length > IncidentBook.MaxText ? TooLong()
         : judgement.Judgement is not ("normal" or "real") ? Bad($"judgement is {judgement.Judgement ?? "missing"}; expected normal or real")
         : await book.JudgeAsync(id, context.Actor(), judgement.Judgement == "real", judgement.Text, cancellation)
@@ -122,7 +136,8 @@ internal static class AlertEndpoints
         Guid id, HttpContext context, IncidentBook book, CancellationToken cancellation) =>
         await book.UnmuteAsync(id, context.Actor(), cancellation) ? TypedResults.NoContent() : TypedResults.NotFound();
 
-    private static async Task<Results<Created<Mute>, ProblemHttpResult>> MuteAsync(MuteRequest mute, HttpContext context, IncidentBook book, TimeProvider time, CancellationToken cancellation)
+    private static async Task<Results<Created<Mute>, ProblemHttpResult>> MuteAsync(MuteRequest mute, HttpContext context,
+        IncidentBook book, TimeProvider time, CancellationToken cancellation)
     {
         var from = mute.From ?? time.GetUtcNow();
         if (string.IsNullOrWhiteSpace(mute.Cameras)) return Bad("cameras is missing; expected a camera's id, or a pattern such as truck-*");
@@ -141,5 +156,6 @@ internal static class AlertEndpoints
 
     private static ProblemHttpResult Bad(string detail) => TypedResults.Problem(detail, statusCode: 400);
 
-    private static ProblemHttpResult TooLong() => Bad(string.Create(CultureInfo.InvariantCulture, $"text is longer than {IncidentBook.MaxText} characters"));
+    private static ProblemHttpResult TooLong() =>
+        Bad(string.Create(CultureInfo.InvariantCulture, $"text is longer than {IncidentBook.MaxText} characters"));
 }

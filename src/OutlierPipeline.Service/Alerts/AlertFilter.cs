@@ -17,10 +17,12 @@ internal sealed record AlertFilter(CameraPattern? Cameras, Severity MinSeverity,
     /// <param name="kindsName">What the caller calls the kinds, for the message.</param>
     /// <exception cref="FormatException">A word is none of the list, and the message names those that are; or the pattern is
     /// none.</exception>
-    public static AlertFilter Parse(string? camera, string? severity, string? kinds, string severityName = "severity", string kindsName = "kind") => new(
+    public static AlertFilter Parse(string? camera, string? severity, string? kinds, string severityName = "severity",
+        string kindsName = "kind") => new(
         string.IsNullOrEmpty(camera) ? null : CameraPattern.Parse(camera),
         string.IsNullOrEmpty(severity) ? Severity.Info : Word<Severity>(severityName, severity),
-        string.IsNullOrEmpty(kinds) ? null : kinds.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(kind => Word<AlertKind>(kindsName, kind)).ToHashSet());
+        string.IsNullOrEmpty(kinds) ? null : kinds.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(kind => Word<AlertKind>(kindsName, kind)).ToHashSet());
 
     /// <summary>What a subscription asks for. Kinds that this version does not know, since a newer one wrote them, are none that it can
     /// send.</summary>
@@ -36,5 +38,6 @@ internal sealed record AlertFilter(CameraPattern? Cameras, Severity MinSeverity,
     private static T Word<T>(string name, string text) where T : struct, Enum =>
         Enum.TryParse<T>(text, ignoreCase: true, out var value) && Enum.IsDefined(value) && !char.IsAsciiDigit(text[0])
             ? value
-            : throw new FormatException($"{name} is {text}; expected one of {string.Join(", ", Enum.GetNames<T>().Select(known => known.ToLowerInvariant()))}");
+            : throw new FormatException(
+            $"{name} is {text}; expected one of {string.Join(", ", Enum.GetNames<T>().Select(known => known.ToLowerInvariant()))}");
 }

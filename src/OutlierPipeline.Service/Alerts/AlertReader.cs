@@ -5,7 +5,8 @@ using OutlierPipeline.Streaming;
 namespace OutlierPipeline.Service.Alerts;
 
 /// <summary>
-/// Reads <c>ood.alerts</c> from where the database stands, stores it, and tells the streams. Every replica reads all of it: whoever is first stores, and all tell their own listeners.
+/// Reads <c>ood.alerts</c> from where the database stands, stores it, and tells the streams. Every replica reads all of it: whoever is
+/// first stores, and all tell their own listeners.
 /// </summary>
 internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOptions options, AlertStore store, AlertBroadcast broadcast,
     PipelineService frames, TimeProvider time, ILogger<AlertReader> log)
@@ -47,7 +48,8 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         foreach (var (partition, offset) in await store.PositionsAsync(_cluster, Topic, cancellation)) _positions[partition] = offset;
         var told = broadcast.Begin(_cluster, Topic, _positions);
         foreach (var (partition, next) in _positions.Where(pair => told.Next(pair.Key) < pair.Value))
-            broadcast.Publish(partition, next, await store.RowsAsync(_cluster, Topic, partition, told.Next(partition), next, int.MaxValue, cancellation));
+            broadcast.Publish(partition, next, await store.RowsAsync(_cluster, Topic, partition, told.Next(partition), next, int.MaxValue,
+                cancellation));
         Assign(admin);
         var read = new HashSet<int>();
         long kept = Time.GetTimestamp();
@@ -55,7 +57,8 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         while (!cancellation.IsCancellationRequested)
         {
             batch.Clear();
-            for (var record = _consumer.Consume(TimeSpan.FromMilliseconds(250)); record is not null; record = _consumer.Consume(TimeSpan.Zero))
+            for (var record = _consumer.Consume(TimeSpan.FromMilliseconds(250)); record is not null;
+                record = _consumer.Consume(TimeSpan.Zero))
             {
                 if (record.IsPartitionEOF) read.Add(record.Partition.Value);
                 else batch.Add(record);
@@ -85,7 +88,8 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         long first = records[0].Offset.Value;
         long next = records[^1].Offset.Value + 1;
         if (first > expected) Log.Hole(log, Topic, partition, expected.Value, first);
-        if (first < expected) throw new InvalidOperationException($"{Topic} [{partition}] begins again at {first}, before {expected}, up to where it was read: it was made anew. Use another Alerts:Database, or another topic");
+        if (first < expected) throw new InvalidOperationException($"{Topic} [{partition}] begins again at {first}, before {expected}, up " +
+            $"to where it was read: it was made anew. Use another Alerts:Database, or another topic");
         var pending = records;
         while (pending.Count > 0 && !await store.TryStoreAsync(_cluster, Topic, partition, expected, pending, cancellation))
         {
@@ -104,7 +108,10 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         int count = admin.GetMetadata(Topic, Patience).Topics.Single().Partitions.Count;
         if (count <= _partitions) return;
         _consumer!.IncrementalAssign(Enumerable.Range(_partitions, count - _partitions)
-            .Select(partition => new TopicPartitionOffset(Topic, partition, _positions.TryGetValue(partition, out long next) ? new Offset(next) : Offset.Beginning)));
+            .Select(partition =>
+            new TopicPartitionOffset(Topic, partition, _positions.TryGetValue(partition, out long next)
+            ? new Offset(next)
+            : Offset.Beginning)));
         _partitions = count;
     }
 
@@ -122,7 +129,8 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         options.Cluster
         ?? KafkaClients.ClusterId(pipeline.Kafka, Patience)
         ?? throw new InvalidOperationException(
-            $"Kafka at {pipeline.Kafka.BootstrapServers} does not tell its cluster's id; if it never does, give it a name in Alerts:Cluster");
+            $"Kafka at {pipeline.Kafka.BootstrapServers} does not tell its cluster's id; if it never does, give it a name in " +
+            $"Alerts:Cluster");
 
     private static partial class Log
     {
@@ -132,7 +140,9 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         [LoggerMessage(512, LogLevel.Information, "Deleted for their age: {Pictures} pictures, {Incidents} incidents.")]
         public static partial void Cleaned(ILogger log, int pictures, int incidents);
 
-        [LoggerMessage(513, LogLevel.Error, "This replica reads {Assigned} of {Partitions} partitions, so there are others, but Alerts:Database is a SQLite file: acknowledgements, mutes and subscriptions made here are not known there. More than one replica needs PostgreSQL.")]
+        [LoggerMessage(513, LogLevel.Error, "This replica reads {Assigned} of {Partitions} partitions, so there are others, but " +
+            "Alerts:Database is a SQLite file: acknowledgements, mutes and subscriptions made here are not known there. More than one " +
+            "replica needs PostgreSQL.")]
         public static partial void NotAlone(ILogger log, int assigned, int partitions);
     }
 }

@@ -136,7 +136,8 @@ internal sealed record AlertRecord
         int dot = time.IndexOf('.', StringComparison.Ordinal);
         int digits = dot < 0 ? 0 : Math.Max(0, time.AsSpan(dot + 1).IndexOfAnyExceptInRange('0', '9'));
         string whole = digits == 0 ? time : time.Remove(dot, digits + 1);
-        if (digits > 9 || !DateTimeOffset.TryParse(whole, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var parsed)) throw new FormatException($"{time} is no RFC 3339 time");
+        if (digits > 9 || !DateTimeOffset.TryParse(whole, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var parsed))
+            throw new FormatException($"{time} is no RFC 3339 time");
         if (parsed.UtcDateTime.Year is < 1678 or > 2261) throw new FormatException($"{time} is not within the years 1678 to 2261");
         long beyond = digits == 0 ? 0 : long.Parse(time.AsSpan(dot + 1, digits).ToString().PadRight(9, '0'), CultureInfo.InvariantCulture);
         return (parsed.UtcTicks - DateTime.UnixEpoch.Ticks) * 100 + beyond;

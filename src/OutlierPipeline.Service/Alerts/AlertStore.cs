@@ -6,8 +6,11 @@ using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Service.Alerts;
 
-/// <summary>Stores what is read from <c>ood.alerts</c>: rows, incidents, deliveries to subscriptions and the position, in one transaction.</summary>
-internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databases, AlertsOptions options, TimeProvider time, ILogger<AlertStore> log)
+/// <summary>
+/// Stores what is read from <c>ood.alerts</c>: rows, incidents, deliveries to subscriptions and the position, in one transaction.
+/// </summary>
+internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databases, AlertsOptions options, TimeProvider time,
+    ILogger<AlertStore> log)
 {
     private volatile bool _isMigrated;
 
@@ -44,13 +47,15 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
     public async Task<Dictionary<int, long>> PositionsAsync(string cluster, string topic, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        return await database.Positions.Where(row => row.Cluster == cluster && row.Topic == topic).ToDictionaryAsync(row => row.Partition, row => row.NextOffset, cancellation);
+        return await database.Positions.Where(row => row.Cluster == cluster && row.Topic == topic).ToDictionaryAsync(row =>
+            row.Partition, row => row.NextOffset, cancellation);
     }
 
     /// <summary>Stores records of one partition, in their order. What the database takes by no means is passed over alone.</summary>
     /// <param name="expected">The position that the partition had, or null if it had none.</param>
     /// <returns>False, and nothing is stored, if the partition is not there any more: another replica has stored some of these.</returns>
-    public async Task<bool> TryStoreAsync(string cluster, string topic, int partition, long? expected, IReadOnlyList<ConsumeResult<byte[], byte[]>> records, CancellationToken cancellation)
+    public async Task<bool> TryStoreAsync(string cluster, string topic, int partition, long? expected,
+        IReadOnlyList<ConsumeResult<byte[], byte[]>> records, CancellationToken cancellation)
     {
         try
         {
@@ -73,13 +78,18 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         }
     }
 
-    /// <summary>The rows of a partition from one offset to before another, by whomever they were stored: none for records that repeat earlier events.</summary>
+    /// <summary>
+    /// The rows of a partition from one offset to before another, by whomever they were stored: none for records that repeat earlier
+    /// events.
+    /// </summary>
     /// <param name="limit">At most so many.</param>
-    public async Task<List<AlertRow>> RowsAsync(string cluster, string topic, int partition, long from, long to, int limit, CancellationToken cancellation)
+    public async Task<List<AlertRow>> RowsAsync(string cluster, string topic, int partition, long from, long to, int limit,
+        CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         return await database.Alerts.AsNoTracking()
-            .Where(row => row.Cluster == cluster && row.Topic == topic && row.Partition == partition && row.Offset >= from && row.Offset < to)
+            .Where(row => row.Cluster == cluster && row.Topic == topic && row.Partition == partition && row.Offset >= from
+            && row.Offset < to)
             .OrderBy(row => row.Offset).Take(limit).ToListAsync(cancellation);
     }
 
@@ -91,15 +101,18 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         long pictures = (now - options.KeepPictures).ToUnixTimeMilliseconds();
         long history = (now - options.KeepHistory).ToUnixTimeMilliseconds();
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        await database.Incidents.Where(row => row.HasPicture && !row.IsPictureExpired && row.RecordedMilliseconds < pictures).ExecuteUpdateAsync(set => set.SetProperty(row => row.IsPictureExpired, true), cancellation);
+        await database.Incidents.Where(row => row.HasPicture && !row.IsPictureExpired && row.RecordedMilliseconds < pictures)
+            .ExecuteUpdateAsync(set => set.SetProperty(row => row.IsPictureExpired, true), cancellation);
         int withoutPicture = await database.Pictures.Where(row => row.RecordedMilliseconds < pictures).ExecuteDeleteAsync(cancellation);
-        var old = database.Incidents.Where(row => row.RecordedMilliseconds < history && row.ClosedNanoseconds != null).Select(row => row.Id);
+        var old = database.Incidents.Where(row => row.RecordedMilliseconds < history && row.ClosedNanoseconds != null)
+            .Select(row => row.Id);
         await using var transaction = await database.Database.BeginTransactionAsync(cancellation);
         await database.Actions.Where(row => old.Contains(row.Incident)).ExecuteDeleteAsync(cancellation);
         await database.Pictures.Where(row => old.Contains(row.Incident)).ExecuteDeleteAsync(cancellation);
         await database.Deliveries.Where(row => old.Contains(row.Incident)).ExecuteDeleteAsync(cancellation);
         await database.Alerts.Where(row => old.Contains(row.Incident)).ExecuteDeleteAsync(cancellation);
-        int deleted = await database.Incidents.Where(row => row.RecordedMilliseconds < history && row.ClosedNanoseconds != null).ExecuteDeleteAsync(cancellation);
+        int deleted = await database.Incidents.Where(row => row.RecordedMilliseconds < history && row.ClosedNanoseconds != null)
+            .ExecuteDeleteAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         return (withoutPicture, deleted);
     }
@@ -126,14 +139,17 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
     }
 
     /// <summary>Moves the position, which locks it; false if another replica has moved it.</summary>
-    private static async Task<bool> AdvanceAsync(AlertDatabase database, string cluster, string topic, int partition, long? expected, long next, CancellationToken cancellation)
+    private static async Task<bool> AdvanceAsync(AlertDatabase database, string cluster, string topic, int partition, long? expected,
+        long next, CancellationToken cancellation)
     {
         if (expected is { } from)
         {
-            return await database.Positions.Where(row => row.Cluster == cluster && row.Topic == topic && row.Partition == partition && row.NextOffset == from)
+            return await database.Positions.Where(row => row.Cluster == cluster && row.Topic == topic && row.Partition == partition
+                && row.NextOffset == from)
                 .ExecuteUpdateAsync(set => set.SetProperty(row => row.NextOffset, next), cancellation) == 1;
         }
-        if (await database.Positions.AnyAsync(row => row.Cluster == cluster && row.Topic == topic && row.Partition == partition, cancellation)) return false;
+        if (await database.Positions.AnyAsync(row => row.Cluster == cluster && row.Topic == topic
+            && row.Partition == partition, cancellation)) return false;
         database.Positions.Add(new PositionRow { Cluster = cluster, Topic = topic, Partition = partition, NextOffset = next });
         try
         {
@@ -164,7 +180,8 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
             return;
         }
         // What was done twice carries the same id.
-        if (database.Alerts.Local.Any(row => row.EventId == alert.EventId) || await database.Alerts.AnyAsync(row => row.EventId == alert.EventId, cancellation)) return;
+        if (database.Alerts.Local.Any(row => row.EventId == alert.EventId)
+            || await database.Alerts.AnyAsync(row => row.EventId == alert.EventId, cancellation)) return;
         long recorded = record.Message.Timestamp.UnixTimestampMs;
         var incident = await database.Incidents.FindAsync([alert.Incident], cancellation);
         bool isMuted = alert.IsClosed && incident is not null
@@ -173,7 +190,8 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
                 mute.Row.FromMilliseconds <= recorded && recorded < mute.Row.UntilMilliseconds && mute.Cameras.Fits(alert.Camera));
         if (incident is null)
         {
-            incident = new IncidentRow { Id = alert.Incident, Camera = alert.Camera, Kind = alert.Kind, OpenedNanoseconds = alert.FirstNanoseconds, RecordedMilliseconds = recorded, IsMuted = true };
+            incident = new IncidentRow { Id = alert.Incident, Camera = alert.Camera, Kind = alert.Kind,
+                OpenedNanoseconds = alert.FirstNanoseconds, RecordedMilliseconds = recorded, IsMuted = true };
             database.Incidents.Add(incident);
         }
         Update(incident, alert, isMuted);
@@ -203,7 +221,8 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         foreach (var (subscription, filter) in subscriptions)
         {
             if (!filter.Fits(alert.Camera, alert.Severity, alert.Kind)) continue;
-            database.Deliveries.Add(new DeliveryRow { Subscription = subscription.Id, EventId = alert.EventId, Incident = alert.Incident, Offset = record.Offset.Value, NextMilliseconds = now });
+            database.Deliveries.Add(new DeliveryRow { Subscription = subscription.Id, EventId = alert.EventId, Incident = alert.Incident,
+                Offset = record.Offset.Value, NextMilliseconds = now });
         }
     }
 

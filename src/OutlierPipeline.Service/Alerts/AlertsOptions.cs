@@ -6,7 +6,9 @@ namespace OutlierPipeline.Service.Alerts;
 /// <summary>Configuration section <c>Alerts</c>.</summary>
 internal sealed record AlertsOptions
 {
-    /// <summary>A file of SQLite, or a connection string of PostgreSQL (<c>Host=…;Database=…</c>), which more than one replica needs.</summary>
+    /// <summary>
+    /// A file of SQLite, or a connection string of PostgreSQL (<c>Host=…;Database=…</c>), which more than one replica needs.
+    /// </summary>
     public string Database { get; init; } = "outlier-alerts.db";
 
     /// <summary>A name for the Kafka cluster, by which positions in it are known; the cluster's own id by default.</summary>
@@ -31,7 +33,10 @@ internal sealed record AlertsOptions
     /// <summary>How often open incidents are sent to them again.</summary>
     public TimeSpan ResendInterval { get; init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>Where people reach this service, such as <c>https://outlier.example.com</c>: the links in alerts begin with it. Relative links without.</summary>
+    /// <summary>
+    /// Where people reach this service, such as <c>https://outlier.example.com</c>: the links in alerts begin with it. Relative links
+    /// without.
+    /// </summary>
     public Uri? PublicUrl { get; init; }
 
     public bool IsPostgreSql => Database.Contains("Host=", StringComparison.OrdinalIgnoreCase);
@@ -53,13 +58,18 @@ internal sealed record AlertsOptions
     /// <summary>Messages for what is missing or out of range.</summary>
     public IEnumerable<string> Validate()
     {
-        if (string.IsNullOrWhiteSpace(Database)) yield return "Alerts:Database is empty; expected a file for SQLite, or Host=…;Database=… for PostgreSQL";
+        if (string.IsNullOrWhiteSpace(Database))
+            yield return "Alerts:Database is empty; expected a file for SQLite, or Host=…;Database=… for PostgreSQL";
         foreach (var (pattern, rule) in Pictures.Where(entry => !Enum.IsDefined(entry.Value)))
             yield return $"Alerts:Pictures:{pattern} is {rule}; expected Full, Blurred or None";
-        if (KeepPictures < TimeSpan.Zero || KeepPictures > TimeSpan.FromDays(3650)) yield return $"Alerts:KeepPictures is {KeepPictures}; expected 00:00:00 to 3650 days";
-        if (KeepHistory < TimeSpan.FromHours(1) || KeepHistory > TimeSpan.FromDays(3650)) yield return $"Alerts:KeepHistory is {KeepHistory}; expected 01:00:00 to 3650 days";
-        if (ResendInterval < TimeSpan.FromSeconds(1) || ResendInterval > TimeSpan.FromHours(1)) yield return $"Alerts:ResendInterval is {ResendInterval}; expected 00:00:01 to 01:00:00";
-        foreach (var uri in Alertmanagers.Append(PublicUrl).Where(uri => uri is not null && (!uri.IsAbsoluteUri || uri.Scheme is not ("http" or "https"))))
+        if (KeepPictures < TimeSpan.Zero || KeepPictures > TimeSpan.FromDays(3650))
+            yield return $"Alerts:KeepPictures is {KeepPictures}; expected 00:00:00 to 3650 days";
+        if (KeepHistory < TimeSpan.FromHours(1) || KeepHistory > TimeSpan.FromDays(3650))
+            yield return $"Alerts:KeepHistory is {KeepHistory}; expected 01:00:00 to 3650 days";
+        if (ResendInterval < TimeSpan.FromSeconds(1) || ResendInterval > TimeSpan.FromHours(1))
+            yield return $"Alerts:ResendInterval is {ResendInterval}; expected 00:00:01 to 01:00:00";
+        foreach (var uri in Alertmanagers.Append(PublicUrl).Where(uri =>
+            uri is not null && (!uri.IsAbsoluteUri || uri.Scheme is not ("http" or "https"))))
             yield return $"Alerts:Alertmanagers or Alerts:PublicUrl is {uri}; expected http://HOST:PORT or https://HOST";
         string? fault = null;
         try

@@ -32,7 +32,10 @@ public sealed record Incident
     /// <summary>Time of the first frame of the evidence.</summary>
     public required DateTimeOffset Opened { get; init; }
 
-    /// <summary>When its first event was produced: later than <see cref="Opened"/> by the detector's delay, or by months where old footage is played.</summary>
+    /// <summary>
+    /// When its first event was produced: later than <see cref="Opened"/> by the detector's delay, or by months where old footage is
+    /// played.
+    /// </summary>
     public required DateTimeOffset Recorded { get; init; }
 
     /// <summary>Time of the frame of the latest event.</summary>
@@ -102,12 +105,14 @@ public sealed record Incident
             ? $"{options.PublicUrl?.ToString().TrimEnd('/')}/api/alerts/{row.Id}/picture.jpg" : null,
         IsPictureExpired = row.IsPictureExpired,
         IsMuted = row.IsMuted,
-        Acknowledged = row.AcknowledgedBy is { } by ? new Deed(by, DateTimeOffset.FromUnixTimeMilliseconds(row.AcknowledgedMilliseconds ?? 0)) : null,
+        Acknowledged = row.AcknowledgedBy is { } by
+            ? new Deed(by, DateTimeOffset.FromUnixTimeMilliseconds(row.AcknowledgedMilliseconds ?? 0)) : null,
         Judgement = row.Judgement,
         Judged = row.JudgedBy is { } judge ? new Deed(judge, DateTimeOffset.FromUnixTimeMilliseconds(row.JudgedMilliseconds ?? 0)) : null,
     };
 
-    private static DateTimeOffset Time(long nanoseconds) => DateTimeOffset.UnixEpoch.AddTicks(Math.Clamp(nanoseconds / 100, 0, DateTimeOffset.MaxValue.Ticks - DateTimeOffset.UnixEpoch.Ticks));
+    private static DateTimeOffset Time(long nanoseconds) =>
+        DateTimeOffset.UnixEpoch.AddTicks(Math.Clamp(nanoseconds / 100, 0, DateTimeOffset.MaxValue.Ticks - DateTimeOffset.UnixEpoch.Ticks));
 }
 
 /// <summary>What a person did about an incident.</summary>
@@ -117,7 +122,8 @@ internal sealed record IncidentAction(DateTimeOffset At, string Who, string Acti
 /// <summary>An incident's whole life.</summary>
 /// <param name="Events">The CloudEvents in order, with links instead of pictures.</param>
 /// <param name="Actions">What people did, in order.</param>
-internal sealed record IncidentLife(Incident Incident, IReadOnlyList<System.Text.Json.Nodes.JsonNode> Events, IReadOnlyList<IncidentAction> Actions);
+internal sealed record IncidentLife(Incident Incident, IReadOnlyList<System.Text.Json.Nodes.JsonNode> Events,
+    IReadOnlyList<IncidentAction> Actions);
 
 /// <summary>A maintenance window.</summary>
 internal sealed record Mute(Guid Id, string Cameras, DateTimeOffset From, DateTimeOffset Until, string Who, string? Reason);

@@ -22,7 +22,8 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
     /// <param name="to">Opened before it.</param>
     /// <param name="cursor">Where the page before ended, or null. Incidents that opened since do not move what follows.</param>
     /// <exception cref="FormatException">The cursor is none.</exception>
-    public async Task<IncidentPage> ListAsync(AlertFilter filter, DateTimeOffset? from, DateTimeOffset? to, bool openOnly, string? cursor, int limit, CancellationToken cancellation)
+    public async Task<IncidentPage> ListAsync(AlertFilter filter, DateTimeOffset? from, DateTimeOffset? to, bool openOnly, string? cursor,
+        int limit, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var rows = database.Incidents.AsNoTracking().Where(row => row.Severity >= filter.MinSeverity);
@@ -41,12 +42,15 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
         if (!string.IsNullOrEmpty(cursor))
         {
             string[] parts = cursor.Split('-', 2);
-            if (parts.Length != 2 || !long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out long before)) throw new FormatException("cursor is none that a page ended with");
+            if (parts.Length != 2 || !long.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out long before))
+                throw new FormatException("cursor is none that a page ended with");
             string id = parts[1];
             rows = rows.Where(row => row.OpenedNanoseconds < before || row.OpenedNanoseconds == before && row.Id.CompareTo(id) < 0);
         }
-        var page = await rows.OrderByDescending(row => row.OpenedNanoseconds).ThenByDescending(row => row.Id).Take(limit + 1).ToListAsync(cancellation);
-        string? next = page.Count > limit ? string.Create(CultureInfo.InvariantCulture, $"{page[limit - 1].OpenedNanoseconds}-{page[limit - 1].Id}") : null;
+        var page = await rows.OrderByDescending(row => row.OpenedNanoseconds).ThenByDescending(row =>
+            row.Id).Take(limit + 1).ToListAsync(cancellation);
+        string? next = page.Count > limit
+            ? string.Create(CultureInfo.InvariantCulture, $"{page[limit - 1].OpenedNanoseconds}-{page[limit - 1].Id}") : null;
         return new IncidentPage([.. page.Take(limit).Select(row => Incident.Of(row, options))], next);
     }
 
@@ -54,13 +58,17 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
     public async Task<IncidentLife?> FindAsync(string id, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        if (await database.Incidents.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } incident) return null;
-        var events = await database.Alerts.AsNoTracking().Where(row => row.Incident == id).OrderBy(row => row.RecordedMilliseconds).ThenBy(row => row.Offset).Select(row => row.Json).ToListAsync(cancellation);
-        var actions = await database.Actions.AsNoTracking().Where(row => row.Incident == id).OrderBy(row => row.Milliseconds).ToListAsync(cancellation);
+        if (await database.Incidents.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } incident)
+            return null;
+        var events = await database.Alerts.AsNoTracking().Where(row => row.Incident == id).OrderBy(row =>
+            row.RecordedMilliseconds).ThenBy(row => row.Offset).Select(row => row.Json).ToListAsync(cancellation);
+        var actions = await database.Actions.AsNoTracking().Where(row => row.Incident == id).OrderBy(row =>
+            row.Milliseconds).ToListAsync(cancellation);
         return new IncidentLife(
             Incident.Of(incident, options),
             [.. events.Select(json => JsonNode.Parse(json)!)],
-            [.. actions.Select(action => new IncidentAction(DateTimeOffset.FromUnixTimeMilliseconds(action.Milliseconds), action.Who, action.Action, action.Text))]);
+            [.. actions.Select(action =>
+                new IncidentAction(DateTimeOffset.FromUnixTimeMilliseconds(action.Milliseconds), action.Who, action.Action, action.Text))]);
     }
 
     /// <summary>The JPEG of frame and heat map; null where there is none, it has been kept long enough, or it is not shown any
@@ -82,7 +90,8 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
     public async Task<IReadOnlyList<Incident>> OpenAsync(CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        var rows = await database.Incidents.AsNoTracking().Where(row => row.ClosedNanoseconds == null && !row.IsMuted).ToListAsync(cancellation);
+        var rows = await database.Incidents.AsNoTracking().Where(row => row.ClosedNanoseconds == null && !row.IsMuted)
+            .ToListAsync(cancellation);
         return [.. rows.Select(row => Incident.Of(row, options))];
     }
 
@@ -115,7 +124,8 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
     {
         long now = time.GetUtcNow().ToUnixTimeMilliseconds();
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        var rows = await database.Mutes.AsNoTracking().Where(row => row.UntilMilliseconds > now).OrderBy(row => row.FromMilliseconds).ToListAsync(cancellation);
+        var rows = await database.Mutes.AsNoTracking().Where(row => row.UntilMilliseconds > now).OrderBy(row =>
+            row.FromMilliseconds).ToListAsync(cancellation);
         return [.. rows.Select(Of)];
     }
 
@@ -155,7 +165,9 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
         return true;
     }
 
-    private static Mute Of(MuteRow row) => new(row.Id, row.Cameras, DateTimeOffset.FromUnixTimeMilliseconds(row.FromMilliseconds), DateTimeOffset.FromUnixTimeMilliseconds(row.UntilMilliseconds), row.Who, row.Reason);
+    private static Mute Of(MuteRow row) =>
+        new(row.Id, row.Cameras, DateTimeOffset.FromUnixTimeMilliseconds(row.FromMilliseconds),
+        DateTimeOffset.FromUnixTimeMilliseconds(row.UntilMilliseconds), row.Who, row.Reason);
 
     /// <summary>What lies beyond the range of 64 bits, the years 1678 to 2261, is its end.</summary>
     private static long Nanoseconds(DateTimeOffset at) =>

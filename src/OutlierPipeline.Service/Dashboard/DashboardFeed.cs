@@ -21,7 +21,8 @@ public sealed record CameraTile(string Camera, CameraSummary? Now, Incident? Inc
 /// <summary>What all pages show, taken at once.</summary>
 /// <param name="Tick">Counts on with each state: a picture's address with it is a new one.</param>
 /// <param name="NotReady">Why the service is not ready; empty when it is.</param>
-internal sealed record DashboardState(long Tick, DateTimeOffset At, IReadOnlyList<CameraTile> Cameras, IReadOnlyList<Incident> Open, IReadOnlyList<string> NotReady, LiveFigures Figures);
+internal sealed record DashboardState(long Tick, DateTimeOffset At, IReadOnlyList<CameraTile> Cameras, IReadOnlyList<Incident> Open,
+    IReadOnlyList<string> NotReady, LiveFigures Figures);
 
 /// <summary>Takes the state once a second for all viewers, and only while there are any.</summary>
 internal sealed partial class DashboardFeed : IDisposable
@@ -45,7 +46,8 @@ internal sealed partial class DashboardFeed : IDisposable
     private bool _isAway;
     private long _tick;
 
-    public DashboardFeed(LiveView live, LiveMetrics metrics, IncidentBook book, AlertBroadcast broadcast, PipelineHealth health, TimeProvider time, ILogger<DashboardFeed> log)
+    public DashboardFeed(LiveView live, LiveMetrics metrics, IncidentBook book, AlertBroadcast broadcast, PipelineHealth health,
+        TimeProvider time, ILogger<DashboardFeed> log)
     {
         (_live, _metrics, _book, _health, _time, _log) = (live, metrics, book, health, time, log);
         // Over the clock, so that an address of a picture from before a restart is not used again.
@@ -67,7 +69,9 @@ internal sealed partial class DashboardFeed : IDisposable
     }
 
     /// <summary>The latest state, not older than a second or two.</summary>
-    public async Task<DashboardState> CurrentAsync() => _state is { } state && _time.GetUtcNow() - state.At < 2 * Interval ? state : await TakeAsync();
+    public async Task<DashboardState> CurrentAsync() => _state is { } state && _time.GetUtcNow() - state.At < 2 * Interval
+        ? state
+        : await TakeAsync();
 
     public void Dispose()
     {
@@ -116,7 +120,8 @@ internal sealed partial class DashboardFeed : IDisposable
                 _isOpenStale = false;
                 await AskForOpenAsync(now);
             }
-            var gravest = _open.GroupBy(incident => incident.Camera).ToDictionary(group => group.Key, group => group.MaxBy(incident => incident.Severity)!);
+            var gravest = _open.GroupBy(incident => incident.Camera).ToDictionary(group => group.Key, group =>
+                group.MaxBy(incident => incident.Severity)!);
             var tiles = new List<CameraTile>();
             foreach (var view in _live.Cameras)
             {

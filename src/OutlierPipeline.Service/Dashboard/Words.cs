@@ -11,7 +11,8 @@ internal static class Words
     /// <summary>Name of the CSS class and word of a tile's state.</summary>
     public static (string Class, string Icon, string Text) Of(CameraTile tile) => tile switch
     {
-        { Incident: { } incident } => (Class(incident.Severity), Icon(incident.Severity), $"{Lower(incident.Kind)}, {Lower(incident.Severity)}"),
+        { Incident: { } incident } =>
+            (Class(incident.Severity), Icon(incident.Severity), $"{Lower(incident.Kind)}, {Lower(incident.Severity)}"),
         { IsSilent: true } => ("silent", "◌", $"no frame for {Duration(TimeSpan.FromSeconds(tile.SilentSeconds))}"),
         { Now.IsShadow: true } => ("shadow", "◐", "shadow: scored, never alerted on"),
         _ => ("normal", "✓", "normal"),
@@ -28,10 +29,12 @@ internal static class Words
 
     public static string Lower<T>(T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
 
-    public static string CameraLink(string camera) => $"/cameras/{Uri.EscapeDataString(camera).Replace("%2F", "/", StringComparison.Ordinal)}";
+    public static string CameraLink(string camera) =>
+        $"/cameras/{Uri.EscapeDataString(camera).Replace("%2F", "/", StringComparison.Ordinal)}";
 
     /// <summary>Address of one of a camera's pictures; another with each tick.</summary>
-    public static string Picture(string camera, string picture, long tick) => string.Create(CultureInfo.InvariantCulture, $"/api/cameras/{Uri.EscapeDataString(camera)}/{picture}.jpg?n={tick}");
+    public static string Picture(string camera, string picture, long tick) =>
+        string.Create(CultureInfo.InvariantCulture, $"/api/cameras/{Uri.EscapeDataString(camera)}/{picture}.jpg?n={tick}");
 
     public static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture);
 

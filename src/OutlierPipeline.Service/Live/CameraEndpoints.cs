@@ -11,7 +11,8 @@ namespace OutlierPipeline.Service.Live;
 /// <param name="SilentSeconds">Since its last frame was scored, by the clock.</param>
 /// <param name="Martingale">Base-10 logarithm of the odds.</param>
 /// <param name="Incident">The open incident's id, or null.</param>
-internal sealed record CameraState(string Camera, DateTimeOffset LastFrame, double SilentSeconds, double FramesPerSecond, double PValue, double Martingale, string? Incident, bool IsShadow, string Model);
+internal sealed record CameraState(string Camera, DateTimeOffset LastFrame, double SilentSeconds, double FramesPerSecond, double PValue,
+    double Martingale, string? Incident, bool IsShadow, string Model);
 
 /// <summary><c>/api/cameras</c>. A slash in a camera's id is written <c>%2F</c>, or as it is.</summary>
 internal static class CameraEndpoints
@@ -65,7 +66,9 @@ internal static class CameraEndpoints
     }
 
     private static CameraState State(CameraSummary camera, DateTimeOffset now) => new(
-        camera.Camera, DateTimeOffset.UnixEpoch.AddTicks(camera.At.TimestampNanoseconds / 100), Math.Max(0, (now - camera.SeenAt).TotalSeconds), camera.FramesPerSecond, camera.PValue, camera.Martingale, camera.Incident, camera.IsShadow, $"{camera.Package.Card.Name} {camera.Package.Card.Version}");
+        camera.Camera, DateTimeOffset.UnixEpoch.AddTicks(camera.At.TimestampNanoseconds / 100),
+        Math.Max(0, (now - camera.SeenAt).TotalSeconds), camera.FramesPerSecond, camera.PValue, camera.Martingale, camera.Incident,
+        camera.IsShadow, $"{camera.Package.Card.Name} {camera.Package.Card.Version}");
 
     /// <param name="routed">Id and picture as routing has them, for servers that do not tell what was sent.</param>
     private static async Task<IResult> PictureAsync(string routed, HttpContext context, LiveView live, TimeProvider time)
@@ -81,7 +84,8 @@ internal static class CameraEndpoints
         if (live.Find(camera) is not { } view) return Results.Problem($"this replica has had no frame of {camera}", statusCode: 404);
         if (view.Pictures == PictureRule.None)
             return Results.Problem($"no pictures of {camera} are shown (Alerts:Pictures)", statusCode: 404);
-        if (await view.WatchAsync(time.GetUtcNow(), Patience, time, context.RequestAborted) is not { } picture) return Results.Problem($"{camera} has sent no frame for {Patience.TotalSeconds:0} s", statusCode: 404);
+        if (await view.WatchAsync(time.GetUtcNow(), Patience, time, context.RequestAborted) is not { } picture)
+            return Results.Problem($"{camera} has sent no frame for {Patience.TotalSeconds:0} s", statusCode: 404);
         context.Response.Headers.CacheControl = "private, no-store";
         context.Response.Headers["X-Frame-Offset"] =
             string.Create(CultureInfo.InvariantCulture, $"{picture.At.Partition}:{picture.At.Offset}");

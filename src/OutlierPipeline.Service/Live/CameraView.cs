@@ -114,7 +114,8 @@ internal sealed class CameraView(string camera, PictureRule pictures)
             double framesPerSecond = _interval > 0 ? 1 / _interval : 0;
             return _package is null
                 ? null
-                : new CameraSummary(camera, _package, _at, _seenAt, framesPerSecond, _pValue, _martingale, _incident, _isShadow, pictures, _clockFault,
+                : new CameraSummary(camera, _package, _at, _seenAt, framesPerSecond, _pValue, _martingale, _incident, _isShadow, pictures,
+                _clockFault,
                     _clockCorrections);
         }
     }

@@ -8,7 +8,8 @@ namespace OutlierPipeline.Service.Live;
 /// <param name="BatchSize">Mean of the last five seconds; null without a batch.</param>
 /// <param name="Latencies">p50, p95, p99 from produced to acknowledged, in seconds, of the latest 2,000 frames; null without any.</param>
 /// <param name="Lag">Records not yet read, over all partitions.</param>
-internal sealed record LiveFigures(double FramesPerSecond, double? BatchSize, (double P50, double P95, double P99)? Latencies, long Lag, long InFlight, long Scored, long Skipped, long DeadLettered, long OpenIncidents, IReadOnlyList<double> FramesPerSecondHistory);
+internal sealed record LiveFigures(double FramesPerSecond, double? BatchSize, (double P50, double P95, double P99)? Latencies, long Lag,
+    long InFlight, long Scored, long Skipped, long DeadLettered, long OpenIncidents, IReadOnlyList<double> FramesPerSecondHistory);
 
 /// <summary>Sums the pipeline's own instruments for the dashboard, once a second.</summary>
 internal sealed class LiveMetrics : IDisposable
@@ -35,7 +36,9 @@ internal sealed class LiveMetrics : IDisposable
     {
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (instrument.Meter.Name == PipelineTelemetry.Name && instrument.Name is "outlier.frames.scored" or "outlier.frames.skipped" or "outlier.frames.dead_lettered" or "outlier.frame.latency" or "outlier.batch.size" or "outlier.consumer.lag" or "outlier.frames.in_flight" or "outlier.incidents.open")
+            if (instrument.Meter.Name == PipelineTelemetry.Name && instrument.Name is "outlier.frames.scored" or "outlier.frames.skipped"
+                or "outlier.frames.dead_lettered" or "outlier.frame.latency" or "outlier.batch.size" or "outlier.consumer.lag"
+                or "outlier.frames.in_flight" or "outlier.incidents.open")
                 listener.EnableMeasurementEvents(instrument);
         };
         _listener.SetMeasurementEventCallback<long>(Count);

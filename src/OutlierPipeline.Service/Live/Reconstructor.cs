@@ -3,7 +3,8 @@ using OutlierPipeline.Inference;
 namespace OutlierPipeline.Service.Live;
 
 /// <summary>
-/// Draws watched frames again for the dashboard, in a session of its own with one thread of the CPU: the frame path copies no reconstruction back, and does not wait for viewers. Thread-safe.
+/// Draws watched frames again for the dashboard, in a session of its own with one thread of the CPU: the frame path copies no
+/// reconstruction back, and does not wait for viewers. Thread-safe.
 /// </summary>
 internal sealed class Reconstructor(ILogger<Reconstructor> log) : IDisposable
 {
@@ -16,7 +17,9 @@ internal sealed class Reconstructor(ILogger<Reconstructor> log) : IDisposable
     {
         lock (_gate)
         {
-            if (!_engines.TryGetValue(package.Digest, out var engine)) _engines[package.Digest] = engine = new InferenceEngine(package, new InferenceOptions { Accelerator = Accelerator.Cpu, Threads = 1 }, log);
+            if (!_engines.TryGetValue(package.Digest, out var engine))
+                _engines[package.Digest] = engine = new InferenceEngine(package,
+                    new InferenceOptions { Accelerator = Accelerator.Cpu, Threads = 1 }, log);
             return engine.Reconstruct(pixels, package.For(camera).Mask);
         }
     }

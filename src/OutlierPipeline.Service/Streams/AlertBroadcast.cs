@@ -9,7 +9,8 @@ namespace OutlierPipeline.Service.Streams;
 /// <param name="Bytes">The event as it goes over the wire.</param>
 internal sealed record StreamEvent(AlertRow? Row, StreamPosition After, ReadOnlyMemory<byte> Bytes)
 {
-    public static StreamEvent Of(AlertRow row, StreamPosition after) => new(row, after, Encoding.UTF8.GetBytes($"id: {after}\ndata: {row.Json}\n\n"));
+    public static StreamEvent Of(AlertRow row, StreamPosition after) =>
+        new(row, after, Encoding.UTF8.GetBytes($"id: {after}\ndata: {row.Json}\n\n"));
 }
 
 /// <summary>Hands stored alerts to whoever listens on this replica. Thread-safe.</summary>
@@ -35,7 +36,8 @@ internal sealed class AlertBroadcast : IDisposable
     /// <summary>Somebody who listens.</summary>
     public sealed class Listener(AlertBroadcast broadcast, AlertFilter filter, StreamPosition position) : IDisposable
     {
-        private readonly Channel<StreamEvent> _events = Channel.CreateBounded<StreamEvent>(new BoundedChannelOptions(Capacity) { SingleReader = true });
+        private readonly Channel<StreamEvent> _events =
+            Channel.CreateBounded<StreamEvent>(new BoundedChannelOptions(Capacity) { SingleReader = true });
 
         public ChannelReader<StreamEvent> Events => _events.Reader;
 
@@ -52,7 +54,8 @@ internal sealed class AlertBroadcast : IDisposable
 
         internal bool Offer(StreamEvent alert)
         {
-            if (alert.Row is not null && !filter.Fits(alert.Row.Camera, alert.Row.Severity, alert.Row.Kind) || _events.Writer.TryWrite(alert)) return true;
+            if (alert.Row is not null && !filter.Fits(alert.Row.Camera, alert.Row.Severity, alert.Row.Kind)
+                || _events.Writer.TryWrite(alert)) return true;
             // Never the reader of the topic waits for a listener.
             IsDropped = true;
             _events.Writer.TryComplete();
@@ -77,7 +80,8 @@ internal sealed class AlertBroadcast : IDisposable
     }
 
     /// <summary>Where reading begins or begins again.</summary>
-    /// <returns>Up to where listeners have been told: less than <paramref name="positions"/> if what was stored last could not be told.</returns>
+    /// <returns>Up to where listeners have been told: less than <paramref name="positions"/> if what was stored last could not be
+    /// told.</returns>
     public StreamPosition Begin(string cluster, string topic, IReadOnlyDictionary<int, long> positions)
     {
         lock (_gate)

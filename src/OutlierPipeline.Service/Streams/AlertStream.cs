@@ -12,7 +12,8 @@ internal static class AlertStream
 
     /// <param name="lastEventId">The header <c>Last-Event-ID</c>, or null for what comes from now on.</param>
     /// <returns>Null once the stream has ended, else a problem: nothing was sent then.</returns>
-    public static async Task<IResult?> WriteAsync(HttpContext context, AlertBroadcast broadcast, AlertStore store, AlertFilter filter, string? lastEventId, CancellationToken stopping)
+    public static async Task<IResult?> WriteAsync(HttpContext context, AlertBroadcast broadcast, AlertStore store, AlertFilter filter,
+        string? lastEventId, CancellationToken stopping)
     {
         using var listener = broadcast.Listen(filter);
         if (listener is null) return Results.Problem("alerts are not being read yet; see /healthz/ready", statusCode: 503);
@@ -27,7 +28,10 @@ internal static class AlertStream
             {
                 return Results.Problem(e.Message, statusCode: 400);
             }
-            if (from.Cluster != listener.Position.Cluster) return Results.Problem("Last-Event-ID is of another cluster or topic; connect without one, and read what you missed from /api/alerts", statusCode: 400);
+            if (from.Cluster != listener.Position.Cluster)
+                return Results.Problem(
+                    "Last-Event-ID is of another cluster or topic; connect without one, and read what you missed from /api/alerts",
+                    statusCode: 400);
         }
         context.Response.ContentType = "text/event-stream";
         context.Response.Headers.CacheControl = "no-store";
@@ -52,19 +56,23 @@ internal static class AlertStream
     }
 
     /// <summary>What was stored between where the listener was and where it begins to listen.</summary>
-    /// <returns>Where the listener is then: beyond where it begins to listen, in partitions of which another replica had read more.</returns>
-    private static async Task<StreamPosition> CatchUpAsync(HttpContext context, AlertBroadcast broadcast, AlertStore store, AlertFilter filter, StreamPosition from, StreamPosition to, CancellationToken cancellation)
+    /// <returns>Where the listener is then: beyond where it begins to listen, in partitions of which another replica had read
+    /// more.</returns>
+    private static async Task<StreamPosition> CatchUpAsync(HttpContext context, AlertBroadcast broadcast, AlertStore store,
+        AlertFilter filter, StreamPosition from, StreamPosition to, CancellationToken cancellation)
     {
         foreach (int partition in to.Partitions)
         {
             long next = from.Next(partition);
             while (next < to.Next(partition))
             {
-                var rows = await store.RowsAsync(broadcast.Cluster, broadcast.Topic, partition, next, to.Next(partition), Page, cancellation);
+                var rows = await store.RowsAsync(broadcast.Cluster, broadcast.Topic, partition, next, to.Next(partition), Page,
+                    cancellation);
                 foreach (var row in rows)
                 {
                     from = from.With(partition, row.Offset + 1);
-                    if (!row.IsMuted && filter.Fits(row.Camera, row.Severity, row.Kind)) await SendAsync(context, StreamEvent.Of(row, from).Bytes, cancellation);
+                    if (!row.IsMuted && filter.Fits(row.Camera, row.Severity, row.Kind))
+                        await SendAsync(context, StreamEvent.Of(row, from).Bytes, cancellation);
                 }
                 next = rows.Count < Page ? to.Next(partition) : rows[^1].Offset + 1;
                 from = from.With(partition, next);
@@ -73,7 +81,8 @@ internal static class AlertStream
         return from;
     }
 
-    private static async Task FollowAsync(HttpContext context, AlertBroadcast.Listener listener, StreamPosition position, CancellationToken cancellation)
+    private static async Task FollowAsync(HttpContext context, AlertBroadcast.Listener listener, StreamPosition position,
+        CancellationToken cancellation)
     {
         bool isAhead = position.IsAheadOf(listener.Position);
         await foreach (var alert in listener.Events.ReadAllAsync(cancellation))
@@ -81,7 +90,8 @@ internal static class AlertStream
             var bytes = alert.Bytes;
             if (isAhead && alert.Row is { } row)
             {
-                // The listener comes from a replica that had read more: what it has heard is passed over, and its position is its own until this replica has read as much.
+                // The listener comes from a replica that had read more: what it has heard is passed over, and its position is its own until
+                // this replica has read as much.
                 if (row.Offset < position.Next(row.Partition)) continue;
                 position = position.With(row.Partition, row.Offset + 1);
                 isAhead = position.IsAheadOf(alert.After);
@@ -90,9 +100,11 @@ internal static class AlertStream
             await SendAsync(context, bytes, cancellation);
         }
         if (!listener.IsDropped) return;
-        await SendAsync(context, Encoding.UTF8.GetBytes($"event: dropped\ndata: {{\"reason\":\"more than {AlertBroadcast.Capacity} events waited for this reader; connect again with Last-Event-ID\"}}\n\n"), cancellation);
+        await SendAsync(context, Encoding.UTF8.GetBytes($"event: dropped\ndata: {{\"reason\":\"more than {AlertBroadcast.Capacity} " +
+            $"events waited for this reader; connect again with Last-Event-ID\"}}\n\n"), cancellation);
     }
 
     /// <summary>Writes and flushes at once.</summary>
-    private static async Task SendAsync(HttpContext context, ReadOnlyMemory<byte> bytes, CancellationToken cancellation) => await context.Response.BodyWriter.WriteAsync(bytes, cancellation);
+    private static async Task SendAsync(HttpContext context, ReadOnlyMemory<byte> bytes, CancellationToken cancellation) =>
+        await context.Response.BodyWriter.WriteAsync(bytes, cancellation);
 }

@@ -5,7 +5,8 @@ using System.Text;
 namespace OutlierPipeline.Service.Streams;
 
 /// <summary>
-/// Where a listener of the stream stands: the next offset of each partition of <c>ood.alerts</c>. As it is Kafka's position and not a database's sequence, it means the same on every replica.
+/// Where a listener of the stream stands: the next offset of each partition of <c>ood.alerts</c>. As it is Kafka's position and not a
+/// database's sequence, it means the same on every replica.
 /// </summary>
 internal sealed class StreamPosition
 {
@@ -47,12 +48,15 @@ internal sealed class StreamPosition
         foreach (string part in fits ? halves[1].Split(',', StringSplitOptions.RemoveEmptyEntries) : [])
         {
             string[] pair = part.Split(':');
-            fits = pair.Length == 2 && int.TryParse(pair[0], NumberStyles.None, CultureInfo.InvariantCulture, out int partition) && long.TryParse(pair[1], NumberStyles.None, CultureInfo.InvariantCulture, out long offset) && next.TryAdd(partition, offset);
+            fits = pair.Length == 2 && int.TryParse(pair[0], NumberStyles.None, CultureInfo.InvariantCulture, out int partition)
+                && long.TryParse(pair[1], NumberStyles.None, CultureInfo.InvariantCulture, out long offset)
+                && next.TryAdd(partition, offset);
             if (!fits) break;
         }
         return fits ? new StreamPosition(halves[0], next) : throw new FormatException("Last-Event-ID is not one that this stream gave out");
     }
 
     /// <summary>Such as <c>9a3f00c1~0:17,1:4</c>.</summary>
-    public override string ToString() => $"{Cluster}~{string.Join(',', _next.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key}:{pair.Value}")))}";
+    public override string ToString() =>
+        $"{Cluster}~{string.Join(',', _next.Select(pair => string.Create(CultureInfo.InvariantCulture, $"{pair.Key}:{pair.Value}")))}";
 }

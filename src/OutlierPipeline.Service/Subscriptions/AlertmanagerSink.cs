@@ -13,7 +13,8 @@ internal sealed record PostedAlert(
     [property: JsonPropertyName("generatorURL")] string? GeneratorUrl);
 
 /// <summary>
-/// Tells Alertmanagers of every open incident, again and again, as they expect it: they group, silence and notify. Every replica does; the same labels are the same alert.
+/// Tells Alertmanagers of every open incident, again and again, as they expect it: they group, silence and notify. Every replica does; the
+/// same labels are the same alert.
 /// An alert starts when it is first sent: Alertmanager waits for a group's others only while alerts are young.
 /// </summary>
 internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadcast, AlertsOptions options, IHttpClientFactory clients,
@@ -88,7 +89,8 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
         try
         {
             using var http = clients.CreateClient(nameof(AlertmanagerSink));
-            using var response = await http.PostAsJsonAsync(new Uri($"{alertmanager.ToString().TrimEnd('/')}/api/v2/alerts"), alerts, cancellation);
+            using var response = await http.PostAsJsonAsync(new Uri($"{alertmanager.ToString().TrimEnd('/')}/api/v2/alerts"), alerts,
+                cancellation);
             return response.IsSuccessStatusCode ? null : $"it answered {(int)response.StatusCode}";
         }
         catch (Exception e) when (!cancellation.IsCancellationRequested)
@@ -101,7 +103,8 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
     {
         string? link = options.PublicUrl is { } url ? $"{url.ToString().TrimEnd('/')}/incidents/{incident.Id}" : null;
         return new PostedAlert(
-            new() { ["alertname"] = "OutlierIncident", ["camera"] = incident.Camera, ["vehicle"] = incident.Vehicle, ["kind"] = incident.Kind.ToString().ToLowerInvariant(), ["severity"] = incident.Severity.ToString().ToLowerInvariant() },
+            new() { ["alertname"] = "OutlierIncident", ["camera"] = incident.Camera, ["vehicle"] = incident.Vehicle,
+            ["kind"] = incident.Kind.ToString().ToLowerInvariant(), ["severity"] = incident.Severity.ToString().ToLowerInvariant() },
             new() { ["summary"] = $"{incident.Camera}: {incident.Reason}", ["incident"] = incident.Id },
             now, now + 3 * options.ResendInterval, link);
     }

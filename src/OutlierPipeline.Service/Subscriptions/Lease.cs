@@ -35,8 +35,10 @@ internal sealed class Lease(string name, IDbContextFactory<AlertDatabase> databa
         long milliseconds = now.ToUnixTimeMilliseconds();
         long until = (now + Length).ToUnixTimeMilliseconds();
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        bool isHeld = await database.Leases.Where(row => row.Name == name && (row.Holder == _holder || row.UntilMilliseconds < milliseconds))
-            .ExecuteUpdateAsync(set => set.SetProperty(row => row.Holder, _holder).SetProperty(row => row.UntilMilliseconds, until), cancellation) == 1;
+        bool isHeld = await database.Leases.Where(row =>
+            row.Name == name && (row.Holder == _holder || row.UntilMilliseconds < milliseconds))
+            .ExecuteUpdateAsync(set => set.SetProperty(row => row.Holder, _holder).SetProperty(row => row.UntilMilliseconds, until),
+            cancellation) == 1;
         if (!isHeld && !await database.Leases.AnyAsync(row => row.Name == name, cancellation))
         {
             database.Leases.Add(new LeaseRow { Name = name, Holder = _holder, UntilMilliseconds = until });

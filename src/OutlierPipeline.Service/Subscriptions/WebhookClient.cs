@@ -18,7 +18,10 @@ internal sealed record WebhookAnswer(int? Status, string? Error)
     public bool IsGone => Status == (int)HttpStatusCode.Gone;
 }
 
-/// <summary>Posts signed events. Addresses are checked when the connection is made, on the address that it is made to: a name may lead elsewhere a moment later.</summary>
+/// <summary>
+/// Posts signed events. Addresses are checked when the connection is made, on the address that it is made to: a name may lead elsewhere a
+/// moment later.
+/// </summary>
 internal sealed class WebhookClient : IDisposable
 {
     private readonly AddressRule _rule;
@@ -57,11 +60,15 @@ internal sealed class WebhookClient : IDisposable
             // What the receiver says beyond its status is not read.
             using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit.Token);
             int status = (int)response.StatusCode;
-            return new WebhookAnswer(status, response.IsSuccessStatusCode ? null : string.Create(CultureInfo.InvariantCulture, $"the receiver answered {status}{(status is >= 300 and < 400 ? "; redirects are not followed" : "")}"));
+            return new WebhookAnswer(status, response.IsSuccessStatusCode
+                ? null
+                : string.Create(CultureInfo.InvariantCulture,
+                $"the receiver answered {status}{(status is >= 300 and < 400 ? "; redirects are not followed" : "")}"));
         }
         catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
         {
-            return new WebhookAnswer(null, string.Create(CultureInfo.InvariantCulture, $"the receiver did not answer within {_options.Timeout.TotalSeconds:0.#} s"));
+            return new WebhookAnswer(null,
+                string.Create(CultureInfo.InvariantCulture, $"the receiver did not answer within {_options.Timeout.TotalSeconds:0.#} s"));
         }
         catch (Exception e) when (e is not OperationCanceledException)
         {
@@ -87,7 +94,8 @@ internal sealed class WebhookClient : IDisposable
     {
         var addresses = await Dns.GetHostAddressesAsync(context.DnsEndPoint.Host, cancellation);
         // One that is refused refuses the name: else it could be tried which of its addresses answers.
-        if (addresses.Select(_rule.Refusal).FirstOrDefault(refusal => refusal is not null) is { } refused) throw new HttpRequestException(refused);
+        if (addresses.Select(_rule.Refusal).FirstOrDefault(refusal => refusal is not null) is { } refused)
+            throw new HttpRequestException(refused);
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {

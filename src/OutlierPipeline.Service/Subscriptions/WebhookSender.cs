@@ -6,7 +6,8 @@ using OutlierPipeline.Service.Streams;
 namespace OutlierPipeline.Service.Subscriptions;
 
 /// <summary>
-/// Sends what is pending, on one replica at a time. Everything is in the database, so a restart forgets nothing; each subscription has a task of its own, so a receiver that hangs holds up no other;
+/// Sends what is pending, on one replica at a time. Everything is in the database, so a restart forgets nothing; each subscription has a
+/// task of its own, so a receiver that hangs holds up no other;
 /// an incident's events go one after the other.
 /// </summary>
 internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> databases, AlertBroadcast broadcast, WebhookClient client,
@@ -34,7 +35,8 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
         long now = Time.GetUtcNow().ToUnixTimeMilliseconds();
         await using var database = await databases.CreateDbContextAsync(cancellation);
         var live = database.Subscriptions.Where(row => row.DeadReason == null && row.PausedUntilMilliseconds <= now).Select(row => row.Id);
-        var due = await database.Deliveries.Where(row => row.State == DeliveryState.Pending && row.NextMilliseconds <= now && live.Contains(row.Subscription)).Select(row => row.Subscription).Distinct().ToListAsync(cancellation);
+        var due = await database.Deliveries.Where(row => row.State == DeliveryState.Pending && row.NextMilliseconds <= now
+            && live.Contains(row.Subscription)).Select(row => row.Subscription).Distinct().ToListAsync(cancellation);
         foreach (var subscription in due)
         {
             var done = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -46,7 +48,8 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
             _cleanedAt = Time.GetUtcNow();
             long before = (_cleanedAt - KeepDelivered).ToUnixTimeMilliseconds();
             // An alert that was stored while its subscription was deleted has left a delivery to nobody.
-            await database.Deliveries.Where(row => row.State == DeliveryState.Delivered && row.DoneMilliseconds < before || !database.Subscriptions.Any(subscription => subscription.Id == row.Subscription)).ExecuteDeleteAsync(cancellation);
+            await database.Deliveries.Where(row => row.State == DeliveryState.Delivered && row.DoneMilliseconds < before
+                || !database.Subscriptions.Any(subscription => subscription.Id == row.Subscription)).ExecuteDeleteAsync(cancellation);
         }
         return true;
     }
@@ -117,18 +120,24 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
     private async Task<bool> SendBatchAsync(Guid id, CancellationToken cancellation)
     {
         await using var database = await databases.CreateDbContextAsync(cancellation);
-        if (await database.Subscriptions.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { DeadReason: null } subscription) return false;
+        if (await database.Subscriptions.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { DeadReason: null } subscription)
+            return false;
         long now = Time.GetUtcNow().ToUnixTimeMilliseconds();
         var pending = database.Deliveries.Where(row => row.Subscription == id && row.State == DeliveryState.Pending);
-        var due = await pending.Where(row => row.NextMilliseconds <= now && !pending.Any(earlier => earlier.Incident == row.Incident && earlier.Offset < row.Offset))
+        var due = await pending.Where(row =>
+            row.NextMilliseconds <= now && !pending.Any(earlier => earlier.Incident == row.Incident && earlier.Offset < row.Offset))
             .OrderBy(row => row.NextMilliseconds).ThenBy(row => row.Offset).Take(Batch).ToListAsync(cancellation);
         int refused = 0;
         foreach (var delivery in due)
         {
             if (!await _lease.HoldAsync(cancellation)) return false;
-            string? json = await database.Alerts.Where(row => row.EventId == delivery.EventId).Select(row => row.Json).SingleOrDefaultAsync(cancellation);
-            // Without an alert its incident has been kept long enough and is gone. A post that has begun is finished, also when the service goes: what was taken must not be sent again.
-            var answer = json is null ? new WebhookAnswer(null, null) : await client.SendAsync(subscription, delivery.EventId, json, CancellationToken.None);
+            string? json = await database.Alerts.Where(row => row.EventId == delivery.EventId).Select(row =>
+                row.Json).SingleOrDefaultAsync(cancellation);
+            // Without an alert its incident has been kept long enough and is gone. A post that has begun is finished, also when the service
+            // goes: what was taken must not be sent again.
+            var answer = json is null
+                ? new WebhookAnswer(null, null)
+                : await client.SendAsync(subscription, delivery.EventId, json, CancellationToken.None);
             Record(subscription, delivery, answer, Time.GetUtcNow().ToUnixTimeMilliseconds());
             refused = answer.IsDelivered ? 0 : refused + 1;
             // Nobody is there, or nothing is taken: the others are not tried one by one.
@@ -154,19 +163,23 @@ internal sealed partial class WebhookSender(IDbContextFactory<AlertDatabase> dat
         subscription.FailingSinceMilliseconds ??= now;
         subscription.LastError = answer.Error;
         if (answer.IsGone) subscription.DeadReason = "the receiver answered 410: it is gone for good";
-        else if (now - subscription.FailingSinceMilliseconds > options.GiveUpAfter.TotalMilliseconds) subscription.DeadReason = $"every attempt failed for {options.GiveUpAfter}: {answer.Error}";
+        else if (now - subscription.FailingSinceMilliseconds > options.GiveUpAfter.TotalMilliseconds)
+            subscription.DeadReason = $"every attempt failed for {options.GiveUpAfter}: {answer.Error}";
         if (subscription.DeadReason is { } reason) Log.Dead(log, subscription.Name, subscription.Id, reason);
     }
 
     /// <summary>Twice as long after each attempt; spread, so that receivers that came back together are not called together.</summary>
-    private static TimeSpan Delay(int attempts) => Math.Min(LongestDelay / FirstDelay, Math.Pow(2, Math.Min(attempts - 1, 30))) * FirstDelay * (0.8 + 0.4 * Random.Shared.NextDouble());
+    private static TimeSpan Delay(int attempts) =>
+        Math.Min(LongestDelay / FirstDelay, Math.Pow(2, Math.Min(attempts - 1, 30))) * FirstDelay
+        * (0.8 + 0.4 * Random.Shared.NextDouble());
 
     private static partial class Log
     {
         [LoggerMessage(520, LogLevel.Warning, "What the subscription {Id} has due waits: {Fault}")]
         public static partial void Failed(ILogger log, Guid id, string fault);
 
-        [LoggerMessage(521, LogLevel.Warning, "The subscription {Name} ({Id}) is dead: {Reason}. Nothing more is sent to it until somebody enables it.")]
+        [LoggerMessage(521, LogLevel.Warning,
+            "The subscription {Name} ({Id}) is dead: {Reason}. Nothing more is sent to it until somebody enables it.")]
         public static partial void Dead(ILogger log, string name, Guid id, string reason);
     }
 }

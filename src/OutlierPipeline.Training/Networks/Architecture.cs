@@ -13,7 +13,8 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
 
     public static IReadOnlyList<Architecture> All { get; } =
     [
-        new("ae", $"Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006; {SigmaVae}", IsVariational: false, Beta: 0),
+        new("ae", $"Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006; {SigmaVae}",
+        IsVariational: false, Beta: 0),
         new("vae", $"Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014; {SigmaVae}", IsVariational: true, Beta: 1),
         new("beta-vae", $"Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017; {SigmaVae}", IsVariational: true, Beta: 4),
         new("feature-ae", $"Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006; {Features}", IsVariational: false, Beta: 0) { IsOfFeatures = true },
@@ -25,5 +26,6 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
     public bool IsOfFeatures { get; init; }
 
     public static Architecture Named(string name) => All.FirstOrDefault(architecture => architecture.Name == name)
-        ?? throw new TrainingException($"--architecture {name}: expected {string.Join(", ", All.Select(architecture => architecture.Name))}");
+        ?? throw new TrainingException(
+        $"--architecture {name}: expected {string.Join(", ", All.Select(architecture => architecture.Name))}");
 }

@@ -3,8 +3,10 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Training.Networks;
 
 /// <summary>
-/// A convolutional autoencoder of 8×8 patches, variational or not: a patch transform and stem, residual blocks in channels of 64 and 128, a dense code, and
-/// pixel shuffle back to pixels. Shapes that matrix units like, on CPU and GPU; there is no batch normalisation, whose statistics would have to
+/// A convolutional autoencoder of 8×8 patches, variational or not: a patch transform and stem, residual blocks in channels of 64 and 128, a
+/// dense code, and
+/// pixel shuffle back to pixels. Shapes that matrix units like, on CPU and GPU; there is no batch normalisation, whose statistics would
+/// have to
 /// travel, and nothing else that does not export cleanly.
 /// </summary>
 /// <remarks>Residual blocks: He et al., CVPR 2016. Pixel shuffle: Shi et al., CVPR 2016.</remarks>
@@ -13,7 +15,10 @@ public sealed class PatchNetwork
     /// <summary>Side of a patch in pixels; the error map has a cell a patch.</summary>
     public const int Patch = PatchTransform.Side;
 
-    /// <summary>Name of the coefficients of the mean training picture, <c>[1, h·w, 72]</c>, which stand where the mask leaves patches out; they are not trained.</summary>
+    /// <summary>
+    /// Name of the coefficients of the mean training picture, <c>[1, h·w, 72]</c>, which stand where the mask leaves patches out; they are
+    /// not trained.
+    /// </summary>
     public const string Fill = "fill";
 
     /// <summary>Weight of the last product, which draws; behind it are scores.</summary>
@@ -32,9 +37,13 @@ public sealed class PatchNetwork
     /// <exception cref="ArgumentException">A side is no multiple of 16, or the code has no dimension.</exception>
     public PatchNetwork(FrameSize size, int latent, bool isVariational)
     {
-        if (size.Height < 2 * Patch || size.Width < 2 * Patch) throw new ArgumentException($"height and width must be at least {2 * Patch}; they are {size.Height} and {size.Width}", nameof(size));
+        if (size.Height < 2 * Patch || size.Width < 2 * Patch)
+            throw new ArgumentException($"height and width must be at least {2 * Patch}; they are {size.Height} and {size.Width}",
+                nameof(size));
         if (latent is < 1 or > 4096) throw new ArgumentException($"the code must have 1 to 4096 dimensions, not {latent}", nameof(latent));
-        if (size.Height % (2 * Patch) != 0 || size.Width % (2 * Patch) != 0) throw new ArgumentException($"height and width must be multiples of {2 * Patch}; they are {size.Height} and {size.Width}", nameof(size));
+        if (size.Height % (2 * Patch) != 0 || size.Width % (2 * Patch) != 0)
+            throw new ArgumentException($"height and width must be multiples of {2 * Patch}; they are {size.Height} and {size.Width}",
+                nameof(size));
         Size = size;
         Latent = latent;
         IsVariational = isVariational;
@@ -59,7 +68,8 @@ public sealed class PatchNetwork
         double ratio = (double)width / height;
         return Enumerable.Range(2, 30).SelectMany(h => Enumerable.Range(2, 30).Select(w => new FrameSize(16 * h, 16 * w)))
             .Where(size => size.Height * size.Width is > (int)(0.7 * Pixels) and < (int)(1.25 * Pixels))
-            .MinBy(size => Math.Abs(Math.Log(size.Width / (double)size.Height / ratio)) + 0.03 * Math.Abs(Math.Log(size.Height * size.Width / Pixels)));
+            .MinBy(size =>
+            Math.Abs(Math.Log(size.Width / (double)size.Height / ratio)) + 0.03 * Math.Abs(Math.Log(size.Height * size.Width / Pixels)));
     }
 
     /// <summary>Name, shape and fan-in of every weight; biases have a fan-in of 0.</summary>
@@ -83,7 +93,10 @@ public sealed class PatchNetwork
         ];
     }
 
-    /// <summary>Multiplications and additions of one frame's pass, counted as two; the reconstruction's pixels, which scores do not need, are left out.</summary>
+    /// <summary>
+    /// Multiplications and additions of one frame's pass, counted as two; the reconstruction's pixels, which scores do not need, are left
+    /// out.
+    /// </summary>
     public long FlopsPerFrame()
     {
         long fine = 4 * _rows * _columns;
@@ -102,7 +115,10 @@ public sealed class PatchNetwork
     /// <param name="pixels">Grey levels, <c>[N, H, W, 3]</c>.</param>
     public T Patches<T>(TensorOps<T> ops, T pixels) => ops.ToFloat(ops.ToPatches(pixels, Size, 3, Patch));
 
-    /// <summary>1 for patches of which every pixel counts, else 0, <c>[N or 1, h·w]</c>: in the others the mask's edge would be taken for the picture's.</summary>
+    /// <summary>
+    /// 1 for patches of which every pixel counts, else 0, <c>[N or 1, h·w]</c>: in the others the mask's edge would be taken for the
+    /// picture's.
+    /// </summary>
     /// <param name="mask"><c>[N or 1, H, W]</c>, 0 or 1.</param>
     public T Counted<T>(TensorOps<T> ops, T mask)
     {
@@ -117,7 +133,8 @@ public sealed class PatchNetwork
     {
         var counts = ops.Reshape(counted, Cells, 1);
         var fill = ops.Multiply(ops.Weight(Fill), ops.Subtract(ops.Constant(1), counts));
-        return ops.Reshape(ops.Add(ops.Multiply(ops.Reshape(coefficients, Cells, PatchTransform.Coefficients), counts), fill), PatchTransform.Coefficients);
+        return ops.Reshape(ops.Add(ops.Multiply(ops.Reshape(coefficients, Cells, PatchTransform.Coefficients), counts), fill),
+            PatchTransform.Coefficients);
     }
 
     /// <summary>Coefficients of patches, <c>[N·h·w, 72]</c>, of values from −0.5 to 0.5.</summary>
@@ -126,12 +143,16 @@ public sealed class PatchNetwork
     {
         // Scale and offset are part of the product.
         float[] weight = [.. PatchTransform.Analysis.Select(value => value / 255)];
-        float[] bias = [.. Enumerable.Range(0, PatchTransform.Coefficients).Select(k => -0.5f * Enumerable.Range(0, PatchTransform.Values).Sum(value => PatchTransform.Analysis[value * PatchTransform.Coefficients + k]))];
-        return ops.Dense(patches, ops.Constant(weight, PatchTransform.Values, PatchTransform.Coefficients), ops.Constant(bias, PatchTransform.Coefficients));
+        float[] bias = [.. Enumerable.Range(0, PatchTransform.Coefficients).Select(k =>
+            -0.5f * Enumerable.Range(0, PatchTransform.Values).Sum(value =>
+            PatchTransform.Analysis[value * PatchTransform.Coefficients + k]))];
+        return ops.Dense(patches, ops.Constant(weight, PatchTransform.Values, PatchTransform.Coefficients),
+            ops.Constant(bias, PatchTransform.Coefficients));
     }
 
     /// <summary>Patches of coefficients, <c>[N·h·w, 192]</c>, around −0.5 to 0.5.</summary>
-    public static T Synthesise<T>(TensorOps<T> ops, T coefficients) => ops.MatMul(coefficients, ops.Constant(PatchTransform.Synthesis, PatchTransform.Coefficients, PatchTransform.Values));
+    public static T Synthesise<T>(TensorOps<T> ops, T coefficients) =>
+        ops.MatMul(coefficients, ops.Constant(PatchTransform.Synthesis, PatchTransform.Coefficients, PatchTransform.Values));
 
     /// <summary>Mean and log-variance of the code, <c>[N, Z]</c> each; no log-variance where the code is a point.</summary>
     /// <param name="coefficients">Of <see cref="Analyse"/>.</param>
@@ -164,9 +185,11 @@ public sealed class PatchNetwork
     private static IEnumerable<(string, long[], long)> Block(string name, long channels) =>
         [.. Convolution($"{name}.a", channels, channels, 3), .. Convolution($"{name}.b", channels, channels, 3)];
 
-    private static T Apply<T>(TensorOps<T> ops, T x, string name, int stride, int padding) => ops.Conv(x, ops.Weight($"{name}.weight"), ops.Weight($"{name}.bias"), stride, padding);
+    private static T Apply<T>(TensorOps<T> ops, T x, string name, int stride, int padding) =>
+        ops.Conv(x, ops.Weight($"{name}.weight"), ops.Weight($"{name}.bias"), stride, padding);
 
-    private static T Linear<T>(TensorOps<T> ops, T x, string name) => ops.Dense(x, ops.Weight($"{name}.weight"), ops.Weight($"{name}.bias"));
+    private static T Linear<T>(TensorOps<T> ops, T x, string name) =>
+        ops.Dense(x, ops.Weight($"{name}.weight"), ops.Weight($"{name}.bias"));
 
     private static T Residual<T>(TensorOps<T> ops, T x, string name)
     {

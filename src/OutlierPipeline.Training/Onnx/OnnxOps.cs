@@ -67,9 +67,11 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
         Reshape(Transpose(Reshape(x, size.Height / side, side, size.Width / side, side * channels), 0, 1, 3, 2, 4), side * side * channels);
 
     public override string FromPatches(string rows, FrameSize size, int channels, int side) =>
-        Reshape(Transpose(Reshape(rows, size.Height / side, size.Width / side, side, side * channels), 0, 1, 3, 2, 4), size.Height, size.Width, channels);
+        Reshape(Transpose(Reshape(rows, size.Height / side, size.Width / side, side, side * channels), 0, 1, 3, 2, 4), size.Height,
+        size.Width, channels);
 
-    public override string ToPlanes(string rows, long channels, long height, long width) => Transpose(Reshape(rows, height, width, channels), 0, 3, 1, 2);
+    public override string ToPlanes(string rows, long channels, long height, long width) =>
+        Transpose(Reshape(rows, height, width, channels), 0, 3, 1, 2);
 
     public override string ToRows(string planes, long channels) => Reshape(Transpose(planes, 0, 2, 3, 1), channels);
 
@@ -88,7 +90,8 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     public override string Slice(string x, long first, long count) => Node("Slice", [x, Indices([first]), Indices([first + count]), Indices([-1])]);
 
-    public override string Columns(string x, params int[] columns) => Node("Gather", [x, Indices(columns.Select(column => (long)column))], Int("axis", -1));
+    public override string Columns(string x, params int[] columns) =>
+        Node("Gather", [x, Indices(columns.Select(column => (long)column))], Int("axis", -1));
 
     public override string Concat(params string[] parts) => Node("Concat", parts, Int("axis", -1));
 
@@ -208,14 +211,16 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
         _graph.Initializer.Add(tensor);
     }
 
-    private string NewName(string prefix) => string.Create(CultureInfo.InvariantCulture, $"{prefix}_{_graph.Node.Count}_{_graph.Initializer.Count}");
+    private string NewName(string prefix) =>
+        string.Create(CultureInfo.InvariantCulture, $"{prefix}_{_graph.Node.Count}_{_graph.Initializer.Count}");
 
     private static ValueInfoProto Value(string name, int type, long[] frameShape, string frames = "N")
     {
         var shape = new TensorShapeProto();
         shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimParam = frames });
         shape.Dim.Add(frameShape.Select(side => new TensorShapeProto.Types.Dimension { DimValue = side }));
-        return new ValueInfoProto { Name = name, Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = type, Shape = shape } } };
+        return new ValueInfoProto { Name = name,
+            Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = type, Shape = shape } } };
     }
 
     private static AttributeProto Int(string name, long value) => new() { Name = name, I = value, Type = 2 };

@@ -1,10 +1,18 @@
 namespace OutlierPipeline.Training.Scores;
 
-/// <summary>Log (1 + d²), with the Mahalanobis distance d of the features in a Gaussian of the training frames'. Two-sided by construction: fog and blur, which are easier to draw than normal frames, are as far out as noise.</summary>
-/// <remarks>Morningstar et al., Density of States Estimation for Out-of-Distribution Detection, AISTATS 2021, with a Gaussian for the density.</remarks>
+/// <summary>
+/// Log (1 + d²), with the Mahalanobis distance d of the features in a Gaussian of the training frames'. Two-sided by construction: fog and
+/// blur, which are easier to draw than normal frames, are as far out as noise.
+/// </summary>
+/// <remarks>
+/// Morningstar et al., Density of States Estimation for Out-of-Distribution Detection, AISTATS 2021, with a Gaussian for the density.
+/// </remarks>
 public abstract class DensityScore : Score
 {
-    /// <summary>Added to squared distances. Within a deviation of the middle every frame is as normal as any, and what differs in their logarithms is rounding.</summary>
+    /// <summary>
+    /// Added to squared distances. Within a deviation of the middle every frame is as normal as any, and what differs in their logarithms
+    /// is rounding.
+    /// </summary>
     private const double Middle = 1;
 
     private GaussianDensity? _density;
@@ -15,7 +23,9 @@ public abstract class DensityScore : Score
 
     public override T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => Compute(ops, inputs, this);
 
-    /// <summary>Several such scores together, <c>[N, …]</c>: as many small products, sums and logarithms would keep a GPU waiting for the next.</summary>
+    /// <summary>
+    /// Several such scores together, <c>[N, …]</c>: as many small products, sums and logarithms would keep a GPU waiting for the next.
+    /// </summary>
     public static T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs, params DensityScore[] scores)
     {
         var features = ops.Concat([.. scores.Select(score => score.Features(ops, inputs))]);
@@ -43,17 +53,21 @@ public abstract class DensityScore : Score
     public override double Evaluate(float[] features) => Math.Log(_density!.Distance(features) + Middle);
 }
 
-/// <summary>Density of statistics of the whole picture: log mean energies of bands of picture and residual, and mean and deviation of each colour.</summary>
+/// <summary>
+/// Density of statistics of the whole picture: log mean energies of bands of picture and residual, and mean and deviation of each colour.
+/// </summary>
 public sealed class StatisticsScore : DensityScore
 {
     public override string Name => "statistics";
 
     /// <summary><c>[N, 18 + 3 + 3]</c>.</summary>
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => inputs.Means.Pick(MeanColumns.LogEnergies, MeanColumns.MeanColours, MeanColumns.LogDeviations);
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
+        inputs.Means.Pick(MeanColumns.LogEnergies, MeanColumns.MeanColours, MeanColumns.LogDeviations);
 }
 
 /// <summary>
-/// Density of power means, over the patches, of band energies, and of exponential means of colours: thin rain and noise show in the smoothest patches, where the mean over
+/// Density of power means, over the patches, of band energies, and of exponential means of colours: thin rain and noise show in the
+/// smoothest patches, where the mean over
 /// the picture sees nothing.
 /// </summary>
 public sealed class BandsScore : DensityScore
@@ -61,7 +75,8 @@ public sealed class BandsScore : DensityScore
     public override string Name => "bands";
 
     /// <summary><c>[N, 9 + 3 + 9 · 4 + 3 · 2]</c>.</summary>
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => inputs.Means.Pick(MeanColumns.MeanLogEnergies, MeanColumns.MeanColours, MeanColumns.LogPowers);
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
+        inputs.Means.Pick(MeanColumns.MeanLogEnergies, MeanColumns.MeanColours, MeanColumns.LogPowers);
 }
 
 /// <summary>Density of the colours of the picture's upper, middle and lower third, and of their deviations: light and weather.</summary>
@@ -70,5 +85,6 @@ public sealed class ColourScore : DensityScore
     public override string Name => "colour";
 
     /// <summary><c>[N, 3 · 3 + 3]</c>.</summary>
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => inputs.Means.Pick(MeanColumns.ColoursOfThirds, MeanColumns.LogDeviations);
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
+        inputs.Means.Pick(MeanColumns.ColoursOfThirds, MeanColumns.LogDeviations);
 }

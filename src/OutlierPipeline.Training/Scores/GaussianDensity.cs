@@ -1,10 +1,15 @@
 namespace OutlierPipeline.Training.Scores;
 
 /// <summary>
-/// A Gaussian with full covariance, shrunk towards its diagonal. How far is chosen by the likelihood of blocks of time that were left out: frames of the same
-/// block are too alike to say. The squared Mahalanobis distance is that of the features whitened by the inverse Cholesky factor: one matrix product in the graph.
+/// A Gaussian with full covariance, shrunk towards its diagonal. How far is chosen by the likelihood of blocks of time that were left out:
+/// frames of the same
+/// block are too alike to say. The squared Mahalanobis distance is that of the features whitened by the inverse Cholesky factor: one matrix
+/// product in the graph.
 /// </summary>
-/// <remarks>Shrinkage as in Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, 2004, its intensity by cross-validation.</remarks>
+/// <remarks>
+/// Shrinkage as in Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, 2004, its intensity by
+/// cross-validation.
+/// </remarks>
 public sealed class GaussianDensity
 {
     private const int Blocks = 5;
@@ -21,7 +26,9 @@ public sealed class GaussianDensity
     public float[] Whitening { get; }
 
     /// <summary>What is added instead to features that are multiplied as they are, F values.</summary>
-    public float[] Offset => [.. Enumerable.Range(0, Dimensions).Select(column => (float)-Enumerable.Range(0, Dimensions).Sum(row => (double)_mean[row] * Whitening[row * Dimensions + column]))];
+    public float[] Offset =>
+        [.. Enumerable.Range(0, Dimensions).Select(column =>
+        (float)-Enumerable.Range(0, Dimensions).Sum(row => (double)_mean[row] * Whitening[row * Dimensions + column]))];
 
     /// <summary>Features, F.</summary>
     public int Dimensions => _mean.Length;
@@ -33,7 +40,8 @@ public sealed class GaussianDensity
     {
         if (rows.Length == 0) throw new ArgumentException("no rows to fit a density to", nameof(rows));
         if (rows.Any(row => row.Any(value => !float.IsFinite(value)))) throw new ArgumentException("a feature is not finite", nameof(rows));
-        double chosen = shrinkage ?? (rows.Length < 4 * Blocks ? Shrinkages[^1] : Shrinkages.MaxBy(candidate => HeldOutLikelihood(rows, candidate)));
+        double chosen = shrinkage
+            ?? (rows.Length < 4 * Blocks ? Shrinkages[^1] : Shrinkages.MaxBy(candidate => HeldOutLikelihood(rows, candidate)));
         var (mean, covariance) = Moments(rows);
         var (inverse, _) = Whiten(Shrunk(covariance, chosen), mean.Length);
         int f = mean.Length;
@@ -49,7 +57,8 @@ public sealed class GaussianDensity
     public double Distance(float[] features) => Whitened(features).Sum(value => value * value);
 
     /// <summary>Features less their mean times the inverse Cholesky factor, <c>[N, F]</c>: uncorrelated, and of variance 1.</summary>
-    public T Whitened<T>(TensorOps<T> ops, T features) => ops.Dense(features, ops.Constant(Whitening, Dimensions, Dimensions), ops.Constant(Offset, Dimensions));
+    public T Whitened<T>(TensorOps<T> ops, T features) =>
+        ops.Dense(features, ops.Constant(Whitening, Dimensions, Dimensions), ops.Constant(Offset, Dimensions));
 
     /// <inheritdoc cref="Whitened{T}"/>
     public double[] Whitened(float[] features) => Product([.. features.Select((value, i) => (double)value - _mean[i])], Whitening);

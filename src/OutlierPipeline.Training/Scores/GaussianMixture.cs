@@ -1,10 +1,14 @@
 namespace OutlierPipeline.Training.Scores;
 
 /// <summary>
-/// A mixture of Gaussians, fitted by expectation maximisation from a k-means start; a row's likelihood is that of its best component. Rows are whitened first by the
+/// A mixture of Gaussians, fitted by expectation maximisation from a k-means start; a row's likelihood is that of its best component. Rows
+/// are whitened first by the
 /// covariance of all, in which components then need a variance an axis only.
 /// </summary>
-/// <remarks>Dempster, Laird and Rubin 1977. The best component instead of their sum: one maximum in the graph, and nearly the same number where components hardly overlap.</remarks>
+/// <remarks>
+/// Dempster, Laird and Rubin 1977. The best component instead of their sum: one maximum in the graph, and nearly the same number where
+/// components hardly overlap.
+/// </remarks>
 public sealed class GaussianMixture
 {
     /// <summary>Rows that are fitted to; more only take longer.</summary>
@@ -48,7 +52,9 @@ public sealed class GaussianMixture
             for (int c = 0; c < k; c++)
             {
                 double[][] members = [.. y.Where((_, i) => nearest[i] == c)];
-                means[c] = members.Length == 0 ? (double[])y[random.Next(y.Length)].Clone() : [.. Enumerable.Range(0, d).Select(i => members.Average(row => row[i]))];
+                means[c] = members.Length == 0
+                    ? (double[])y[random.Next(y.Length)].Clone()
+                    : [.. Enumerable.Range(0, d).Select(i => members.Average(row => row[i]))];
             }
         }
         double[][] weights = [.. y.Select((_, i) => Enumerable.Range(0, k).Select(c => nearest[i] == c ? 1.0 : 0).ToArray())];
@@ -85,7 +91,8 @@ public sealed class GaussianMixture
                 weights[(d + i) * k + c] = (float)(-0.5 / _variance[c][i]);
             }
         }
-        float[] constants = [.. _mean.Select((mean, c) => (float)(_constant[c] - 0.5 * mean.Select((value, i) => value * value / _variance[c][i]).Sum()))];
+        float[] constants = [.. _mean.Select((mean, c) =>
+            (float)(_constant[c] - 0.5 * mean.Select((value, i) => value * value / _variance[c][i]).Sum()))];
         return ops.MaxLast(ops.Dense(ops.Concat(y, ops.Square(y)), ops.Constant(weights, 2 * d, k), ops.Constant(constants, k)));
     }
 

@@ -8,7 +8,8 @@ public sealed class KlScore : Score
 
     public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        var terms = ops.Subtract(ops.Add(ops.Square(inputs.Mean), ops.Exp(inputs.LogVariance!)), ops.Add(inputs.LogVariance!, ops.Constant(1)));
+        var terms = ops.Subtract(ops.Add(ops.Square(inputs.Mean), ops.Exp(inputs.LogVariance!)),
+            ops.Add(inputs.LogVariance!, ops.Constant(1)));
         return ops.Multiply(ops.SumLast(terms), ops.Constant(0.5));
     }
 
@@ -22,8 +23,13 @@ public sealed class KlScore : Score
     public override double Evaluate(float[] features) => features[0];
 }
 
-/// <summary>Log squared Mahalanobis distance of the mean code in the aggregate posterior of the training frames, with full covariance: does the code lie where theirs lay.</summary>
-/// <remarks>Lee, Lee, Lee and Shin, A simple unified framework for detecting out-of-distribution samples, NeurIPS 2018, eq. 1, with one class.</remarks>
+/// <summary>
+/// Log squared Mahalanobis distance of the mean code in the aggregate posterior of the training frames, with full covariance: does the code
+/// lie where theirs lay.
+/// </summary>
+/// <remarks>
+/// Lee, Lee, Lee and Shin, A simple unified framework for detecting out-of-distribution samples, NeurIPS 2018, eq. 1, with one class.
+/// </remarks>
 public sealed class LatentScore : DensityScore
 {
     public override string Name => "latent";
@@ -33,8 +39,12 @@ public sealed class LatentScore : DensityScore
     public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => inputs.Mean;
 }
 
-/// <summary>How far log error and divergence lie from where those of normal frames concentrate, two-sided: what is drawn too well is strange too.</summary>
-/// <remarks>Nalisnick, Matsukawa, Teh and Lakshminarayanan, Detecting out-of-distribution inputs to deep generative models using typicality, 2019.</remarks>
+/// <summary>
+/// How far log error and divergence lie from where those of normal frames concentrate, two-sided: what is drawn too well is strange too.
+/// </summary>
+/// <remarks>
+/// Nalisnick, Matsukawa, Teh and Lakshminarayanan, Detecting out-of-distribution inputs to deep generative models using typicality, 2019.
+/// </remarks>
 public sealed class TypicalityScore : DensityScore
 {
     private static readonly KlScore Kl = new();

@@ -3,10 +3,14 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Training.Scores;
 
 /// <summary>
-/// The strangest place: the log of the largest squared Mahalanobis distance of a patch from what the training frames had in its place. Finds what is
+/// The strangest place: the log of the largest squared Mahalanobis distance of a patch from what the training frames had in its place.
+/// Finds what is
 /// small, where everything over the whole picture fails. Its map is the error map.
 /// </summary>
-/// <remarks>Defard et al., PaDiM, ICPR 2021, on energies and colours of picture and residual; deviations are shared in part and correlations in whole by all places, since few frames say little of one.</remarks>
+/// <remarks>
+/// Defard et al., PaDiM, ICPR 2021, on energies and colours of picture and residual; deviations are shared in part and correlations in
+/// whole by all places, since few frames say little of one.
+/// </remarks>
 public sealed class LocalScore(FrameSize size) : Score
 {
     /// <summary>Share of the deviation over all patches in that of one.</summary>
@@ -45,21 +49,27 @@ public sealed class LocalScore(FrameSize size) : Score
         {
             for (int i = 0; i < mean.Length; i++) variance[i] += (row[i] - mean[i]) * (row[i] - mean[i]) / features.Length;
         }
-        double[] pooled = [.. Enumerable.Range(0, Channels).Select(channel => Enumerable.Range(0, patches).Average(patch => variance[patch * Channels + channel]))];
-        _precision = [.. variance.Select((value, i) => (float)(1 / Math.Sqrt((1 - Pooled) * value + Pooled * pooled[i % Channels] + 1e-6)))];
+        double[] pooled = [.. Enumerable.Range(0, Channels).Select(channel =>
+            Enumerable.Range(0, patches).Average(patch => variance[patch * Channels + channel]))];
+        _precision = [.. variance.Select((value, i) =>
+            (float)(1 / Math.Sqrt((1 - Pooled) * value + Pooled * pooled[i % Channels] + 1e-6)))];
         _mean = [.. mean.Select((value, i) => (float)(value * _precision[i]))];
         // Enough patches for 24×24 correlations, taken evenly.
         var standardised = new List<float[]>();
         int step = Math.Max(1, features.Length * patches / 40_000);
-        for (long k = 0; k < (long)features.Length * patches; k += step) standardised.Add([.. Standardised(features[k / patches], (int)(k % patches)).Select(value => (float)value)]);
+        for (long k = 0; k < (long)features.Length * patches; k += step)
+            standardised.Add([.. Standardised(features[k / patches], (int)(k % patches)).Select(value => (float)value)]);
         _whitening = GaussianDensity.Fit([.. standardised], shrinkage: 0.03).Whitening;
     }
 
-    /// <summary>The error map, <c>[N, h·w]</c>: how many deviations a patch's distance lies above what is normal; 0 where the mask leaves nothing.</summary>
+    /// <summary>
+    /// The error map, <c>[N, h·w]</c>: how many deviations a patch's distance lies above what is normal; 0 where the mask leaves nothing.
+    /// </summary>
     /// <remarks>Fisher's approximation: √(2χ²) − √(2k − 1) is nearly standard normal.</remarks>
     public T Map<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        var deviations = ops.Subtract(ops.Sqrt(ops.Multiply(Distances(ops, inputs), ops.Constant(2))), ops.Constant(Math.Sqrt(2 * Channels - 1)));
+        var deviations = ops.Subtract(ops.Sqrt(ops.Multiply(Distances(ops, inputs), ops.Constant(2))),
+            ops.Constant(Math.Sqrt(2 * Channels - 1)));
         return ops.Multiply(deviations, inputs.Patches.Mask);
     }
 
@@ -71,7 +81,8 @@ public sealed class LocalScore(FrameSize size) : Score
         double largest = 0;
         for (int patch = 0; patch < Patches; patch++)
         {
-            if (features[Channels * Patches + patch] != 0) largest = Math.Max(largest, GaussianDensity.Product(Standardised(features, patch), _whitening).Sum(value => value * value));
+            if (features[Channels * Patches + patch] != 0)
+                largest = Math.Max(largest, GaussianDensity.Product(Standardised(features, patch), _whitening).Sum(value => value * value));
         }
         return Math.Log(largest + PatchFeatures.Tiny);
     }
@@ -83,14 +94,17 @@ public sealed class LocalScore(FrameSize size) : Score
     private T Distances<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
         if (_computed is { } known && ReferenceEquals(known.Inputs, inputs)) return (T)known.Distances;
-        var scaled = ops.Multiply(ops.Reshape(Rows(ops, inputs.Patches), Patches, Channels), ops.Constant(_precision, 1, Patches, Channels));
+        var scaled = ops.Multiply(ops.Reshape(Rows(ops, inputs.Patches), Patches, Channels),
+            ops.Constant(_precision, 1, Patches, Channels));
         var standardised = ops.Subtract(scaled, ops.Constant(_mean, 1, Patches, Channels));
         var whitened = ops.MatMul(ops.Reshape(standardised, Channels), ops.Constant(_whitening, Channels, Channels));
         // A product with ones sums many short rows faster than a reduction does, on a GPU by far.
-        var distances = ops.Reshape(ops.MatMul(ops.Square(whitened), ops.Constant([.. Enumerable.Repeat(1f, Channels)], Channels, 1)), Patches);
+        var distances = ops.Reshape(ops.MatMul(ops.Square(whitened), ops.Constant([.. Enumerable.Repeat(1f, Channels)], Channels, 1)),
+            Patches);
         _computed = (inputs, distances!);
         return distances;
     }
 
-    private static T Rows<T>(TensorOps<T> ops, PatchFeatures<T> patches) => ops.Concat(patches.LogEnergies, patches.Colours, patches.ResidualColours);
+    private static T Rows<T>(TensorOps<T> ops, PatchFeatures<T> patches) =>
+        ops.Concat(patches.LogEnergies, patches.Colours, patches.ResidualColours);
 }

@@ -1,6 +1,9 @@
 namespace OutlierPipeline.Training.Scores;
 
-/// <summary>The numbers of what <see cref="PatchMeans{T}"/> has: first logarithms of power means, then means of the picture and of each of its thirds, then log deviations.</summary>
+/// <summary>
+/// The numbers of what <see cref="PatchMeans{T}"/> has: first logarithms of power means, then means of the picture and of each of its
+/// thirds, then log deviations.
+/// </summary>
 internal static class MeanColumns
 {
     public const int Colours = 3;
@@ -20,16 +23,22 @@ internal static class MeanColumns
     private const int Bands = PatchFeatures.Bands;
     private const int Regions = 4;
 
-    /// <summary>−2 and −1 listen to the smoothest patches, where thin rain and noise show and the mean over the picture sees nothing; 1 and 2 to the roughest.</summary>
+    /// <summary>
+    /// −2 and −1 listen to the smoothest patches, where thin rain and noise show and the mean over the picture sees nothing; 1 and 2 to the
+    /// roughest.
+    /// </summary>
     public static float[] Exponents { get; } =
     [
-        .. Power(-2, Bands), .. Power(-1, Bands), .. Power(1, 2 * Bands), .. Power(2, Bands), .. Power(-ColourPower, Colours), .. Power(ColourPower, Colours),
+        .. Power(-2, Bands), .. Power(-1, Bands), .. Power(1, 2 * Bands), .. Power(2, Bands), .. Power(-ColourPower, Colours),
+        .. Power(ColourPower, Colours),
     ];
 
     /// <summary>Logarithms of mean energies of bands of picture and residual, 18.</summary>
     public static IEnumerable<int> LogEnergies => Enumerable.Range(2 * Bands, 2 * Bands);
 
-    /// <summary>Generalised means of the picture's energies, as logarithms, then those of exponentials of its colours: 9 · 4 + 3 · 2, by exponent.</summary>
+    /// <summary>
+    /// Generalised means of the picture's energies, as logarithms, then those of exponentials of its colours: 9 · 4 + 3 · 2, by exponent.
+    /// </summary>
     public static IEnumerable<int> LogPowers => [.. Enumerable.Range(0, 3 * Bands), .. Enumerable.Range(4 * Bands, Bands + 2 * Colours)];
 
     /// <summary>Mean colours, 3.</summary>
@@ -45,7 +54,8 @@ internal static class MeanColumns
     public static IEnumerable<int> MeanLogEnergies => Mean(0, FirstColour + 2 * Colours + 2, Bands);
 
     /// <summary>Mean colours of the upper, middle and lower third, 9.</summary>
-    public static IEnumerable<int> ColoursOfThirds => [.. Mean(1, FirstColour, Colours), .. Mean(2, FirstColour, Colours), .. Mean(3, FirstColour, Colours)];
+    public static IEnumerable<int> ColoursOfThirds =>
+        [.. Mean(1, FirstColour, Colours), .. Mean(2, FirstColour, Colours), .. Mean(3, FirstColour, Colours)];
 
     /// <summary>Log standard deviation of each colour over the patches, 3.</summary>
     public static IEnumerable<int> LogDeviations => Enumerable.Range(Logs + Regions * Count, Colours);

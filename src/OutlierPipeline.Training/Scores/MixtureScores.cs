@@ -3,7 +3,8 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Training.Scores;
 
 /// <summary>
-/// A mixture of Gaussians over what patches look like, wherever they are but for their row: texture and colour of road, sky, leaves and walls. A patch that is none of
+/// A mixture of Gaussians over what patches look like, wherever they are but for their row: texture and colour of road, sky, leaves and
+/// walls. A patch that is none of
 /// these, such as mud on the lens, is far from every component.
 /// </summary>
 public sealed class PatchMixture(FrameSize size)
@@ -26,7 +27,8 @@ public sealed class PatchMixture(FrameSize size)
         var rows = new List<float[]>();
         for (long k = 0; k < (long)features.Length * Patches; k += step)
         {
-            if (features[k / Patches][Channels * Patches + (int)(k % Patches)] != 0) rows.Add(Row(features[k / Patches], (int)(k % Patches)));
+            if (features[k / Patches][Channels * Patches + (int)(k % Patches)] != 0)
+                rows.Add(Row(features[k / Patches], (int)(k % Patches)));
         }
         _mixture = GaussianMixture.Fit([.. rows]);
     }
@@ -46,9 +48,11 @@ public sealed class PatchMixture(FrameSize size)
 
     /// <summary>The same of one frame's features, of the patches that count.</summary>
     public double[] Nats(float[] features) =>
-        [.. Enumerable.Range(0, Patches).Where(patch => features[Channels * Patches + patch] != 0).Select(patch => -_mixture!.LogLikelihood(Row(features, patch)))];
+        [.. Enumerable.Range(0, Patches).Where(patch => features[Channels * Patches + patch] != 0).Select(patch =>
+        -_mixture!.LogLikelihood(Row(features, patch)))];
 
-    private static T Looks<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => ops.Concat(ops.Slice(inputs.Patches.LogEnergies, 0, PatchFeatures.Bands), inputs.Patches.Colours);
+    private static T Looks<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
+        ops.Concat(ops.Slice(inputs.Patches.LogEnergies, 0, PatchFeatures.Bands), inputs.Patches.Colours);
 
     private float[] Row(float[] features, int patch) => [.. features.AsSpan(patch * Channels, Channels), Height(patch)];
 
@@ -77,7 +81,9 @@ public sealed class MixtureScore(PatchMixture mixture) : Score
     public override double Evaluate(float[] features) => mixture.Nats(features).Average();
 }
 
-/// <summary>A soft maximum of the patches' negative log-likelihoods under the mixture: a region that is nothing known, wherever it is.</summary>
+/// <summary>
+/// A soft maximum of the patches' negative log-likelihoods under the mixture: a region that is nothing known, wherever it is.
+/// </summary>
 public sealed class RegionScore(PatchMixture mixture) : Score
 {
     /// <summary>Per nat: a patch that is thirty nats stranger counts twenty times.</summary>

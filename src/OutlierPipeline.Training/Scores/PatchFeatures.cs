@@ -4,13 +4,16 @@ using OutlierPipeline.Training.Networks;
 namespace OutlierPipeline.Training.Scores;
 
 /// <summary>Measurements of each 8×8 patch of picture and residual: rows <c>[N·h·w, …]</c>, in the order of the error map.</summary>
-/// <param name="Energies">Mean squared Haar coefficients of three scales and three orientations, <c>[…, 18]</c>, raised by half a grey level's: nine of the grey picture (by scale, then horizontal, vertical, diagonal), then nine of the grey residual.</param>
+/// <param name="Energies">Mean squared Haar coefficients of three scales and three orientations, <c>[…, 18]</c>, raised by half a grey
+/// level's: nine of the grey picture (by scale, then horizontal, vertical, diagonal), then nine of the grey residual.</param>
 /// <param name="LogEnergies">Their logarithms.</param>
 /// <param name="Covariance">Of grey picture and residual within the patch, <c>[…, 1]</c>.</param>
 /// <param name="Colours">Mean grey, and two opponent colours, of the picture, <c>[…, 3]</c>.</param>
 /// <param name="ResidualColours">The same of the residual.</param>
 /// <param name="Mask">1 for patches that count, else 0: <c>[N or 1, h·w]</c>.</param>
-/// <remarks>Haar 1910; energies of an orthogonal pyramid as a measure of input complexity: Serrà et al., ICLR 2020, in a local form.</remarks>
+/// <remarks>
+/// Haar 1910; energies of an orthogonal pyramid as a measure of input complexity: Serrà et al., ICLR 2020, in a local form.
+/// </remarks>
 public sealed record PatchFeatures<T>(T Energies, T LogEnergies, T Covariance, T Colours, T ResidualColours, T Mask);
 
 /// <summary>Computes <see cref="PatchFeatures{T}"/>.</summary>
@@ -24,9 +27,13 @@ internal static class PatchFeatures
     public const double Tiny = 1e-6;
 
     /// <summary>Sums the squares of grey details by band, <c>[72, 9]</c>; together they are the variance within the patch.</summary>
-    private static readonly float[] ByBand = [.. Enumerable.Range(0, PatchTransform.Coefficients).SelectMany(k => Enumerable.Range(0, Bands).Select(band => k < PatchTransform.Details && PatchTransform.Band(k) == band ? 1f / PatchTransform.Values : 0))];
+    private static readonly float[] ByBand = [.. Enumerable.Range(0, PatchTransform.Coefficients).SelectMany(k =>
+        Enumerable.Range(0, Bands).Select(band => k < PatchTransform.Details && PatchTransform.Band(k) == band
+        ? 1f / PatchTransform.Values
+        : 0))];
 
-    private static readonly float[] OverBands = [.. Enumerable.Range(0, PatchTransform.Coefficients).Select(k => k < PatchTransform.Details ? 1f / PatchTransform.Values : 0)];
+    private static readonly float[] OverBands = [.. Enumerable.Range(0, PatchTransform.Coefficients).Select(k =>
+        k < PatchTransform.Details ? 1f / PatchTransform.Values : 0)];
 
     public static int Rows(FrameSize size) => size.Height / PatchTransform.Side;
 
@@ -46,11 +53,13 @@ internal static class PatchFeatures
         var covariance = ops.MatMul(ops.Multiply(picture, residual), ops.Constant(OverBands, PatchTransform.Coefficients, 1));
         return new PatchFeatures<T>(energies, ops.Log(energies), covariance, Colours(picture), Colours(residual), mask);
 
-        T Colours(T coefficients) => ops.Multiply(ops.Slice(coefficients, PatchTransform.Details, 3), ops.Constant(1 / Math.Sqrt(PatchTransform.Values)));
+        T Colours(T coefficients) =>
+            ops.Multiply(ops.Slice(coefficients, PatchTransform.Details, 3), ops.Constant(1 / Math.Sqrt(PatchTransform.Values)));
     }
 
     /// <summary>The mask of each of N frames, <c>[N, h·w]</c>: one mask serves a batch, but features are one row a frame.</summary>
-    public static T MaskOfEach<T>(TensorOps<T> ops, FrameSize size, PatchFeatures<T> patches) => OfEach(ops, patches, patches.Mask, Count(size));
+    public static T MaskOfEach<T>(TensorOps<T> ops, FrameSize size, PatchFeatures<T> patches) =>
+        OfEach(ops, patches, patches.Mask, Count(size));
 
     /// <summary>Values that one frame has or N have, for each of N frames.</summary>
     /// <param name="shape">Of a frame's, or what broadcasts to it, of h·w values.</param>

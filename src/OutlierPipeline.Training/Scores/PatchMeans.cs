@@ -2,7 +2,9 @@ using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Training.Scores;
 
-/// <summary>Means, over the patches that count, of everything that scores average: one matrix product for all of them. Scores pick theirs by number.</summary>
+/// <summary>
+/// Means, over the patches that count, of everything that scores average: one matrix product for all of them. Scores pick theirs by number.
+/// </summary>
 public sealed class PatchMeans<T>
 {
     private const int Bands = PatchFeatures.Bands;
@@ -19,9 +21,11 @@ public sealed class PatchMeans<T>
         var energies = ops.Slice(patches.Energies, 0, Bands);
         var inverse = ops.Divide(ops.Constant(1), energies);
         var exponential = ops.Exp(ops.Multiply(patches.Colours, ops.Constant(MeanColumns.ColourPower)));
-        T[] positive = [ops.Square(inverse), inverse, patches.Energies, ops.Square(energies), ops.Divide(ops.Constant(1), exponential), exponential];
+        T[] positive = [ops.Square(inverse), inverse, patches.Energies, ops.Square(energies), ops.Divide(ops.Constant(1), exponential),
+            exponential];
         _ops = ops;
-        var all = ops.Concat([.. positive, patches.Colours, ops.Square(patches.Colours), squaredError, similarity, ops.Slice(patches.LogEnergies, 0, Bands)]);
+        var all = ops.Concat([.. positive, patches.Colours, ops.Square(patches.Colours), squaredError, similarity,
+            ops.Slice(patches.LogEnergies, 0, Bands)]);
         int count = PatchFeatures.Count(size);
         int rows = PatchFeatures.Rows(size);
         float[] regions = [.. Enumerable.Range(0, Thirds + 1).SelectMany(region => Enumerable.Range(0, count).Select(patch =>
@@ -31,7 +35,8 @@ public sealed class PatchMeans<T>
         }))];
         var weights = ops.Multiply(ops.Reshape(patches.Mask, 1, count), ops.Constant(regions, 1, Thirds + 1, count));
         var shares = ops.Divide(weights, ops.Add(ops.SumLast(weights), ops.Constant(PatchFeatures.Tiny)));
-        // As many shares as frames, also where one mask serves all: a product that broadcasts would hand its matrices' addresses to the GPU anew for each run, which a CUDA graph cannot.
+        // As many shares as frames, also where one mask serves all: a product that broadcasts would hand its matrices' addresses to the GPU
+        // anew for each run, which a CUDA graph cannot.
         var sharesOfEach = PatchFeatures.OfEach(ops, patches, shares, 1, count);
         _means = ops.Reshape(ops.MatMul(sharesOfEach, ops.Reshape(all, count, MeanColumns.Count)), (Thirds + 1) * MeanColumns.Count);
         // Where nothing counts every mean is 0.

@@ -1,7 +1,8 @@
 namespace OutlierPipeline.Training.Scores;
 
 /// <summary>
-/// Negative log-likelihood of the grey picture under the decoder's Gaussian with the learned variance, a pixel value: ½ (‖x − x̂‖² / (D σ²) + log 2πσ²).
+/// Negative log-likelihood of the grey picture under the decoder's Gaussian with the learned variance, a pixel value: ½ (‖x − x̂‖² / (D σ²)
+/// + log 2πσ²).
 /// One-sided: fog and blur are easier to draw than what is normal.
 /// </summary>
 /// <remarks>Rybkin, Daniilidis and Levine, ICML 2021, eq. 4.</remarks>

@@ -12,8 +12,10 @@ public static class ScoreRegistry
         var mixture = new PatchMixture(size);
         return
         [
-            new ReconstructionScore(), new StructureScore(), .. isVariational ? [new KlScore()] : Array.Empty<Score>(), new LatentScore(), new TypicalityScore(),
-            new StatisticsScore(), new ColourScore(), new BandsScore(), new LocalScore(size), new RegionScore(mixture), new MixtureScore(mixture),
+            new ReconstructionScore(), new StructureScore(), .. isVariational ? [new KlScore()] : Array.Empty<Score>(), new LatentScore(),
+            new TypicalityScore(),
+            new StatisticsScore(), new ColourScore(), new BandsScore(), new LocalScore(size), new RegionScore(mixture),
+                new MixtureScore(mixture),
         ];
     }
 }

@@ -4,7 +4,8 @@ namespace OutlierPipeline.Training.Scores;
 
 /// <summary>One minus the mean structural similarity of grey picture and reconstruction, in windows of a patch.</summary>
 /// <remarks>
-/// Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: from error visibility to structural similarity, 2004, eq. 13. Variances within a patch are sums of its Haar
+/// Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: from error visibility to structural similarity, 2004, eq. 13. Variances
+/// within a patch are sums of its Haar
 /// energies, so nothing is computed at full size.
 /// </remarks>
 public sealed class StructureScore : Score
@@ -13,16 +14,19 @@ public sealed class StructureScore : Score
     private const double C2 = 0.03 * 0.03;
 
     /// <summary>Sums the energies of the picture's bands, and those of the residual's, <c>[18, 2]</c>.</summary>
-    private static readonly float[] OverBands = [.. Enumerable.Range(0, 2 * PatchFeatures.Bands).SelectMany(band => new[] { band < PatchFeatures.Bands ? 1f : 0, band < PatchFeatures.Bands ? 0 : 1f })];
+    private static readonly float[] OverBands = [.. Enumerable.Range(0, 2 * PatchFeatures.Bands).SelectMany(band =>
+        new[] { band < PatchFeatures.Bands ? 1f : 0, band < PatchFeatures.Bands ? 0 : 1f })];
 
     public override string Name => "structure";
 
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => ops.Subtract(ops.Constant(1), inputs.Means.Pick(MeanColumns.Similarity));
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
+        ops.Subtract(ops.Constant(1), inputs.Means.Pick(MeanColumns.Similarity));
 
     /// <summary>Structural similarity of each patch, and its mean squared residual: of grey, <c>[N·h·w, 1]</c> each.</summary>
     public static (T Similarity, T SquaredError) Of<T>(TensorOps<T> ops, FrameSize size, PatchFeatures<T> patches)
     {
-        // Light is counted from black, as in the paper. With the drawing y = x − r: x² + y² = 2xy + r², var x + var y = 2 cov(x, y) + var r, cov(x, y) = var x − cov(x, r).
+        // Light is counted from black, as in the paper. With the drawing y = x − r: x² + y² = 2xy + r², var x + var y = 2 cov(x, y) + var
+        // r, cov(x, y) = var x − cov(x, r).
         var x = ops.Add(Grey(patches.Colours), ops.Constant(0.5));
         var r = Grey(patches.ResidualColours);
         var squared = ops.Square(r);

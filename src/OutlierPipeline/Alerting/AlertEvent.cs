@@ -66,7 +66,8 @@ public static class AlertEvent
             for (int k = 0; k < scores.Length; k++) json.WriteNumber(package.Card.Scores[k], JsonNumbers.Finite(scores[k]));
             json.WriteEndObject();
             json.WriteStartObject("pValues"u8);
-            for (int k = 0; k < scores.Length; k++) json.WriteNumber(package.Card.Scores[k], package.For(step.Camera).Calibration.PValue(k, scores[k]));
+            for (int k = 0; k < scores.Length; k++)
+                json.WriteNumber(package.Card.Scores[k], package.For(step.Camera).Calibration.PValue(k, scores[k]));
             json.WriteEndObject();
             json.WriteNumber("pValue"u8, verdict.PValue);
         }

@@ -17,7 +17,8 @@ public sealed class ScoreRecord : IDisposable
     /// <param name="scores">S scores, in the card's order.</param>
     /// <param name="incident">The open incident's id, or null.</param>
     /// <param name="isShadow">Whether the camera is never alerted on.</param>
-    public byte[] Scored(string camera, FrameRef frame, ModelPackage package, ReadOnlySpan<float> scores, in Verdict verdict, string? incident, bool isShadow)
+    public byte[] Scored(string camera, FrameRef frame, ModelPackage package, ReadOnlySpan<float> scores, in Verdict verdict,
+        string? incident, bool isShadow)
     {
         var model = package.Card;
         Begin("scored", camera, frame, model);

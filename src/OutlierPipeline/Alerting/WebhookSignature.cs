@@ -15,7 +15,9 @@ public enum WebhookCheck
     /// <summary>Signed too long ago, or in the future.</summary>
     TooOld,
 
-    /// <summary>Signed and in time, but seen before: somebody's copy. A retry is signed anew; who must not do a thing twice looks at the id too.</summary>
+    /// <summary>
+    /// Signed and in time, but seen before: somebody's copy. A retry is signed anew; who must not do a thing twice looks at the id too.
+    /// </summary>
     Replayed,
 }
 
@@ -52,12 +54,14 @@ public static class WebhookSignature
         return "v1," + Convert.ToBase64String(HMACSHA256.HashData(Key(secret), (byte[])[.. head, .. body]));
     }
 
-    private static byte[] Key(string secret) => secret.StartsWith(SecretPrefix, StringComparison.Ordinal) ? Convert.FromBase64String(secret[SecretPrefix.Length..]) : throw new FormatException($"a secret begins with {SecretPrefix}");
+    private static byte[] Key(string secret) => secret.StartsWith(SecretPrefix, StringComparison.Ordinal)
+        ? Convert.FromBase64String(secret[SecretPrefix.Length..]) : throw new FormatException($"a secret begins with {SecretPrefix}");
 }
 
 /// <summary>Checks webhooks where they are received. Thread-safe.</summary>
 /// <param name="secret"><c>whsec_</c> and Base64.</param>
-/// <param name="tolerance">How far the sender's clock may be away, and how long what was seen is remembered; five minutes by default.</param>
+/// <param name="tolerance">How far the sender's clock may be away, and how long what was seen is remembered; five minutes by
+/// default.</param>
 public sealed class WebhookVerifier(string secret, TimeSpan? tolerance = null, TimeProvider? time = null)
 {
     private readonly TimeSpan _tolerance = tolerance ?? TimeSpan.FromMinutes(5);
@@ -73,13 +77,16 @@ public sealed class WebhookVerifier(string secret, TimeSpan? tolerance = null, T
         if (!long.TryParse(timestamp, NumberStyles.None, CultureInfo.InvariantCulture, out long seconds)) return WebhookCheck.Forged;
         byte[] expected = Encoding.ASCII.GetBytes(WebhookSignature.Sign(secret, id, seconds, body));
         bool isSigned = false;
-        foreach (string signature in signatures.Split(' ', StringSplitOptions.RemoveEmptyEntries)) isSigned |= CryptographicOperations.FixedTimeEquals(expected, Encoding.UTF8.GetBytes(signature));
+        foreach (string signature in signatures.Split(' ',
+            StringSplitOptions.RemoveEmptyEntries)) isSigned |= CryptographicOperations.FixedTimeEquals(expected,
+            Encoding.UTF8.GetBytes(signature));
         if (!isSigned) return WebhookCheck.Forged;
         var now = _time.GetUtcNow();
         if (Math.Abs(now.ToUnixTimeSeconds() - seconds) > _tolerance.TotalSeconds) return WebhookCheck.TooOld;
         lock (_seen)
         {
-            foreach (string old in _seen.Where(known => now - known.Value > 2 * _tolerance).Select(known => known.Key).ToArray()) _seen.Remove(old);
+            foreach (string old in _seen.Where(known => now - known.Value > 2 * _tolerance).Select(known => known.Key).ToArray())
+                _seen.Remove(old);
             return _seen.TryAdd($"{id}.{seconds}", now) ? WebhookCheck.Valid : WebhookCheck.Replayed;
         }
     }

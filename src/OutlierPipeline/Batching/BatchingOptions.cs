@@ -16,6 +16,7 @@ public sealed record BatchingOptions
     public IEnumerable<string> Validate()
     {
         if (MaxBatchSize is < 1 or > 4096) yield return $"Batching:MaxBatchSize is {MaxBatchSize}; expected 1 to 4096 frames";
-        if (MaxDelay < TimeSpan.Zero || MaxDelay > TimeSpan.FromSeconds(10)) yield return $"Batching:MaxDelay is {MaxDelay}; expected 00:00:00 to 00:00:10";
+        if (MaxDelay < TimeSpan.Zero || MaxDelay > TimeSpan.FromSeconds(10))
+            yield return $"Batching:MaxDelay is {MaxDelay}; expected 00:00:00 to 00:00:10";
     }
 }

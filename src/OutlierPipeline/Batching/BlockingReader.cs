@@ -45,7 +45,10 @@ internal sealed class BlockingReader<T> : IDisposable
 
     public void Dispose() => _signal.Dispose();
 
-    /// <summary>True if the wait ended, with whether there is more to read; false if the time was up or somebody woke us. Such a wait goes on with the next call.</summary>
+    /// <summary>
+    /// True if the wait ended, with whether there is more to read; false if the time was up or somebody woke us. Such a wait goes on with
+    /// the next call.
+    /// </summary>
     private bool Wait(TimeSpan timeout, out bool open)
     {
         open = false;

@@ -3,7 +3,8 @@ using System.Threading.Channels;
 namespace OutlierPipeline.Batching;
 
 /// <summary>
-/// Jobs for several decode workers, bounded by the slots of the batches in flight. A channel with several readers allocates for each of their
+/// Jobs for several decode workers, bounded by the slots of the batches in flight. A channel with several readers allocates for each of
+/// their
 /// waits; a semaphore beside it does not.
 /// </summary>
 public sealed class DecodeBacklog : IDisposable

@@ -5,8 +5,10 @@ using OutlierPipeline.Telemetry;
 namespace OutlierPipeline.Batching;
 
 /// <summary>
-/// Frames in, batches out. A frame gets its slot here, in order, and is decoded right into it while the batch still fills. A batch leaves as soon as the engine has nothing
-/// else to do and its frames are decoded, so that a lone frame waits for nothing; while the engine is busy it fills, up to N frames or T after the first one.
+/// Frames in, batches out. A frame gets its slot here, in order, and is decoded right into it while the batch still fills. A batch leaves
+/// as soon as the engine has nothing
+/// else to do and its frames are decoded, so that a lone frame waits for nothing; while the engine is busy it fills, up to N frames or T
+/// after the first one.
 /// </summary>
 public sealed class MicroBatcher : IDisposable
 {
@@ -27,7 +29,8 @@ public sealed class MicroBatcher : IDisposable
     /// <param name="decode">Receives a job a slot.</param>
     /// <param name="batches">Receives batches in order; never blocks.</param>
     /// <param name="concurrency">Batches that the engine computes at once; with fewer it is idle.</param>
-    public MicroBatcher(ChannelReader<Frame> frames, ChannelReader<MicroBatch> free, DecodeBacklog decode, ChannelWriter<MicroBatch> batches, BatchingOptions options, int concurrency, TimeProvider time)
+    public MicroBatcher(ChannelReader<Frame> frames, ChannelReader<MicroBatch> free, DecodeBacklog decode,
+        ChannelWriter<MicroBatch> batches, BatchingOptions options, int concurrency, TimeProvider time)
     {
         _frames = new BlockingReader<Frame>(frames);
         _free = new BlockingReader<MicroBatch>(free);

@@ -86,7 +86,9 @@ public readonly record struct PictureRegion(double X, double Y, double Width, do
 /// <summary>One frame's place in Kafka and in time (Unix nanoseconds), as the camera states it.</summary>
 public readonly record struct FrameRef(string Topic, int Partition, long Offset, long TimestampNanoseconds)
 {
-    /// <summary>The camera's time without the faults of its clock, in nanoseconds; only differences mean something. 0 where it is the stated one.</summary>
+    /// <summary>
+    /// The camera's time without the faults of its clock, in nanoseconds; only differences mean something. 0 where it is the stated one.
+    /// </summary>
     public long Clock { get; init; }
 
     /// <summary>The time that passed from another frame of the camera to this one.</summary>
@@ -102,12 +104,15 @@ public readonly record struct FrameRef(string Topic, int Partition, long Offset,
 /// <param name="Last">The frame at which the step was taken.</param>
 /// <param name="FiredScore">The score that was strangest on its own, or null where no score fired.</param>
 /// <param name="Reason">A readable sentence.</param>
-public sealed record AlertStep(AlertType Type, string Incident, int Step, string Camera, AlertKind Kind, Severity Severity, FrameRef First, FrameRef Last, string? FiredScore, string Reason)
+public sealed record AlertStep(AlertType Type, string Incident, int Step, string Camera, AlertKind Kind, Severity Severity, FrameRef First,
+    FrameRef Last, string? FiredScore, string Reason)
 {
     /// <summary>Why it closed; null before.</summary>
     public CloseReason? Closed { get; init; }
 
-    /// <summary>Whether the evidence rests on the extrapolated tail: by conformal p-values alone it would not be enough. Null where no score fired.</summary>
+    /// <summary>
+    /// Whether the evidence rests on the extrapolated tail: by conformal p-values alone it would not be enough. Null where no score fired.
+    /// </summary>
     public bool? IsExtrapolated { get; init; }
 
     /// <summary>The strangest place of the last frame; null where no picture was scored.</summary>
@@ -122,7 +127,8 @@ public sealed record AlertStep(AlertType Type, string Incident, int Step, string
 
 /// <summary>What the detector says of one frame.</summary>
 /// <param name="PValue">Conformal p-value of the combined score; NaN without a score.</param>
-/// <param name="TailPValue">The p-value by the tail's fit where that is smaller than ranks among the calibration can say, else null: extrapolated, and no part of any guarantee.</param>
+/// <param name="TailPValue">The p-value by the tail's fit where that is smaller than ranks among the calibration can say, else null:
+/// extrapolated, and no part of any guarantee.</param>
 /// <param name="Martingale">Evidence against normality, as a base-10 logarithm: 6 is odds of a million to one.</param>
 /// <param name="IsOutlier">Whether an incident is open.</param>
 /// <param name="IsReplayed">The frame was seen before; the evidence is that of later frames.</param>

@@ -18,10 +18,11 @@ internal static class AlertText
         AlertKind.Frozen => Say($"Picture frozen: unchanged for {seconds:0.0} s"),
         AlertKind.Silent => Say($"No frames for {seconds:0} s"),
         AlertKind.Undecodable => Say($"{undecodable} frames in a row cannot be decoded ({incident.FiredScore})"),
-        AlertKind.Scene or AlertKind.Obstruction when isMisfit => $"Strange from the first frame on: the model may not fit this camera. Calibrate for it: {remedy}",
+        AlertKind.Scene or AlertKind.Obstruction when isMisfit =>
+            $"Strange from the first frame on: the model may not fit this camera. Calibrate for it: {remedy}",
         AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({Certainty(incident)})"),
-        AlertKind.Obstruction => Say($"One place of the picture unlike normal footage for {seconds:0.0} s, most by its {incident.FiredScore} score ({Certainty(incident)})"),
-        _ => Say($"{Scene(incident.FiredScore)} (whole frame) for {seconds:0.0} s, most by its {incident.FiredScore} score ({Certainty(incident)})"),
+        AlertKind.Obstruction => Say($"One place of the picture unlike normal footage for {seconds:0.0} s, {Basis(incident)}"),
+        _ => Say($"{Scene(incident.FiredScore)} (whole frame) for {seconds:0.0} s, {Basis(incident)}"),
     };
 
     public static string Calm(TimeSpan closeAfter) => Say($"Normal again for {closeAfter.TotalSeconds:0.#} s");
@@ -37,6 +38,8 @@ internal static class AlertText
         "colour" => "Colours of the picture unusual",
         _ => "Picture unlike normal footage",
     };
+
+    private static string Basis(OpenIncident incident) => $"most by its {incident.FiredScore} score ({Certainty(incident)})";
 
     private static string Certainty(OpenIncident incident) => Say($"certainty: odds 10^{incident.Strongest:0} against normal");
 

@@ -10,7 +10,8 @@ namespace OutlierPipeline.Detection;
 /// </summary>
 /// <remarks>
 /// The p-value is (1 + w #{calibration ≥ score}) / (1 + w n): with w = 1 valid at any sample size while test and calibration frames are
-/// exchangeable (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, eq. 2.20). Neighbouring frames are nearly the same, so n
+/// exchangeable (Vovk, Gammerman and Shafer, Algorithmic Learning in a Random World, 2005, eq. 2.20). Neighbouring frames are nearly the
+/// same, so n
 /// frames of video count as w n (<see cref="EffectiveFrames"/>): p-values claim no more than the footage can support. The combined score is
 /// calibrated itself, so nothing is assumed on how the scores depend on each other.
 /// </remarks>
@@ -71,21 +72,31 @@ public sealed record Calibration
     /// <param name="combines">Those that the combined score is made of.</param>
     /// <param name="rows">n rows of S scores, drive by drive, in time order.</param>
     /// <param name="drives">Number of rows of each drive; null if they are one.</param>
-    /// <param name="more">Further rows of normal frames that say how far scores spread, as cross-fitted ones of the training frames do; they calibrate nothing.</param>
-    /// <param name="isNew">Which rows are of a frame that shows what no earlier one does; null if nobody looked. One with an earlier row's scores never is.</param>
+    /// <param name="more">Further rows of normal frames that say how far scores spread, as cross-fitted ones of the training frames do;
+    /// they calibrate nothing.</param>
+    /// <param name="isNew">Which rows are of a frame that shows what no earlier one does; null if nobody looked. One with an earlier row's
+    /// scores never is.</param>
     /// <exception cref="ArgumentException">Too few rows, a row of another length, or a score that is not finite.</exception>
-    public static Calibration Fit(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<float[]> rows, IReadOnlyList<int>? drives = null, IReadOnlyList<float[]>? more = null, IReadOnlyList<bool>? isNew = null)
+    public static Calibration Fit(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<float[]> rows,
+        IReadOnlyList<int>? drives = null, IReadOnlyList<float[]>? more = null, IReadOnlyList<bool>? isNew = null)
     {
-        if (rows.Count < MinFrames) throw new ArgumentException($"{rows.Count} calibration frames are too few: at least {MinFrames} are needed", nameof(rows));
-        if (rows.Any(row => row.Length != names.Count)) throw new ArgumentException($"a row does not hold {names.Count} scores", nameof(rows));
-        if (rows.Concat(more ?? []).Any(row => row.Any(score => !float.IsFinite(score)))) throw new ArgumentException("a score is not finite", nameof(rows));
+        if (rows.Count < MinFrames)
+            throw new ArgumentException($"{rows.Count} calibration frames are too few: at least {MinFrames} are needed", nameof(rows));
+        if (rows.Any(row => row.Length != names.Count))
+            throw new ArgumentException($"a row does not hold {names.Count} scores", nameof(rows));
+        if (rows.Concat(more ?? []).Any(row => row.Any(score => !float.IsFinite(score))))
+            throw new ArgumentException("a score is not finite", nameof(rows));
         var spread = names.Select((_, k) => rows.Concat(more ?? []).Select(row => (double)row[k]).Order().ToArray()).ToArray();
         var location = spread.Select(column => Quantile(column, 0.5)).ToArray();
-        var scale = spread.Select((column, k) => Math.Max(Quantile(column, 0.95) - location[k], 1e-6 * (1 + Math.Abs(location[k])))).ToArray();
+        var scale = spread.Select((column, k) =>
+            Math.Max(Quantile(column, 0.95) - location[k], 1e-6 * (1 + Math.Abs(location[k])))).ToArray();
         return Of(names, combines, location, scale, rows, drives ?? [rows.Count], more ?? [], isNew);
     }
 
-    /// <summary>The calibration of other frames with the same scores: a camera of its own, another season. It has no map until one is fitted to their codes.</summary>
+    /// <summary>
+    /// The calibration of other frames with the same scores: a camera of its own, another season. It has no map until one is fitted to
+    /// their codes.
+    /// </summary>
     /// <inheritdoc cref="Fit"/>
     public Calibration Refit(IReadOnlyList<float[]> rows, IReadOnlyList<int> drives, IReadOnlyList<bool>? isNew = null)
     {
@@ -104,7 +115,8 @@ public sealed record Calibration
         return this with
         {
             Weight = WeightOf(effective, Frames + rows.Count),
-            Sorted = Scores.Select((name, k) => (name, Sorted[name].Concat(rows.Select(row => (double)row[k])).Order().ToArray())).ToDictionary(pair => pair.name, pair => pair.Item2),
+            Sorted = Scores.Select((name, k) => (name, Sorted[name].Concat(rows.Select(row => (double)row[k])).Order().ToArray()))
+                .ToDictionary(pair => pair.name, pair => pair.Item2),
             Combined = [.. Combined.Concat(combined).Order()],
         };
     }
@@ -113,18 +125,24 @@ public sealed record Calibration
     /// <exception cref="JsonException">The text is no calibration; the message says what is wrong.</exception>
     public static Calibration Parse(ReadOnlySpan<byte> json)
     {
-        var calibration = JsonSerializer.Deserialize<Calibration>(json, Inference.ModelCard.Json) ?? throw new JsonException("the file holds null");
+        var calibration = JsonSerializer.Deserialize<Calibration>(json, Inference.ModelCard.Json)
+            ?? throw new JsonException("the file holds null");
         int scores = calibration.Scores.Count;
-        if (calibration.Schema != CurrentSchema) throw new JsonException($"schema is {calibration.Schema}, this version reads {CurrentSchema}: train the package again");
-        if (calibration.Location.Count != scores || calibration.Scale.Count != scores) throw new JsonException($"location and scale must have {scores} entries");
+        if (calibration.Schema != CurrentSchema)
+            throw new JsonException($"schema is {calibration.Schema}, this version reads {CurrentSchema}: train the package again");
+        if (calibration.Location.Count != scores || calibration.Scale.Count != scores)
+            throw new JsonException($"location and scale must have {scores} entries");
         if (calibration.Scale.Any(scale => !(scale > 0))) throw new JsonException("every scale must be positive");
         if (calibration.Weight is not (> 0 and <= 1)) throw new JsonException("weight must be more than 0 and at most 1");
-        if (calibration.Combines.Count == 0 || calibration.Combines.Except(calibration.Scores).Any()) throw new JsonException("combines must name some of the scores");
-        if (calibration.Frames < MinFrames) throw new JsonException($"{calibration.Frames} combined scores are too few: at least {MinFrames} are needed");
+        if (calibration.Combines.Count == 0 || calibration.Combines.Except(calibration.Scores).Any())
+            throw new JsonException("combines must name some of the scores");
+        if (calibration.Frames < MinFrames)
+            throw new JsonException($"{calibration.Frames} combined scores are too few: at least {MinFrames} are needed");
         foreach (string name in calibration.Scores)
         {
             if (!calibration.Sorted.TryGetValue(name, out double[]? column)) throw new JsonException($"sorted has no entry {name}");
-            if (column.Length != calibration.Frames) throw new JsonException($"sorted.{name} has {column.Length} scores, combined has {calibration.Frames}");
+            if (column.Length != calibration.Frames)
+                throw new JsonException($"sorted.{name} has {column.Length} scores, combined has {calibration.Frames}");
             if (!IsAscending(column)) throw new JsonException($"sorted.{name} is not ascending");
         }
         calibration.LatentMap?.Check();
@@ -165,11 +183,15 @@ public sealed record Calibration
     public double PValue(int k, float score) => RankPValue(Sorted[Scores[k]], score);
 
     /// <summary>
-    /// The p-value by <see cref="Tail"/> where it is smaller than ranks among the calibration can say; else null. An extrapolation, and no part of any guarantee.
+    /// The p-value by <see cref="Tail"/> where it is smaller than ranks among the calibration can say; else null. An extrapolation, and no
+    /// part of any guarantee.
     /// </summary>
-    public double? TailPValue(double combined) => Tail is not null && combined > Tail.Threshold && Tail.PValue(combined) is var tail && tail < SmallestPValue ? tail : null;
+    public double? TailPValue(double combined) => Tail is not null && combined > Tail.Threshold && Tail.PValue(combined) is var tail
+        && tail < SmallestPValue ? tail : null;
 
-    private static Calibration Of(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<double> location, IReadOnlyList<double> scale, IReadOnlyList<float[]> rows, IReadOnlyList<int> drives, IReadOnlyList<float[]> more, IReadOnlyList<bool>? isNew)
+    private static Calibration Of(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<double> location,
+        IReadOnlyList<double> scale, IReadOnlyList<float[]> rows, IReadOnlyList<int> drives, IReadOnlyList<float[]> more,
+        IReadOnlyList<bool>? isNew)
     {
         var calibration = new Calibration
         {
@@ -178,7 +200,8 @@ public sealed record Calibration
             Location = location,
             Scale = scale,
             Weight = 1,
-            Sorted = names.Select((name, k) => (name, rows.Select(row => (double)row[k]).Order().ToArray())).ToDictionary(pair => pair.name, pair => pair.Item2),
+            Sorted = names.Select((name, k) => (name, rows.Select(row => (double)row[k]).Order().ToArray())).ToDictionary(pair =>
+                pair.name, pair => pair.Item2),
             Combined = [],
         };
         double[] combined = [.. rows.Select(row => calibration.Combine(row))];

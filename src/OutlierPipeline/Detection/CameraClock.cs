@@ -23,21 +23,28 @@ public enum ClockFault
 /// <param name="SeenAt">When this process saw it; default where nobody looked at a clock.</param>
 /// <param name="Fault">What was wrong with the stamp on its own.</param>
 /// <param name="HasNoStamp">Whether the camera stated no time, so that the records' step is all there is.</param>
-public readonly record struct RecordTime(long ProducedMilliseconds, DateTimeOffset SeenAt, ClockFault Fault = ClockFault.None, bool HasNoStamp = false);
+public readonly record struct RecordTime(long ProducedMilliseconds, DateTimeOffset SeenAt, ClockFault Fault = ClockFault.None,
+    bool HasNoStamp = false);
 
 /// <summary>
-/// Tells how much time has passed between two neighbouring frames of a camera. Cameras' clocks are wrong in many ways, and a constant offset is none of them: only the differences
+/// Tells how much time has passed between two neighbouring frames of a camera. Cameras' clocks are wrong in many ways, and a constant
+/// offset is none of them: only the differences
 /// between neighbours count, so that a wrong stamp costs one step and no more.
 /// </summary>
 internal struct CameraClock
 {
-    /// <summary>Where neither stamps nor records tell the time, no step is taken for longer than this: the process may have been away.</summary>
+    /// <summary>
+    /// Where neither stamps nor records tell the time, no step is taken for longer than this: the process may have been away.
+    /// </summary>
     private const double MaxWallStep = 2;
 
     /// <summary>No step is longer: nobody's drive is.</summary>
     private const double MaxStep = 366 * 24 * 3600;
 
-    /// <summary>A clock that runs at less than this share of the records' for so long counts something else: frames, ticks, milliseconds since its start.</summary>
+    /// <summary>
+    /// A clock that runs at less than this share of the records' for so long counts something else: frames, ticks, milliseconds since its
+    /// start.
+    /// </summary>
     private const double SlowRate = 1 / 30.0;
     private const double RateSeconds = 2;
 

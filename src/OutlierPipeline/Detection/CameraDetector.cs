@@ -54,7 +54,9 @@ public sealed class CameraDetector
     /// <summary>Frames below it have been seen.</summary>
     public long NextOffset => _state.NextOffset;
 
-    /// <summary>When the state was last written, and so when the camera was last seen; by the clock, since frames may tell of another year.</summary>
+    /// <summary>
+    /// When the state was last written, and so when the camera was last seen; by the clock, since frames may tell of another year.
+    /// </summary>
     public DateTimeOffset WrittenAt => DateTimeOffset.FromUnixTimeSeconds(_state.WrittenSeconds);
 
     public bool HasOpenIncident => _state.Incident is not null;
@@ -86,7 +88,10 @@ public sealed class CameraDetector
     /// <summary>Whether the state differs from what was last written.</summary>
     public bool Changed { get; private set; }
 
-    /// <summary>Whether the whole fleet has wandered away from the calibration: what this camera shows is then no news, and at most <see cref="Severity.Info"/>.</summary>
+    /// <summary>
+    /// Whether the whole fleet has wandered away from the calibration: what this camera shows is then no news, and at most
+    /// <see cref="Severity.Info"/>.
+    /// </summary>
     public bool IsDrifting { get; set; }
 
     /// <summary>Observes one scored frame; what happens to the incident is added to <paramref name="alerts"/>.</summary>
@@ -111,7 +116,8 @@ public sealed class CameraDetector
         if (_state.Undecodable++ == 0) _state.UndecodableFrom = frame;
         _evidence.DenyCalm();
         bool many = _state.Undecodable >= _options.UndecodableFrames;
-        _incidents.Follow(new Finding(many ? AlertKind.Undecodable : null, error.ToString(), _state.UndecodableFrom), frame, IsDrifting, alerts);
+        _incidents.Follow(new Finding(many ? AlertKind.Undecodable : null, error.ToString(), _state.UndecodableFrom), frame,
+            IsDrifting, alerts);
         return Say(double.NaN, null, replayed: false);
     }
 
@@ -152,10 +158,12 @@ public sealed class CameraDetector
     public void MarkSeen(TimeSpan watched) => _watchedSince = watched;
 
     /// <summary>
-    /// Looks whether the camera has been absent for too long: an open incident ends after <see cref="DetectionOptions.DriveGap"/>, and a camera that is expected to send is silent.
+    /// Looks whether the camera has been absent for too long: an open incident ends after <see cref="DetectionOptions.DriveGap"/>, and a
+    /// camera that is expected to send is silent.
     /// </summary>
     /// <param name="watched">
-    /// How long the partition has been watched: a clock that runs only while it is restored, read to its end, and the broker answers. An outage is nobody's silence.
+    /// How long the partition has been watched: a clock that runs only while it is restored, read to its end, and the broker answers. An
+    /// outage is nobody's silence.
     /// </param>
     public void ObserveAbsence(string topic, int partition, TimeSpan watched, List<AlertStep> alerts)
     {
@@ -169,7 +177,8 @@ public sealed class CameraDetector
             EndDrive(now, alerts);
             Changed = true;
         }
-        if (_silentAfter is not { } silentAfter || absent < silentAfter || _state.Clock == 0 || _state.Incident is { Kind: not AlertKind.Silent }) return;
+        if (_silentAfter is not { } silentAfter || absent < silentAfter || _state.Clock == 0
+            || _state.Incident is { Kind: not AlertKind.Silent }) return;
         _evidence.DenyCalm();
         int before = alerts.Count;
         _incidents.Follow(new Finding(AlertKind.Silent, null, last), now, IsDrifting, alerts);
@@ -196,7 +205,8 @@ public sealed class CameraDetector
     }
 
     /// <summary>Whether nothing is lost if the camera is kept as its written state alone until it sends again.</summary>
-    internal bool IsIdle(TimeSpan watched) => !Changed && !IsForgotten && _state.Incident is null && _silentAfter is null && watched - _watchedSince >= IdleAfter;
+    internal bool IsIdle(TimeSpan watched) => !Changed && !IsForgotten && _state.Incident is null && _silentAfter is null
+        && watched - _watchedSince >= IdleAfter;
 
     /// <summary>Whether one frame is all that was ever seen of the camera, and nothing hangs on it.</summary>
     internal bool IsOnce => _state.Once && _state.Incident is null;
@@ -216,7 +226,9 @@ public sealed class CameraDetector
     /// <summary>The state last written did not reach the broker.</summary>
     public void MarkChanged() => Changed = true;
 
-    /// <summary>Goes on from a written state. Another model or calibration keeps the open incident and starts the evidence afresh.</summary>
+    /// <summary>
+    /// Goes on from a written state. Another model or calibration keeps the open incident and starts the evidence afresh.
+    /// </summary>
     /// <returns>False if the record cannot be read; the detector then begins anew.</returns>
     public bool TryRestore(ReadOnlySpan<byte> record)
     {
@@ -288,7 +300,8 @@ public sealed class CameraDetector
     }
 
     /// <summary>
-    /// A state of a version that kept the largest stamp ever seen. The time goes on from there; what was measured from one that lies in the future, by the clock that wrote it,
+    /// A state of a version that kept the largest stamp ever seen. The time goes on from there; what was measured from one that lies in the
+    /// future, by the clock that wrote it,
     /// starts afresh.
     /// </summary>
     private void Heal()
@@ -296,7 +309,8 @@ public sealed class CameraDetector
         _state.Clock = _state.Timestamp;
         if (_state.Timestamp / 1_000_000_000 < _state.WrittenSeconds + (long)_maxSkew.TotalSeconds) return;
         _evidence.Forget();
-        if (_state.Incident is { } incident) _state.Incident = incident with { First = incident.First with { Clock = _state.Clock }, LastStrange = _state.Clock };
+        if (_state.Incident is { } incident)
+            _state.Incident = incident with { First = incident.First with { Clock = _state.Clock }, LastStrange = _state.Clock };
     }
 
     private void EndDrive(FrameRef frame, List<AlertStep> alerts)
@@ -356,7 +370,8 @@ public sealed class CameraDetector
         int strangest = combining[0];
         foreach (int k in combining)
         {
-            if (!(_model.Calibration.Standardise(k, scores[k]) <= _model.Calibration.Standardise(strangest, scores[strangest]))) strangest = k;
+            if (!(_model.Calibration.Standardise(k, scores[k]) <= _model.Calibration.Standardise(strangest, scores[strangest])))
+                strangest = k;
         }
         return _model.Calibration.Scores[strangest];
     }
@@ -371,7 +386,8 @@ public sealed class CameraDetector
     }
 
     /// <summary>Nanoseconds some time later, or the last there are.</summary>
-    private static long Later(long nanoseconds, TimeSpan time) => time.Ticks * 100 is var more && nanoseconds > long.MaxValue - more ? long.MaxValue : nanoseconds + more;
+    private static long Later(long nanoseconds, TimeSpan time) => time.Ticks * 100 is var more && nanoseconds > long.MaxValue - more
+        ? long.MaxValue : nanoseconds + more;
 
     private static double MeanLevel(ReadOnlySpan<byte> pixels)
     {

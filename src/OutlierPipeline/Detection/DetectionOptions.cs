@@ -15,10 +15,15 @@ public sealed record DetectionOptions
     /// <summary>A picture that does not change for this long (and five frames) is frozen.</summary>
     public TimeSpan FrozenAfter { get; init; } = TimeSpan.FromSeconds(2);
 
-    /// <summary>A camera whose id fits a pattern and that sends nothing for so long is silent. Cars are parked: no camera is watched unless it is named.</summary>
+    /// <summary>
+    /// A camera whose id fits a pattern and that sends nothing for so long is silent. Cars are parked: no camera is watched unless it is
+    /// named.
+    /// </summary>
     public Dictionary<string, TimeSpan> SilentAfter { get; init; } = [];
 
-    /// <summary>A longer time between two frames of a camera ends the drive: the evidence starts afresh and an open incident closes.</summary>
+    /// <summary>
+    /// A longer time between two frames of a camera ends the drive: the evidence starts afresh and an open incident closes.
+    /// </summary>
     public TimeSpan DriveGap { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>When most cameras of a model (five at least) have low p-values for so long, the fleet drifts: recalibrate.</summary>
@@ -43,12 +48,20 @@ public sealed record DetectionOptions
         return bet <= 0 ? Timeout.InfiniteTimeSpan : Martingale.Decorrelation * (-Math.Log(FalseAlarmProbability) / bet);
     }
 
-    /// <summary>Bound on the expected number of false incidents of one camera that never stops, a day, while its frames are exchangeable with the calibration's.</summary>
-    /// <remarks>A CUSUM of bets alarms falsely after 1/α independent observations on average, or later (Shin, Ramdas and Rinaldo, E-detectors, 2023, prop. 2.4).</remarks>
+    /// <summary>
+    /// Bound on the expected number of false incidents of one camera that never stops, a day, while its frames are exchangeable with the
+    /// calibration's.
+    /// </summary>
+    /// <remarks>
+    /// A CUSUM of bets alarms falsely after 1/α independent observations on average, or later (Shin, Ramdas and Rinaldo, E-detectors, 2023,
+    /// prop. 2.4).
+    /// </remarks>
     public double FalseIncidentsPerCameraDay => FalseAlarmProbability * (TimeSpan.FromDays(1) / Martingale.Decorrelation);
 
     /// <summary>How long a camera may be silent, or null where that is no incident.</summary>
-    public TimeSpan? SilentAfterFor(string camera) => CameraPattern.Longest(SilentAfter.Keys, camera) is { } pattern ? SilentAfter[pattern] : null;
+    public TimeSpan? SilentAfterFor(string camera) => CameraPattern.Longest(SilentAfter.Keys, camera) is { } pattern
+        ? SilentAfter[pattern]
+        : null;
 
     /// <summary>Whether a camera is never alerted on.</summary>
     public bool IsShadow(string camera) => CameraPattern.Longest(Shadow, camera) is not null;
@@ -56,14 +69,20 @@ public sealed record DetectionOptions
     /// <summary>Messages for what is out of range.</summary>
     public IEnumerable<string> Validate()
     {
-        if (!(FalseAlarmProbability is > 0 and < 0.5)) yield return $"Detection:FalseAlarmProbability is {FalseAlarmProbability}; expected more than 0 and less than 0.5, such as 1e-6";
-        if (MaxDelay <= TimeSpan.Zero || MaxDelay > TimeSpan.FromHours(1)) yield return $"Detection:MaxDelay is {MaxDelay}; expected more than 0 and at most 01:00:00";
-        foreach (var (pattern, time) in SilentAfter.Where(entry => entry.Value <= TimeSpan.Zero)) yield return $"Detection:SilentAfter:{pattern} is {time}; expected more than 0, such as 00:00:10";
+        if (!(FalseAlarmProbability is > 0 and < 0.5)) yield return $"Detection:FalseAlarmProbability is {FalseAlarmProbability}; " +
+            $"expected more than 0 and less than 0.5, such as 1e-6";
+        if (MaxDelay <= TimeSpan.Zero || MaxDelay > TimeSpan.FromHours(1))
+            yield return $"Detection:MaxDelay is {MaxDelay}; expected more than 0 and at most 01:00:00";
+        foreach (var (pattern, time) in SilentAfter.Where(entry => entry.Value <= TimeSpan.Zero))
+            yield return $"Detection:SilentAfter:{pattern} is {time}; expected more than 0, such as 00:00:10";
         if (DriftAfter <= TimeSpan.Zero) yield return $"Detection:DriftAfter is {DriftAfter}; expected more than 0, such as 01:00:00";
         if (DriveGap <= TimeSpan.Zero) yield return $"Detection:DriveGap is {DriveGap}; expected more than 0, such as 00:05:00";
-        if (CloseAfter <= TimeSpan.Zero || CloseAfter > TimeSpan.FromHours(1)) yield return $"Detection:CloseAfter is {CloseAfter}; expected more than 0 and at most 01:00:00";
-        if (FrozenAfter <= TimeSpan.Zero || FrozenAfter > TimeSpan.FromHours(1)) yield return $"Detection:FrozenAfter is {FrozenAfter}; expected more than 0 and at most 01:00:00";
-        if (UndecodableFrames is < 2 or > 100_000) yield return $"Detection:UndecodableFrames is {UndecodableFrames}; expected 2 to 100000 frames";
+        if (CloseAfter <= TimeSpan.Zero || CloseAfter > TimeSpan.FromHours(1))
+            yield return $"Detection:CloseAfter is {CloseAfter}; expected more than 0 and at most 01:00:00";
+        if (FrozenAfter <= TimeSpan.Zero || FrozenAfter > TimeSpan.FromHours(1))
+            yield return $"Detection:FrozenAfter is {FrozenAfter}; expected more than 0 and at most 01:00:00";
+        if (UndecodableFrames is < 2 or > 100_000)
+            yield return $"Detection:UndecodableFrames is {UndecodableFrames}; expected 2 to 100000 frames";
         if (ForgetAfter < TimeSpan.FromMinutes(1)) yield return $"Detection:ForgetAfter is {ForgetAfter}; expected at least 00:01:00";
     }
 }

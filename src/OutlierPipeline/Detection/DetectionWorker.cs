@@ -11,8 +11,11 @@ using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Detection;
 
-/// <summary>The thread of the detectors: scored batches in; score records, alerts and dead letters out, frame by frame in each camera's order.</summary>
-internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches, ResultPublisher publisher, PipelineOptions options, TimeProvider time, ILogger log)
+/// <summary>
+/// The thread of the detectors: scored batches in; score records, alerts and dead letters out, frame by frame in each camera's order.
+/// </summary>
+internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches, ResultPublisher publisher, PipelineOptions options,
+    TimeProvider time, ILogger log)
 {
     /// <summary>How often absent cameras are looked for.</summary>
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
@@ -47,7 +50,8 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
 
     /// <summary>The cameras whose clock is wrong now, what is wrong with it, and for how many frames it was.</summary>
     public IReadOnlyList<(string Camera, ClockFault Fault, long Frames)> WrongClocks =>
-        [.. _wrongClocks.Where(IsKnown).Select(entry => (entry.Key, entry.Value.Detector.ClockFault, entry.Value.Detector.ClockCorrections)).OrderBy(entry => entry.Key, StringComparer.Ordinal)];
+        [.. _wrongClocks.Where(IsKnown).Select(entry => (entry.Key, entry.Value.Detector.ClockFault, entry.Value.Detector.ClockCorrections))
+        .OrderBy(entry => entry.Key, StringComparer.Ordinal)];
 
     /// <summary>Runs until the channel is complete.</summary>
     public void Run()
@@ -101,7 +105,8 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             }
             using var span = PipelineTelemetry.StartFrameSpan("detect", frame.Trace);
             var detector = DetectorOf(assignment, frame.Camera!, batch.Package);
-            var at = new FrameRef(assignment.Partition.Topic, assignment.Partition.Partition.Value, frame.Offset, frame.TimestampNanoseconds);
+            var at = new FrameRef(assignment.Partition.Topic, assignment.Partition.Partition.Value, frame.Offset,
+                frame.TimestampNanoseconds);
             _alerts.Clear();
             var scores = ReadOnlySpan<float>.Empty;
             Verdict verdict = default;
@@ -126,8 +131,10 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             else
             {
                 scores = batch.Tensor.Scores(slot);
-                verdict = detector.Observe(new FrameObservation { Frame = at, Record = record, Scores = scores, ErrorMap = batch.Tensor.ErrorMap(slot), Pixels = batch.Tensor.Pixels(slot) }, _alerts);
-                publisher.Publish(frame, options.Kafka.ScoresTopic, records.Scored(frame.Camera!, at, batch.Package, scores, verdict, detector.Incident, detector.IsShadow));
+                verdict = detector.Observe(new FrameObservation { Frame = at, Record = record, Scores = scores,
+                    ErrorMap = batch.Tensor.ErrorMap(slot), Pixels = batch.Tensor.Pixels(slot) }, _alerts);
+                publisher.Publish(frame, options.Kafka.ScoresTopic,
+                    records.Scored(frame.Camera!, at, batch.Package, scores, verdict, detector.Incident, detector.IsShadow));
                 PipelineTelemetry.CountScored(batch.Package.Card.Name);
                 WatchDrift(frame, at, batch.Package, detector, verdict);
             }
@@ -216,14 +223,16 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             Enter(assignment);
             if (!assignment.Watch.HasCaughtUp && !assignment.IsReset) return;
             // Cameras that fell silent before this process took over are known by their state alone.
-            foreach (string camera in assignment.WakeAbsent(camera => options.Detection.SilentAfterFor(camera) is not null)) DetectorOf(assignment, camera, PackageFor(camera));
+            foreach (string camera in assignment.WakeAbsent(camera => options.Detection.SilentAfterFor(camera) is not null))
+                DetectorOf(assignment, camera, PackageFor(camera));
             var watched = assignment.Watch.Watched;
             var forget = time.GetUtcNow() - options.Detection.ForgetAfter;
             foreach (var (camera, detector) in assignment.Detectors)
             {
                 _alerts.Clear();
                 var (topic, partition) = (assignment.Partition.Topic, assignment.Partition.Partition.Value);
-                if (detector.HasOpenIncident && detector.WrittenAt < forget && !detector.Changed) detector.Forget(topic, partition, _alerts);
+                if (detector.HasOpenIncident && detector.WrittenAt < forget && !detector.Changed)
+                    detector.Forget(topic, partition, _alerts);
                 else detector.ObserveAbsence(topic, partition, watched, _alerts);
                 if (!detector.IsShadow) foreach (var alert in _alerts) PublishAlone(assignment, camera, alert, PackageFor(camera));
                 if (detector.IsIdle(watched)) (_idle ??= []).Add(camera);
@@ -250,13 +259,17 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         // Opened and closed again and again, it is another incident each time.
         var step = monitor.IsDrifting
             ? new AlertStep(AlertType.Opened, monitor.Incident, 1, fleet, AlertKind.Drift, Severity.Info, at, at, null,
-                AlertText.FleetDrifts(package.Card.Name, options.Detection.DriftAfter, $"outlier calibrate --model {package.Path} --frames FOOTAGE"))
-            : new AlertStep(AlertType.Closed, monitor.Incident, 2, fleet, AlertKind.Drift, Severity.Info, at, at, null, AlertText.FleetIsWell) { Closed = CloseReason.Calm };
+                AlertText.FleetDrifts(package.Card.Name, options.Detection.DriftAfter,
+                $"outlier calibrate --model {package.Path} --frames FOOTAGE"))
+            : new AlertStep(AlertType.Closed, monitor.Incident, 2, fleet, AlertKind.Drift, Severity.Info, at, at, null,
+            AlertText.FleetIsWell) { Closed = CloseReason.Calm };
         PublishAlone(frame.Assignment, fleet, step, package);
     }
 
     private DriftMonitor MonitorOf(ModelPackage package) =>
-        _drift.TryGetValue(package.Digest, out var known) ? known : _drift[package.Digest] = new DriftMonitor(package, options.Kafka.GroupId, options.Detection);
+        _drift.TryGetValue(package.Digest, out var known)
+        ? known
+        : _drift[package.Digest] = new DriftMonitor(package, options.Kafka.GroupId, options.Detection);
 
     /// <summary>Takes over, once, what a restored partition brings with it.</summary>
     private void Enter(PartitionAssignment assignment)
@@ -280,7 +293,8 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     }
 
     /// <summary>
-    /// Whether a camera may be watched: one that is known may; a new one as long as there is room, which cameras make that were seen once and have no incident, the oldest first.
+    /// Whether a camera may be watched: one that is known may; a new one as long as there is room, which cameras make that were seen once
+    /// and have no incident, the oldest first.
     /// </summary>
     private bool IsAdmitted(PartitionAssignment assignment, string camera)
     {
@@ -312,7 +326,9 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
 
     private void PublishAlone(PartitionAssignment assignment, string camera, AlertStep alert, ModelPackage package)
     {
-        publisher.PublishAlone(assignment, options.Kafka.AlertsTopic, System.Text.Encoding.UTF8.GetBytes(camera), AlertEvent.Write(alert, package, [], new Verdict(double.NaN, null, 0, alert.Type != AlertType.Closed, false), []), AlertHeaders());
+        publisher.PublishAlone(assignment, options.Kafka.AlertsTopic, System.Text.Encoding.UTF8.GetBytes(camera),
+            AlertEvent.Write(alert, package, [], new Verdict(double.NaN, null, 0, alert.Type != AlertType.Closed, false), []),
+            AlertHeaders());
         Tell(alert);
     }
 
@@ -320,7 +336,8 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
 
     private void Tell(AlertStep alert)
     {
-        PipelineTelemetry.CountAlert(alert.Type.ToString().ToLowerInvariant(), alert.Kind.ToString().ToLowerInvariant(), alert.Severity.ToString().ToLowerInvariant());
+        PipelineTelemetry.CountAlert(alert.Type.ToString().ToLowerInvariant(), alert.Kind.ToString().ToLowerInvariant(),
+            alert.Severity.ToString().ToLowerInvariant());
         Log.Alert(log, alert.Type, alert.Camera, alert.Kind, alert.Severity, alert.Reason, alert.Incident);
         Alerted(alert);
     }
@@ -339,7 +356,8 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     private static partial class Log
     {
         [LoggerMessage(300, LogLevel.Information, "Alert {Type}: {Camera} {Kind} {Severity}: {Reason} (incident {Incident})")]
-        public static partial void Alert(ILogger log, AlertType type, string camera, AlertKind kind, Severity severity, string reason, string incident);
+        public static partial void Alert(ILogger log, AlertType type, string camera, AlertKind kind, Severity severity, string reason,
+            string incident);
 
         [LoggerMessage(302, LogLevel.Warning, "The clock of camera {Camera}: {Fault}.")]
         public static partial void ClockWrong(ILogger log, string camera, string fault);

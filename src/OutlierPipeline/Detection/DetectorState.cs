@@ -72,7 +72,9 @@ public sealed class DetectorState
     /// <summary>Whether one frame is all that was ever seen of the camera.</summary>
     public bool Once { get; set; }
 
-    /// <summary>The mean p-value of late, and over how many seconds of the camera's time it was taken: what it tells of the fleet's drift.</summary>
+    /// <summary>
+    /// The mean p-value of late, and over how many seconds of the camera's time it was taken: what it tells of the fleet's drift.
+    /// </summary>
     public double DriftMean { get; set; }
 
     public double DriftSeconds { get; set; }
@@ -81,4 +83,5 @@ public sealed class DetectorState
 }
 
 /// <summary>An incident that has opened and not closed.</summary>
-public sealed record OpenIncident(string Id, AlertKind Kind, Severity Severity, int Step, FrameRef First, string? FiredScore, long LastStrange, double Strongest);
+public sealed record OpenIncident(string Id, AlertKind Kind, Severity Severity, int Step, FrameRef First, string? FiredScore,
+    long LastStrange, double Strongest);

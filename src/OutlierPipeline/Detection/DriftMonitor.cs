@@ -6,15 +6,19 @@ using OutlierPipeline.Inference;
 namespace OutlierPipeline.Detection;
 
 /// <summary>
-/// Watches whether the p-values of a whole fleet wander: a season, another batch of cameras. Normal p-values average one half; where those of most cameras stay low for long, it
-/// is not the cameras that are strange but the calibration that is old. What each camera tells is part of its own state, and whether the fleet drifts goes with every partition, so that
+/// Watches whether the p-values of a whole fleet wander: a season, another batch of cameras. Normal p-values average one half; where those
+/// of most cameras stay low for long, it
+/// is not the cameras that are strange but the calibration that is old. What each camera tells is part of its own state, and whether the
+/// fleet drifts goes with every partition, so that
 /// a restart or another replica goes on where it was. Not thread-safe.
 /// </summary>
 /// <param name="package">The cameras of one model.</param>
 /// <param name="group">The consumer group: its replicas are one fleet's.</param>
 internal sealed class DriftMonitor(ModelPackage package, string group, DetectionOptions options)
 {
-    /// <summary>Before the digest of a model, the key of what is kept in <c>ood.state</c>; its control character keeps it apart from cameras' ids.</summary>
+    /// <summary>
+    /// Before the digest of a model, the key of what is kept in <c>ood.state</c>; its control character keeps it apart from cameras' ids.
+    /// </summary>
     public const string KeyPrefix = "\0drift:";
 
     /// <summary>Mean p-value below which a camera has wandered.</summary>
@@ -38,11 +42,14 @@ internal sealed class DriftMonitor(ModelPackage package, string group, Detection
     public int Episode { get; private set; }
 
     /// <summary>Id of the drift's incident: one for model, group and episode, whichever replica finds it.</summary>
-    public string Incident => ModelPackage.DigestOf(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"drift\n{package.Digest}\n{group}\n{Episode}")))["sha256:".Length..][..32];
+    public string Incident =>
+        ModelPackage.DigestOf(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
+        $"drift\n{package.Digest}\n{group}\n{Episode}")))["sha256:".Length..][..32];
 
     /// <summary>Takes what one camera tells; true when the fleet has begun or ceased to drift.</summary>
     /// <param name="mean">Its mean p-value of late.</param>
-    /// <param name="time">Over how much of its time that was taken. Stamps of different cameras are not compared: their clocks differ.</param>
+    /// <param name="time">Over how much of its time that was taken. Stamps of different cameras are not compared: their clocks
+    /// differ.</param>
     /// <param name="now">By the clock of this process.</param>
     public bool Observe(string camera, double mean, TimeSpan time, DateTimeOffset now)
     {
@@ -50,10 +57,13 @@ internal sealed class DriftMonitor(ModelPackage package, string group, Detection
         _cameras[camera] = (mean, time, now);
         if (now - _examined < window / 100) return false;
         _examined = now;
-        foreach (string gone in _cameras.Where(known => now - known.Value.SeenAt > window).Select(known => known.Key).ToArray()) _cameras.Remove(gone);
+        foreach (string gone in _cameras.Where(known => now - known.Value.SeenAt > window).Select(known => known.Key).ToArray())
+            _cameras.Remove(gone);
         double[] means = [.. _cameras.Values.Where(known => known.For >= window).Select(known => known.Mean)];
         if (means.Length < MinCameras) return false;
-        bool drifts = IsDrifting ? means.Count(known => known < Well) > means.Length / 2 : means.Count(known => known < Low) > means.Length / 2;
+        bool drifts = IsDrifting
+            ? means.Count(known => known < Well) > means.Length / 2
+            : means.Count(known => known < Low) > means.Length / 2;
         if (drifts == IsDrifting) return false;
         IsDrifting = drifts;
         if (drifts) Episode++;
@@ -61,9 +71,13 @@ internal sealed class DriftMonitor(ModelPackage package, string group, Detection
     }
 
     /// <summary>What goes with each partition that has cameras of the model.</summary>
-    public byte[] ToRecord() => _record.Episode == Episode && _record.IsDrifting == IsDrifting ? _record.Json : (_record = (Episode, IsDrifting, Write())).Json;
+    public byte[] ToRecord() => _record.Episode == Episode && _record.IsDrifting == IsDrifting
+        ? _record.Json
+        : (_record = (Episode, IsDrifting, Write())).Json;
 
-    /// <summary>Takes over what a partition brings with it. A later episode is news; of the same one, an end that was told is an end.</summary>
+    /// <summary>
+    /// Takes over what a partition brings with it. A later episode is news; of the same one, an end that was told is an end.
+    /// </summary>
     public void Merge(ReadOnlySpan<byte> record)
     {
         try
@@ -81,5 +95,7 @@ internal sealed class DriftMonitor(ModelPackage package, string group, Detection
         }
     }
 
-    private byte[] Write() => Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $$"""{"schema":1,"episode":{{Episode}},"isDrifting":{{(IsDrifting ? "true" : "false")}}}"""));
+    private byte[] Write() =>
+        Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture,
+        $$"""{"schema":1,"episode":{{Episode}},"isDrifting":{{(IsDrifting ? "true" : "false")}}}"""));
 }

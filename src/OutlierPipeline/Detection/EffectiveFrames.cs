@@ -1,7 +1,8 @@
 namespace OutlierPipeline.Detection;
 
 /// <summary>
-/// As how many independent frames footage counts. A frame that shows what an earlier one did counts nothing; neighbouring frames that are alike
+/// As how many independent frames footage counts. A frame that shows what an earlier one did counts nothing; neighbouring frames that are
+/// alike
 /// share one count; and a drive counts once where it is too short, or too even, to show how fast its frames forget each other.
 /// </summary>
 internal static class EffectiveFrames
@@ -31,7 +32,8 @@ internal static class EffectiveFrames
     }
 
     /// <summary>
-    /// The first lag, in frames, at which the autocorrelation is below one half: from there on, two values are less alike than not. The longest
+    /// The first lag, in frames, at which the autocorrelation is below one half: from there on, two values are less alike than not. The
+    /// longest
     /// drive's length where none is.
     /// </summary>
     private static int Lag(List<double[]> drives)

@@ -3,12 +3,15 @@ using OutlierPipeline.Inference;
 namespace OutlierPipeline.Detection;
 
 /// <summary>
-/// The evidence against "this camera is normal", and its counterpart for calm: bets on p-values, summed up in the camera's state. Kept from falling below 1 as in CUSUM, so that a
+/// The evidence against "this camera is normal", and its counterpart for calm: bets on p-values, summed up in the camera's state. Kept from
+/// falling below 1 as in CUSUM, so that a
 /// trouble after hours of calm is found as fast as one at the start.
 /// </summary>
 /// <remarks>
-/// A conformal test martingale (see <see cref="Martingale"/>); Cai and Koutsoukos, ICCPS 2020, use such a detector on the same footing. Frames stranger than ranks among the calibration
-/// can say bet by the fit of its tail: so large deviations are found within a few frames, whatever the size of the calibration. The evidence without that extrapolation is kept beside it.
+/// A conformal test martingale (see <see cref="Martingale"/>); Cai and Koutsoukos, ICCPS 2020, use such a detector on the same footing.
+/// Frames stranger than ranks among the calibration
+/// can say bet by the fit of its tail: so large deviations are found within a few frames, whatever the size of the calibration. The
+/// evidence without that extrapolation is kept beside it.
 /// </remarks>
 /// <param name="threshold">Natural logarithm of the odds at which an incident opens.</param>
 internal sealed class Evidence(DetectorState state, double threshold, NetworkCard network)

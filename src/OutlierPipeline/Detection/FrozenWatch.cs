@@ -3,14 +3,17 @@ using System.IO.Hashing;
 namespace OutlierPipeline.Detection;
 
 /// <summary>
-/// Whether a camera's pictures have stopped changing: identical, or all but identical as an encoder leaves a frozen picture. A standing car is no
+/// Whether a camera's pictures have stopped changing: identical, or all but identical as an encoder leaves a frozen picture. A standing car
+/// is no
 /// frozen camera, since the sensor's noise goes on. Looks at a thousand values spread over the picture.
 /// </summary>
 internal struct FrozenWatch
 {
     private const int Samples = 1024;
 
-    /// <summary>Of the samples, so many may change, not quite one in a hundred: noise changes many more, even where scaling has averaged it.</summary>
+    /// <summary>
+    /// Of the samples, so many may change, not quite one in a hundred: noise changes many more, even where scaling has averaged it.
+    /// </summary>
     private const int Tolerance = 8;
 
     private byte[]? _samples;

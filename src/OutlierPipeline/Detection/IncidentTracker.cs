@@ -10,9 +10,12 @@ namespace OutlierPipeline.Detection;
 /// <param name="From">Since when.</param>
 /// <param name="Strangeness">How many times its normal spread that score lies above its normal median.</param>
 /// <param name="Where">The strangest place.</param>
-internal readonly record struct Finding(AlertKind? Kind, string? Fired, FrameRef? From, double? Strangeness = null, PictureRegion? Where = null);
+internal readonly record struct Finding(AlertKind? Kind, string? Fired, FrameRef? From, double? Strangeness = null,
+    PictureRegion? Where = null);
 
-/// <summary>An incident's life: it opens on evidence, escalates by the table of severities, and closes after calm or with the drive.</summary>
+/// <summary>
+/// An incident's life: it opens on evidence, escalates by the table of severities, and closes after calm or with the drive.
+/// </summary>
 /// <param name="remedy">The command that calibrates for this camera.</param>
 internal sealed class IncidentTracker(string camera, DetectorState state, Evidence evidence, DetectionOptions options, string remedy)
 {
@@ -50,7 +53,8 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
     public void Close(FrameRef frame, CloseReason reason, string text, PictureRegion? where, List<AlertStep> alerts)
     {
         if (state.Incident is not { } incident) return;
-        alerts.Add(Step(AlertType.Closed, incident with { Step = incident.Step + 1 }, frame, text, new Finding(null, null, null, null, where)) with { Closed = reason });
+        alerts.Add(Step(AlertType.Closed, incident with { Step = incident.Step + 1 }, frame, text,
+            new Finding(null, null, null, null, where)) with { Closed = reason });
         state.Incident = null;
     }
 
@@ -67,7 +71,9 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
 
     /// <summary>Where the model does not fit, the camera or the whole fleet needs a calibration, and nobody has to act now.</summary>
     private Severity SeverityOf(AlertKind kind, double strongest, TimeSpan duration, bool isDrifting) =>
-        kind is AlertKind.Scene or AlertKind.Obstruction && (IsMisfit || isDrifting) ? Severity.Info : SeverityRule.Of(kind, strongest, duration);
+        kind is AlertKind.Scene or AlertKind.Obstruction && (IsMisfit || isDrifting)
+        ? Severity.Info
+        : SeverityRule.Of(kind, strongest, duration);
 
     private string TextOf(OpenIncident incident, FrameRef frame) =>
         AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit, state.Undecodable, remedy);
@@ -75,7 +81,8 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
     private AlertStep Step(AlertType type, OpenIncident incident, FrameRef frame, string text, Finding finding)
     {
         bool isByScore = incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark;
-        return new AlertStep(type, incident.Id, incident.Step, camera, incident.Kind, incident.Severity, incident.First, frame, isByScore ? incident.FiredScore : null, text)
+        return new AlertStep(type, incident.Id, incident.Step, camera, incident.Kind, incident.Severity, incident.First, frame, isByScore
+            ? incident.FiredScore : null, text)
         {
             Where = finding.Where,
             Strangeness = finding.Strangeness,
@@ -87,7 +94,8 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
     private string IdOf(FrameRef first, AlertKind kind)
     {
         string text = kind == AlertKind.Silent ? "silent\n" : "";
-        text += string.Create(CultureInfo.InvariantCulture, $"{camera}\n{first.Topic}\n{first.Partition}\n{first.Offset}\n{first.TimestampNanoseconds}");
+        text += string.Create(CultureInfo.InvariantCulture,
+            $"{camera}\n{first.Topic}\n{first.Partition}\n{first.Offset}\n{first.TimestampNanoseconds}");
         return Convert.ToHexStringLower(XxHash128.Hash(Encoding.UTF8.GetBytes(text)));
     }
 }

@@ -4,7 +4,8 @@ using System.Text.Json;
 namespace OutlierPipeline.Detection;
 
 /// <summary>
-/// The plane in which the codes of normal frames differ most, for looking at where a frame's code lies among them; no score and no alert depends on it.
+/// The plane in which the codes of normal frames differ most, for looking at where a frame's code lies among them; no score and no alert
+/// depends on it.
 /// </summary>
 /// <remarks>Its axes are principal components: Jolliffe, Principal Component Analysis, 2002, section 1.1.</remarks>
 public sealed record LatentMap
@@ -40,7 +41,8 @@ public sealed record LatentMap
         var axes = PrincipalAxes(Covariance(codes, mean));
         var map = new LatentMap { Mean = Round(mean), First = Round(axes[0]), Second = Round(length > 1 ? axes[1] : [0]), Points = [] };
         int points = Math.Min(codes.Count, MaxPoints);
-        return map with { Points = [.. Enumerable.Range(0, points).Select(i => Point(codes[(int)((long)i * (codes.Count - 1) / Math.Max(points - 1, 1))]))] };
+        return map with { Points = [.. Enumerable.Range(0, points).Select(i =>
+            Point(codes[(int)((long)i * (codes.Count - 1) / Math.Max(points - 1, 1))]))] };
 
         float[] Point(float[] code)
         {
@@ -54,7 +56,8 @@ public sealed record LatentMap
     /// <exception cref="ArgumentException">The code is of another length.</exception>
     public (float X, float Y) Project(ReadOnlySpan<float> latent)
     {
-        if (latent.Length != Mean.Length) throw new ArgumentException($"the code holds {latent.Length} numbers, the map's {Mean.Length}", nameof(latent));
+        if (latent.Length != Mean.Length)
+            throw new ArgumentException($"the code holds {latent.Length} numbers, the map's {Mean.Length}", nameof(latent));
         double x = 0;
         double y = 0;
         for (int i = 0; i < latent.Length; i++)
@@ -70,10 +73,12 @@ public sealed record LatentMap
     internal void Check()
     {
         if (Mean.Length == 0 || First.Length != Mean.Length || Second.Length != Mean.Length)
-            throw new JsonException($"latentMap: mean, first and second must be equally long, they have {Mean.Length}, {First.Length} and {Second.Length} entries");
+            throw new JsonException($"latentMap: mean, first and second must be equally long, they have {Mean.Length}, {First.Length} " +
+                $"and {Second.Length} entries");
         if (Points.Any(point => point is not { Length: 2 })) throw new JsonException("latentMap: every point must have 2 entries");
         // A number beyond the range of a float is read as infinite.
-        if (!Mean.Concat(First).Concat(Second).Concat(Points.SelectMany(point => point)).All(float.IsFinite)) throw new JsonException("latentMap: a number is not finite");
+        if (!Mean.Concat(First).Concat(Second).Concat(Points.SelectMany(point => point)).All(float.IsFinite))
+            throw new JsonException("latentMap: a number is not finite");
     }
 
     /// <returns><c>[Z, Z]</c>.</returns>
@@ -97,7 +102,9 @@ public sealed record LatentMap
         return covariance;
     }
 
-    /// <summary>Eigenvectors, those of larger eigenvalues first, by cyclic Jacobi rotations, which do not mind eigenvalues that are nearly equal.</summary>
+    /// <summary>
+    /// Eigenvectors, those of larger eigenvalues first, by cyclic Jacobi rotations, which do not mind eigenvalues that are nearly equal.
+    /// </summary>
     /// <remarks>Golub and Van Loan, Matrix Computations, 1996, section 8.4.</remarks>
     /// <param name="matrix">Symmetric; it is left diagonal.</param>
     private static double[][] PrincipalAxes(double[,] matrix)
@@ -135,13 +142,17 @@ public sealed record LatentMap
             double tangent = (theta < 0 ? -1 : 1) / (Math.Abs(theta) + Math.Sqrt(theta * theta + 1));
             double cosine = 1 / Math.Sqrt(tangent * tangent + 1);
             double sine = tangent * cosine;
-            for (int i = 0; i < length; i++) (matrix[i, p], matrix[i, q]) = (cosine * matrix[i, p] - sine * matrix[i, q], sine * matrix[i, p] + cosine * matrix[i, q]);
-            for (int i = 0; i < length; i++) (matrix[p, i], matrix[q, i]) = (cosine * matrix[p, i] - sine * matrix[q, i], sine * matrix[p, i] + cosine * matrix[q, i]);
-            for (int i = 0; i < length; i++) (axes[p][i], axes[q][i]) = (cosine * axes[p][i] - sine * axes[q][i], sine * axes[p][i] + cosine * axes[q][i]);
+            for (int i = 0; i < length; i++)
+                (matrix[i, p], matrix[i, q]) = (cosine * matrix[i, p] - sine * matrix[i, q], sine * matrix[i, p] + cosine * matrix[i, q]);
+            for (int i = 0; i < length; i++)
+                (matrix[p, i], matrix[q, i]) = (cosine * matrix[p, i] - sine * matrix[q, i], sine * matrix[p, i] + cosine * matrix[q, i]);
+            for (int i = 0; i < length; i++)
+                (axes[p][i], axes[q][i]) = (cosine * axes[p][i] - sine * axes[q][i], sine * axes[p][i] + cosine * axes[q][i]);
         }
     }
 
     /// <summary>As many digits as a picture can show: the file stays small.</summary>
     private static float[] Round(IEnumerable<double> values) =>
-        [.. values.Select(value => float.Parse(value.ToString($"G{SignificantDigits}", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture))];
+        [.. values.Select(value =>
+        float.Parse(value.ToString($"G{SignificantDigits}", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture))];
 }

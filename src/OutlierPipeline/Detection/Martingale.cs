@@ -2,8 +2,10 @@ namespace OutlierPipeline.Detection;
 
 /// <summary>How p-values become evidence.</summary>
 /// <remarks>
-/// The power bet ε·p^(ε−1), whose expectation is 1 while p-values are uniform (Vovk, Nouretdinov and Gammerman, ICML 2003). Neighbouring frames are
-/// nearly the same evidence: a bet's logarithm is weighted by the time since the frame before, and counts fully after <see cref="Decorrelation"/>; a bet to
+/// The power bet ε·p^(ε−1), whose expectation is 1 while p-values are uniform (Vovk, Nouretdinov and Gammerman, ICML 2003). Neighbouring
+/// frames are
+/// nearly the same evidence: a bet's logarithm is weighted by the time since the frame before, and counts fully after
+/// <see cref="Decorrelation"/>; a bet to
 /// a power below 1 still has an expectation of at most 1 (Jensen).
 /// </remarks>
 internal static class Martingale
@@ -17,7 +19,8 @@ internal static class Martingale
     public const double Max = 100;
 
     /// <summary>
-    /// From here on frames count as independent. Chosen on 40 minutes of normal frames at 10 a second, whose evidence then rose to 7.3 nats, what independent frames would have reached
+    /// From here on frames count as independent. Chosen on 40 minutes of normal frames at 10 a second, whose evidence then rose to 7.3
+    /// nats, what independent frames would have reached
     /// too; it takes 13.8 to open an incident at odds of a million.
     /// </summary>
     public static readonly TimeSpan Decorrelation = TimeSpan.FromMilliseconds(125);

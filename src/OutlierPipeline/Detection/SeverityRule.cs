@@ -15,7 +15,8 @@ public static class SeverityRule
     public static Severity Of(AlertKind kind, double evidence, TimeSpan duration) => kind switch
     {
         AlertKind.Drift => Severity.Info,
-        AlertKind.Frozen or AlertKind.Dark or AlertKind.Silent or AlertKind.Undecodable => duration >= Sustained ? Severity.Critical : Severity.Warning,
+        AlertKind.Frozen or AlertKind.Dark or AlertKind.Silent or AlertKind.Undecodable =>
+            duration >= Sustained ? Severity.Critical : Severity.Warning,
         _ => evidence >= GrossEvidence && duration >= Sustained ? Severity.Critical : Severity.Warning,
     };
 }

@@ -1,10 +1,15 @@
 namespace OutlierPipeline.Detection;
 
-/// <summary>A generalised Pareto distribution over the upper tenth of normal scores: P(score &gt; t + x) = 0.1 (1 + ξ x / σ)^(−1/ξ).</summary>
+/// <summary>
+/// A generalised Pareto distribution over the upper tenth of normal scores: P(score &gt; t + x) = 0.1 (1 + ξ x / σ)^(−1/ξ).
+/// </summary>
 /// <param name="Threshold">t, the 90th percentile.</param>
 /// <param name="Shape">ξ, at least 0.1: a tail lighter than that is more than a calibration of usual size can know.</param>
 /// <param name="Scale">σ.</param>
-/// <remarks>Probability-weighted moments: Hosking and Wallis, Parameter and quantile estimation for the generalized Pareto distribution, Technometrics 1987.</remarks>
+/// <remarks>
+/// Probability-weighted moments: Hosking and Wallis, Parameter and quantile estimation for the generalized Pareto distribution,
+/// Technometrics 1987.
+/// </remarks>
 public sealed record Tail(double Threshold, double Shape, double Scale)
 {
     private const double Share = 0.1;

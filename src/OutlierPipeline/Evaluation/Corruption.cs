@@ -49,7 +49,8 @@ public sealed record CorruptedPicture(FrameSize Size, byte[] Rgb, int DriveSeed,
     public double Normal() => Normal(Random);
 
     /// <inheritdoc cref="Normal()"/>
-    public static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+    public static double Normal(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 
     /// <summary>Replaces every value, given and returned from 0 to 1.</summary>
     public void Map(Func<double, double> change)

@@ -6,7 +6,8 @@ using static OutlierPipeline.Evaluation.CorruptedPicture;
 namespace OutlierPipeline.Evaluation;
 
 /// <summary>
-/// What happens to cameras, to look at a model with: never to fit one. Applied at the model's size, lengths being shares of the picture's height.
+/// What happens to cameras, to look at a model with: never to fit one. Applied at the model's size, lengths being shares of the picture's
+/// height.
 /// </summary>
 /// <remarks>
 /// Noise, blur, weather and digital kinds after Hendrycks and Dietterich, Benchmarking Neural Network Robustness to Common Corruptions and
@@ -16,9 +17,12 @@ public static class CorruptionSuite
 {
     public static IReadOnlyList<Corruption> All { get; } =
     [
-        new("gaussian-noise", "noise", [0.03, 0.05, 0.08, 0.12, 0.18], (picture, strength) => picture.Map(value => value + strength * picture.Normal())),
-        new("shot-noise", "noise", [0.03, 0.05, 0.08, 0.12, 0.18], (picture, strength) => picture.Map(value => value + strength * 1.5 * Math.Sqrt(value) * picture.Normal())),
-        new("impulse-noise", "noise", [0.005, 0.01, 0.02, 0.05, 0.1], (picture, strength) => picture.Map(value => picture.Random.NextDouble() < strength ? picture.Random.Next(2) : value)),
+        new("gaussian-noise", "noise", [0.03, 0.05, 0.08, 0.12, 0.18], (picture, strength) =>
+        picture.Map(value => value + strength * picture.Normal())),
+        new("shot-noise", "noise", [0.03, 0.05, 0.08, 0.12, 0.18], (picture, strength) =>
+            picture.Map(value => value + strength * 1.5 * Math.Sqrt(value) * picture.Normal())),
+        new("impulse-noise", "noise", [0.005, 0.01, 0.02, 0.05, 0.1], (picture, strength) =>
+            picture.Map(value => picture.Random.NextDouble() < strength ? picture.Random.Next(2) : value)),
         new("defocus-blur", "blur", [0.005, 0.008, 0.012, 0.018, 0.025], GaussianBlur),
         new("motion-blur", "blur", [0.02, 0.03, 0.05, 0.08, 0.12], MotionBlur),
         new("fog", "weather", [0.25, 0.4, 0.55, 0.75, 1], Weather(Trouble.Fog)),
@@ -48,7 +52,9 @@ public static class CorruptionSuite
         FromBitmap(bitmap, picture);
     };
 
-    /// <summary>The deviation is a share of the picture's height. Not Skia's blur, which leaves a picture alone below a deviation of a pixel.</summary>
+    /// <summary>
+    /// The deviation is a share of the picture's height. Not Skia's blur, which leaves a picture alone below a deviation of a pixel.
+    /// </summary>
     private static void GaussianBlur(CorruptedPicture picture, double strength)
     {
         double deviation = strength * picture.Size.Height;
@@ -60,13 +66,15 @@ public static class CorruptionSuite
         for (int i = 0; i < rows.Length; i++)
         {
             int x = i / 3 % width;
-            for (int k = -reach; k <= reach; k++) rows[i] += weights[k + reach] / sum * picture.Rgb[i + (Math.Clamp(x + k, 0, width - 1) - x) * 3];
+            for (int k = -reach; k <= reach; k++)
+                rows[i] += weights[k + reach] / sum * picture.Rgb[i + (Math.Clamp(x + k, 0, width - 1) - x) * 3];
         }
         for (int i = 0; i < rows.Length; i++)
         {
             int y = i / 3 / width;
             double value = 0;
-            for (int k = -reach; k <= reach; k++) value += weights[k + reach] / sum * rows[i + (Math.Clamp(y + k, 0, height - 1) - y) * 3 * width];
+            for (int k = -reach; k <= reach; k++)
+                value += weights[k + reach] / sum * rows[i + (Math.Clamp(y + k, 0, height - 1) - y) * 3 * width];
             picture.Rgb[i] = (byte)Math.Round(value);
         }
     }
@@ -82,7 +90,8 @@ public static class CorruptionSuite
                 for (int c = 0; c < 3; c++)
                 {
                     int sum = 0;
-                    for (int k = 0; k < length; k++) sum += sharp[(y * picture.Size.Width + Math.Clamp(x + k - length / 2, 0, picture.Size.Width - 1)) * 3 + c];
+                    for (int k = 0; k < length; k++)
+                        sum += sharp[(y * picture.Size.Width + Math.Clamp(x + k - length / 2, 0, picture.Size.Width - 1)) * 3 + c];
                     picture.Rgb[(y * picture.Size.Width + x) * 3 + c] = (byte)(sum / length);
                 }
             }
@@ -100,7 +109,8 @@ public static class CorruptionSuite
         using var sharp = RgbBitmap.Of(picture.Rgb, picture.Size);
         var small = new SKSizeI(Math.Max(1, (int)(strength * picture.Size.Width)), Math.Max(1, (int)(strength * picture.Size.Height)));
         using var reduced = sharp.Resize(small, new SKSamplingOptions(SKFilterMode.Linear));
-        using var enlarged = reduced.Resize(new SKSizeI(picture.Size.Width, picture.Size.Height), new SKSamplingOptions(SKFilterMode.Nearest));
+        using var enlarged = reduced.Resize(new SKSizeI(picture.Size.Width, picture.Size.Height),
+            new SKSamplingOptions(SKFilterMode.Nearest));
         FromBitmap(enlarged, picture);
     }
 
@@ -108,20 +118,23 @@ public static class CorruptionSuite
     {
         using var bitmap = RgbBitmap.Of(picture.Rgb, picture.Size);
         using var encoded = bitmap.Encode(SKEncodedImageFormat.Jpeg, (int)strength);
-        using var decoded = SKBitmap.Decode(encoded, new SKImageInfo(picture.Size.Width, picture.Size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        using var decoded = SKBitmap.Decode(encoded,
+            new SKImageInfo(picture.Size.Width, picture.Size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque));
         FromBitmap(decoded, picture);
     }
 
     private static void ColourCast(CorruptedPicture picture, double strength)
     {
         int channel = new Random(picture.DriveSeed).Next(3);
-        for (int i = 0; i < picture.Rgb.Length; i++) picture.Rgb[i] = ToByte(picture.Rgb[i] / 255.0 * (i % 3 == channel ? 1 + strength : 1 - strength / 2));
+        for (int i = 0; i < picture.Rgb.Length; i++)
+            picture.Rgb[i] = ToByte(picture.Rgb[i] / 255.0 * (i % 3 == channel ? 1 + strength : 1 - strength / 2));
     }
 
     private static void DeadRows(CorruptedPicture picture, double strength)
     {
         var random = new Random(picture.DriveSeed);
-        for (int k = 0; k < (int)strength; k++) Array.Clear(picture.Rgb, random.Next(picture.Size.Height) * picture.Size.Width * 3, picture.Size.Width * 3);
+        for (int k = 0; k < (int)strength; k++)
+            Array.Clear(picture.Rgb, random.Next(picture.Size.Height) * picture.Size.Width * 3, picture.Size.Width * 3);
     }
 
     /// <summary>A box of two colours, somewhere in the lower two thirds; its side is a share of the picture's width.</summary>

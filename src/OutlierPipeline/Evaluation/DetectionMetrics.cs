@@ -61,9 +61,12 @@ public static class DetectionMetrics
     /// Bootstrap interval of the area under the ROC curve. Whole blocks of neighbouring frames (as long as the root of their number) are
     /// drawn, since single ones are no independent evidence.
     /// </summary>
-    /// <remarks>Künsch, The jackknife and the bootstrap for general stationary observations, Annals of Statistics 1989; percentile interval.</remarks>
+    /// <remarks>
+    /// Künsch, The jackknife and the bootstrap for general stationary observations, Annals of Statistics 1989; percentile interval.
+    /// </remarks>
     /// <inheritdoc cref="Auroc"/>
-    public static (double Low, double High) AurocInterval(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier, int seed, double level = 0.95, int replicates = 1000)
+    public static (double Low, double High) AurocInterval(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier, int seed,
+        double level = 0.95, int replicates = 1000)
     {
         Check(normal, outlier);
         var normals = Blocks(normal.Length);
@@ -100,9 +103,13 @@ public static class DetectionMetrics
         return (areas[(int)((1 - level) / 2 * (replicates - 1))], areas[(int)Math.Ceiling((1 + level) / 2 * (replicates - 1))]);
     }
 
-    /// <summary>Bootstrap interval of the share of frames of which something is true; whole blocks of neighbouring frames are drawn, none reaching over two drives.</summary>
+    /// <summary>
+    /// Bootstrap interval of the share of frames of which something is true; whole blocks of neighbouring frames are drawn, none reaching
+    /// over two drives.
+    /// </summary>
     /// <param name="drives">Number of frames of each drive.</param>
-    public static (double Low, double High) RateInterval(IReadOnlyList<bool> hits, IReadOnlyList<int> drives, int seed, double level = 0.95, int replicates = 1000)
+    public static (double Low, double High) RateInterval(IReadOnlyList<bool> hits, IReadOnlyList<int> drives, int seed,
+        double level = 0.95, int replicates = 1000)
     {
         var blocks = new List<(int Hits, int Frames)>();
         int first = 0;
@@ -127,7 +134,8 @@ public static class DetectionMetrics
     }
 
     /// <summary>Points of the ROC curve, from (0, 0) to (1, 1), one a distinct threshold.</summary>
-    public static (double[] FalsePositiveRates, double[] TruePositiveRates) RocCurve(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier)
+    public static (double[] FalsePositiveRates, double[] TruePositiveRates) RocCurve(ReadOnlySpan<double> normal,
+        ReadOnlySpan<double> outlier)
     {
         Check(normal, outlier);
         double[] low = normal.ToArray();

@@ -50,7 +50,8 @@ public sealed class FootageScorer : IDisposable
     }
 
     /// <summary>The frames' scores, n rows of S, codes, n rows of Z, and which of them show what no earlier one does.</summary>
-    public (float[][] Scores, float[][] Codes, bool[] IsNew) ScoreAndEncode(Footage footage, FrameMask? mask, CancellationToken cancellation)
+    public (float[][] Scores, float[][] Codes, bool[] IsNew) ScoreAndEncode(Footage footage, FrameMask? mask,
+        CancellationToken cancellation)
     {
         float[][] rows = new float[footage.Count][];
         float[][] codes = new float[footage.Count][];
@@ -69,11 +70,15 @@ public sealed class FootageScorer : IDisposable
     /// <param name="combines">Names of the scores that the combined one is made of.</param>
     /// <param name="more">Further rows that say how far scores spread.</param>
     /// <exception cref="FootageException">There are too few.</exception>
-    public Calibration Calibrate(Footage footage, FrameMask? mask, IReadOnlyList<string> combines, IReadOnlyList<float[]> more, CancellationToken cancellation)
+    public Calibration Calibrate(Footage footage, FrameMask? mask, IReadOnlyList<string> combines, IReadOnlyList<float[]> more,
+        CancellationToken cancellation)
     {
-        if (footage.Count < Calibration.MinFrames) throw new FootageException($"{footage.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
+        if (footage.Count < Calibration.MinFrames)
+            throw new FootageException(
+                $"{footage.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
         var (rows, codes, isNew) = ScoreAndEncode(footage, mask, cancellation);
-        return Calibration.Fit(Package.Card.Scores, combines, rows, [.. footage.Drives.Select(drive => drive.Count)], more, isNew) with { LatentMap = LatentMap.Fit(codes) };
+        return Calibration.Fit(Package.Card.Scores, combines, rows, [.. footage.Drives.Select(drive => drive.Count)], more,
+            isNew) with { LatentMap = LatentMap.Fit(codes) };
     }
 
     public void Dispose() => _batch.Dispose();

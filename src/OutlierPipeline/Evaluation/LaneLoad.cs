@@ -6,13 +6,17 @@ using OutlierPipeline.Streaming;
 
 namespace OutlierPipeline.Evaluation;
 
-/// <summary>Encoded pictures through decode workers, batcher and engine as fast as these take them: the frame path without Kafka, for measuring. Not thread-safe.</summary>
+/// <summary>
+/// Encoded pictures through decode workers, batcher and engine as fast as these take them: the frame path without Kafka, for measuring. Not
+/// thread-safe.
+/// </summary>
 internal sealed class LaneLoad : IDisposable
 {
     /// <summary>Waiting beyond this many batches would only take memory.</summary>
     private const int BatchesAhead = 6;
 
-    private readonly Channel<MicroBatch> _scored = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = true });
+    private readonly Channel<MicroBatch> _scored = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true,
+        AllowSynchronousContinuations = true });
     private readonly ModelLane _lane;
     private readonly Frame[] _frames;
 

@@ -46,7 +46,8 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
         double[] kl = [];
         if (variances is not null)
         {
-            kl = [.. Enumerable.Range(0, _latent).Select(d => Enumerable.Range(0, n).Average(i => 0.5 * (means[i][d] * means[i][d] + variances[i][d] - 1 - Math.Log(variances[i][d]))))];
+            kl = [.. Enumerable.Range(0, _latent).Select(d =>
+                Enumerable.Range(0, n).Average(i => 0.5 * (means[i][d] * means[i][d] + variances[i][d] - 1 - Math.Log(variances[i][d]))))];
             diagnostics.AddRange(AgainstPrior(kl, mean, spread, variances, active));
         }
         diagnostics.Add(Correlation(means, mean, spread, active));
@@ -60,7 +61,8 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
         double share = (double)active / _latent;
         return new("active units", share, "at least 25 %", share >= 0.25, share >= 0.25
             ? string.Create(CultureInfo.InvariantCulture, $"{active} of {_latent} units of the code vary from frame to frame.")
-            : string.Create(CultureInfo.InvariantCulture, $"Only {active} of {_latent} units of the code vary: train with a smaller --latent, or a lower --beta."));
+            : string.Create(CultureInfo.InvariantCulture,
+            $"Only {active} of {_latent} units of the code vary: train with a smaller --latent, or a lower --beta."));
     }
 
     private IEnumerable<LatentDiagnostic> AgainstPrior(double[] kl, double[] mean, double[] spread, double[][] variances, int[] active)
@@ -68,20 +70,25 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
         double total = kl.Sum();
         yield return new("KL divergence (nats a frame)", total, "at least 1", total >= 1, total >= 1
             ? "The code carries information about the frame."
-            : "The posterior has collapsed to the prior and the decoder ignores the code: lower --beta, raise --free-bits, or train longer.");
+            : "The posterior has collapsed to the prior and the decoder ignores the code: lower --beta, raise --free-bits, or train " +
+                "longer.");
         double centre = mean.Max(Math.Abs);
         yield return new("aggregate posterior, largest mean", centre, "at most 0.5", centre <= 0.5, centre <= 0.5
             ? "The codes of these frames lie around the prior's centre."
             : "The codes lie off the prior's centre: these frames are unlike the training footage as a whole, or --beta is too low.");
         double[] total2 = [.. Enumerable.Range(0, _latent).Select(d => spread[d] + variances.Average(row => row[d]))];
         double off = total2.MaxBy(value => Math.Abs(Math.Log(value)));
-        yield return new("aggregate posterior, variance furthest from 1", off, "0.4 to 2.5", off is >= 0.4 and <= 2.5, off is >= 0.4 and <= 2.5
+        yield return new("aggregate posterior, variance furthest from 1", off, "0.4 to 2.5", off is >= 0.4
+            and <= 2.5, off is >= 0.4 and <= 2.5
             ? "The codes fill the prior."
-            : off < 0.4 ? "The codes fill only a part of the prior: samples of it will look like nothing; raise --beta or take more varied footage." : "The codes reach beyond the prior: raise --beta, or calibrate on footage like the training's.");
+            : off < 0.4 ? "The codes fill only a part of the prior: samples of it will look like nothing; raise --beta or take more " +
+                "varied footage." : "The codes reach beyond the prior: raise --beta, or calibrate on footage like the training's.");
         double deviation = active.Length == 0 ? 1 : Median([.. active.Select(d => Math.Sqrt(variances.Average(row => row[d])))]);
-        yield return new("posterior deviation, median of active units", deviation, "0.02 to 0.95", deviation is >= 0.02 and <= 0.95, deviation switch
+        yield return new("posterior deviation, median of active units", deviation, "0.02 to 0.95", deviation is >= 0.02
+            and <= 0.95, deviation switch
         {
-            < 0.02 => "The posteriors are spikes, so the model is hardly more than an autoencoder with holes between its codes: raise --beta.",
+            < 0.02 => "The posteriors are spikes, so the model is hardly more than an autoencoder with holes between its codes: raise " +
+                "--beta.",
             > 0.95 => "The posteriors are as wide as the prior, so frames are hardly told apart: lower --beta or train longer.",
             _ => "Frames are told apart, and neighbouring codes overlap.",
         });
@@ -119,7 +126,8 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
             float[] codes = [.. Enumerable.Range(0, Steps + 1).SelectMany(step => from.Zip(to, (a, b) => a + (b - a) * step / Steps))];
             byte[] drawn = decoder.Draw(codes);
             int bytes = drawn.Length / (Steps + 1);
-            double[] changes = [.. Enumerable.Range(0, Steps).Select(step => Distance(drawn.AsSpan(step * bytes, bytes), drawn.AsSpan((step + 1) * bytes, bytes)))];
+            double[] changes = [.. Enumerable.Range(0, Steps).Select(step =>
+                Distance(drawn.AsSpan(step * bytes, bytes), drawn.AsSpan((step + 1) * bytes, bytes)))];
             jumps[p] = changes.Average() > 0 ? changes.Max() / changes.Average() : 1;
         }
         double jump = Median(jumps);
@@ -128,7 +136,9 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
             : "Pictures jump on the way from one code to another: the latent space has cliffs; raise --beta or train longer.");
     }
 
-    /// <summary>Whether codes drawn from the prior are drawn as pictures that encode back to them: the median cosine over samples.</summary>
+    /// <summary>
+    /// Whether codes drawn from the prior are drawn as pictures that encode back to them: the median cosine over samples.
+    /// </summary>
     private LatentDiagnostic Completeness(int[] active, int seed)
     {
         var random = new Random(seed);
@@ -153,7 +163,8 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
         double cosine = Median(cosines);
         return new("completeness, samples that encode back", cosine, "at least 0.5", cosine >= 0.5, cosine >= 0.5
             ? "Samples of the prior are pictures that the encoder understands."
-            : "Samples of the prior are pictures that the encoder does not understand: the latent space has holes; raise --beta, lower --latent or take more footage.");
+            : "Samples of the prior are pictures that the encoder does not understand: the latent space has holes; raise --beta, lower " +
+                "--latent or take more footage.");
     }
 
     private static double Distance(ReadOnlySpan<byte> a, ReadOnlySpan<byte> b)

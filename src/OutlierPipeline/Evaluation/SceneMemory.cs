@@ -4,8 +4,10 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Evaluation;
 
 /// <summary>
-/// Tells frames that show something new from those that repeat an earlier one but for the sensor's noise: copies, a frozen picture, a parked car.
-/// It compares the brightness of the cells of a coarse grid, each the mean of so many pixels that noise and an encoder's rounding are gone from it.
+/// Tells frames that show something new from those that repeat an earlier one but for the sensor's noise: copies, a frozen picture, a
+/// parked car.
+/// It compares the brightness of the cells of a coarse grid, each the mean of so many pixels that noise and an encoder's rounding are gone
+/// from it.
 /// </summary>
 internal sealed class SceneMemory(FrameSize size, FrameMask? mask)
 {

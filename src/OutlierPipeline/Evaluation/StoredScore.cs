@@ -14,15 +14,19 @@ namespace OutlierPipeline.Evaluation;
 public sealed record StoredScore(string Camera, long TimestampNanoseconds, float[] Scores, string? ModelDigest, string? Incident)
 {
     /// <summary>What <see cref="Read"/> takes, for help texts.</summary>
-    public const string Kinds = "kafka://host:port/ood.scores?seconds=86400, a file of such records (a line each), or a scores.csv of evaluate or score";
+    public const string Kinds =
+        "kafka://host:port/ood.scores?seconds=86400, a file of such records (a line each), or a scores.csv of evaluate or score";
 
     /// <param name="framesPerSecond">Of a CSV file, which has no times.</param>
     /// <exception cref="FootageException">There is nothing to read, or it is not what the model's card describes.</exception>
     public static IEnumerable<StoredScore> Read(string source, ModelCard card, double framesPerSecond, CancellationToken cancellation)
     {
-        if (source.StartsWith(TopicTail.Scheme, StringComparison.OrdinalIgnoreCase)) return new TopicTail(source).Read(cancellation).Select(record => Parse(record.Message.Value.Span, card)).OfType<StoredScore>();
+        if (source.StartsWith(TopicTail.Scheme, StringComparison.OrdinalIgnoreCase))
+            return new TopicTail(source).Read(cancellation).Select(record => Parse(record.Message.Value.Span, card)).OfType<StoredScore>();
         if (!File.Exists(source)) throw new FootageException($"{source}: no such file of scores; expected {Kinds}");
-        return Path.GetExtension(source).Equals(".csv", StringComparison.OrdinalIgnoreCase) ? ReadTable(source, card, framesPerSecond) : File.ReadLines(source).Select(line => Parse(System.Text.Encoding.UTF8.GetBytes(line), card)).OfType<StoredScore>();
+        return Path.GetExtension(source).Equals(".csv", StringComparison.OrdinalIgnoreCase)
+            ? ReadTable(source, card, framesPerSecond)
+            : File.ReadLines(source).Select(line => Parse(System.Text.Encoding.UTF8.GetBytes(line), card)).OfType<StoredScore>();
     }
 
     /// <summary>A record of <c>ood.scores</c>; null for a frame that was not scored, or by a model with other scores.</summary>
@@ -52,21 +56,26 @@ public sealed record StoredScore(string Camera, long TimestampNanoseconds, float
         using var lines = File.ReadLines(file).GetEnumerator();
         string[] header = lines.MoveNext() ? lines.Current.Split(',') : [];
         int[] columns = [.. card.Scores.Select(name => Array.IndexOf(header, name))];
-        if (columns.Any(column => column < 0)) throw new FootageException($"{file}: has not the scores of {card.Name} ({string.Join(", ", card.Scores)})");
+        if (columns.Any(column => column < 0))
+            throw new FootageException($"{file}: has not the scores of {card.Name} ({string.Join(", ", card.Scores)})");
         var counts = new Dictionary<string, int>();
         while (lines.MoveNext())
         {
             // Names with commas are quoted, and come first.
-            int end = lines.Current.StartsWith('"') ? lines.Current.IndexOf("\",", 1, StringComparison.Ordinal) + 1 : lines.Current.IndexOf(',', StringComparison.Ordinal);
+            int end = lines.Current.StartsWith('"')
+                ? lines.Current.IndexOf("\",", 1, StringComparison.Ordinal) + 1
+                : lines.Current.IndexOf(',', StringComparison.Ordinal);
             string name = lines.Current[..end].Trim('"');
             string[] values = lines.Current[end..].Split(',');
             if (columns.Any(column => values[column].Length == 0)) continue;
             string drive = Path.GetDirectoryName(name) is { Length: > 0 } directory ? directory : ".";
             int index = counts[drive] = counts.GetValueOrDefault(drive) + 1;
-            yield return new StoredScore(drive, (long)(index * 1e9 / framesPerSecond), [.. columns.Select(column => float.Parse(values[column], CultureInfo.InvariantCulture))], null, null);
+            yield return new StoredScore(drive, (long)(index * 1e9 / framesPerSecond),
+                [.. columns.Select(column => float.Parse(values[column], CultureInfo.InvariantCulture))], null, null);
         }
     }
 
     /// <summary>RFC 3339 with up to nine digits of a second, of which <see cref="DateTimeOffset"/> keeps seven.</summary>
-    private static long Nanoseconds(string text) => (DateTimeOffset.Parse(text, CultureInfo.InvariantCulture) - DateTimeOffset.UnixEpoch).Ticks * 100;
+    private static long Nanoseconds(string text) =>
+        (DateTimeOffset.Parse(text, CultureInfo.InvariantCulture) - DateTimeOffset.UnixEpoch).Ticks * 100;
 }

@@ -20,13 +20,15 @@ public sealed record WhatIf(int Cameras, double CameraDays, int Incidents, IRead
         int incidents = 0;
         foreach (var score in scores)
         {
-            if (!detectors.TryGetValue(score.Camera, out var known)) known = (new CameraDetector(score.Camera, package, options), 0, score.TimestampNanoseconds);
+            if (!detectors.TryGetValue(score.Camera, out var known))
+                known = (new CameraDetector(score.Camera, package, options), 0, score.TimestampNanoseconds);
             double gap = (score.TimestampNanoseconds - known.Last) / 1e9;
             if (gap > 0 && gap < options.DriveGap.TotalSeconds) seconds += gap;
             var frame = new FrameRef("", 0, known.Frames, score.TimestampNanoseconds);
             known.Detector.Observe(new FrameObservation { Frame = frame, Scores = score.Scores, ErrorMap = [], Pixels = [] }, alerts);
             incidents += alerts.Count(alert => alert.Type == AlertType.Opened);
-            if (!delays.TryGetValue(score.Camera, out int? delay) || delay is null) delays[score.Camera] = known.Detector.HasOpenIncident ? known.Frames : null;
+            if (!delays.TryGetValue(score.Camera, out int? delay) || delay is null)
+                delays[score.Camera] = known.Detector.HasOpenIncident ? known.Frames : null;
             alerts.Clear();
             detectors[score.Camera] = (known.Detector, known.Frames + 1, Math.Max(known.Last, score.TimestampNanoseconds));
         }

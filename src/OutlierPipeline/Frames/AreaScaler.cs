@@ -1,7 +1,8 @@
 namespace OutlierPipeline.Frames;
 
 /// <summary>
-/// Crops the centre of a picture to the target's aspect ratio and scales it by averaging areas, in integers: the same bits on every machine.
+/// Crops the centre of a picture to the target's aspect ratio and scales it by averaging areas, in integers: the same bits on every
+/// machine.
 /// Training and service both scale with this and nothing else. Keeps its tables from picture to picture; not thread-safe.
 /// </summary>
 internal sealed class AreaScaler(FrameSize target)
@@ -55,7 +56,8 @@ internal sealed class AreaScaler(FrameSize target)
                 Accumulate(_row, weights[i], _sums);
             }
             var output = rgb.Slice(y * target.Width * 3, target.Width * 3);
-            for (int x = 0; x < output.Length; x++) output[x] = (byte)((_sums[x] + (1 << (2 * WeightBits - RowBits - 1))) >> (2 * WeightBits - RowBits));
+            for (int x = 0; x < output.Length; x++)
+                output[x] = (byte)((_sums[x] + (1 << (2 * WeightBits - RowBits - 1))) >> (2 * WeightBits - RowBits));
         }
     }
 
@@ -90,7 +92,9 @@ internal sealed class AreaScaler(FrameSize target)
         }
     }
 
-    /// <summary>For each target pixel of one axis, the source pixels it covers and how much of each; the weights of a pixel sum to 2^14.</summary>
+    /// <summary>
+    /// For each target pixel of one axis, the source pixels it covers and how much of each; the weights of a pixel sum to 2^14.
+    /// </summary>
     private sealed class Axis
     {
         private readonly int[] _starts;

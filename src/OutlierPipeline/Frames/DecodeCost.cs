@@ -1,10 +1,12 @@
 namespace OutlierPipeline.Frames;
 
 /// <summary>
-/// What decoding a picture may cost, estimated from its headers before a pixel is decoded: the costliest content that such headers can have, on one core.
+/// What decoding a picture may cost, estimated from its headers before a pixel is decoded: the costliest content that such headers can
+/// have, on one core.
 /// </summary>
 /// <remarks>
-/// The factors are nanoseconds, measured on content made to be slow (the tests print estimate and measurement side by side), and rounded up; on common pictures the estimate is two to five times too high.
+/// The factors are nanoseconds, measured on content made to be slow (the tests print estimate and measurement side by side), and rounded
+/// up; on common pictures the estimate is two to five times too high.
 /// </remarks>
 internal static class DecodeCost
 {
@@ -15,7 +17,11 @@ internal static class DecodeCost
         // A progressive picture, or one of several scans, is kept as coefficients and written once more.
         bool isBuffered = file.IsProgressive || file.Scans > 1;
         double scans = file.ScanBlocks * (isBuffered ? 12.0 : 8.0);
-        return Nanoseconds(scans + file.Blocks * (isBuffered ? 110.0 : 90.0) + bytes * (isBuffered ? 18.0 : 9.0) + file.Segments * 60.0 + file.Scans * 4_000.0);
+        return Nanoseconds(scans + file.Blocks * (isBuffered
+            ? 110.0
+            : 90.0) + bytes * (isBuffered
+            ? 18.0
+            : 9.0) + file.Segments * 60.0 + file.Scans * 4_000.0);
     }
 
     /// <param name="pixels">Width × height.</param>

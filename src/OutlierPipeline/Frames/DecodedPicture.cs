@@ -1,6 +1,8 @@
 namespace OutlierPipeline.Frames;
 
-/// <summary>A decoded picture in a worker's memory. A decoder that has not written every row gives none, and without one no slot is filled.</summary>
+/// <summary>
+/// A decoded picture in a worker's memory. A decoder that has not written every row gives none, and without one no slot is filled.
+/// </summary>
 /// <param name="pixels">Rows of <paramref name="channels"/> bytes a pixel without gaps, of which the first three are R, G, B.</param>
 internal readonly ref struct DecodedPicture(ReadOnlySpan<byte> pixels, int width, int height, int channels)
 {

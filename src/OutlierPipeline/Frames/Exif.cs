@@ -46,7 +46,9 @@ internal static class Exif
         {
             if (Number(entries, isLittle) != OrientationTag) continue;
             int value = Number(entries[8..], isLittle);
-            return Number(entries[2..], isLittle) == Short && value is >= 1 and <= 8 ? (PictureOrientation)value : PictureOrientation.Upright;
+            return Number(entries[2..], isLittle) == Short && value is >= 1 and <= 8
+                ? (PictureOrientation)value
+                : PictureOrientation.Upright;
         }
         return PictureOrientation.Upright;
     }
@@ -54,5 +56,7 @@ internal static class Exif
     /// <summary>Whether width and height change places.</summary>
     public static bool SwapsSides(this PictureOrientation orientation) => orientation >= PictureOrientation.Transposed;
 
-    private static int Number(ReadOnlySpan<byte> bytes, bool isLittle) => isLittle ? BinaryPrimitives.ReadUInt16LittleEndian(bytes) : BinaryPrimitives.ReadUInt16BigEndian(bytes);
+    private static int Number(ReadOnlySpan<byte> bytes, bool isLittle) => isLittle
+        ? BinaryPrimitives.ReadUInt16LittleEndian(bytes)
+        : BinaryPrimitives.ReadUInt16BigEndian(bytes);
 }

@@ -81,7 +81,8 @@ public sealed class Footage : IDisposable
     public Footage Where(Func<int, bool> wanted) => new(Size, _pixels, [.. _frames.Where((_, i) => wanted(i))]);
 
     /// <summary>
-    /// Cuts each drive into consecutive blocks of time by shares that sum to 1. Never frame by frame: neighbouring frames are nearly the same, and
+    /// Cuts each drive into consecutive blocks of time by shares that sum to 1. Never frame by frame: neighbouring frames are nearly the
+    /// same, and
     /// one that was trained on would calibrate.
     /// </summary>
     public Footage[] SplitByTime(params double[] shares)

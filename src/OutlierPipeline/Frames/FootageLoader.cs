@@ -3,7 +3,9 @@ using System.Security.Cryptography;
 
 namespace OutlierPipeline.Frames;
 
-/// <summary>Reads and decodes footage: all cores decode, bad pictures are named and passed over, and more than a few of them stop the run.</summary>
+/// <summary>
+/// Reads and decodes footage: all cores decode, bad pictures are named and passed over, and more than a few of them stop the run.
+/// </summary>
 public sealed class FootageLoader
 {
     /// <summary>Share of pictures that may be unreadable.</summary>
@@ -22,8 +24,10 @@ public sealed class FootageLoader
     public Action<string> Unreadable { get; init; } = Console.Error.WriteLine;
 
     /// <summary>Reads and decodes at a given size.</summary>
-    /// <exception cref="FootageException">Nothing is there, more than one picture in a hundred is unreadable, or one drive mixes shapes.</exception>
-    public Task<Footage> LoadAsync(IReadOnlyList<string> inputs, FrameSize size, CancellationToken cancellation) => LoadAsync(inputs, (_, _) => size, cancellation);
+    /// <exception cref="FootageException">Nothing is there, more than one picture in a hundred is unreadable, or one drive mixes
+    /// shapes.</exception>
+    public Task<Footage> LoadAsync(IReadOnlyList<string> inputs, FrameSize size, CancellationToken cancellation) =>
+        LoadAsync(inputs, (_, _) => size, cancellation);
 
     /// <summary>Reads and decodes at a size chosen by the first picture's width and height.</summary>
     /// <inheritdoc cref="LoadAsync(IReadOnlyList{string}, FrameSize, CancellationToken)"/>
@@ -41,7 +45,8 @@ public sealed class FootageLoader
             FrameSize? size = null;
             int seen = 0;
             string first = "";
-            using var decoders = new ThreadLocal<FrameDecoder>(() => new FrameDecoder(size!.Value, FrameLimits.Footage), trackAllValues: true);
+            using var decoders = new ThreadLocal<FrameDecoder>(() =>
+                new FrameDecoder(size!.Value, FrameLimits.Footage), trackAllValues: true);
             byte[] decoded = [];
             try
             {
@@ -61,25 +66,35 @@ public sealed class FootageLoader
             {
                 foreach (var decoder in decoders.Values) decoder.Dispose();
             }
-            if (size is null) throw new FootageException($"{string.Join(", ", inputs)}: no picture that can be read{(first.Length > 0 ? $" (the first: {first})" : "")}");
+            if (size is null)
+                throw new FootageException(
+                    $"{string.Join(", ", inputs)}: no picture that can be read{(first.Length > 0 ? $" (the first: {first})" : "")}");
             int unreadable = seen - frames.Count;
-            if (unreadable > MaxUnreadable * seen) throw new FootageException(string.Create(CultureInfo.InvariantCulture, $"{unreadable} of {seen} pictures cannot be read, more than {MaxUnreadable:0 %}: this is not the footage that was meant, or it is damaged (the first: {first})"));
+            if (unreadable > MaxUnreadable * seen)
+                throw new FootageException(string.Create(CultureInfo.InvariantCulture, $"{unreadable} of {seen} pictures cannot be " +
+                    $"read, more than {MaxUnreadable:0 %}: this is not the footage that was meant, or it is damaged (the first: {first})"));
             // Frames of a topic come mixed: each camera's own are put together, in their order.
-            var drives = frames.Select(frame => frame.Drive).Distinct().Select((drive, i) => (drive, i)).ToDictionary(pair => pair.drive, pair => pair.i);
+            var drives = frames.Select(frame => frame.Drive).Distinct().Select((drive, i) => (drive, i)).ToDictionary(pair =>
+                pair.drive, pair => pair.i);
             return Footage.Of(size.Value, pixels, frames.OrderBy(frame => drives[frame.Drive]));
 
             void Flush()
             {
                 if (chunk.Count == 0) return;
                 var results = new (FrameError Error, byte[] Hash, ImageHeader Header)[chunk.Count];
-                Parallel.For(0, chunk.Count, i => results[i] = (ImageHeader.Read(chunk[i].Encoded.Span, FrameLimits.Footage, out var header), SHA256.HashData(chunk[i].Encoded.Span), header));
-                if (size is null && results.FirstOrDefault(result => result.Error == FrameError.None) is { Header.Width: > 0 } readable) size = choose(readable.Header.Width, readable.Header.Height);
+                Parallel.For(0, chunk.Count, i =>
+                    results[i] = (ImageHeader.Read(chunk[i].Encoded.Span, FrameLimits.Footage, out var header),
+                    SHA256.HashData(chunk[i].Encoded.Span), header));
+                if (size is null && results.FirstOrDefault(result => result.Error == FrameError.None) is { Header.Width: > 0 } readable)
+                    size = choose(readable.Header.Width, readable.Header.Height);
                 if (size is { } chosen)
                 {
                     if (decoded.Length == 0) decoded = new byte[Chunk * chosen.Bytes];
                     Parallel.For(0, chunk.Count, i =>
                     {
-                        if (results[i].Error == FrameError.None) results[i].Error = decoders.Value!.Decode(chunk[i].Encoded.Span, decoded.AsSpan(i * chosen.Bytes, chosen.Bytes));
+                        if (results[i].Error == FrameError.None)
+                            results[i].Error = decoders.Value!.Decode(chunk[i].Encoded.Span,
+                                decoded.AsSpan(i * chosen.Bytes, chosen.Bytes));
                     });
                 }
                 for (int i = 0; i < chunk.Count; i++)
@@ -116,7 +131,9 @@ public sealed class FootageLoader
             return;
         }
         double ratio = (double)header.Width * shape.Height / ((double)header.Height * shape.Width);
-        if (Math.Abs(ratio - 1) > 0.01) throw new FootageException($"{frame.Name} is {header.Width}×{header.Height}, but {shape.Name} of the same drive is {shape.Width}×{shape.Height}: mixed shapes would be cropped differently; give each camera a directory of its own");
+        if (Math.Abs(ratio - 1) > 0.01) throw new FootageException($"{frame.Name} is {header.Width}×{header.Height}, but {shape.Name} of " +
+            $"the same drive is {shape.Width}×{shape.Height}: mixed shapes would be cropped differently; give each camera a directory of " +
+            $"its own");
     }
 
     private static void Write(Microsoft.Win32.SafeHandles.SafeFileHandle file, ReadOnlySpan<byte> frame, long position, string path)
@@ -127,7 +144,8 @@ public sealed class FootageLoader
         }
         catch (IOException e)
         {
-            throw new FootageException($"decoded frames cannot be kept in {Path.GetDirectoryName(path)}: {e.Message} Set TMPDIR to a disk with more room.", e);
+            throw new FootageException(
+                $"decoded frames cannot be kept in {Path.GetDirectoryName(path)}: {e.Message} Set TMPDIR to a disk with more room.", e);
         }
     }
 }

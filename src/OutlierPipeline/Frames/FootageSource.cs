@@ -14,7 +14,9 @@ public sealed record EncodedFrame(string Drive, string Name, ReadOnlyMemory<byte
 public abstract class FootageSource
 {
     /// <summary>What <see cref="Open"/> takes, for help texts.</summary>
-    public const string Kinds = "a directory of pictures in natural order of their names (2 before 10; sub-directories are separate drives; DIR[A..B] takes a range, as in DIR[..225] or DIR[70%..85%]), a video, or kafka://host:port/topic?seconds=600 for what a topic received in its last seconds";
+    public const string Kinds = "a directory of pictures in natural order of their names (2 before 10; sub-directories are separate " +
+        "drives; DIR[A..B] takes a range, as in DIR[..225] or DIR[70%..85%]), a video, or kafka://host:port/topic?seconds=600 for what a " +
+        "topic received in its last seconds";
 
     /// <summary>Number of pictures, where it is known beforehand.</summary>
     public virtual int? Count => null;

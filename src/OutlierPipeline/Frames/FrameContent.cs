@@ -14,6 +14,8 @@ public readonly record struct FrameContent
     /// <summary>The message's own time, Unix nanoseconds, if it has one.</summary>
     public long? TimestampNanoseconds { get; init; }
 
-    /// <summary>Whether the header <c>content-type</c> names another kind of picture than the bytes are; it is decoded all the same.</summary>
+    /// <summary>
+    /// Whether the header <c>content-type</c> names another kind of picture than the bytes are; it is decoded all the same.
+    /// </summary>
     public bool IsMislabelled { get; init; }
 }

@@ -3,7 +3,9 @@ namespace OutlierPipeline.Frames;
 /// <summary>What decodes JPEG.</summary>
 public enum DecoderChoice
 {
-    /// <summary><see cref="NvJpeg"/> where a GPU computes and the library is there, else <see cref="Cpu"/>; the log says which and why.</summary>
+    /// <summary>
+    /// <see cref="NvJpeg"/> where a GPU computes and the library is there, else <see cref="Cpu"/>; the log says which and why.
+    /// </summary>
     Auto,
 
     /// <summary>libjpeg-turbo where it is on the machine, else SkiaSharp.</summary>
@@ -23,7 +25,8 @@ public enum JpegLibrary
 }
 
 /// <summary>
-/// Encoded picture in, uint8 RGB at the model's size out: the one piece of code that training and service share. One a worker; not thread-safe.
+/// Encoded picture in, uint8 RGB at the model's size out: the one piece of code that training and service share. One a worker; not
+/// thread-safe.
 /// </summary>
 public sealed class FrameDecoder : IDisposable
 {
@@ -45,9 +48,12 @@ public sealed class FrameDecoder : IDisposable
         _limits = limits;
         _scaler = new AreaScaler(size);
         if (library == JpegLibrary.TurboJpeg && !TurboJpeg.IsAvailable)
-            throw new InvalidOperationException("libjpeg-turbo (libturbojpeg.so.0) is not on this machine: install libturbojpeg0 (Debian) or libturbojpeg (Ubuntu)");
+            throw new InvalidOperationException(
+                "libjpeg-turbo (libturbojpeg.so.0) is not on this machine: install libturbojpeg0 (Debian) or libturbojpeg (Ubuntu)");
         _turbo = library != JpegLibrary.Skia && TurboJpeg.IsAvailable ? new TurboJpeg() : null;
-        _buffers = [_skia.Buffer, _entropy.Buffer, _mended, _stripped, _turned, .. _turbo is null ? Array.Empty<PixelBuffer>() : [_turbo.Buffer]];
+        _buffers = [_skia.Buffer, _entropy.Buffer, _mended, _stripped, _turned, .. _turbo is null
+            ? Array.Empty<PixelBuffer>()
+            : [_turbo.Buffer]];
     }
 
     /// <summary>What decodes JPEG: <c>libjpeg-turbo</c> or <c>SkiaSharp</c>.</summary>
@@ -56,13 +62,17 @@ public sealed class FrameDecoder : IDisposable
     /// <summary>Bytes of memory held for pictures to come.</summary>
     internal long Held => _buffers.Sum(buffer => buffer.Size);
 
-    /// <summary>Checks the header and the limits, decodes, turns upright (EXIF), crops (centre, to the model's aspect ratio) and scales.</summary>
+    /// <summary>
+    /// Checks the header and the limits, decodes, turns upright (EXIF), crops (centre, to the model's aspect ratio) and scales.
+    /// </summary>
     /// <param name="encoded">JPEG, PNG or WebP.</param>
     /// <param name="rgb">Receives <c>[H, W, 3]</c> uint8, RGB: <see cref="FrameSize.Bytes"/> bytes.</param>
-    /// <returns><see cref="FrameError.None"/> if every byte was written from this picture, else what is wrong; <paramref name="rgb"/> is then undefined.</returns>
+    /// <returns><see cref="FrameError.None"/> if every byte was written from this picture, else what is wrong; <paramref name="rgb"/> is
+    /// then undefined.</returns>
     public FrameError Decode(ReadOnlySpan<byte> encoded, Span<byte> rgb)
     {
-        if (rgb.Length != _size.Bytes) throw new ArgumentException($"{rgb.Length} bytes cannot hold a frame of {_size}: it takes {_size.Bytes}", nameof(rgb));
+        if (rgb.Length != _size.Bytes)
+            throw new ArgumentException($"{rgb.Length} bytes cannot hold a frame of {_size}: it takes {_size.Bytes}", nameof(rgb));
         var error = DecodeChecked(encoded, rgb);
         foreach (var buffer in _buffers) buffer.EndPicture();
         return error;
@@ -72,7 +82,9 @@ public sealed class FrameDecoder : IDisposable
     {
         var error = ImageHeader.Read(encoded, _limits, out var header);
         if (error != FrameError.None) return error;
-        error = header.Format == ImageFormat.Jpeg ? DecodeJpeg(encoded, header, out var picture) : _skia.Decode(encoded, header, 8, out picture);
+        error = header.Format == ImageFormat.Jpeg
+            ? DecodeJpeg(encoded, header, out var picture)
+            : _skia.Decode(encoded, header, 8, out picture);
         // There is no way to 'no error' but through a picture that was decoded whole.
         if (picture.IsEmpty) return error == FrameError.None ? FrameError.Corrupt : error;
         if (header.Orientation == PictureOrientation.Upright)
@@ -127,6 +139,8 @@ public sealed class FrameDecoder : IDisposable
     private FrameError DecodeBySkia(scoped ReadOnlySpan<byte> jpeg, scoped in ImageHeader header, int eighths, out DecodedPicture picture)
     {
         picture = default;
-        return _entropy.Check(jpeg, header.Jpeg) is not FrameError.None and var damage ? damage : _skia.Decode(jpeg, header, eighths, out picture);
+        return _entropy.Check(jpeg, header.Jpeg) is not FrameError.None and var damage
+            ? damage
+            : _skia.Decode(jpeg, header, eighths, out picture);
     }
 }

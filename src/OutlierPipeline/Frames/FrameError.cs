@@ -1,6 +1,9 @@
 namespace OutlierPipeline.Frames;
 
-/// <summary>Why a record could not become a frame. The same names stand in the dead letter's <c>error.reason</c>, in the metric's label and in the log.</summary>
+/// <summary>
+/// Why a record could not become a frame. The same names stand in the dead letter's <c>error.reason</c>, in the metric's label and in the
+/// log.
+/// </summary>
 public enum FrameError
 {
     /// <summary>No error.</summary>
@@ -9,10 +12,14 @@ public enum FrameError
     /// <summary>The record has no value, or a value of no bytes.</summary>
     Empty,
 
-    /// <summary>No camera id: the key (or the header configured instead) is missing, empty, over 128 bytes, not UTF-8, or has control characters.</summary>
+    /// <summary>
+    /// No camera id: the key (or the header configured instead) is missing, empty, over 128 bytes, not UTF-8, or has control characters.
+    /// </summary>
     MissingCamera,
 
-    /// <summary>A header, or the message's own timestamp, is there but cannot be read: a <c>frame-timestamp</c> that is not a decimal number.</summary>
+    /// <summary>
+    /// A header, or the message's own timestamp, is there but cannot be read: a <c>frame-timestamp</c> that is not a decimal number.
+    /// </summary>
     InvalidHeader,
 
     /// <summary>The first bytes are those of no picture.</summary>

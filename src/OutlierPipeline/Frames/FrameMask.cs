@@ -14,7 +14,8 @@ public sealed class FrameMask
     /// <exception cref="FootageException">Less than a tenth of the patches count.</exception>
     public FrameMask(FrameSize size, byte[] pixels, string name = "mask")
     {
-        if (pixels.Length != size.Height * size.Width) throw new ArgumentException($"{pixels.Length} values cannot be a mask of {size}", nameof(pixels));
+        if (pixels.Length != size.Height * size.Width)
+            throw new ArgumentException($"{pixels.Length} values cannot be a mask of {size}", nameof(pixels));
         Size = size;
         _pixels = pixels;
         double whole = WholeCellSidees();
@@ -49,7 +50,8 @@ public sealed class FrameMask
     public byte[] ToPng()
     {
         using var bitmap = new SKBitmap(Size.Width, Size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        for (int i = 0; i < _pixels.Length; i++) bitmap.SetPixel(i % Size.Width, i / Size.Width, _pixels[i] != 0 ? SKColors.White : SKColors.Black);
+        for (int i = 0; i < _pixels.Length; i++)
+            bitmap.SetPixel(i % Size.Width, i / Size.Width, _pixels[i] != 0 ? SKColors.White : SKColors.Black);
         using var png = bitmap.Encode(SKEncodedImageFormat.Png, 100);
         return png.ToArray();
     }

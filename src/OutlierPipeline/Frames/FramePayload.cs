@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace OutlierPipeline.Frames;
 
-/// <summary>Finds the encoded picture in a record's value: the value itself, or the <c>data</c> of a <c>foxglove.CompressedImage</c>.</summary>
+/// <summary>
+/// Finds the encoded picture in a record's value: the value itself, or the <c>data</c> of a <c>foxglove.CompressedImage</c>.
+/// </summary>
 public static class FramePayload
 {
     private const string CompressedImage = "foxglove.CompressedImage";
@@ -17,17 +19,26 @@ public static class FramePayload
     public static FrameContent Unwrap(ReadOnlySpan<byte> value, string? contentType, string? schema)
     {
         string type = Normalised(contentType);
-        if (ImageHeader.FormatOf(value) is { } format) return new FrameContent { Image = Range.All, IsMislabelled = Contradicts(type, format) };
+        if (ImageHeader.FormatOf(value) is { } format)
+            return new FrameContent { Image = Range.All, IsMislabelled = Contradicts(type, format) };
         if (IsFramedByRegistry(value))
-            return new FrameContent { Error = FrameError.UnsupportedFormat, Message = "the message has the five bytes of a schema registry in front; send the foxglove.CompressedImage alone" };
-        bool saysMessage = schema == CompressedImage || schema is null && type is "application/x-protobuf" or "application/protobuf" or "application/vnd.google.protobuf";
+            return new FrameContent { Error = FrameError.UnsupportedFormat,
+                Message = "the message has the five bytes of a schema registry in front; send the foxglove.CompressedImage alone" };
+        bool saysMessage = schema == CompressedImage || schema is null && type is "application/x-protobuf" or "application/protobuf"
+            or "application/vnd.google.protobuf";
         var message = ReadMessage(value);
         // Without a hint it counts as a message only if there is a picture in it.
         if (saysMessage || message.Error == FrameError.None && ImageHeader.FormatOf(value[message.Image]) is not null) return message;
         // What is no picture is told by the decoder, from the same bytes; but a type that is meant for others names the misunderstanding.
-        bool saysPicture = type.Length == 0 || type.StartsWith("image/", StringComparison.Ordinal) || type is "application/octet-stream" or "binary/octet-stream" or "jpeg" or "jpg" or "png" or "webp";
+        bool saysPicture = type.Length == 0 || type.StartsWith("image/", StringComparison.Ordinal) || type is "application/octet-stream"
+            or "binary/octet-stream" or "jpeg" or "jpg" or "png" or "webp";
         if (saysPicture || ImageHeader.IsKnownOther(value)) return new FrameContent { Image = Range.All };
-        return new FrameContent { Error = FrameError.UnsupportedFormat, Message = $"content-type {contentType}{(schema is null ? "" : $", schema {schema}")}, and the value does not begin like a picture" };
+        string named = schema is null ? $"{contentType}" : $"{contentType}, schema {schema}";
+        return new FrameContent
+        {
+            Error = FrameError.UnsupportedFormat,
+            Message = $"content-type {named}, and the value does not begin like a picture",
+        };
     }
 
     private static string Normalised(string? contentType)
@@ -52,7 +63,9 @@ public static class FramePayload
         });
     }
 
-    /// <summary>A zero, four bytes of the schema's number, the message's index (0, or a length and numbers), and a message behind them.</summary>
+    /// <summary>
+    /// A zero, four bytes of the schema's number, the message's index (0, or a length and numbers), and a message behind them.
+    /// </summary>
     private static bool IsFramedByRegistry(ReadOnlySpan<byte> value)
     {
         if (value.Length <= RegistryBytes || value[0] != 0 || BinaryPrimitives.ReadInt32BigEndian(value[1..]) < 0) return false;
@@ -64,10 +77,14 @@ public static class FramePayload
         {
             if (!TryVarint(rest, ref position, out _)) return false;
         }
-        return ReadMessage(rest[position..]).Error is FrameError.None or FrameError.InvalidHeader || ReadMessage(rest).Error == FrameError.None;
+        return ReadMessage(rest[position..]).Error is FrameError.None or FrameError.InvalidHeader
+            || ReadMessage(rest).Error == FrameError.None;
     }
 
-    /// <summary>The wire format of <c>foxglove.CompressedImage</c>: 1 timestamp, 2 data, 3 format, 4 frame id. Read in place: a generated class would copy the picture.</summary>
+    /// <summary>
+    /// The wire format of <c>foxglove.CompressedImage</c>: 1 timestamp, 2 data, 3 format, 4 frame id. Read in place: a generated class
+    /// would copy the picture.
+    /// </summary>
     private static FrameContent ReadMessage(ReadOnlySpan<byte> message)
     {
         Range? image = null;
@@ -102,9 +119,13 @@ public static class FramePayload
             }
             if (position > message.Length) return Cut();
         }
-        if (image is not { } found || message[found].IsEmpty) return new FrameContent { Error = FrameError.Empty, Message = "the message holds no picture" };
-        if (isVideo && ImageHeader.FormatOf(message[found]) is null) return new FrameContent { Error = FrameError.UnsupportedFormat, Message = "the message holds video, not a picture" };
-        if (!isTimeValid) return new FrameContent { Error = FrameError.InvalidHeader, Message = "the message's own timestamp is not valid: seconds from 0 on and nanoseconds from 0 to 999999999 are expected" };
+        if (image is not { } found || message[found].IsEmpty)
+            return new FrameContent { Error = FrameError.Empty, Message = "the message holds no picture" };
+        if (isVideo && ImageHeader.FormatOf(message[found]) is null)
+            return new FrameContent { Error = FrameError.UnsupportedFormat, Message = "the message holds video, not a picture" };
+        if (!isTimeValid)
+            return new FrameContent { Error = FrameError.InvalidHeader,
+                Message = "the message's own timestamp is not valid: seconds from 0 on and nanoseconds from 0 to 999999999 are expected" };
         return new FrameContent { Image = found, TimestampNanoseconds = timestamp };
 
         static FrameContent Cut() => new() { Error = FrameError.Truncated, Message = "the message is cut off" };
@@ -118,7 +139,8 @@ public static class FramePayload
         int position = 0;
         while (position < message.Length)
         {
-            if (!TryVarint(message, ref position, out ulong tag) || (tag & 7) != 0 || !TryVarint(message, ref position, out ulong value)) return false;
+            if (!TryVarint(message, ref position, out ulong tag) || (tag & 7) != 0 || !TryVarint(message, ref position, out ulong value))
+                return false;
             // Of a field that is there twice the last one counts.
             if (tag >> 3 == 1) seconds = value;
             else if (tag >> 3 == 2) rest = value;

@@ -1,7 +1,8 @@
 namespace OutlierPipeline.Frames;
 
 /// <summary>
-/// Walks a directory of frames as people have them: with links, with what cameras, file managers and disks leave behind, and with entries that
+/// Walks a directory of frames as people have them: with links, with what cameras, file managers and disks leave behind, and with entries
+/// that
 /// cannot be read.
 /// </summary>
 /// <param name="passedOver">Called with one line for every entry that cannot be read.</param>
@@ -42,7 +43,8 @@ internal sealed class FrameTree(Action<string> passedOver)
         {
             string real = RealPath.Of(directory.FullName);
             // A link to what the root lies in is a circle too.
-            bool holdsRoot = _root.StartsWith(real.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+            bool holdsRoot = _root.StartsWith(real.TrimEnd(Path.DirectorySeparatorChar) + Path.DirectorySeparatorChar,
+                StringComparison.Ordinal);
             if (holdsRoot || !_walked.Add(real)) return;
             entries = directory.GetFileSystemInfos();
         }

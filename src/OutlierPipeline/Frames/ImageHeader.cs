@@ -30,7 +30,8 @@ public readonly record struct ImageHeader(ImageFormat Format, int StoredWidth, i
 
     /// <summary>Reads format, size, orientation and cost without decoding, and checks them against the limits.</summary>
     /// <returns>
-    /// <see cref="FrameError.Empty"/>, <see cref="FrameError.TooLarge"/>, <see cref="FrameError.TooCostly"/>, <see cref="FrameError.Truncated"/> for a picture that is seen to be cut off,
+    /// <see cref="FrameError.Empty"/>, <see cref="FrameError.TooLarge"/>, <see cref="FrameError.TooCostly"/>,
+    /// <see cref="FrameError.Truncated"/> for a picture that is seen to be cut off,
     /// <see cref="FrameError.Corrupt"/> for one that makes no sense, <see cref="FrameError.UnsupportedFormat"/> for other pictures and for
     /// video, <see cref="FrameError.NotAnImage"/> for anything else.
     /// </returns>
@@ -67,7 +68,8 @@ public readonly record struct ImageHeader(ImageFormat Format, int StoredWidth, i
     private static FrameError ReadJpeg(ReadOnlySpan<byte> encoded, out ImageHeader header)
     {
         var error = JpegFile.Read(encoded, out var file);
-        header = new ImageHeader(ImageFormat.Jpeg, file.Width, file.Height) { Orientation = file.Orientation, Cost = DecodeCost.OfJpeg(file, encoded.Length), Jpeg = file };
+        header = new ImageHeader(ImageFormat.Jpeg, file.Width, file.Height) { Orientation = file.Orientation,
+            Cost = DecodeCost.OfJpeg(file, encoded.Length), Jpeg = file };
         return error;
     }
 }

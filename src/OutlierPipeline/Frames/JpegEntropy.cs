@@ -4,17 +4,21 @@ using System.Runtime.InteropServices;
 namespace OutlierPipeline.Frames;
 
 /// <summary>
-/// Reads the entropy-coded data of a JPEG to their end without computing a pixel, and so finds what libjpeg warns of and SkiaSharp keeps to itself: rows that are missing, codes that
+/// Reads the entropy-coded data of a JPEG to their end without computing a pixel, and so finds what libjpeg warns of and SkiaSharp keeps to
+/// itself: rows that are missing, codes that
 /// do not exist. A file has the same fate with either. One a worker; not thread-safe.
 /// </summary>
 /// <remarks>ITU-T T.81, annexes F.2 and G.2.</remarks>
 internal sealed class JpegEntropy : IDisposable
 {
-    /// <summary>So many bytes behind the last block may lie in libjpeg-turbo's register when it ends, so that it does not warn of them.</summary>
+    /// <summary>
+    /// So many bytes behind the last block may lie in libjpeg-turbo's register when it ends, so that it does not warn of them.
+    /// </summary>
     private const int Unseen = 7;
 
     /// <summary>
-    /// While so many bytes a block are left of the file, libjpeg-turbo reads without looking for codes that do not exist, and takes them for zeros. What it draws so is drawn so here.
+    /// While so many bytes a block are left of the file, libjpeg-turbo reads without looking for codes that do not exist, and takes them
+    /// for zeros. What it draws so is drawn so here.
     /// </summary>
     private const int Unchecked = 512;
 
@@ -42,8 +46,10 @@ internal sealed class JpegEntropy : IDisposable
             FrameError error = FrameError.None;
             if (segments.IsFrame) error = SetFrame(content, file);
             else if (segments.Marker == JpegSegments.HuffmanTables) error = SetTables(content);
-            else if (segments.Marker == JpegSegments.RestartInterval && content.Length >= 2) _restartInterval = BinaryPrimitives.ReadUInt16BigEndian(content);
-            else if (segments.Marker == JpegSegments.StartOfScan) error = CheckScan(content, segments.ScanData, file, segments.ScanBegin, jpeg.Length - segments.ScanBegin);
+            else if (segments.Marker == JpegSegments.RestartInterval && content.Length >= 2)
+                _restartInterval = BinaryPrimitives.ReadUInt16BigEndian(content);
+            else if (segments.Marker == JpegSegments.StartOfScan)
+                error = CheckScan(content, segments.ScanData, file, segments.ScanBegin, jpeg.Length - segments.ScanBegin);
             if (error != FrameError.None) return error;
         }
         return FrameError.None;
@@ -138,7 +144,8 @@ internal sealed class JpegEntropy : IDisposable
                 }
                 if (!interleaved)
                 {
-                    if (!Block(ref bits, ref only, pass, file.IsProgressive, coefficients, only.First + (long)y * only.Stride + x, ref run)) return FrameError.Corrupt;
+                    if (!Block(ref bits, ref only, pass, file.IsProgressive, coefficients, only.First + (long)y * only.Stride + x,
+                        ref run)) return FrameError.Corrupt;
                 }
                 else
                 {
@@ -149,8 +156,10 @@ internal sealed class JpegEntropy : IDisposable
                         {
                             for (int h = 0; h < component.Horizontal; h++)
                             {
-                                long block = component.First + (long)(y * component.Vertical + v) * component.Stride + x * component.Horizontal + h;
-                                if (!Block(ref bits, ref component, pass, file.IsProgressive, coefficients, block, ref run)) return FrameError.Corrupt;
+                                long block = component.First + (long)(y * component.Vertical + v) * component.Stride + x
+                                    * component.Horizontal + h;
+                                if (!Block(ref bits, ref component, pass, file.IsProgressive, coefficients, block, ref run))
+                                    return FrameError.Corrupt;
                             }
                         }
                     }
@@ -160,7 +169,8 @@ internal sealed class JpegEntropy : IDisposable
         }
         bool isPadding = bits.TryPadding(out var rest);
         // Some encoders end with a restart marker that begins nothing.
-        bool isAtEnd = rest.End.Equals(data.Length) || rest.End.Value == data.Length - 2 && data[^2] == 0xff && data[^1] is >= 0xd0 and <= 0xd7;
+        bool isAtEnd = rest.End.Equals(data.Length) || rest.End.Value == data.Length - 2 && data[^2] == 0xff && data[^1] is >= 0xd0
+            and <= 0xd7;
         if (!isAtEnd || !isPadding && rest.End.Value - rest.Start.Value > Unseen) return FrameError.Corrupt;
         AddPadding(begin, rest);
         return FrameError.None;
@@ -201,7 +211,8 @@ internal sealed class JpegEntropy : IDisposable
     }
 
     /// <summary>Reads one block; false for a code that does not exist.</summary>
-    private static bool Block(ref ScanBits bits, ref Component component, in Pass pass, bool isProgressive, Span<ulong> coefficients, long block, ref int run)
+    private static bool Block(ref ScanBits bits, ref Component component, in Pass pass, bool isProgressive, Span<ulong> coefficients,
+        long block, ref int run)
     {
         if (!isProgressive) return Sequential(ref bits, component);
         if (pass.First == 0)
@@ -217,7 +228,9 @@ internal sealed class JpegEntropy : IDisposable
             return true;
         }
         ref ulong nonzero = ref coefficients[(int)block];
-        return pass.IsRefinement ? Refine(ref bits, component, pass, ref nonzero, ref run) : First(ref bits, component, pass, ref nonzero, ref run);
+        return pass.IsRefinement
+            ? Refine(ref bits, component, pass, ref nonzero, ref run)
+            : First(ref bits, component, pass, ref nonzero, ref run);
     }
 
     private static bool Sequential(ref ScanBits bits, in Component component)
@@ -289,7 +302,8 @@ internal sealed class JpegEntropy : IDisposable
         ulong rest = nonzero >> k << k & (pass.Last == 63 ? ulong.MaxValue : (1UL << (pass.Last + 1)) - 1);
         if (k <= pass.Last)
         {
-            for (int left = System.Numerics.BitOperations.PopCount(rest); left > 0; left -= Math.Min(left, 16)) bits.Take(Math.Min(left, 16));
+            for (int left = System.Numerics.BitOperations.PopCount(rest); left > 0; left -= Math.Min(left, 16))
+                bits.Take(Math.Min(left, 16));
         }
         run--;
         return true;

@@ -3,7 +3,8 @@ using System.Buffers.Binary;
 namespace OutlierPipeline.Frames;
 
 /// <summary>
-/// What is unusual in a JPEG and costs no pixel: the one table of harmless faults. Each is mended in a copy before decoding (<see cref="JpegRepair"/>), so that whatever
+/// What is unusual in a JPEG and costs no pixel: the one table of harmless faults. Each is mended in a copy before decoding
+/// (<see cref="JpegRepair"/>), so that whatever
 /// a decoder warns of afterwards is damage.
 /// </summary>
 [Flags]
@@ -67,17 +68,21 @@ internal struct JpegFile
     public readonly bool IsCmyk => Components == 4;
 
     /// <summary>
-    /// Whether hardware decodes it as the CPU does: baseline, 8 bits, in YCbCr with the usual subsampling, in one interleaved scan, with tables and an end, upright and without
+    /// Whether hardware decodes it as the CPU does: baseline, 8 bits, in YCbCr with the usual subsampling, in one interleaved scan, with
+    /// tables and an end, upright and without
     /// oddities.
     /// </summary>
     public readonly bool IsForHardware =>
-        _isUsualFrame && !IsProgressive && Scans == 1 && _hasHuffmanTables && _adobeTransform is -1 or 1 && Oddities == JpegOddities.None && Orientation == PictureOrientation.Upright;
+        _isUsualFrame && !IsProgressive && Scans == 1 && _hasHuffmanTables && _adobeTransform is -1 or 1 && Oddities == JpegOddities.None
+        && Orientation == PictureOrientation.Upright;
 
     /// <summary>Reads all segments.</summary>
     /// <param name="jpeg">Begins with FF D8.</param>
     /// <returns>
-    /// <see cref="FrameError.Truncated"/> for a file that ends before its first scan, or whose scans do not complete every coefficient; <see cref="FrameError.Corrupt"/> for one that
-    /// makes no sense; <see cref="FrameError.UnsupportedFormat"/> for lossless, hierarchical and arithmetic coding, and for other than 8 bits.
+    /// <see cref="FrameError.Truncated"/> for a file that ends before its first scan, or whose scans do not complete every coefficient;
+    /// <see cref="FrameError.Corrupt"/> for one that
+    /// makes no sense; <see cref="FrameError.UnsupportedFormat"/> for lossless, hierarchical and arithmetic coding, and for other than 8
+    /// bits.
     /// </returns>
     public static FrameError Read(ReadOnlySpan<byte> jpeg, out JpegFile file)
     {
@@ -129,7 +134,8 @@ internal struct JpegFile
         if (segments.Error == FrameError.Corrupt || hasEnd && file.Scans == 0) return FrameError.Corrupt;
         if (file.Scans == 0) return FrameError.Truncated;
         if (!hasEnd) file.Oddities |= JpegOddities.MissingEnd;
-        if (file._adobeTransform > (file.IsCmyk ? 2 : 1) || file._adobeTransform == 1 && file.IsCmyk) file.Oddities |= JpegOddities.AdobeTransform;
+        if (file._adobeTransform > (file.IsCmyk ? 2 : 1) || file._adobeTransform == 1 && file.IsCmyk)
+            file.Oddities |= JpegOddities.AdobeTransform;
         foreach (sbyte bits in missing[..(file.Components * 64)])
         {
             if (bits != 0) return FrameError.Truncated;
@@ -137,7 +143,9 @@ internal struct JpegFile
         return FrameError.None;
     }
 
-    /// <summary>The transform of the Adobe segment that decoders take an undefined one for: YCbCr, or YCCK where there are four components.</summary>
+    /// <summary>
+    /// The transform of the Adobe segment that decoders take an undefined one for: YCbCr, or YCCK where there are four components.
+    /// </summary>
     public static byte AdobeTransformFor(int components) => (byte)(components == 4 ? 2 : 1);
 
     private FrameError AddFrame(byte marker, ReadOnlySpan<byte> frame)
@@ -177,7 +185,8 @@ internal struct JpegFile
             if (first != 0 || last != 63 || scan[^1] != 0) Oddities |= JpegOddities.ScanParameters;
             (first, last, high, low) = (0, 63, 0, 0);
         }
-        bool isSound = first <= last && last <= 63 && low <= 13 && (first == 0) == (last == 0 || !IsProgressive) && (first == 0 || scan[0] == 1);
+        bool isSound = first <= last && last <= 63 && low <= 13 && (first == 0) == (last == 0 || !IsProgressive)
+            && (first == 0 || scan[0] == 1);
         int taken = 0;
         for (int i = 0; i < scan[0]; i++)
         {

@@ -3,7 +3,8 @@ using System.Buffers.Binary;
 namespace OutlierPipeline.Frames;
 
 /// <summary>
-/// Walks through a JPEG's marker segments, from the first one after its start to its end, over padding and over the entropy-coded data of scans.
+/// Walks through a JPEG's marker segments, from the first one after its start to its end, over padding and over the entropy-coded data of
+/// scans.
 /// </summary>
 /// <remarks>ITU-T T.81, annex B. Bytes between segments that belong to none are passed over, as libjpeg does.</remarks>
 internal ref struct JpegSegments(ReadOnlySpan<byte> jpeg)

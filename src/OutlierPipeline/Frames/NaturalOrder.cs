@@ -1,7 +1,8 @@
 namespace OutlierPipeline.Frames;
 
 /// <summary>
-/// Names as people count: <c>frame_2</c> before <c>frame_10</c>, <c>Frame_1</c> before <c>Frame_1(2)</c> before <c>Frame_1(10)</c>, folder by folder.
+/// Names as people count: <c>frame_2</c> before <c>frame_10</c>, <c>Frame_1</c> before <c>Frame_1(2)</c> before <c>Frame_1(10)</c>, folder
+/// by folder.
 /// </summary>
 internal sealed class NaturalOrder : IComparer<string>
 {

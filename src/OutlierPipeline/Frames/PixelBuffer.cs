@@ -2,10 +2,15 @@ using System.Runtime.InteropServices;
 
 namespace OutlierPipeline.Frames;
 
-/// <summary>A worker's memory for one decoded picture: grows to what is asked for, is used again, and shrinks when the pictures have been much smaller for a while.</summary>
+/// <summary>
+/// A worker's memory for one decoded picture: grows to what is asked for, is used again, and shrinks when the pictures have been much
+/// smaller for a while.
+/// </summary>
 internal sealed unsafe class PixelBuffer : IDisposable
 {
-    /// <summary>So many pictures in a row that need less than a quarter let go of the rest: a single huge one does not stay for ever.</summary>
+    /// <summary>
+    /// So many pictures in a row that need less than a quarter let go of the rest: a single huge one does not stay for ever.
+    /// </summary>
     private const int Patience = 32;
 
     private byte* _memory;

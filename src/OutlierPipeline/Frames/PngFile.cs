@@ -41,7 +41,8 @@ internal static class PngFile
 
     /// <summary>Whether a chunk holds text that is inflated when the picture is opened, a thousand times its size at most.</summary>
     private static bool IsCompressedText(ReadOnlySpan<byte> type, ReadOnlySpan<byte> content) =>
-        type.SequenceEqual("zTXt"u8) || type.SequenceEqual("iTXt"u8) && content.IndexOf((byte)0) is >= 0 and int end && end + 1 < content.Length && content[end + 1] == 1;
+        type.SequenceEqual("zTXt"u8) || type.SequenceEqual("iTXt"u8) && content.IndexOf((byte)0) is >= 0 and int end
+        && end + 1 < content.Length && content[end + 1] == 1;
 
     /// <summary>Of a colour type: grey, RGB, palette, grey and alpha, RGB and alpha; 0 for none of these.</summary>
     private static int Channels(int colour) => colour switch { 0 or 3 => 1, 2 => 3, 4 => 2, 6 => 4, _ => 0 };

@@ -43,7 +43,9 @@ internal ref struct ScanBits(ReadOnlySpan<byte> data)
         return value;
     }
 
-    /// <summary>Goes on behind the next restart marker; false where another marker, the end or other bytes than padding stand before it.</summary>
+    /// <summary>
+    /// Goes on behind the next restart marker; false where another marker, the end or other bytes than padding stand before it.
+    /// </summary>
     /// <param name="number">Of the marker, 0 to 7.</param>
     public bool TryRestart(int number, out Range padding)
     {
@@ -57,7 +59,10 @@ internal ref struct ScanBits(ReadOnlySpan<byte> data)
         return true;
     }
 
-    /// <summary>Whether nothing but padding is left before the next marker or the end: one byte, again and again, as encoders fill up what they send. It belongs to no block.</summary>
+    /// <summary>
+    /// Whether nothing but padding is left before the next marker or the end: one byte, again and again, as encoders fill up what they
+    /// send. It belongs to no block.
+    /// </summary>
     public readonly bool TryPadding(out Range padding)
     {
         int next = _data[_position..].IndexOf((byte)0xff);

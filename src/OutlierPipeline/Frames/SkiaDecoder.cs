@@ -3,7 +3,8 @@ using SkiaSharp;
 namespace OutlierPipeline.Frames;
 
 /// <summary>
-/// SkiaSharp: PNG and WebP everywhere, JPEG where libjpeg-turbo is not on the machine. Alpha is blended on black; of an animation the first frame is taken.
+/// SkiaSharp: PNG and WebP everywhere, JPEG where libjpeg-turbo is not on the machine. Alpha is blended on black; of an animation the first
+/// frame is taken.
 /// </summary>
 internal sealed unsafe class SkiaDecoder : IDisposable
 {
@@ -12,7 +13,8 @@ internal sealed unsafe class SkiaDecoder : IDisposable
     /// <summary>Memory for decoded pictures.</summary>
     public PixelBuffer Buffer => _buffer;
 
-    /// <param name="encoded">A PNG, a WebP, or a JPEG that is known to be whole: SkiaSharp draws grey for what is missing or damaged, and does not say so.</param>
+    /// <param name="encoded">A PNG, a WebP, or a JPEG that is known to be whole: SkiaSharp draws grey for what is missing or damaged, and
+    /// does not say so.</param>
     /// <param name="eighths">Of a JPEG, the scale.</param>
     /// <param name="picture">Written whole, or empty.</param>
     public FrameError Decode(scoped ReadOnlySpan<byte> encoded, scoped in ImageHeader header, int eighths, out DecodedPicture picture)

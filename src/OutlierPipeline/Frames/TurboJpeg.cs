@@ -2,7 +2,10 @@ using System.Runtime.InteropServices;
 
 namespace OutlierPipeline.Frames;
 
-/// <summary>libjpeg-turbo by its TurboJPEG 2 interface, where the library is on the machine. One a worker; not thread-safe; allocates nothing a frame.</summary>
+/// <summary>
+/// libjpeg-turbo by its TurboJPEG 2 interface, where the library is on the machine. One a worker; not thread-safe; allocates nothing a
+/// frame.
+/// </summary>
 internal sealed unsafe class TurboJpeg : IDisposable
 {
     private const int PixelFormatRgb = 0;
@@ -11,7 +14,8 @@ internal sealed unsafe class TurboJpeg : IDisposable
     /// <summary>The first warning ends the decoding: what comes after one is made up.</summary>
     private const int StopOnWarning = 8192;
 
-    private static readonly nint Library = NativeLibraries.Load("libturbojpeg.so.0", "libturbojpeg.so", "libturbojpeg.0.dylib", "libturbojpeg.dylib", "turbojpeg.dll");
+    private static readonly nint Library = NativeLibraries.Load("libturbojpeg.so.0", "libturbojpeg.so", "libturbojpeg.0.dylib",
+        "libturbojpeg.dylib", "turbojpeg.dll");
     private static readonly delegate* unmanaged<nint> Init = (delegate* unmanaged<nint>)Export("tjInitDecompress");
     private static readonly delegate* unmanaged<nint, int> Destroy = (delegate* unmanaged<nint, int>)Export("tjDestroy");
     private static readonly delegate* unmanaged<nint, byte*, CULong, byte*, int, int, int, int, int, int> Decompress =
@@ -29,8 +33,10 @@ internal sealed unsafe class TurboJpeg : IDisposable
     /// <summary>Decodes at an eighth, a quarter, half or full size.</summary>
     /// <param name="jpeg">Without oddities.</param>
     /// <param name="picture">Written whole, or empty: any warning means that part of it would be made up.</param>
-    /// <param name="hasExtraneous">Whether the first warning is of bytes before a marker that belong to nothing: padding, or what damage left over.</param>
-    public FrameError Decode(scoped ReadOnlySpan<byte> jpeg, scoped in JpegFile file, int eighths, out DecodedPicture picture, out bool hasExtraneous)
+    /// <param name="hasExtraneous">Whether the first warning is of bytes before a marker that belong to nothing: padding, or what damage
+    /// left over.</param>
+    public FrameError Decode(scoped ReadOnlySpan<byte> jpeg, scoped in JpegFile file, int eighths, out DecodedPicture picture,
+        out bool hasExtraneous)
     {
         picture = default;
         hasExtraneous = false;
@@ -42,7 +48,8 @@ internal sealed unsafe class TurboJpeg : IDisposable
         fixed (byte* output = pixels)
         {
             int format = file.IsCmyk ? PixelFormatCmyk : PixelFormatRgb;
-            if (Decompress(_handle, source, new CULong((nuint)jpeg.Length), output, width, width * channels, height, format, StopOnWarning) != 0) return Explain(out hasExtraneous);
+            if (Decompress(_handle, source, new CULong((nuint)jpeg.Length), output, width, width * channels, height, format,
+                StopOnWarning) != 0) return Explain(out hasExtraneous);
         }
         if (file.IsCmyk) ToRgb(pixels);
         picture = new DecodedPicture(pixels, width, height, channels);

@@ -43,7 +43,8 @@ internal sealed partial class VideoFootage : FootageSource
             await ffmpeg.WaitForExitAsync(cancellation);
             string fault = await said;
             if (ffmpeg.ExitCode != 0 || index == 0)
-                throw new FootageException($"{_file}: ffmpeg cannot read it as a video: {(fault.Length > 0 ? fault : "there is no picture in it")}");
+                throw new FootageException(
+                    $"{_file}: ffmpeg cannot read it as a video: {(fault.Length > 0 ? fault : "there is no picture in it")}");
         }
         finally
         {
@@ -54,7 +55,8 @@ internal sealed partial class VideoFootage : FootageSource
 
     private Process Start()
     {
-        var start = new ProcessStartInfo("ffmpeg") { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo("ffmpeg") { RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardInput = true };
         // 'file:' since a name may hold a colon or begin with a dash. Frames pass as they come: else a gap, or a late first frame, would be
         // filled with copies.
         string[] input = ["-nostdin", "-hide_banner", "-nostats", "-v", "level+info", "-i", "file:" + _file];
@@ -66,7 +68,8 @@ internal sealed partial class VideoFootage : FootageSource
         }
         catch (System.ComponentModel.Win32Exception)
         {
-            throw new FootageException("ffmpeg is not on this machine, and videos are read through it: install it (Debian and Ubuntu: apt-get install ffmpeg), or give a directory of pictures");
+            throw new FootageException("ffmpeg is not on this machine, and videos are read through it: install it (Debian and Ubuntu: " +
+                "apt-get install ffmpeg), or give a directory of pictures");
         }
     }
 

@@ -4,7 +4,8 @@ using OutlierPipeline.Inference.Cuda;
 namespace OutlierPipeline.Inference;
 
 /// <summary>
-/// A part of a batch's memory. On CPU the session reads and writes it where it lies; on a GPU it is page-locked, and has a counterpart on the device that copies in the
+/// A part of a batch's memory. On CPU the session reads and writes it where it lies; on a GPU it is page-locked, and has a counterpart on
+/// the device that copies in the
 /// batch's stream keep equal.
 /// </summary>
 internal sealed unsafe class BatchBuffer : IDisposable
@@ -35,10 +36,12 @@ internal sealed unsafe class BatchBuffer : IDisposable
     public byte* Device { get; private set; }
 
     /// <summary>Queues a copy to the device.</summary>
-    public void Upload(long offset, long bytes) => _stream?.Runtime.Copy(Device + offset, Host + offset, bytes, CopyKind.HostToDevice, _stream.Handle);
+    public void Upload(long offset, long bytes) =>
+        _stream?.Runtime.Copy(Device + offset, Host + offset, bytes, CopyKind.HostToDevice, _stream.Handle);
 
     /// <summary>Queues a copy from the device.</summary>
-    public void Download(long offset, long bytes) => _stream?.Runtime.Copy(Host + offset, Device + offset, bytes, CopyKind.DeviceToHost, _stream.Handle);
+    public void Download(long offset, long bytes) =>
+        _stream?.Runtime.Copy(Host + offset, Device + offset, bytes, CopyKind.DeviceToHost, _stream.Handle);
 
     public void Dispose()
     {

@@ -6,7 +6,8 @@ using OutlierPipeline.Telemetry;
 namespace OutlierPipeline.Inference;
 
 /// <summary>
-/// How one batch runs on a GPU: a session, a stream and a thread of its own, so that the copies of one batch overlap the computing of another. The thread is the same for
+/// How one batch runs on a GPU: a session, a stream and a thread of its own, so that the copies of one batch overlap the computing of
+/// another. The thread is the same for
 /// every run, since ONNX Runtime keeps its CUDA graphs by thread.
 /// </summary>
 internal sealed class DeviceBatch : IDisposable
@@ -109,7 +110,9 @@ internal sealed class DeviceBatch : IDisposable
         return options;
     }
 
-    /// <summary>Copies the pictures that the device decoded from it, or the others to it, as many at once as lie beside each other.</summary>
+    /// <summary>
+    /// Copies the pictures that the device decoded from it, or the others to it, as many at once as lie beside each other.
+    /// </summary>
     private void CopyPixels(bool ofDecoded)
     {
         int first = 0;

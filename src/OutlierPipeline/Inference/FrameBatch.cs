@@ -5,7 +5,8 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Inference;
 
 /// <summary>
-/// Memory for one batch, allocated once and bound to the session: decoders write pixels into its slots, the engine writes scores beside them.
+/// Memory for one batch, allocated once and bound to the session: decoders write pixels into its slots, the engine writes scores beside
+/// them.
 /// Made by <see cref="InferenceEngine.CreateBatch"/>, whose engine disposes it at the latest: whoever is through with it may do so before.
 /// </summary>
 public sealed unsafe class FrameBatch : IDisposable
@@ -32,7 +33,8 @@ public sealed unsafe class FrameBatch : IDisposable
     /// <param name="hasMasks">Whether slots have masks; without, the graph's own default of ones holds and nothing is copied.</param>
     /// <param name="run">Options of a run on CPU.</param>
     /// <param name="device">What runs it on a GPU; owned by the batch.</param>
-    internal FrameBatch(InferenceSession session, OrtMemoryInfo memory, RunOptions run, NetworkCard network, int scores, int capacity, IReadOnlyList<int> sizes, int parts, bool hasMasks, DeviceBatch? device = null)
+    internal FrameBatch(InferenceSession session, OrtMemoryInfo memory, RunOptions run, NetworkCard network, int scores, int capacity,
+        IReadOnlyList<int> sizes, int parts, bool hasMasks, DeviceBatch? device = null)
     {
         Capacity = capacity;
         Sizes = sizes;
@@ -55,7 +57,8 @@ public sealed unsafe class FrameBatch : IDisposable
         _pixels = new BatchBuffer((long)_slots * _frameBytes, device?.Stream);
         _outputs = new BatchBuffer((long)_slots * (_scores + _errorMap + _latent) * sizeof(float), device?.Stream);
         Parts = new PartRun(device is null ? part => session.RunWithBinding(run, Bindings()[part]) : _ => device.Run());
-        _bindings = [.. Sizes.Select(size => Enumerable.Range(0, parts).Select(part => Bind(session, memory, network, part * size, size)).ToArray())];
+        _bindings = [.. Sizes.Select(size =>
+            Enumerable.Range(0, parts).Select(part => Bind(session, memory, network, part * size, size)).ToArray())];
     }
 
     /// <summary>Slots.</summary>
@@ -85,7 +88,8 @@ public sealed unsafe class FrameBatch : IDisposable
     }
 
     /// <summary>
-    /// Decodes a picture into a slot, or leaves it to the device, which decodes it when the batch runs. Until either has written every byte the slot counts as empty, whatever
+    /// Decodes a picture into a slot, or leaves it to the device, which decodes it when the batch runs. Until either has written every byte
+    /// the slot counts as empty, whatever
     /// an earlier batch has left there.
     /// </summary>
     /// <param name="encoded">The picture; stays as it is until the batch has run.</param>
@@ -97,7 +101,9 @@ public sealed unsafe class FrameBatch : IDisposable
         return DecodeHere(slot, encoded, decoder);
     }
 
-    /// <summary>What is wrong with a slot's picture; valid after a run. A slot that nobody has written is <see cref="FrameError.Corrupt"/>.</summary>
+    /// <summary>
+    /// What is wrong with a slot's picture; valid after a run. A slot that nobody has written is <see cref="FrameError.Corrupt"/>.
+    /// </summary>
     public FrameError Error(int slot) => _states[Checked(slot)].Error;
 
     /// <summary>Empties the batch.</summary>
@@ -159,7 +165,8 @@ public sealed unsafe class FrameBatch : IDisposable
         Download(_scores, _errorMap);
         Download(_scores + _errorMap, _latent);
 
-        void Download(int before, int values) => _outputs.Download((long)_slots * before * sizeof(float), (long)Count * values * sizeof(float));
+        void Download(int before, int values) =>
+            _outputs.Download((long)_slots * before * sizeof(float), (long)Count * values * sizeof(float));
     }
 
     /// <summary>The smallest of <see cref="Sizes"/>, by its number, that holds the slots in use.</summary>
@@ -184,7 +191,8 @@ public sealed unsafe class FrameBatch : IDisposable
         if (_isDisposed) return;
         _isDisposed = true;
         Device?.Stop();
-        // Bindings and values before the session: one that outlives it kills the process at its end. Memory before the stream that its copies go through.
+        // Bindings and values before the session: one that outlives it kills the process at its end. Memory before the stream that its
+        // copies go through.
         foreach (var binding in _bindings.SelectMany(bindings => bindings)) binding.Dispose();
         foreach (var value in _values) value.Dispose();
         _values.Clear();
@@ -200,14 +208,16 @@ public sealed unsafe class FrameBatch : IDisposable
         const TensorElementType Byte = TensorElementType.UInt8;
         var binding = session.CreateIoBinding();
         binding.BindInput("image", Value(Byte, [size, network.Height, network.Width, 3], _pixels.Device + (long)first * _frameBytes, 1));
-        if (_mask is not null) binding.BindInput("mask", Value(Byte, [size, network.Height, network.Width], _mask.Device + (long)first * _frameBytes / 3, 1));
+        if (_mask is not null)
+            binding.BindInput("mask", Value(Byte, [size, network.Height, network.Width], _mask.Device + (long)first * _frameBytes / 3, 1));
         Output("scores", [size, _scores], 0, _scores);
         Output("error_map", [size, network.ErrorMapHeight, network.ErrorMapWidth], _scores, _errorMap);
         Output("latent", [size, _latent], _scores + _errorMap, _latent);
         return binding;
 
         void Output(string name, long[] shape, int before, int values) =>
-            binding.BindOutput(name, Value(TensorElementType.Float, shape, Floats(_outputs.Device, before) + (long)first * values, sizeof(float)));
+            binding.BindOutput(name, Value(TensorElementType.Float, shape, Floats(_outputs.Device, before) + (long)first * values,
+            sizeof(float)));
 
         OrtValue Value(TensorElementType type, long[] shape, void* address, int elementBytes)
         {
@@ -223,7 +233,8 @@ public sealed unsafe class FrameBatch : IDisposable
 
     private Span<byte> Memory(int slot) => new(_pixels.Host + (long)Checked(slot) * _frameBytes, _frameBytes);
 
-    private int Checked(int slot) => (uint)slot < (uint)Capacity ? slot : throw new ArgumentOutOfRangeException(nameof(slot), slot, $"the batch has {Capacity} slots");
+    private int Checked(int slot) =>
+        (uint)slot < (uint)Capacity ? slot : throw new ArgumentOutOfRangeException(nameof(slot), slot, $"the batch has {Capacity} slots");
 
     /// <summary>Whether a slot holds its frame's picture; the default is that it does not.</summary>
     private readonly struct SlotState

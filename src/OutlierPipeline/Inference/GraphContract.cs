@@ -22,15 +22,18 @@ internal static class GraphContract
         Check(session.OutputMetadata, "output", "latent", TensorElementType.Float, -1, network.Latent);
         Check(session.OutputMetadata, "output", "error_map", TensorElementType.Float, -1, network.ErrorMapHeight, network.ErrorMapWidth);
         Check(session.OutputMetadata, "output", "reconstruction", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
-        if (!session.ModelMetadata.CustomMetadataMap.TryGetValue("scores", out string? names) || names != string.Join(',', package.Card.Scores))
-            throw new ModelPackageException(File(package), $"names the scores [{names}], model.json names [{string.Join(',', package.Card.Scores)}]");
+        if (!session.ModelMetadata.CustomMetadataMap.TryGetValue("scores", out string? names)
+            || names != string.Join(',', package.Card.Scores))
+            throw new ModelPackageException(File(package),
+                $"names the scores [{names}], model.json names [{string.Join(',', package.Card.Scores)}]");
 
         void Check(IReadOnlyDictionary<string, NodeMetadata> nodes, string kind, string name, TensorElementType type, params int[] shape)
         {
             if (!nodes.TryGetValue(name, out var node)) throw new ModelPackageException(File(package), $"has no {kind} {name}");
             bool fits = node.IsTensor && node.ElementDataType == type && node.Dimensions.Length == shape.Length
                 && node.Dimensions.Zip(shape).All(pair => pair.First == pair.Second || pair.First == -1);
-            if (!fits) throw new ModelPackageException(File(package), $"{kind} {name} is {node.ElementDataType} [{string.Join(", ", node.Dimensions)}], model.json asks for {type} [{string.Join(", ", shape)}]");
+            if (!fits) throw new ModelPackageException(File(package), $"{kind} {name} is {node.ElementDataType} " +
+                $"[{string.Join(", ", node.Dimensions)}], model.json asks for {type} [{string.Join(", ", shape)}]");
         }
     }
 }

@@ -6,10 +6,16 @@ using OutlierPipeline.Streaming;
 
 namespace OutlierPipeline.Inference;
 
-/// <summary>One model package in ONNX Runtime. Calls are for one thread at a time, but that <see cref="End"/> may be another's than <see cref="Begin"/>.</summary>
+/// <summary>
+/// One model package in ONNX Runtime. Calls are for one thread at a time, but that <see cref="End"/> may be another's than
+/// <see cref="Begin"/>.
+/// </summary>
 public sealed partial class InferenceEngine : IDisposable
 {
-    /// <summary>Batches that are under way at once: while a GPU computes one, the copies of another go on; cores that are through with one take the next.</summary>
+    /// <summary>
+    /// Batches that are under way at once: while a GPU computes one, the copies of another go on; cores that are through with one take the
+    /// next.
+    /// </summary>
     internal const int Concurrency = 2;
 
     private readonly SessionFactory _sessions;
@@ -42,7 +48,8 @@ public sealed partial class InferenceEngine : IDisposable
         catch (OnnxRuntimeException e)
         {
             Release();
-            throw new ModelPackageException(GraphContract.File(package), $"ONNX Runtime cannot load it: {e.Message.ReplaceLineEndings(" ")}", e);
+            throw new ModelPackageException(GraphContract.File(package),
+                $"ONNX Runtime cannot load it: {e.Message.ReplaceLineEndings(" ")}", e);
         }
         catch
         {
@@ -50,7 +57,8 @@ public sealed partial class InferenceEngine : IDisposable
             throw;
         }
         // A GPU takes a batch as a whole; on CPU every core takes a part of it.
-        if (!OnDevice) _cores = new PartPool(options.Threads > 0 ? options.Threads : Environment.ProcessorCount, $"infer {package.Card.Name}");
+        if (!OnDevice)
+            _cores = new PartPool(options.Threads > 0 ? options.Threads : Environment.ProcessorCount, $"infer {package.Card.Name}");
         Log.Loaded(log, package.Card.Name, package.Card.Version, package.Card.Network.Size.ToString(), Accelerator, Precision);
 
         void Release()
@@ -76,7 +84,8 @@ public sealed partial class InferenceEngine : IDisposable
 
     /// <summary>Memory for batches of up to <paramref name="capacity"/> frames, owned by this engine; every size has run once.</summary>
     /// <param name="frames">How JPEGs are decoded that come encoded; null where none do.</param>
-    /// <exception cref="AcceleratorException"><see cref="DecoderChoice.NvJpeg"/> is asked for and not to be had, or the device does not run the network.</exception>
+    /// <exception cref="AcceleratorException"><see cref="DecoderChoice.NvJpeg"/> is asked for and not to be had, or the device does not run
+    /// the network.</exception>
     public FrameBatch CreateBatch(int capacity, FramesOptions? frames = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
@@ -96,16 +105,23 @@ public sealed partial class InferenceEngine : IDisposable
         }
         catch (OnnxRuntimeException e) when (OnDevice)
         {
-            throw new AcceleratorException($"{Accelerator} cannot run batches of {capacity} frames: {e.Message.ReplaceLineEndings(" ")} (free memory of the GPU, lower Batching:MaxBatchSize, or set Inference:Accelerator to Cpu)", e);
+            throw new AcceleratorException($"{Accelerator} cannot run batches of {capacity} frames: {e.Message.ReplaceLineEndings(" ")} " +
+                $"(free memory of the GPU, lower Batching:MaxBatchSize, or set Inference:Accelerator to Cpu)", e);
         }
     }
 
-    /// <summary>The fixed set of sizes that a core runs: powers of two and the steps half-way between them, and the capacity itself.</summary>
+    /// <summary>
+    /// The fixed set of sizes that a core runs: powers of two and the steps half-way between them, and the capacity itself.
+    /// </summary>
     public static IReadOnlyList<int> BatchSizes(int capacity) =>
-        [.. Enumerable.Range(0, 31).SelectMany(power => new[] { 1 << power, (1 << power) + (1 << power >> 1) }).Where(size => size > 0 && size < capacity).Append(capacity).Distinct().Order()];
+        [.. Enumerable.Range(0, 31).SelectMany(power => new[] { 1 << power, (1 << power) + (1 << power >> 1) }).Where(size =>
+        size > 0 && size < capacity).Append(capacity).Distinct().Order()];
 
-    /// <summary>The same for a GPU, which is as fast with a few frames more: each size takes time at the start, and memory for its CUDA graph.</summary>
-    public static IReadOnlyList<int> DeviceBatchSizes(int capacity) => [.. Enumerable.Range(0, 31).Select(power => 1 << power).Where(size => size > 0 && size < capacity).Append(capacity)];
+    /// <summary>
+    /// The same for a GPU, which is as fast with a few frames more: each size takes time at the start, and memory for its CUDA graph.
+    /// </summary>
+    public static IReadOnlyList<int> DeviceBatchSizes(int capacity) =>
+        [.. Enumerable.Range(0, 31).Select(power => 1 << power).Where(size => size > 0 && size < capacity).Append(capacity)];
 
     /// <summary>Computes scores, error map and code of the batch's first <see cref="FrameBatch.Count"/> slots.</summary>
     /// <exception cref="OnnxRuntimeException">The device failed: the process cannot go on with this engine.</exception>
@@ -135,7 +151,8 @@ public sealed partial class InferenceEngine : IDisposable
     /// <param name="pixels"><c>[n, H, W, 3]</c> uint8, RGB.</param>
     /// <param name="mask">Region of interest of all of them.</param>
     /// <returns><c>[n, H, W, 3]</c> uint8, RGB.</returns>
-    public byte[] Reconstruct(byte[] pixels, FrameMask? mask = null) => Compute(pixels, mask, ["reconstruction"], outputs => outputs[0].GetTensorDataAsSpan<byte>().ToArray());
+    public byte[] Reconstruct(byte[] pixels, FrameMask? mask = null) =>
+        Compute(pixels, mask, ["reconstruction"], outputs => outputs[0].GetTensorDataAsSpan<byte>().ToArray());
 
     /// <summary>Other outputs of the graph for some pictures; for tools, not for the frame path.</summary>
     /// <param name="outputs">Names of float outputs, such as <c>latent</c> and <c>latent_log_variance</c>.</param>
@@ -161,9 +178,14 @@ public sealed partial class InferenceEngine : IDisposable
     private T Compute<T>(byte[] pixels, FrameMask? mask, string[] names, Func<IDisposableReadOnlyCollection<OrtValue>, T> read)
     {
         var network = Package.Card.Network;
-        using var image = OrtValue.CreateTensorValueFromMemory(pixels, [pixels.Length / network.Size.Bytes, network.Height, network.Width, 3]);
-        using var region = mask is null ? null : OrtValue.CreateTensorValueFromMemory(mask.Pixels.ToArray(), [1, network.Height, network.Width]);
-        using var outputs = region is null ? _session.Run(_run, ["image"], [image], names) : _session.Run(_run, ["image", "mask"], [image, region], names);
+        using var image = OrtValue.CreateTensorValueFromMemory(pixels,
+            [pixels.Length / network.Size.Bytes, network.Height, network.Width, 3]);
+        using var region = mask is null
+            ? null
+            : OrtValue.CreateTensorValueFromMemory(mask.Pixels.ToArray(), [1, network.Height, network.Width]);
+        using var outputs = region is null
+            ? _session.Run(_run, ["image"], [image], names)
+            : _session.Run(_run, ["image", "mask"], [image, region], names);
         return read(outputs);
     }
 
@@ -172,16 +194,20 @@ public sealed partial class InferenceEngine : IDisposable
         _frames ??= _sessions.Create(FrameGraph(), threads: 1);
         int parts = Parts;
         using var memory = _sessions.CreateMemoryInfo();
-        return new FrameBatch(_frames, memory, _run, Package.Card.Network, Package.Card.Scores.Count, capacity, BatchSizes((capacity + parts - 1) / parts), parts, Package.HasMasks);
+        return new FrameBatch(_frames, memory, _run, Package.Card.Network, Package.Card.Scores.Count, capacity,
+            BatchSizes((capacity + parts - 1) / parts), parts, Package.HasMasks);
     }
 
     private FrameBatch DeviceBatch(int capacity, FrameLimits? jpegLimits)
     {
         var network = Package.Card.Network;
-        string shapes = $"image:{{0}}x{network.Height}x{network.Width}x3" + (Package.HasMasks ? $",mask:{{0}}x{network.Height}x{network.Width}" : "");
-        var device = new DeviceBatch(_sessions.Device!, stream => _sessions.Create(FrameGraph(), stream, shapes, capacity), $"infer {Package.Card.Name} {_batches.Count}");
+        string shapes = $"image:{{0}}x{network.Height}x{network.Width}x3" + (Package.HasMasks
+            ? $",mask:{{0}}x{network.Height}x{network.Width}" : "");
+        var device = new DeviceBatch(_sessions.Device!, stream =>
+            _sessions.Create(FrameGraph(), stream, shapes, capacity), $"infer {Package.Card.Name} {_batches.Count}");
         using var memory = _sessions.CreateMemoryInfo();
-        var batch = new FrameBatch(device.Session, memory, _run, network, Package.Card.Scores.Count, capacity, DeviceBatchSizes(capacity), 1, Package.HasMasks, device);
+        var batch = new FrameBatch(device.Session, memory, _run, network, Package.Card.Scores.Count, capacity, DeviceBatchSizes(capacity),
+            1, Package.HasMasks, device);
         device.Attach(batch, network.Size, jpegLimits);
         return batch;
     }
@@ -195,12 +221,17 @@ public sealed partial class InferenceEngine : IDisposable
             if (_batches.Count == 0) Log.NvJpeg(_log, _sessions.Device!.HasJpegEngines ? "engines of the chip" : "CUDA kernels");
             return true;
         }
-        if (choice == DecoderChoice.NvJpeg) throw new AcceleratorException($"Frames:Decoder is NvJpeg, but {fault}: install the CUDA toolkit's nvJPEG and NVRTC, or set Cpu or Auto");
+        if (choice == DecoderChoice.NvJpeg)
+            throw new AcceleratorException(
+                $"Frames:Decoder is NvJpeg, but {fault}: install the CUDA toolkit's nvJPEG and NVRTC, or set Cpu or Auto");
         if (OnDevice && _batches.Count == 0) Log.AutoDecoder(_log, fault);
         return false;
     }
 
-    /// <summary>A graph of what the frame path asks for, and no more: ONNX Runtime computes every node of a graph, also those whose outputs nobody wants.</summary>
+    /// <summary>
+    /// A graph of what the frame path asks for, and no more: ONNX Runtime computes every node of a graph, also those whose outputs nobody
+    /// wants.
+    /// </summary>
     internal static byte[] FrameGraph(ModelPackage package, Precision precision)
     {
         var graph = OnnxGraph.Parse(package.Graph.ToArray());
@@ -230,7 +261,8 @@ public sealed partial class InferenceEngine : IDisposable
     private static partial class Log
     {
         [LoggerMessage(100, LogLevel.Information, "Model {Name} {Version} ({Size}) is loaded on {Accelerator} in {Precision}.")]
-        public static partial void Loaded(ILogger log, string name, string version, string size, Accelerator accelerator, Precision precision);
+        public static partial void Loaded(ILogger log, string name, string version, string size, Accelerator accelerator,
+            Precision precision);
 
         [LoggerMessage(102, LogLevel.Information, "JPEGs are decoded by nvJPEG, in {How}; those it does not take, by the CPU.")]
         public static partial void NvJpeg(ILogger log, string how);

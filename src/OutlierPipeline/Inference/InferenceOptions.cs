@@ -36,7 +36,9 @@ public sealed record InferenceOptions
     /// <summary>Whether a GPU runs each batch size as one CUDA graph, recorded at the start; off, it launches kernel by kernel.</summary>
     public bool CudaGraphs { get; init; } = true;
 
-    /// <summary>Directory in which TensorRT keeps its engines from start to start; empty builds them anew each time, which takes minutes.</summary>
+    /// <summary>
+    /// Directory in which TensorRT keeps its engines from start to start; empty builds them anew each time, which takes minutes.
+    /// </summary>
     public string EngineCache { get; init; } = "";
 
     /// <summary>Messages for what is out of range.</summary>

@@ -5,10 +5,15 @@ using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Inference;
 
-/// <summary>The two threads of one engine: batches in, batches with scores out, in order. One begins runs, as many as the engine takes at once; the other waits for them.</summary>
-public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWriter<MicroBatch> scored, InferenceEngine engine, MicroBatcher batcher, TimeProvider time)
+/// <summary>
+/// The two threads of one engine: batches in, batches with scores out, in order. One begins runs, as many as the engine takes at once; the
+/// other waits for them.
+/// </summary>
+public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWriter<MicroBatch> scored, InferenceEngine engine,
+    MicroBatcher batcher, TimeProvider time)
 {
-    private readonly Channel<MicroBatch> _begun = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
+    private readonly Channel<MicroBatch> _begun = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true,
+        SingleWriter = true, AllowSynchronousContinuations = true });
 
     /// <summary>Begins what the channel brings, until it is complete.</summary>
     public void Begin()
@@ -43,8 +48,10 @@ public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWr
             batcher.MarkComputed();
             for (int i = 0; i < batch.Count; i++)
             {
-                // A picture that was left to the device can turn out bad as late as here; and a slot that was not written is never a frame's.
-                if (batch[i] is { Slot: >= 0 } filled && batch.Tensor.Error(filled.Slot) is not FrameError.None and var error) filled.Frame.Error = error;
+                // A picture that was left to the device can turn out bad as late as here; and a slot that was not written is never a
+                // frame's.
+                if (batch[i] is { Slot: >= 0 } filled && batch.Tensor.Error(filled.Slot) is not FrameError.None and var error)
+                    filled.Frame.Error = error;
             }
             scored.TryWrite(batch);
         }

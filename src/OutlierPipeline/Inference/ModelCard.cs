@@ -60,7 +60,10 @@ public sealed record ModelCard
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyDictionary<string, CameraCard>? Cameras { get; init; }
 
-    /// <summary>Measured figures by name, such as <c>validationMse</c>; the command that measured them is in <see cref="TrainingCard.Command"/> unless a name says otherwise.</summary>
+    /// <summary>
+    /// Measured figures by name, such as <c>validationMse</c>; the command that measured them is in <see cref="TrainingCard.Command"/>
+    /// unless a name says otherwise.
+    /// </summary>
     public required IReadOnlyDictionary<string, double> Quality { get; init; }
 
     /// <summary>SHA-256 (<c>sha256:</c> and hexadecimal digits) of every other file the service loads, by file name.</summary>
@@ -91,7 +94,9 @@ public sealed record ModelCard
     }
 
     /// <summary>This card with one camera's own calibration added or replaced.</summary>
-    public ModelCard With(string camera, CameraCard own) => this with { Cameras = new SortedDictionary<string, CameraCard>((Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(), StringComparer.Ordinal) { [camera] = own } };
+    public ModelCard With(string camera, CameraCard own) =>
+        this with { Cameras = new SortedDictionary<string, CameraCard>((Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(),
+        StringComparer.Ordinal) { [camera] = own } };
 
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Json);
 }

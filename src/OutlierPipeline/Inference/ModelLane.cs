@@ -28,16 +28,21 @@ internal sealed class ModelLane : IDisposable
         Engine = engine;
         BatchCapacity = options.Batching.Capacity(engine.OnDevice);
         QueueCapacity = Math.Max(16, 2 * BatchCapacity);
-        Frames = Channel.CreateBounded<Frame>(new BoundedChannelOptions(QueueCapacity) { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
+        Frames = Channel.CreateBounded<Frame>(new BoundedChannelOptions(QueueCapacity) { SingleReader = true, SingleWriter = true,
+            AllowSynchronousContinuations = true });
         // These are bounded by the number of batches; a channel's own bound would only be a second one.
-        var free = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, AllowSynchronousContinuations = true });
+        var free = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true,
+            AllowSynchronousContinuations = true });
         _free = free.Writer;
         _jobs = new DecodeBacklog();
-        var filled = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true, AllowSynchronousContinuations = true });
-        _batches = [.. Enumerable.Range(0, InferenceEngine.Concurrency + MoreBatches).Select(_ => new MicroBatch(Package, engine.CreateBatch(BatchCapacity, options.Frames), free.Writer))];
+        var filled = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true,
+            AllowSynchronousContinuations = true });
+        _batches = [.. Enumerable.Range(0, InferenceEngine.Concurrency + MoreBatches).Select(_ =>
+            new MicroBatch(Package, engine.CreateBatch(BatchCapacity, options.Frames), free.Writer))];
         foreach (var batch in _batches) free.Writer.TryWrite(batch);
         _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, InferenceEngine.Concurrency, time);
-        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ => new DecodeWorker(_jobs, new FrameDecoder(Package.Card.Network.Size, options.Frames.Limits), time))];
+        _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ =>
+            new DecodeWorker(_jobs, new FrameDecoder(Package.Card.Network.Size, options.Frames.Limits), time))];
         _inference = new InferenceWorker(filled.Reader, scored, engine, _batcher, time);
     }
 

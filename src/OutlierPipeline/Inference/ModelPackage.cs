@@ -10,7 +10,9 @@ namespace OutlierPipeline.Inference;
 /// <param name="Digest">Of graph, calibration and mask: evidence gathered under another one does not count.</param>
 public sealed record CameraModel(Calibration Calibration, FrameMask? Mask, string Digest);
 
-/// <summary>A directory <c>models/NAME/</c>, read and checked whole: card, calibration and graph belong together, or nothing is loaded.</summary>
+/// <summary>
+/// A directory <c>models/NAME/</c>, read and checked whole: card, calibration and graph belong together, or nothing is loaded.
+/// </summary>
 public sealed class ModelPackage
 {
     private readonly CameraModel? _default;
@@ -47,20 +49,24 @@ public sealed class ModelPackage
     public CameraModel For(string camera) => _cameras.Count > 0 && _cameras.TryGetValue(camera, out var own) ? own : Default;
 
     /// <summary>A graph whose scores are not calibrated yet, so that they can be.</summary>
-    public static ModelPackage Uncalibrated(ModelCard card, byte[] graph, FrameMask? mask) => new(card.Name, card, graph, null, []) { HasMasks = mask is not null };
+    public static ModelPackage Uncalibrated(ModelCard card, byte[] graph, FrameMask? mask) =>
+        new(card.Name, card, graph, null, []) { HasMasks = mask is not null };
 
     /// <summary>Reads a package.</summary>
     /// <exception cref="ModelPackageException">A file is missing, truncated, damaged, or belongs to another package.</exception>
     public static ModelPackage Load(string path)
     {
-        if (!Directory.Exists(path)) throw new ModelPackageException(path, "no such model package (expected a directory with model.json, model.onnx and calibration.json)");
+        if (!Directory.Exists(path))
+            throw new ModelPackageException(path,
+                "no such model package (expected a directory with model.json, model.onnx and calibration.json)");
         var card = ReadCard(System.IO.Path.Combine(path, "model.json"));
         byte[] graph = ReadChecked(path, "model.onnx", card);
         var mask = ReadMask(path, card.Mask, card);
         var shared = ReadCamera(path, "calibration.json", mask, card.Mask, card);
         var cameras = (card.Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(
             camera => camera.Key,
-            camera => ReadCamera(path, camera.Value.Calibration, ReadMask(path, camera.Value.Mask, card) ?? mask, camera.Value.Mask ?? card.Mask, card));
+            camera => ReadCamera(path, camera.Value.Calibration, ReadMask(path, camera.Value.Mask, card) ?? mask, camera.Value.Mask
+                ?? card.Mask, card));
         return new ModelPackage(path, card, graph, shared, cameras);
     }
 
@@ -74,8 +80,12 @@ public sealed class ModelPackage
         try
         {
             var calibration = Calibration.Parse(json);
-            if (!calibration.Scores.SequenceEqual(card.Scores)) throw new JsonException($"scores [{string.Join(", ", calibration.Scores)}] are not those of model.json [{string.Join(", ", card.Scores)}]");
-            if (calibration.LatentMap is { } map && map.Mean.Length != card.Network.Latent) throw new JsonException($"latentMap is of codes of length {map.Mean.Length}, those of model.json have {card.Network.Latent}");
+            if (!calibration.Scores.SequenceEqual(card.Scores))
+                throw new JsonException(
+                    $"scores [{string.Join(", ", calibration.Scores)}] are not those of model.json [{string.Join(", ", card.Scores)}]");
+            if (calibration.LatentMap is { } map && map.Mean.Length != card.Network.Latent)
+                throw new JsonException(
+                    $"latentMap is of codes of length {map.Mean.Length}, those of model.json have {card.Network.Latent}");
             string parts = card.Files["model.onnx"] + card.Files[file] + (maskFile is null ? "" : card.Files[maskFile]);
             return new CameraModel(calibration, mask, DigestOf(System.Text.Encoding.ASCII.GetBytes(parts)));
         }
@@ -117,10 +127,14 @@ public sealed class ModelPackage
     private static byte[] ReadChecked(string path, string name, ModelCard card)
     {
         string file = System.IO.Path.Combine(path, name);
-        if (!card.Files.TryGetValue(name, out string? expected)) throw new ModelPackageException(System.IO.Path.Combine(path, "model.json"), $"files does not name {name}");
+        if (!card.Files.TryGetValue(name, out string? expected))
+            throw new ModelPackageException(System.IO.Path.Combine(path, "model.json"), $"files does not name {name}");
         byte[] content = Read(file);
         string actual = DigestOf(content);
-        return actual == expected ? content : throw new ModelPackageException(file, $"is not the file that model.json describes (truncated, changed, or of another package): digest {actual}, expected {expected}");
+        return actual == expected
+            ? content
+            : throw new ModelPackageException(file,
+            $"is not the file that model.json describes (truncated, changed, or of another package): digest {actual}, expected {expected}");
     }
 
     private static byte[] Read(string file)

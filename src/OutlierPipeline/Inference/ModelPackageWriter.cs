@@ -8,7 +8,8 @@ public static class ModelPackageWriter
     /// <param name="directory">The package's place; what is there is replaced.</param>
     /// <param name="card">Its <see cref="ModelCard.Files"/> are filled in here.</param>
     /// <param name="files">Contents by path within the package, <c>model.json</c> excepted.</param>
-    /// <exception cref="ModelPackageException">What was written does not load: a fault of whoever made it. The old package stays.</exception>
+    /// <exception cref="ModelPackageException">What was written does not load: a fault of whoever made it. The old package
+    /// stays.</exception>
     public static ModelPackage Write(string directory, ModelCard card, IReadOnlyDictionary<string, byte[]> files)
     {
         directory = Path.GetFullPath(directory).TrimEnd(Path.DirectorySeparatorChar);
@@ -23,7 +24,8 @@ public static class ModelPackageWriter
                 Directory.CreateDirectory(Path.GetDirectoryName(file)!);
                 File.WriteAllBytes(file, content);
             }
-            card = card with { Files = files.Where(file => !file.Key.StartsWith(Preview, StringComparison.Ordinal)).ToDictionary(file => file.Key, file => ModelPackage.DigestOf(file.Value)) };
+            card = card with { Files = files.Where(file => !file.Key.StartsWith(Preview, StringComparison.Ordinal)).ToDictionary(file =>
+                file.Key, file => ModelPackage.DigestOf(file.Value)) };
             File.WriteAllBytes(Path.Combine(aside, "model.json"), card.ToJson());
             _ = ModelPackage.Load(aside);
             Clear(old);

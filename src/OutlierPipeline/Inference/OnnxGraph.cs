@@ -38,7 +38,8 @@ internal sealed class OnnxGraph
     }
 
     /// <summary>
-    /// Computes the network in float16: all that its convolutions and its last product are made from, once the pixels are no bytes any more. Scores and densities stay in float32.
+    /// Computes the network in float16: all that its convolutions and its last product are made from, once the pixels are no bytes any
+    /// more. Scores and densities stay in float32.
     /// </summary>
     /// <param name="lastWeight">Weight of that product.</param>
     /// <exception cref="InvalidDataException">No product has such a weight.</exception>
@@ -62,11 +63,13 @@ internal sealed class OnnxGraph
             {
                 string input = node.Input[i];
                 if (isHalf && weights.TryGetValue(input, out var weight)) node.Input[i] = Halved(weight);
-                else if (isHalf && node.OpType != "Cast" && !inside.Contains(input) && Graph.Initializer.All(initializer => initializer.Name != input)) node.Input[i] = Cast(input, Float16);
+                else if (isHalf && node.OpType != "Cast" && !inside.Contains(input)
+                    && Graph.Initializer.All(initializer => initializer.Name != input)) node.Input[i] = Cast(input, Float16);
                 else if (!isHalf && inside.Contains(input)) node.Input[i] = Cast(input, Float32);
             }
             ordered.Add(node);
-            if (isHalf && node.Output.Any(graphOutputs.Contains)) throw new InvalidDataException($"node {node.Name} of the network is an output itself");
+            if (isHalf && node.Output.Any(graphOutputs.Contains))
+                throw new InvalidDataException($"node {node.Name} of the network is an output itself");
         }
         Graph.Node.Clear();
         Graph.Node.Add(ordered);
@@ -80,7 +83,8 @@ internal sealed class OnnxGraph
             var values = MemoryMarshal.Cast<byte, float>(weight.RawData.Span);
             var halves = new Half[values.Length];
             TensorPrimitives.ConvertToHalf(values, halves);
-            var tensor = new TensorProto { Name = name, DataType = Float16, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(halves.AsSpan())) };
+            var tensor = new TensorProto { Name = name, DataType = Float16,
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(halves.AsSpan())) };
             tensor.Dims.Add(weight.Dims);
             Graph.Initializer.Add(tensor);
             return name;
@@ -102,7 +106,8 @@ internal sealed class OnnxGraph
 
     private HashSet<NodeProto> Ancestors(IEnumerable<NodeProto> nodes)
     {
-        var makers = Graph.Node.SelectMany(node => node.Output.Select(output => (output, node))).ToDictionary(pair => pair.output, pair => pair.node);
+        var makers = Graph.Node.SelectMany(node => node.Output.Select(output => (output, node))).ToDictionary(pair =>
+            pair.output, pair => pair.node);
         return Reached(nodes, node => node.Input.Where(makers.ContainsKey).Select(input => makers[input]));
     }
 

@@ -3,7 +3,8 @@ using System.Threading.Channels;
 namespace OutlierPipeline.Inference;
 
 /// <summary>
-/// Threads that run the parts of batches, in the order they were begun. On CPU that scales with the cores, where threads within one operator do not: most operators of a small
+/// Threads that run the parts of batches, in the order they were begun. On CPU that scales with the cores, where threads within one
+/// operator do not: most operators of a small
 /// network are too short to be shared. A thread that is through with its part of one batch goes on with the next batch's.
 /// </summary>
 internal sealed class PartPool : IDisposable

@@ -2,7 +2,9 @@ using System.Runtime.ExceptionServices;
 
 namespace OutlierPipeline.Inference;
 
-/// <summary>What a batch runs, in one or more parts that a <see cref="PartPool"/> runs side by side. Nothing is allocated for a run.</summary>
+/// <summary>
+/// What a batch runs, in one or more parts that a <see cref="PartPool"/> runs side by side. Nothing is allocated for a run.
+/// </summary>
 /// <param name="run">Runs one part, by its number.</param>
 internal sealed class PartRun(Action<int> run) : IDisposable
 {

@@ -19,10 +19,17 @@ internal sealed partial class SessionFactory : IDisposable
     {
         _options = options;
         (Accelerator, Device) = Choose(options, log);
-        Precision = options.Precision != Precision.Auto ? options.Precision : Accelerator == Accelerator.Cpu ? Precision.Fp32 : Precision.Fp16;
+        Precision = options.Precision != Precision.Auto
+            ? options.Precision
+            : Accelerator == Accelerator.Cpu
+            ? Precision.Fp32
+            : Precision.Fp16;
     }
 
-    /// <summary>For tests: the CPU computes, but all that surrounds computing on a GPU goes through these CUDA libraries, whose device memory is the CPU's.</summary>
+    /// <summary>
+    /// For tests: the CPU computes, but all that surrounds computing on a GPU goes through these CUDA libraries, whose device memory is the
+    /// CPU's.
+    /// </summary>
     public SessionFactory(InferenceOptions options, CudaDevice emulated)
     {
         _options = options;
@@ -40,7 +47,8 @@ internal sealed partial class SessionFactory : IDisposable
     public CudaDevice? Device { get; }
 
     /// <summary>Where the inputs and outputs of a session in a stream lie.</summary>
-    public OrtMemoryInfo CreateMemoryInfo() => Device is null || _isEmulated ? new OrtMemoryInfo(OrtMemoryInfo.allocatorCPU, OrtAllocatorType.ArenaAllocator, 0, OrtMemType.Default)
+    public OrtMemoryInfo CreateMemoryInfo() => Device is null || _isEmulated
+        ? new OrtMemoryInfo(OrtMemoryInfo.allocatorCPU, OrtAllocatorType.ArenaAllocator, 0, OrtMemType.Default)
         : new OrtMemoryInfo(OrtMemoryInfo.allocatorCUDA, OrtAllocatorType.DeviceAllocator, Device.Ordinal, OrtMemType.Default);
 
     /// <summary>A session for one caller at a time.</summary>
@@ -52,13 +60,15 @@ internal sealed partial class SessionFactory : IDisposable
     /// <summary>A session that computes in a stream, of batches of a few fixed sizes whose memory never moves.</summary>
     /// <param name="shapes">The inputs' shapes for TensorRT, with <c>{0}</c> for the number of frames.</param>
     /// <param name="capacity">Frames at most.</param>
-    public InferenceSession Create(byte[] graph, CudaStream stream, string shapes, int capacity) => Create(graph, 1, stream, shapes, capacity);
+    public InferenceSession Create(byte[] graph, CudaStream stream, string shapes, int capacity) =>
+        Create(graph, 1, stream, shapes, capacity);
 
     public void Dispose() => Device?.Dispose();
 
     private InferenceSession Create(byte[] graph, int threads, CudaStream? stream, string shapes, int capacity = 0)
     {
-        using var session = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        using var session = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
         // Spinning worker threads would take the cores that decode the next batch.
         session.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
         if (threads > 0) session.IntraOpNumThreads = threads;
@@ -112,7 +122,8 @@ internal sealed partial class SessionFactory : IDisposable
             options["user_compute_stream"] = Number(stream.Handle);
             options["trt_cuda_graph_enable"] = _options.CudaGraphs ? "1" : "0";
             options["trt_profile_min_shapes"] = string.Format(CultureInfo.InvariantCulture, shapes, 1);
-            options["trt_profile_opt_shapes"] = options["trt_profile_max_shapes"] = string.Format(CultureInfo.InvariantCulture, shapes, capacity);
+            options["trt_profile_opt_shapes"] = options["trt_profile_max_shapes"] = string.Format(CultureInfo.InvariantCulture,
+                shapes, capacity);
         }
         tensorRt.UpdateOptions(options);
         session.AppendExecutionProvider_Tensorrt(tensorRt);
@@ -127,7 +138,8 @@ internal sealed partial class SessionFactory : IDisposable
         string fault;
         if (!available.Contains(provider))
         {
-            if (isNamed) throw new AcceleratorException($"Inference:Accelerator is {options.Accelerator}, but this build of ONNX Runtime has no {provider} (it has {string.Join(", ", available)}): build with -p:Accelerator=Cuda, or set Cpu or Auto");
+            if (isNamed) throw new AcceleratorException($"Inference:Accelerator is {options.Accelerator}, but this build of ONNX Runtime " +
+                $"has no {provider} (it has {string.Join(", ", available)}): build with -p:Accelerator=Cuda, or set Cpu or Auto");
             fault = "this build has no CUDA provider";
         }
         else
@@ -152,7 +164,8 @@ internal sealed partial class SessionFactory : IDisposable
             {
                 device?.Dispose();
                 fault = Describe(e.Message);
-                if (isNamed) throw new AcceleratorException($"Inference:Accelerator is {options.Accelerator}, but it does not start: {fault}", e);
+                if (isNamed)
+                    throw new AcceleratorException($"Inference:Accelerator is {options.Accelerator}, but it does not start: {fault}", e);
             }
         }
         Log.AutoCpu(log, fault);

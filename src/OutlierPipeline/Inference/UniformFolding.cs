@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace OutlierPipeline.Inference;
 
 /// <summary>
-/// Drops arithmetic that changes nothing: products with tensors that are all ones and sums with tensors that are all zeros, as a mask that leaves nothing out makes them. ONNX
+/// Drops arithmetic that changes nothing: products with tensors that are all ones and sums with tensors that are all zeros, as a mask that
+/// leaves nothing out makes them. ONNX
 /// Runtime folds constants, but multiplies by them all the same.
 /// </summary>
 internal sealed class UniformFolding
@@ -19,11 +20,14 @@ internal sealed class UniformFolding
     private UniformFolding(GraphProto graph)
     {
         var inputs = graph.Input.Select(input => input.Name).ToHashSet();
-        _constants = graph.Initializer.Where(initializer => !inputs.Contains(initializer.Name)).ToDictionary(initializer => initializer.Name);
+        _constants = graph.Initializer.Where(initializer => !inputs.Contains(initializer.Name)).ToDictionary(initializer =>
+            initializer.Name);
         _constant = [.. _constants.Keys];
     }
 
-    /// <summary>Makes what reads a dropped node's output read its other input; the node itself stays, and whoever needs no such output drops it.</summary>
+    /// <summary>
+    /// Makes what reads a dropped node's output read its other input; the node itself stays, and whoever needs no such output drops it.
+    /// </summary>
     /// <param name="graph">In topological order.</param>
     public static void Apply(GraphProto graph)
     {
@@ -70,7 +74,8 @@ internal sealed class UniformFolding
         }
     }
 
-    private static double Compute(string type, double a, double b) => type switch { "Add" => a + b, "Sub" => a - b, "Mul" => a * b, _ => a / b };
+    private static double Compute(string type, double a, double b) =>
+        type switch { "Add" => a + b, "Sub" => a - b, "Mul" => a * b, _ => a / b };
 
     private Uniform? Find(string name)
     {
@@ -78,8 +83,10 @@ internal sealed class UniformFolding
         if (!_constants.TryGetValue(name, out var tensor)) return null;
         var bytes = tensor.RawData.Span;
         long lastSide = tensor.Dims.Count > 0 ? tensor.Dims[^1] : 1;
-        if (tensor.DataType == Byte && bytes.Length > 0 && bytes.IndexOfAnyExcept(bytes[0]) < 0) return _uniforms[name] = new Uniform(bytes[0], lastSide);
-        if (tensor.DataType == Float32 && bytes.Length == sizeof(float)) return _uniforms[name] = new Uniform(MemoryMarshal.Read<float>(bytes), lastSide);
+        if (tensor.DataType == Byte && bytes.Length > 0 && bytes.IndexOfAnyExcept(bytes[0]) < 0)
+            return _uniforms[name] = new Uniform(bytes[0], lastSide);
+        if (tensor.DataType == Float32 && bytes.Length == sizeof(float))
+            return _uniforms[name] = new Uniform(MemoryMarshal.Read<float>(bytes), lastSide);
         return null;
     }
 

@@ -19,11 +19,13 @@ public sealed class CameraFleet : IDisposable
     /// <param name="client">librdkafka properties, <c>bootstrap.servers</c> among them.</param>
     /// <param name="framesPerSecond">Of each camera.</param>
     /// <param name="cameras">Makes the camera of each index of the script's.</param>
-    public CameraFleet(IReadOnlyDictionary<string, string> client, string topic, TroubleScript script, double framesPerSecond, Func<int, ISimulatedCamera> cameras, TimeProvider? time = null)
+    public CameraFleet(IReadOnlyDictionary<string, string> client, string topic, TroubleScript script, double framesPerSecond,
+        Func<int, ISimulatedCamera> cameras, TimeProvider? time = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(framesPerSecond, 0);
         var config = new ProducerConfig(new Dictionary<string, string>(client)) { EnableIdempotence = true, LingerMs = 2 };
-        _producer = new ProducerBuilder<string, byte[]>(config).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => Failed(error.Reason)).Build();
+        _producer = new ProducerBuilder<string, byte[]>(config).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) =>
+            Failed(error.Reason)).Build();
         _topic = topic;
         _script = script;
         _framesPerSecond = framesPerSecond;

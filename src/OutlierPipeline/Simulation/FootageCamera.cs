@@ -3,7 +3,9 @@ using SkiaSharp;
 
 namespace OutlierPipeline.Simulation;
 
-/// <summary>A camera that plays footage, forwards and then backwards so that nothing jumps, and draws troubles over it. Not thread-safe.</summary>
+/// <summary>
+/// A camera that plays footage, forwards and then backwards so that nothing jumps, and draws troubles over it. Not thread-safe.
+/// </summary>
 public sealed class FootageCamera : ISimulatedCamera
 {
     /// <summary>Pictures beyond this are sent as smaller JPEGs: the broker of a demo keeps few megabytes.</summary>
@@ -78,7 +80,9 @@ public sealed class FootageCamera : ISimulatedCamera
             using var decoder = new FrameDecoder(size, FrameLimits.Footage);
             error = decoder.Decode(frame, rgb);
         }
-        return error == FrameError.None ? RgbBitmap.Of(rgb, size) : throw new FootageException($"a frame of the footage cannot be decoded: {FrameErrors.Describe(error)}");
+        return error == FrameError.None
+            ? RgbBitmap.Of(rgb, size)
+            : throw new FootageException($"a frame of the footage cannot be decoded: {FrameErrors.Describe(error)}");
     }
 
     /// <summary>A striped box on the road ahead.</summary>

@@ -26,7 +26,8 @@ public sealed partial class MockBroker : IDisposable
         // This client carries the cluster and talks to no broker: its warning that it knows none would only puzzle.
         _ = Librdkafka.Set(configuration, "log_level", "2", error, (nuint)error.Length);
         _client = Librdkafka.New(ProducerType, configuration, error, (nuint)error.Length);
-        if (_client == 0) throw new InvalidOperationException($"the mock broker could not start: {Encoding.UTF8.GetString(error).TrimEnd('\0')}");
+        if (_client == 0)
+            throw new InvalidOperationException($"the mock broker could not start: {Encoding.UTF8.GetString(error).TrimEnd('\0')}");
         _cluster = NewCluster(_client, brokers);
         if (_cluster == 0) throw new InvalidOperationException("the mock broker could not start: no port could be opened on 127.0.0.1");
         BootstrapServers = Marshal.PtrToStringUTF8(Bootstraps(_cluster))!;

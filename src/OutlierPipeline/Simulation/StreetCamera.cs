@@ -49,7 +49,10 @@ public sealed class StreetCamera : ISimulatedCamera
         return encoded;
     }
 
-    /// <summary>Draws one frame as a camera of another resolution sends it: with the sensor's noise at that size, as nothing else would take a decoder's time.</summary>
+    /// <summary>
+    /// Draws one frame as a camera of another resolution sends it: with the sensor's noise at that size, as nothing else would take a
+    /// decoder's time.
+    /// </summary>
     /// <returns>A JPEG.</returns>
     public byte[] RenderAt(SKSizeI size, double seconds, Trouble trouble = Trouble.None)
     {

@@ -12,8 +12,10 @@ internal sealed class StreetScene : IDisposable
     private const float Slot = 13;
     private const float HalfRoad = 4.2f;
     private const float HalfStreet = 7.0f;
-    private static readonly SKColor[] Walls = [new(176, 150, 128), new(158, 92, 74), new(196, 186, 168), new(142, 138, 134), new(184, 164, 120), new(120, 112, 116)];
-    private static readonly SKColor[] Paints = [new(170, 30, 30), new(40, 60, 130), new(225, 225, 225), new(40, 42, 46), new(120, 124, 130), new(60, 110, 80), new(190, 160, 60)];
+    private static readonly SKColor[] Walls = [new(176, 150, 128), new(158, 92, 74), new(196, 186, 168), new(142, 138, 134),
+        new(184, 164, 120), new(120, 112, 116)];
+    private static readonly SKColor[] Paints = [new(170, 30, 30), new(40, 60, 130), new(225, 225, 225), new(40, 42, 46),
+        new(120, 124, 130), new(60, 110, 80), new(190, 160, 60)];
     private readonly SKPaint _fill = new() { IsAntialias = true };
     private readonly SKPath _path = new();
     private readonly uint _seed;
@@ -71,7 +73,9 @@ internal sealed class StreetScene : IDisposable
         _path.Dispose();
     }
 
-    /// <summary>A number from 0 to 1 that depends on the seed, a thing's kind and its index: a street without end needs no memory.</summary>
+    /// <summary>
+    /// A number from 0 to 1 that depends on the seed, a thing's kind and its index: a street without end needs no memory.
+    /// </summary>
     private float Unit(uint kind, int index)
     {
         uint x = _seed ^ (kind * 0x9E3779B9u) ^ ((uint)index * 0x85EBCA6Bu);
@@ -114,7 +118,8 @@ internal sealed class StreetScene : IDisposable
     {
         var top = Lit(new SKColor(112, 152, 206), 0);
         var bottom = Lit(new SKColor(198, 214, 230), 0);
-        using (var shader = SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, _horizon), [top, bottom], SKShaderTileMode.Clamp))
+        using (var shader = SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, _horizon), [top, bottom],
+            SKShaderTileMode.Clamp))
         {
             _fill.Shader = shader;
             canvas.DrawRect(0, 0, StreetCamera.Width, _horizon + 2, _fill);
@@ -126,7 +131,8 @@ internal sealed class StreetScene : IDisposable
             float y = Unit(12, i) * _horizon * 0.7f;
             _fill.Color = new SKColor(246, 248, 250, (byte)(60 + 70 * Unit(13, i)));
             float width = 24 + 40 * Unit(14, i);
-            for (int part = 0; part < 3; part++) canvas.DrawOval(x + part * width * 0.5f, y + (part == 1 ? -3 : 0), width * 0.55f, 5 + 5 * Unit(15, i), _fill);
+            for (int part = 0; part < 3; part++)
+                canvas.DrawOval(x + part * width * 0.5f, y + (part == 1 ? -3 : 0), width * 0.55f, 5 + 5 * Unit(15, i), _fill);
         }
     }
 
@@ -173,9 +179,11 @@ internal sealed class StreetScene : IDisposable
         if (from > Near)
         {
             float outside = wall + side * 14;
-            Polygon(canvas, Lit(new SKColor((byte)(color.Red * 0.7f), (byte)(color.Green * 0.7f), (byte)(color.Blue * 0.7f)), near), Project(wall, 0, from), Project(wall, height, from), Project(outside, height, from), Project(outside, 0, from));
+            Polygon(canvas, Lit(new SKColor((byte)(color.Red * 0.7f), (byte)(color.Green * 0.7f), (byte)(color.Blue * 0.7f)), near),
+                Project(wall, 0, from), Project(wall, height, from), Project(outside, height, from), Project(outside, 0, from));
         }
-        Polygon(canvas, Lit(shaded, near), Project(wall, 0, near), Project(wall, height, near), Project(wall, height, to), Project(wall, 0, to));
+        Polygon(canvas, Lit(shaded, near), Project(wall, 0, near), Project(wall, height, near), Project(wall, height, to),
+            Project(wall, 0, to));
         int storeys = (int)(height / 3.1f);
         for (int column = 0; column < 4; column++)
         {
@@ -187,7 +195,8 @@ internal sealed class StreetScene : IDisposable
                 float bottom = 1.0f + storey * 3.1f;
                 bool isLit = _isNight && Unit(26, index * 64 + column * 16 + storey) < 0.35f;
                 var glass = isLit ? new SKColor(255, 232, 160) : Lit(new SKColor(72, 84, 98), a);
-                Polygon(canvas, glass, Project(wall, bottom, a), Project(wall, bottom + 1.5f, a), Project(wall, bottom + 1.5f, b), Project(wall, bottom, b));
+                Polygon(canvas, glass, Project(wall, bottom, a), Project(wall, bottom + 1.5f, a), Project(wall, bottom + 1.5f, b),
+                    Project(wall, bottom, b));
             }
         }
     }
@@ -217,7 +226,10 @@ internal sealed class StreetScene : IDisposable
     {
         if (Unit(40, slot) > 0.35f) return;
         float z = (slot + 0.5f) * Slot - _position;
-        if (z > Near + 2) DrawVehicle(canvas, Unit(41, slot) < 0.5f ? -HalfRoad - 0.9f : HalfRoad + 0.9f, z, 1.7f, Paints[(int)(Unit(42, slot) * Paints.Length)], isOncoming: Unit(41, slot) < 0.5f);
+        if (z > Near + 2)
+            DrawVehicle(canvas, Unit(41, slot) < 0.5f
+                ? -HalfRoad - 0.9f
+                : HalfRoad + 0.9f, z, 1.7f, Paints[(int)(Unit(42, slot) * Paints.Length)], isOncoming: Unit(41, slot) < 0.5f);
     }
 
     private void DrawTraffic(SKCanvas canvas, float time)
@@ -233,7 +245,9 @@ internal sealed class StreetScene : IDisposable
         vehicles.Sort((a, b) => b.Z.CompareTo(a.Z));
         foreach (var (x, z, paint, oncoming) in vehicles)
         {
-            if (z > Near + 1.5f) DrawVehicle(canvas, x, z, 1.8f, Paints[(int)(Unit(51, paint + 16 * (oncoming ? (int)(time / 12) : 0)) * Paints.Length)], oncoming);
+            if (z > Near + 1.5f)
+                DrawVehicle(canvas, x, z, 1.8f, Paints[(int)(Unit(51, paint + 16 * (oncoming ? (int)(time / 12) : 0)) * Paints.Length)],
+                    oncoming);
         }
     }
 
@@ -249,8 +263,11 @@ internal sealed class StreetScene : IDisposable
         canvas.DrawRect(foot.X + half - 0.3f * scale, foot.Y - 0.45f * scale, 0.3f * scale, 0.45f * scale, _fill);
         _fill.Color = Lit(paint, z);
         canvas.DrawRoundRect(foot.X - half, foot.Y - 0.95f * scale, 2 * half, 0.72f * scale, 0.12f * scale, 0.12f * scale, _fill);
-        Polygon(canvas, Lit(paint, z), new(foot.X - half * 0.9f, foot.Y - 0.9f * scale), new(foot.X - half * 0.7f, foot.Y - 1.45f * scale), new(foot.X + half * 0.7f, foot.Y - 1.45f * scale), new(foot.X + half * 0.9f, foot.Y - 0.9f * scale));
-        Polygon(canvas, Lit(new SKColor(52, 62, 74), z), new(foot.X - half * 0.78f, foot.Y - 0.93f * scale), new(foot.X - half * 0.62f, foot.Y - 1.38f * scale), new(foot.X + half * 0.62f, foot.Y - 1.38f * scale), new(foot.X + half * 0.78f, foot.Y - 0.93f * scale));
+        Polygon(canvas, Lit(paint, z), new(foot.X - half * 0.9f, foot.Y - 0.9f * scale), new(foot.X - half * 0.7f, foot.Y - 1.45f * scale),
+            new(foot.X + half * 0.7f, foot.Y - 1.45f * scale), new(foot.X + half * 0.9f, foot.Y - 0.9f * scale));
+        Polygon(canvas, Lit(new SKColor(52, 62, 74), z), new(foot.X - half * 0.78f, foot.Y - 0.93f * scale),
+            new(foot.X - half * 0.62f, foot.Y - 1.38f * scale), new(foot.X + half * 0.62f, foot.Y - 1.38f * scale),
+            new(foot.X + half * 0.78f, foot.Y - 0.93f * scale));
         var lamp = isOncoming ? new SKColor(255, 250, 224) : _isNight ? new SKColor(255, 40, 30) : new SKColor(170, 24, 24);
         _fill.Color = lamp;
         float radius = (_isNight ? 0.16f : 0.1f) * scale;
@@ -268,9 +285,12 @@ internal sealed class StreetScene : IDisposable
         canvas.DrawOval(foot.X, foot.Y, 0.9f * scale, 0.12f * scale, _fill);
         if (!isAnimal)
         {
-            Polygon(canvas, new SKColor(196, 148, 84), new(foot.X - 0.7f * scale, foot.Y), new(foot.X - 0.7f * scale, foot.Y - scale), new(foot.X + 0.4f * scale, foot.Y - scale), new(foot.X + 0.4f * scale, foot.Y));
-            Polygon(canvas, new SKColor(150, 108, 60), new(foot.X + 0.4f * scale, foot.Y), new(foot.X + 0.4f * scale, foot.Y - scale), new(foot.X + 0.8f * scale, foot.Y - 1.1f * scale), new(foot.X + 0.8f * scale, foot.Y - 0.15f * scale));
-            Polygon(canvas, new SKColor(226, 206, 150), new(foot.X - 0.2f * scale, foot.Y), new(foot.X - 0.2f * scale, foot.Y - scale), new(foot.X - 0.1f * scale, foot.Y - scale), new(foot.X - 0.1f * scale, foot.Y));
+            Polygon(canvas, new SKColor(196, 148, 84), new(foot.X - 0.7f * scale, foot.Y), new(foot.X - 0.7f * scale, foot.Y - scale),
+                new(foot.X + 0.4f * scale, foot.Y - scale), new(foot.X + 0.4f * scale, foot.Y));
+            Polygon(canvas, new SKColor(150, 108, 60), new(foot.X + 0.4f * scale, foot.Y), new(foot.X + 0.4f * scale, foot.Y - scale),
+                new(foot.X + 0.8f * scale, foot.Y - 1.1f * scale), new(foot.X + 0.8f * scale, foot.Y - 0.15f * scale));
+            Polygon(canvas, new SKColor(226, 206, 150), new(foot.X - 0.2f * scale, foot.Y), new(foot.X - 0.2f * scale, foot.Y - scale),
+                new(foot.X - 0.1f * scale, foot.Y - scale), new(foot.X - 0.1f * scale, foot.Y));
             return;
         }
         _fill.Color = new SKColor(192, 142, 92);
@@ -281,7 +301,9 @@ internal sealed class StreetScene : IDisposable
         _fill.Color = new SKColor(236, 224, 204);
         canvas.DrawOval(foot.X, foot.Y - 0.66f * scale, 0.5f * scale, 0.16f * scale, _fill);
         _fill.Color = new SKColor(192, 142, 92);
-        Polygon(canvas, _fill.Color, new(foot.X + 0.45f * scale, foot.Y - 0.9f * scale), new(foot.X + 0.75f * scale, foot.Y - 1.5f * scale), new(foot.X + 0.9f * scale, foot.Y - 1.4f * scale), new(foot.X + 0.68f * scale, foot.Y - 0.75f * scale));
+        Polygon(canvas, _fill.Color, new(foot.X + 0.45f * scale, foot.Y - 0.9f * scale),
+            new(foot.X + 0.75f * scale, foot.Y - 1.5f * scale), new(foot.X + 0.9f * scale, foot.Y - 1.4f * scale),
+            new(foot.X + 0.68f * scale, foot.Y - 0.75f * scale));
         canvas.DrawOval(foot.X + 0.92f * scale, foot.Y - 1.45f * scale, 0.22f * scale, 0.13f * scale, _fill);
         _fill.Color = new SKColor(214, 196, 160);
         canvas.DrawRect(foot.X + 0.74f * scale, foot.Y - 1.9f * scale, 0.05f * scale, 0.4f * scale, _fill);

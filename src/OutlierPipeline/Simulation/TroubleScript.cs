@@ -48,10 +48,12 @@ public sealed class TroubleScript
         var within = TimeSpan.FromTicks(time.Ticks % _period.Ticks);
         foreach (var span in Spans)
         {
-            if (span.Camera == camera && within >= span.From && within < span.To) return (span.Trouble, Math.Clamp((within - span.From) / Ramp, 0.1, 1));
+            if (span.Camera == camera && within >= span.From && within < span.To)
+                return (span.Trouble, Math.Clamp((within - span.From) / Ramp, 0.1, 1));
         }
         return (Trouble.None, 0);
     }
 
-    private static TroubleSpan Span(string camera, Trouble trouble, double from, double to) => new(camera, trouble, TimeSpan.FromSeconds(from), TimeSpan.FromSeconds(to));
+    private static TroubleSpan Span(string camera, Trouble trouble, double from, double to) =>
+        new(camera, trouble, TimeSpan.FromSeconds(from), TimeSpan.FromSeconds(to));
 }

@@ -31,7 +31,10 @@ internal sealed class WeatherAndFaults : IDisposable
         _soft = SKMaskFilter.CreateBlur(SKBlurStyle.Normal, 4 * _scale);
         _random = new Random(seed ^ 0x5EED);
         // Mud lies where the wheel throws it: anywhere, but the same place for the whole drive.
-        _dirt = [.. Enumerable.Range(0, 9).Select(_ => (new SKPoint(_random.Next(width), _random.Next(height)), (12f + _random.Next(22)) * _scale, new SKColor((byte)_random.Next(52, 84), (byte)_random.Next(44, 66), (byte)_random.Next(30, 48), (byte)_random.Next(190, 245))))];
+        _dirt = [.. Enumerable.Range(0, 9).Select(_ =>
+            (new SKPoint(_random.Next(width), _random.Next(height)), (12f + _random.Next(22)) * _scale,
+            new SKColor((byte)_random.Next(52, 84), (byte)_random.Next(44, 66), (byte)_random.Next(30, 48),
+            (byte)_random.Next(190, 245))))];
         _deadRow = _random.Next(height / 4, height * 3 / 4);
     }
 
@@ -70,7 +73,8 @@ internal sealed class WeatherAndFaults : IDisposable
     {
         // What is far is near the horizon.
         var grey = new SKColor(204, 208, 212);
-        using var shader = SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, _height), [Veil(0.86f), Veil(0.95f), Veil(0.9f), Veil(0.35f)], [0, 0.42f, 0.52f, 1], SKShaderTileMode.Clamp);
+        using var shader = SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, _height),
+            [Veil(0.86f), Veil(0.95f), Veil(0.9f), Veil(0.35f)], [0, 0.42f, 0.52f, 1], SKShaderTileMode.Clamp);
         Overlay(canvas, shader, SKBlendMode.SrcOver);
 
         SKColor Veil(float share) => grey.WithAlpha((byte)(255 * share * strength));
@@ -83,13 +87,17 @@ internal sealed class WeatherAndFaults : IDisposable
         _paint.BlendMode = SKBlendMode.Multiply;
         canvas.DrawRect(0, 0, _width, _height, _paint);
         _paint.BlendMode = SKBlendMode.SrcOver;
-        using var beam = SKShader.CreateRadialGradient(new SKPoint(_width / 2f, _height * 1.02f), _width * 0.42f, [new SKColor(255, 244, 214, (byte)(70 * strength)), new SKColor(255, 244, 214, 0)], SKShaderTileMode.Clamp);
+        using var beam = SKShader.CreateRadialGradient(new SKPoint(_width / 2f, _height * 1.02f), _width * 0.42f,
+            [new SKColor(255, 244, 214, (byte)(70 * strength)), new SKColor(255, 244, 214, 0)], SKShaderTileMode.Clamp);
         Overlay(canvas, beam, SKBlendMode.Plus);
     }
 
     private void DrawSnow(SKCanvas canvas, float strength)
     {
-        using var shader = SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, _height), [new SKColor(224, 228, 234, (byte)(150 * strength)), new SKColor(228, 231, 236, (byte)(120 * strength)), new SKColor(238, 240, 244, (byte)(200 * strength)), new SKColor(238, 240, 244, (byte)(150 * strength))], [0, 0.44f, 0.5f, 1], SKShaderTileMode.Clamp);
+        using var shader = SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, _height),
+            [new SKColor(224, 228, 234, (byte)(150 * strength)), new SKColor(228, 231, 236, (byte)(120 * strength)),
+            new SKColor(238, 240, 244, (byte)(200 * strength)), new SKColor(238, 240, 244, (byte)(150 * strength))], [0, 0.44f, 0.5f, 1],
+            SKShaderTileMode.Clamp);
         Overlay(canvas, shader, SKBlendMode.SrcOver);
         _paint.Color = new SKColor(252, 253, 255, 225);
         for (int i = 0; i < (int)(260 * strength); i++)
@@ -103,7 +111,9 @@ internal sealed class WeatherAndFaults : IDisposable
     {
         _paint.Color = new SKColor(70, 78, 88, (byte)(105 * strength));
         canvas.DrawRect(0, 0, _width, _height, _paint);
-        using (var wet = SKShader.CreateLinearGradient(new SKPoint(0, _horizon), new SKPoint(0, _height), [new SKColor(190, 198, 208, (byte)(120 * strength)), new SKColor(120, 126, 134, (byte)(30 * strength))], SKShaderTileMode.Clamp))
+        using (var wet = SKShader.CreateLinearGradient(new SKPoint(0, _horizon), new SKPoint(0, _height),
+            [new SKColor(190, 198, 208, (byte)(120 * strength)), new SKColor(120, 126, 134, (byte)(30 * strength))],
+            SKShaderTileMode.Clamp))
         {
             _paint.Shader = wet;
             canvas.DrawRect(0, _horizon, _width, _height - _horizon, _paint);

@@ -5,7 +5,8 @@ using Microsoft.Extensions.Logging;
 namespace OutlierPipeline.Streaming;
 
 /// <summary>
-/// What all clients of the process know of the brokers together: whether they answer, and since when not. Each change is told once; a cluster that is away for a minute would otherwise
+/// What all clients of the process know of the brokers together: whether they answer, and since when not. Each change is told once; a
+/// cluster that is away for a minute would otherwise
 /// fill the log from a dozen clients. Thread-safe.
 /// </summary>
 internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, TimeProvider? time = null)
@@ -34,8 +35,10 @@ internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, Ti
             lock (_gate)
             {
                 var now = _time.GetUtcNow();
-                if (_downSince is { } since) return $"Kafka at {options.BootstrapServers} cannot be reached for {(now - since).TotalSeconds:0} s ({_reason})";
-                return _answeredAt is { } answered && now - answered > Patience ? $"Kafka at {options.BootstrapServers} has not answered for {(now - answered).TotalSeconds:0} s" : null;
+                if (_downSince is { } since)
+                    return $"Kafka at {options.BootstrapServers} cannot be reached for {(now - since).TotalSeconds:0} s ({_reason})";
+                return _answeredAt is { } answered && now - answered > Patience
+                    ? $"Kafka at {options.BootstrapServers} has not answered for {(now - answered).TotalSeconds:0} s" : null;
             }
         }
     }
@@ -73,7 +76,8 @@ internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, Ti
                 if (IsNews(broker)) Logs.BrokerUnreachable(Log, broker, error.Reason);
                 break;
             default:
-                if (IsNews(error.Code.ToString())) Logs.Client(Log, error.IsFatal ? LogLevel.Error : LogLevel.Warning, error.Code.ToString(), error.Reason);
+                if (IsNews(error.Code.ToString()))
+                    Logs.Client(Log, error.IsFatal ? LogLevel.Error : LogLevel.Warning, error.Code.ToString(), error.Reason);
                 break;
         }
     }

@@ -27,7 +27,8 @@ internal sealed class CameraKeys : IDeserializer<CameraKey>
         if (isNull || data.IsEmpty) return CameraKey.None;
         if (data.Length > MaxBytes) return new CameraKey(null, data.ToArray());
         Span<char> characters = stackalloc char[MaxBytes];
-        if (Utf8.ToUtf16(data, characters, out _, out int length, replaceInvalidSequences: false) != OperationStatus.Done) return new CameraKey(null, data.ToArray());
+        if (Utf8.ToUtf16(data, characters, out _, out int length, replaceInvalidSequences: false) != OperationStatus.Done)
+            return new CameraKey(null, data.ToArray());
         var id = characters[..length];
         // They would break what others keep ids in: a NUL ends a text of PostgreSQL's.
         if (id.ContainsAnyInRange('\0', '\x1f') || id.ContainsAnyInRange('\x7f', '\x9f')) return new CameraKey(null, data.ToArray());
@@ -40,7 +41,8 @@ internal sealed class CameraKeys : IDeserializer<CameraKey>
     /// <summary>Why a key is no camera's id.</summary>
     public static string Describe(CameraKey key)
     {
-        string found = key.Bytes.Length switch { 0 => "there is none", > MaxBytes => $"it has {key.Bytes.Length} bytes", _ when Utf8.IsValid(key.Bytes) => "it has control characters", _ => "it is not UTF-8" };
+        string found = key.Bytes.Length switch { 0 => "there is none", > MaxBytes =>
+            $"it has {key.Bytes.Length} bytes", _ when Utf8.IsValid(key.Bytes) => "it has control characters", _ => "it is not UTF-8" };
         return $"a camera id is text of 1 to {MaxBytes} bytes without control characters; {found}";
     }
 }

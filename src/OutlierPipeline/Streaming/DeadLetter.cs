@@ -7,7 +7,8 @@ using OutlierPipeline.Inference;
 namespace OutlierPipeline.Streaming;
 
 /// <summary>
-/// A record for the dead-letter topic: as received, with its reason. What makes it too large for the topic is left out, first the value, then a large key and all headers, each with its
+/// A record for the dead-letter topic: as received, with its reason. What makes it too large for the topic is left out, first the value,
+/// then a large key and all headers, each with its
 /// size and digest instead, so that no record can hold up its partition.
 /// </summary>
 internal sealed class DeadLetter

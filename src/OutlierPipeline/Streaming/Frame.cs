@@ -25,7 +25,10 @@ public sealed class Frame
 
     public Headers? Headers { get; init; }
 
-    /// <summary>When the picture was taken, Unix nanoseconds: the header <c>frame-timestamp</c>, else the payload's own, else the record's timestamp.</summary>
+    /// <summary>
+    /// When the picture was taken, Unix nanoseconds: the header <c>frame-timestamp</c>, else the payload's own, else the record's
+    /// timestamp.
+    /// </summary>
     public long TimestampNanoseconds { get; init; }
 
     /// <summary>When the record was produced, Unix milliseconds by the record's timestamp; 0 where that cannot be a time.</summary>

@@ -1,7 +1,8 @@
 namespace OutlierPipeline.Streaming;
 
 /// <summary>
-/// Tells how long a frame has waited to be read. A camera's clock may be seconds off, so that its stamps alone say nothing: what counts is how much later than usual they come, where
+/// Tells how long a frame has waited to be read. A camera's clock may be seconds off, so that its stamps alone say nothing: what counts is
+/// how much later than usual they come, where
 /// the usual is what was seen of the camera at the partition's end. For the consumer's thread.
 /// </summary>
 internal sealed class FrameAges(TimeSpan maxSkew)
@@ -32,11 +33,14 @@ internal sealed class FrameAges(TimeSpan maxSkew)
         return usual is { } offset ? apparent - offset : byRecord;
     }
 
-    /// <summary>What the camera's stamps lie behind by when nothing waits; null where that was not seen, or its clock was set since.</summary>
+    /// <summary>
+    /// What the camera's stamps lie behind by when nothing waits; null where that was not seen, or its clock was set since.
+    /// </summary>
     private TimeSpan? Usual(Frame frame)
     {
         if (!_cameras.TryGetValue(frame.Camera!, out var known)) return null;
-        double contradiction = (frame.TimestampNanoseconds - (double)known.Stamp) / 1e9 - (frame.ProducedMilliseconds - known.Produced) / 1e3;
+        double contradiction = (frame.TimestampNanoseconds - (double)known.Stamp) / 1e9
+            - (frame.ProducedMilliseconds - known.Produced) / 1e3;
         return Math.Abs(contradiction) > maxSkew.TotalSeconds ? null : known.Usual;
     }
 

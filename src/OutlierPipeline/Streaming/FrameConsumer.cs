@@ -47,7 +47,8 @@ internal sealed partial class FrameConsumer : IDisposable
     private IConsumer<CameraKey, RentedPayload>? _consumer;
     private volatile bool _drains = true;
 
-    public FrameConsumer(KafkaOptions options, FramesOptions frames, OverloadOptions overload, FrameRouter router, PayloadBudget budget, StateRestorer restorer, OffsetCommitter committer, ResultPublisher publisher, BrokerHealth health, TimeProvider time, ILogger log)
+    public FrameConsumer(KafkaOptions options, FramesOptions frames, OverloadOptions overload, FrameRouter router, PayloadBudget budget,
+        StateRestorer restorer, OffsetCommitter committer, ResultPublisher publisher, BrokerHealth health, TimeProvider time, ILogger log)
     {
         _options = options;
         _overload = overload;
@@ -79,7 +80,8 @@ internal sealed partial class FrameConsumer : IDisposable
     public void Start() => new Thread(Run) { Name = "consume", IsBackground = true }.Start();
 
     /// <summary>Stops reading and leaves the group; <see cref="Completion"/> tells when.</summary>
-    /// <param name="drain">Whether what is in flight is waited for and committed first; not where a stage has failed, since it would not come.</param>
+    /// <param name="drain">Whether what is in flight is waited for and committed first; not where a stage has failed, since it would not
+    /// come.</param>
     public void Stop(bool drain)
     {
         _drains = drain;
@@ -95,7 +97,9 @@ internal sealed partial class FrameConsumer : IDisposable
         _abandoned.Dispose();
     }
 
-    /// <summary>Reads the partitions again from their last commit: a new epoch, restored detectors, and everything in flight dropped.</summary>
+    /// <summary>
+    /// Reads the partitions again from their last commit: a new epoch, restored detectors, and everything in flight dropped.
+    /// </summary>
     public void Rewind(params PartitionAssignment[] assignments) => _requests.Enqueue(() =>
     {
         foreach (var assignment in assignments)
@@ -116,7 +120,9 @@ internal sealed partial class FrameConsumer : IDisposable
         SetPaused(assignment, PauseReason.Retry, paused: false);
     }
 
-    /// <summary>The topic was recreated under a partition: what was known of its offsets counts no more, and it is read from its start.</summary>
+    /// <summary>
+    /// The topic was recreated under a partition: what was known of its offsets counts no more, and it is read from its start.
+    /// </summary>
     public void Reset(PartitionAssignment assignment) => _requests.Enqueue(() =>
     {
         if (IsRead(assignment)) ResetLog(assignment);
@@ -149,7 +155,8 @@ internal sealed partial class FrameConsumer : IDisposable
     }
 
     /// <summary>
-    /// Fetches a partition from an offset on. A seek would not do: librdkafka has stopped a partition whose position was out of range, and then refuses to seek ("Erroneous state").
+    /// Fetches a partition from an offset on. A seek would not do: librdkafka has stopped a partition whose position was out of range, and
+    /// then refuses to seek ("Erroneous state").
     /// </summary>
     private void Fetch(TopicPartition partition, long offset)
     {
@@ -212,7 +219,8 @@ internal sealed partial class FrameConsumer : IDisposable
         if (record.IsPartitionEOF)
         {
             // Nothing is left but what was handed on: what lies between the last record and here are control records and holes.
-            if (_assignments.TryGetValue(record.TopicPartition, out var ended) && !_held.ContainsKey(record.TopicPartition)) ended.Ledger.SkipTo(record.Offset.Value);
+            if (_assignments.TryGetValue(record.TopicPartition, out var ended) && !_held.ContainsKey(record.TopicPartition))
+                ended.Ledger.SkipTo(record.Offset.Value);
             return;
         }
         if (_assignments.TryGetValue(record.TopicPartition, out var assignment) && record.Offset.Value >= Expected(assignment))
@@ -277,7 +285,8 @@ internal sealed partial class FrameConsumer : IDisposable
         if (_pauses.Count(PauseReason.Backpressure) == 0 || IsOverfull) return;
         foreach (var partition in _assignments.Keys)
         {
-            if (_pauses[partition].HasFlag(PauseReason.Backpressure) && !_held.ContainsKey(partition) && _router.HasRoom) _pauses.Remove(partition, PauseReason.Backpressure);
+            if (_pauses[partition].HasFlag(PauseReason.Backpressure) && !_held.ContainsKey(partition) && _router.HasRoom)
+                _pauses.Remove(partition, PauseReason.Backpressure);
         }
     }
 
@@ -355,9 +364,11 @@ internal sealed partial class FrameConsumer : IDisposable
 
     private void OnRevoked(IConsumer<CameraKey, RentedPayload> consumer, List<TopicPartitionOffset> partitions)
     {
-        var revoked = partitions.Select(partition => _assignments.GetValueOrDefault(partition.TopicPartition)).OfType<PartitionAssignment>().ToArray();
+        var revoked = partitions.Select(partition => _assignments.GetValueOrDefault(partition.TopicPartition))
+            .OfType<PartitionAssignment>().ToArray();
         Drain(revoked);
-        foreach (var assignment in revoked) Log.Revoked(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed);
+        foreach (var assignment in revoked)
+            Log.Revoked(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed);
     }
 
     private void OnLost(IConsumer<CameraKey, RentedPayload> consumer, List<TopicPartitionOffset> partitions)
@@ -468,7 +479,8 @@ internal sealed partial class FrameConsumer : IDisposable
         [LoggerMessage(243, LogLevel.Error, "{Topic}[{Partition}]: offsets {From} to {To} expired before they were read (lostBeforeRead).")]
         public static partial void LostBeforeRead(ILogger log, string topic, int partition, long from, long to);
 
-        [LoggerMessage(244, LogLevel.Error, "{Topic}[{Partition}]: the topic was recreated, since what was read up to offset {Offset} is no longer in it. It is read from offset {Start} on, and its cameras' evidence starts afresh.")]
+        [LoggerMessage(244, LogLevel.Error, "{Topic}[{Partition}]: the topic was recreated, since what was read up to offset {Offset} is " +
+            "no longer in it. It is read from offset {Start} on, and its cameras' evidence starts afresh.")]
         public static partial void LogWasReset(ILogger log, string topic, int partition, long offset, long start);
 
         [LoggerMessage(245, LogLevel.Warning, "{Topic}[{Partition}] is read again from offset {Offset} in {Seconds:0.##} s.")]

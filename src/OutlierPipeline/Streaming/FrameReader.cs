@@ -7,7 +7,10 @@ using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Streaming;
 
-/// <summary>Makes a <see cref="Frame"/> of a record of <c>camera.frames</c>: camera, time, trace, and where the picture lies. Nothing is decoded yet.</summary>
+/// <summary>
+/// Makes a <see cref="Frame"/> of a record of <c>camera.frames</c>: camera, time, trace, and where the picture lies. Nothing is decoded
+/// yet.
+/// </summary>
 internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, TimeProvider time)
 {
     private readonly string? _cameraHeader = options.CameraHeader;
@@ -29,15 +32,19 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
                 case "content-type": contentType = header.GetValueBytes(); break;
                 case "schema": schema = header.GetValueBytes(); break;
                 case "frame-timestamp": timestamp = header.GetValueBytes(); break;
-                case "traceparent": trace = header.GetValueBytes() is { } parent && PipelineTelemetry.IsTraceParent(parent) ? parent : null; break;
-                case "drive-event": endsDrive = record.Message.Value.Length == 0 && header.GetValueBytes() is { } what && what.AsSpan().SequenceEqual("end"u8); break;
+                case "traceparent": trace = header.GetValueBytes() is { } parent && PipelineTelemetry.IsTraceParent(parent)
+                    ? parent
+                    : null; break;
+                case "drive-event": endsDrive = record.Message.Value.Length == 0 && header.GetValueBytes() is { } what
+                    && what.AsSpan().SequenceEqual("end"u8); break;
             }
             if (_cameraHeader is not null && header.Key == _cameraHeader) camera = header.GetValueBytes();
         }
         var key = record.Message.Key ?? CameraKey.None;
         var id = _cameraHeader is null ? key : headerKeys.Deserialize(camera, camera is null, SerializationContext.Empty);
         long produced = Plausible(record.Message.Timestamp.UnixTimestampMs);
-        var (content, nanoseconds, fault, isStated) = Examine(endsDrive, record.Message.Value, id, contentType, schema, timestamp, produced);
+        var (content, nanoseconds, fault, isStated) = Examine(endsDrive, record.Message.Value, id, contentType, schema,
+            timestamp, produced);
         if (content.IsMislabelled) PipelineTelemetry.CountMislabelled();
         return new Frame
         {
@@ -69,18 +76,24 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
         // Without a clock of its own a record counts from when it was read.
         long recordNanoseconds = produced > 0 ? produced * 1_000_000 : (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
         if (id.Camera is null)
-            return (new FrameContent { Error = FrameError.MissingCamera, Message = CameraKeys.Describe(id) }, recordNanoseconds, ClockFault.None, false);
+            return (new FrameContent { Error = FrameError.MissingCamera, Message = CameraKeys.Describe(id) }, recordNanoseconds,
+                ClockFault.None, false);
         long? stated = null;
         if (timestamp is not null)
         {
             if (!Utf8Parser.TryParse(timestamp, out long parsed, out int used) || used != timestamp.Length || parsed < 0)
             {
                 string message = $"frame-timestamp is '{Printable(timestamp)}'; expected Unix nanoseconds as a decimal number";
-                return (new FrameContent { Error = FrameError.InvalidHeader, Message = message }, recordNanoseconds, ClockFault.None, false);
+                return (new FrameContent { Error = FrameError.InvalidHeader, Message = message }, recordNanoseconds,
+                    ClockFault.None, false);
             }
             stated = parsed;
         }
-        var content = endsDrive ? default : payload.Length == 0 ? new FrameContent { Error = FrameError.Empty } : FramePayload.Unwrap(payload.Span, Text(contentType), Text(schema));
+        var content = endsDrive
+            ? default
+            : payload.Length == 0
+            ? new FrameContent { Error = FrameError.Empty }
+            : FramePayload.Unwrap(payload.Span, Text(contentType), Text(schema));
         stated ??= content.TimestampNanoseconds;
         if (stated is not { } stamp) return (content, recordNanoseconds, produced > 0 ? ClockFault.None : ClockFault.Missing, false);
         if (stamp == 0) return (content, recordNanoseconds, ClockFault.Missing, false);
@@ -89,7 +102,8 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
     }
 
     /// <summary>A record's time, or 0 where it cannot be one: from before the year 2000, or from the future.</summary>
-    private long Plausible(long produced) => produced >= 946_684_800_000 && produced <= time.GetUtcNow().AddDays(1).ToUnixTimeMilliseconds() ? produced : 0;
+    private long Plausible(long produced) =>
+        produced >= 946_684_800_000 && produced <= time.GetUtcNow().AddDays(1).ToUnixTimeMilliseconds() ? produced : 0;
 
     private static string? Text(byte[]? header)
     {

@@ -8,7 +8,9 @@ internal sealed class FrameRouter(Func<string, Channel<Frame>> laneOf, IReadOnly
     private const int MaxRemembered = 100_000;
     private readonly Dictionary<string, Channel<Frame>> _lanes = [];
 
-    /// <summary>Whether every lane has at least half of its queue free: reading resumes only then, so that it does not stop again at once.</summary>
+    /// <summary>
+    /// Whether every lane has at least half of its queue free: reading resumes only then, so that it does not stop again at once.
+    /// </summary>
     public bool HasRoom => lanes.All(lane => lane.Reader.Count <= capacity / 2);
 
     /// <summary>False if the lane's queue is full.</summary>

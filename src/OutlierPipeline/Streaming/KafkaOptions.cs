@@ -20,7 +20,10 @@ public enum StartFrom
 /// <summary>Configuration section <c>Kafka</c>.</summary>
 public sealed record KafkaOptions
 {
-    /// <summary>librdkafka properties on which the service's promises rest, so that they cannot be set through <see cref="Client"/>, with what to use instead.</summary>
+    /// <summary>
+    /// librdkafka properties on which the service's promises rest, so that they cannot be set through <see cref="Client"/>, with what to
+    /// use instead.
+    /// </summary>
     private static readonly Dictionary<string, string> Reserved = new(StringComparer.OrdinalIgnoreCase)
     {
         ["bootstrap.servers"] = "Kafka:BootstrapServers",
@@ -68,7 +71,8 @@ public sealed record KafkaOptions
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(15);
 
     /// <summary>
-    /// Cameras that one replica keeps in mind. Beyond it, cameras that sent a single frame and have no incident are forgotten first, the oldest first; then frames of new
+    /// Cameras that one replica keeps in mind. Beyond it, cameras that sent a single frame and have no incident are forgotten first, the
+    /// oldest first; then frames of new
     /// cameras go to the dead letters.
     /// </summary>
     public int MaxCameras { get; init; } = 100_000;
@@ -82,15 +86,21 @@ public sealed record KafkaOptions
         if (string.IsNullOrWhiteSpace(BootstrapServers)) yield return "Kafka:BootstrapServers is not set; expected host:port of a broker";
         if (string.IsNullOrWhiteSpace(GroupId)) yield return "Kafka:GroupId is empty; expected the consumer group's name";
         var topics = new[] { FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic };
-        if (topics.Any(string.IsNullOrWhiteSpace)) yield return "a topic's name (Kafka:FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic) is empty";
-        else if (topics.Distinct().Count() < topics.Length) yield return $"two of the topics [{string.Join(", ", topics)}] have the same name; each needs its own";
-        if (Delivery == Delivery.ExactlyOnce) yield return "Kafka:Delivery is ExactlyOnce, which this version does not do; use AtLeastOnce (what is repeated carries the same ids)";
+        if (topics.Any(string.IsNullOrWhiteSpace))
+            yield return "a topic's name (Kafka:FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic) is empty";
+        else if (topics.Distinct().Count() < topics.Length)
+            yield return $"two of the topics [{string.Join(", ", topics)}] have the same name; each needs its own";
+        if (Delivery == Delivery.ExactlyOnce) yield return "Kafka:Delivery is ExactlyOnce, which this version does not do; use " +
+            "AtLeastOnce (what is repeated carries the same ids)";
         else if (!Enum.IsDefined(Delivery)) yield return $"Kafka:Delivery is {Delivery}; expected AtLeastOnce";
         if (!Enum.IsDefined(StartFrom)) yield return $"Kafka:StartFrom is {StartFrom}; expected Earliest or Latest";
-        if (CommitInterval < TimeSpan.FromMilliseconds(10) || CommitInterval > TimeSpan.FromMinutes(1)) yield return $"Kafka:CommitInterval is {CommitInterval}; expected 00:00:00.010 to 00:01:00";
-        if (DrainTimeout < TimeSpan.FromSeconds(1) || DrainTimeout > TimeSpan.FromMinutes(2)) yield return $"Kafka:DrainTimeout is {DrainTimeout}; expected 00:00:01 to 00:02:00";
+        if (CommitInterval < TimeSpan.FromMilliseconds(10) || CommitInterval > TimeSpan.FromMinutes(1))
+            yield return $"Kafka:CommitInterval is {CommitInterval}; expected 00:00:00.010 to 00:01:00";
+        if (DrainTimeout < TimeSpan.FromSeconds(1) || DrainTimeout > TimeSpan.FromMinutes(2))
+            yield return $"Kafka:DrainTimeout is {DrainTimeout}; expected 00:00:01 to 00:02:00";
         if (MaxCameras < 1) yield return $"Kafka:MaxCameras is {MaxCameras}; expected at least 1";
         foreach (string key in Client.Keys.Where(Reserved.ContainsKey))
-            yield return $"Kafka:Client:{key} cannot be set: what the service promises rests on it" + (Reserved[key].Length > 0 ? $"; use {Reserved[key]}" : "");
+            yield return $"Kafka:Client:{key} cannot be set: what the service promises rests on it" + (Reserved[key].Length > 0
+                ? $"; use {Reserved[key]}" : "");
     }
 }

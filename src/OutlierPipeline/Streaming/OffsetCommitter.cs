@@ -5,17 +5,22 @@ using Microsoft.Extensions.Logging;
 namespace OutlierPipeline.Streaming;
 
 /// <summary>
-/// Commits a partition: snapshot of its detectors, then the acknowledgement of every result below the snapshot, then the state records, then
+/// Commits a partition: snapshot of its detectors, then the acknowledgement of every result below the snapshot, then the state records,
+/// then
 /// the offset. Whatever is cut off in between is repeated from the last commit, and a detector ignores what it had seen.
 /// </summary>
-internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublisher publisher, TimeSpan forgetAfter, TimeProvider time, BrokerHealth health, ILogger log)
+internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublisher publisher, TimeSpan forgetAfter, TimeProvider time,
+    BrokerHealth health, ILogger log)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Commits one offset to the group; set by the consumer, which owns the client.</summary>
     public Action<TopicPartitionOffset> Commit { get; set; } = _ => throw new InvalidOperationException("no consumer");
 
-    /// <summary>Commits every current assignment again and again until cancelled. None waits for another: a partition whose dead letter cannot be written is not committed for as long, the others are.</summary>
+    /// <summary>
+    /// Commits every current assignment again and again until cancelled. None waits for another: a partition whose dead letter cannot be
+    /// written is not committed for as long, the others are.
+    /// </summary>
     public async Task RunAsync(Func<IReadOnlyCollection<PartitionAssignment>> assignments, CancellationToken cancellation)
     {
         var running = new Dictionary<PartitionAssignment, Task<ErrorCode?>>();
@@ -29,7 +34,8 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
                     await commit;
                     running.Remove(assignment);
                 }
-                foreach (var assignment in assignments().Where(assignment => !running.ContainsKey(assignment))) running[assignment] = CommitAsync(assignment, cancellation);
+                foreach (var assignment in assignments().Where(assignment => !running.ContainsKey(assignment)))
+                    running[assignment] = CommitAsync(assignment, cancellation);
             }
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
@@ -39,18 +45,23 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         }
     }
 
-    /// <summary>Waits until every frame handed on is done, then commits. Where the deadline passes first, or the group takes no commit of this member any more, what was not committed is repeated elsewhere, and the log says so.</summary>
+    /// <summary>
+    /// Waits until every frame handed on is done, then commits. Where the deadline passes first, or the group takes no commit of this
+    /// member any more, what was not committed is repeated elsewhere, and the log says so.
+    /// </summary>
     public async Task DrainAsync(PartitionAssignment assignment, CancellationToken deadline)
     {
         try
         {
             await Task.WhenAny(assignment.Ledger.WhenAcknowledged(assignment.Ledger.Next), assignment.Ended).WaitAsync(deadline);
-            // A group that is still agreeing on who reads what refuses commits for a moment; whoever comes next would repeat what is not committed.
+            // A group that is still agreeing on who reads what refuses commits for a moment; whoever comes next would repeat what is not
+            // committed.
             while (await CommitAsync(assignment, deadline) is { } refusal)
             {
                 if (refusal is ErrorCode.UnknownMemberId or ErrorCode.IllegalGeneration or ErrorCode.FencedInstanceId)
                 {
-                    Log.NotDrained(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed, "the group went on without this member");
+                    Log.NotDrained(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed,
+                        "the group went on without this member");
                     return;
                 }
                 await Task.Delay(RetryAfter, time, deadline);
@@ -58,7 +69,8 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         }
         catch (OperationCanceledException)
         {
-            Log.NotDrained(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed, $"it took longer than Kafka:DrainTimeout ({options.DrainTimeout})");
+            Log.NotDrained(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed,
+                $"it took longer than Kafka:DrainTimeout ({options.DrainTimeout})");
         }
     }
 
@@ -76,7 +88,8 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
             await Task.WhenAny(assignment.Ledger.WhenAcknowledged(below), assignment.Ended).WaitAsync(cancellation);
             await Task.WhenAny(alone, assignment.Ended).WaitAsync(cancellation);
             if (!assignment.IsCurrent) return null;
-            await Task.WhenAll(states.Select(state => publisher.PublishStateAsync(assignment, state.Camera, state.Record))).WaitAsync(cancellation);
+            await Task.WhenAll(states.Select(state => publisher.PublishStateAsync(assignment, state.Camera, state.Record)))
+                .WaitAsync(cancellation);
             if (!assignment.IsCurrent || offset <= assignment.Committed) return null;
             // The client waits for the broker's answer, however long: a deadline must not.
             await Task.Run(() => Commit(new TopicPartitionOffset(assignment.Partition, offset)), cancellation).WaitAsync(cancellation);
@@ -86,7 +99,8 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         catch (KafkaException e)
         {
             MarkChanged(assignment);
-            if (health.IsNews($"commit {assignment.Partition} {e.Error.Code}")) Log.NotCommitted(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, e.Error.Reason);
+            if (health.IsNews($"commit {assignment.Partition} {e.Error.Code}"))
+                Log.NotCommitted(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, e.Error.Reason);
             return e.Error.Code;
         }
         finally
@@ -107,7 +121,8 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
             var forget = now - forgetAfter;
             foreach (var (camera, detector) in assignment.Detectors)
             {
-                if (detector.IsForgotten || assignment.Watch.HasCaughtUp && detector.WrittenAt < forget && !detector.HasOpenIncident && !detector.Changed)
+                if (detector.IsForgotten || assignment.Watch.HasCaughtUp && detector.WrittenAt < forget && !detector.HasOpenIncident
+                    && !detector.Changed)
                 {
                     (gone ??= []).Add(camera);
                     continue;
@@ -123,10 +138,12 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
                 assignment.Detectors.Remove(camera);
                 states.Add((camera, null));
             }
-            foreach (string camera in assignment.Evicted.Where(camera => !assignment.Detectors.ContainsKey(camera) && !assignment.Restored.ContainsKey(camera))) states.Add((camera, null));
+            foreach (string camera in assignment.Evicted.Where(camera => !assignment.Detectors.ContainsKey(camera)
+                && !assignment.Restored.ContainsKey(camera))) states.Add((camera, null));
             assignment.Evicted.Clear();
             // After a reset every camera's state goes with it: a crash in between must not leave the new id beside old offsets.
-            if (assignment.TopicId is { } id && (!assignment.IsReset || assignment.IsAwake)) assignment.Reserve(TopicIdentity.Key, TopicIdentity.Write(id));
+            if (assignment.TopicId is { } id && (!assignment.IsReset || assignment.IsAwake))
+                assignment.Reserve(TopicIdentity.Key, TopicIdentity.Write(id));
             foreach (var (key, (value, isWritten)) in assignment.Reserved.ToArray())
             {
                 if (isWritten) continue;
@@ -152,10 +169,12 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
 
     private static partial class Log
     {
-        [LoggerMessage(220, LogLevel.Warning, "The offset of {Topic}[{Partition}] could not be committed ({Reason}); trying again with the next commit.")]
+        [LoggerMessage(220, LogLevel.Warning,
+            "The offset of {Topic}[{Partition}] could not be committed ({Reason}); trying again with the next commit.")]
         public static partial void NotCommitted(ILogger log, string topic, int partition, string reason);
 
-        [LoggerMessage(221, LogLevel.Warning, "{Topic}[{Partition}] is given back without a last commit, since {Reason}: whoever reads it next repeats it from offset {Offset} on.")]
+        [LoggerMessage(221, LogLevel.Warning, "{Topic}[{Partition}] is given back without a last commit, since {Reason}: whoever reads " +
+            "it next repeats it from offset {Offset} on.")]
         public static partial void NotDrained(ILogger log, string topic, int partition, long offset, string reason);
     }
 }

@@ -84,7 +84,8 @@ public sealed class OffsetLedger
     }
 
     /// <summary>
-    /// There is nothing to read below an offset but what was added: control records, aborted and compacted ones take offsets too, and what lies behind them is committed, so that the
+    /// There is nothing to read below an offset but what was added: control records, aborted and compacted ones take offsets too, and what
+    /// lies behind them is committed, so that the
     /// group's lag reaches 0.
     /// </summary>
     public void SkipTo(long offset)
@@ -97,7 +98,8 @@ public sealed class OffsetLedger
     {
         lock (_gate)
         {
-            if (_count == 0 || At(_count - 1).Offset != offset) throw new InvalidOperationException($"offset {offset} is not the last one added");
+            if (_count == 0 || At(_count - 1).Offset != offset)
+                throw new InvalidOperationException($"offset {offset} is not the last one added");
             _count--;
             _next = offset;
         }

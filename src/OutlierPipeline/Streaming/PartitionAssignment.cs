@@ -51,7 +51,10 @@ public sealed class PartitionAssignment
     /// <summary>State records read from <c>ood.state</c> whose camera has not been seen since.</summary>
     internal Dictionary<string, byte[]> Restored { get; } = [];
 
-    /// <summary>What goes with the partition beside its cameras' state, by keys that no camera has, and whether it is written; changed under <see cref="Gate"/>.</summary>
+    /// <summary>
+    /// What goes with the partition beside its cameras' state, by keys that no camera has, and whether it is written; changed under
+    /// <see cref="Gate"/>.
+    /// </summary>
     internal Dictionary<string, (byte[] Value, bool IsWritten)> Reserved { get; } = [];
 
     /// <summary>Cameras whose state is to be deleted, to make room for others; changed under <see cref="Gate"/>.</summary>
@@ -86,7 +89,8 @@ public sealed class PartitionAssignment
 
     /// <summary>Whether the state belongs to an earlier topic of the same name.</summary>
     internal bool IsOfAnotherTopic => !IsReset && TopicId is not null
-        && Reserved.TryGetValue(TopicIdentity.Key, out var recorded) && TopicIdentity.Read(recorded.Value) is { } earlier && earlier != TopicId;
+        && Reserved.TryGetValue(TopicIdentity.Key, out var recorded) && TopicIdentity.Read(recorded.Value) is { } earlier
+        && earlier != TopicId;
 
     /// <summary>Records of the partition not yet read, as last measured.</summary>
     internal long Lag => Math.Max(0, Watch.End.Offset - Ledger.Next);
@@ -128,7 +132,8 @@ public sealed class PartitionAssignment
         if (_isAwake) return [];
         _isAwake = true;
         // After a reset all are written again, so that none keeps offsets of the topic before.
-        return [.. Restored.Where(state => IsReset || isWatched(state.Key) || state.Value.AsSpan().IndexOf("\"incident\":{"u8) >= 0).Select(state => state.Key)];
+        return [.. Restored.Where(state => IsReset || isWatched(state.Key) || state.Value.AsSpan().IndexOf("\"incident\":{"u8) >= 0)
+            .Select(state => state.Key)];
     }
 
     /// <summary>Takes out, once, the restored cameras that were last written before a time and have no open incident.</summary>

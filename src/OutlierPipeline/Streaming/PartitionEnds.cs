@@ -4,10 +4,12 @@ using Confluent.Kafka.Admin;
 namespace OutlierPipeline.Streaming;
 
 /// <summary>
-/// Asks the brokers again and again where the assigned partitions end. What the consumer's own fetches say of it stands still in an outage, and would take an outage for silence.
+/// Asks the brokers again and again where the assigned partitions end. What the consumer's own fetches say of it stands still in an outage,
+/// and would take an outage for silence.
 /// </summary>
 /// <param name="recreated">Told of a partition whose topic was recreated while it was read.</param>
-internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssignment> recreated, BrokerHealth health, TopicIdentity identity, TimeProvider time)
+internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssignment> recreated, BrokerHealth health,
+    TopicIdentity identity, TimeProvider time)
 {
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(5);
@@ -45,11 +47,14 @@ internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssign
         }
     }
 
-    private async Task MeasureAsync(IAdminClient admin, IReadOnlyCollection<PartitionAssignment> assignments, CancellationToken cancellation)
+    private async Task MeasureAsync(IAdminClient admin, IReadOnlyCollection<PartitionAssignment> assignments,
+        CancellationToken cancellation)
     {
         var asked = time.GetUtcNow();
-        var query = assignments.Select(assignment => new TopicPartitionOffsetSpec { TopicPartition = assignment.Partition, OffsetSpec = OffsetSpec.Latest() });
-        var result = await admin.ListOffsetsAsync(query, new ListOffsetsOptions { RequestTimeout = BrokerTimeout, IsolationLevel = IsolationLevel.ReadCommitted }).WaitAsync(cancellation);
+        var query = assignments.Select(assignment =>
+            new TopicPartitionOffsetSpec { TopicPartition = assignment.Partition, OffsetSpec = OffsetSpec.Latest() });
+        var result = await admin.ListOffsetsAsync(query, new ListOffsetsOptions { RequestTimeout = BrokerTimeout,
+            IsolationLevel = IsolationLevel.ReadCommitted }).WaitAsync(cancellation);
         var ends = result.ResultInfos.Where(info => !info.TopicPartitionOffsetError.Error.IsError)
             .ToDictionary(info => info.TopicPartitionOffsetError.TopicPartition, info => info.TopicPartitionOffsetError.Offset.Value);
         health.NoteAnswer();

@@ -21,7 +21,9 @@ public enum PauseReason
     Retry = 8,
 }
 
-/// <summary>Pauses partitions for reasons: one is read again when its last reason is gone. For the consumer's thread; counts may be read from any.</summary>
+/// <summary>
+/// Pauses partitions for reasons: one is read again when its last reason is gone. For the consumer's thread; counts may be read from any.
+/// </summary>
 internal sealed class PartitionPauses(Action<TopicPartition> pause, Action<TopicPartition> resume)
 {
     private readonly Dictionary<TopicPartition, PauseReason> _reasons = [];

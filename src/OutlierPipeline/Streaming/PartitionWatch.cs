@@ -1,7 +1,8 @@
 namespace OutlierPipeline.Streaming;
 
 /// <summary>
-/// How long a partition has been watched: a clock that runs only while its end is known from the brokers and everything up to there has been seen by the detectors. Thread-safe.
+/// How long a partition has been watched: a clock that runs only while its end is known from the brokers and everything up to there has
+/// been seen by the detectors. Thread-safe.
 /// </summary>
 /// <param name="end">The partition's end at the assignment.</param>
 internal sealed class PartitionWatch(long end, DateTimeOffset at)
@@ -17,7 +18,9 @@ internal sealed class PartitionWatch(long end, DateTimeOffset at)
     private TimeSpan _watched;
     private DateTimeOffset? _caughtUpAt;
 
-    /// <summary>Ends that were measured and are not reached yet, in order: who reads seconds behind reaches each of them all the same.</summary>
+    /// <summary>
+    /// Ends that were measured and are not reached yet, in order: who reads seconds behind reaches each of them all the same.
+    /// </summary>
     private readonly Queue<(long Offset, DateTimeOffset At)> _ahead = new([(end, at)]);
 
     /// <summary>Where the partition ended when it was measured last, and when that was.</summary>

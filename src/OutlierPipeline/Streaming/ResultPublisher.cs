@@ -8,7 +8,8 @@ namespace OutlierPipeline.Streaming;
 
 /// <summary>
 /// Produces what a frame leads to, to the partition number that the frame came from, and tells the frame's ledger when the broker has
-/// acknowledged the last of it. A result that cannot be produced rewinds its partition; a dead letter that cannot be produced is tried again
+/// acknowledged the last of it. A result that cannot be produced rewinds its partition; a dead letter that cannot be produced is tried
+/// again
 /// while its partition pauses. Thread-safe.
 /// </summary>
 internal sealed partial class ResultPublisher : IDisposable
@@ -50,13 +51,15 @@ internal sealed partial class ResultPublisher : IDisposable
     {
         frame.AddPending();
         if (PipelineTelemetry.TraceParent(frame.TraceParent) is { } trace) (headers ??= []).Add("traceparent", trace);
-        Produce(new TopicPartition(topic, frame.Assignment.Partition.Partition), new Message<byte[], byte[]> { Key = frame.CameraBytes, Value = json, Headers = headers }, report =>
+        Produce(new TopicPartition(topic, frame.Assignment.Partition.Partition),
+            new Message<byte[], byte[]> { Key = frame.CameraBytes, Value = json, Headers = headers }, report =>
         {
             if (IsTooLarge(report.Error) && json.Length > SmallResult && frame.Assignment.IsCurrent)
             {
                 // It would be too large again: the frame is put aside with its reason, and the partition goes on.
                 Log.ResultTooLarge(_log, topic, frame.Assignment.Partition.Partition.Value, frame.Offset, json.Length);
-                DeadLetter(frame, FrameError.ResultTooLarge, $"a record of {json.Length} bytes was refused by {topic}: raise the topic's max.message.bytes");
+                DeadLetter(frame, FrameError.ResultTooLarge,
+                    $"a record of {json.Length} bytes was refused by {topic}: raise the topic's max.message.bytes");
             }
             else if (report.Error.IsError)
             {
@@ -67,12 +70,15 @@ internal sealed partial class ResultPublisher : IDisposable
         });
     }
 
-    /// <summary>Produces an alert that belongs to no frame: of a camera that sends none, or of the fleet. It is part of the partition's next commit.</summary>
+    /// <summary>
+    /// Produces an alert that belongs to no frame: of a camera that sends none, or of the fleet. It is part of the partition's next commit.
+    /// </summary>
     public void PublishAlone(PartitionAssignment assignment, string topic, byte[] key, byte[] json, Headers headers)
     {
         var acknowledged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         assignment.Alone = Task.WhenAll(assignment.Alone, acknowledged.Task);
-        Produce(new TopicPartition(topic, assignment.Partition.Partition), new Message<byte[], byte[]> { Key = key, Value = json, Headers = headers }, report =>
+        Produce(new TopicPartition(topic, assignment.Partition.Partition),
+            new Message<byte[], byte[]> { Key = key, Value = json, Headers = headers }, report =>
         {
             if (report.Error.IsError) OnFailed(assignment, topic, report.Error);
             // A failure has ended the assignment: nothing of it is committed any more.
@@ -87,7 +93,8 @@ internal sealed partial class ResultPublisher : IDisposable
     {
         frame.AddPending();
         PipelineTelemetry.CountDeadLetter(reason);
-        Log.DeadLetter(_log, frame.Assignment.Partition.Topic, frame.Assignment.Partition.Partition.Value, frame.Offset, frame.Camera, reason, text);
+        Log.DeadLetter(_log, frame.Assignment.Partition.Topic, frame.Assignment.Partition.Partition.Value, frame.Offset, frame.Camera,
+            reason, text);
         SendDeadLetter(frame, new DeadLetter(frame, reason, text), blocked: false);
     }
 
@@ -125,20 +132,24 @@ internal sealed partial class ResultPublisher : IDisposable
         frame.Payload = default;
     }
 
-    /// <summary>Nothing more is waited for: whoever waits for room in the producer's queue goes on, and what is refused is not tried again.</summary>
+    /// <summary>
+    /// Nothing more is waited for: whoever waits for room in the producer's queue goes on, and what is refused is not tried again.
+    /// </summary>
     public void Abandon() => _stopping.Cancel();
 
     public void Dispose()
     {
         _stopping.Cancel();
-        // What is still queued is repeated after the next start, with the same ids: waiting for an absent broker would only hold up the stop.
+        // What is still queued is repeated after the next start, with the same ids: waiting for an absent broker would only hold up the
+        // stop.
         _producer.Flush(TimeSpan.FromMilliseconds(300));
         _producer.Dispose();
         _stopping.Dispose();
     }
 
     private void SendDeadLetter(Frame frame, DeadLetter letter, bool blocked) =>
-        Produce(new TopicPartition(_options.DeadLetterTopic, Partition.Any), letter.ToMessage(), report => OnDeadLetter(frame, letter, report.Error, blocked));
+        Produce(new TopicPartition(_options.DeadLetterTopic, Partition.Any), letter.ToMessage(), report =>
+        OnDeadLetter(frame, letter, report.Error, blocked));
 
     private void OnDeadLetter(Frame frame, DeadLetter letter, Error error, bool blocked)
     {
@@ -180,7 +191,8 @@ internal sealed partial class ResultPublisher : IDisposable
         SendDeadLetter(frame, letter, blocked: true);
     }
 
-    private static bool IsTooLarge(Error error) => error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge or ErrorCode.InvalidMsgSize;
+    private static bool IsTooLarge(Error error) => error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge
+        or ErrorCode.InvalidMsgSize;
 
     private void Produce(TopicPartition target, Message<byte[], byte[]> message, Action<DeliveryReport<byte[], byte[]>> delivered)
     {
@@ -192,7 +204,8 @@ internal sealed partial class ResultPublisher : IDisposable
                 PipelineTelemetry.CountSent(target.Topic);
                 return;
             }
-            catch (ProduceException<byte[], byte[]> e) when (e.Error.Code == ErrorCode.Local_QueueFull && !_stopping.IsCancellationRequested)
+            catch (ProduceException<byte[], byte[]> e) when (e.Error.Code == ErrorCode.Local_QueueFull
+                && !_stopping.IsCancellationRequested)
             {
                 // librdkafka's queue is the bound: whoever produces waits, and with it the stages before.
                 Thread.Sleep(5);
@@ -221,16 +234,21 @@ internal sealed partial class ResultPublisher : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(210, LogLevel.Debug, "{Topic}[{Partition}]@{Offset} of camera {Camera} goes to the dead letters: {Reason} {Message}")]
-        public static partial void DeadLetter(ILogger log, string topic, int partition, long offset, string? camera, FrameError reason, string? message);
+        [LoggerMessage(210, LogLevel.Debug,
+            "{Topic}[{Partition}]@{Offset} of camera {Camera} goes to the dead letters: {Reason} {Message}")]
+        public static partial void DeadLetter(ILogger log, string topic, int partition, long offset, string? camera, FrameError reason,
+            string? message);
 
-        [LoggerMessage(211, LogLevel.Error, "{Topic} cannot be written ({Reason}); partition {Partition} pauses and tries again until it can.")]
+        [LoggerMessage(211, LogLevel.Error,
+            "{Topic} cannot be written ({Reason}); partition {Partition} pauses and tries again until it can.")]
         public static partial void DeadLetterBlocked(ILogger log, string topic, int partition, string reason);
 
-        [LoggerMessage(213, LogLevel.Error, "A result of {Topic}[{Partition}]@{Offset} has {Bytes} bytes, more than the topic takes; the frame goes to the dead letters.")]
+        [LoggerMessage(213, LogLevel.Error,
+            "A result of {Topic}[{Partition}]@{Offset} has {Bytes} bytes, more than the topic takes; the frame goes to the dead letters.")]
         public static partial void ResultTooLarge(ILogger log, string topic, int partition, long offset, int bytes);
 
-        [LoggerMessage(212, LogLevel.Error, "A result could not be written to {Topic}[{Partition}] ({Reason}); the partition is read again from its last commit.")]
+        [LoggerMessage(212, LogLevel.Error,
+            "A result could not be written to {Topic}[{Partition}] ({Reason}); the partition is read again from its last commit.")]
         public static partial void ResultFailed(ILogger log, string topic, int partition, string reason);
     }
 }

@@ -2,7 +2,9 @@ using Confluent.Kafka;
 
 namespace OutlierPipeline.Streaming;
 
-/// <summary>How long a partition waits before it is read again: longer each time, until a commit shows that its results can be written.</summary>
+/// <summary>
+/// How long a partition waits before it is read again: longer each time, until a commit shows that its results can be written.
+/// </summary>
 internal sealed class RewindBackoff
 {
     private static readonly TimeSpan First = TimeSpan.FromMilliseconds(250);

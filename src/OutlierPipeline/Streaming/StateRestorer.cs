@@ -5,13 +5,15 @@ using Microsoft.Extensions.Logging;
 namespace OutlierPipeline.Streaming;
 
 /// <summary>Reads the state records of a partition to their end, while the partition is paused.</summary>
-internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth health, TopicIdentity identity, TimeProvider time, ILogger log)
+internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth health, TopicIdentity identity, TimeProvider time,
+    ILogger log)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>
-    /// Fills <see cref="PartitionAssignment.Restored"/> with the latest record of every camera. Tries again while the broker cannot be reached
+    /// Fills <see cref="PartitionAssignment.Restored"/> with the latest record of every camera. Tries again while the broker cannot be
+    /// reached
     /// or a result topic lacks the partition, until the assignment ends.
     /// </summary>
     public async Task RestoreAsync(PartitionAssignment assignment, CancellationToken cancellation)
@@ -30,7 +32,8 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             }
             catch (KafkaException e)
             {
-                if (health.IsNews($"restore {assignment.Partition}")) Log.Retry(log, options.StateTopic, assignment.Partition.Partition.Value, e.Error.Reason);
+                if (health.IsNews($"restore {assignment.Partition}"))
+                    Log.Retry(log, options.StateTopic, assignment.Partition.Partition.Value, e.Error.Reason);
             }
             await Task.Delay(RetryAfter, time, cancellation);
         }
@@ -62,7 +65,8 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             // The end of the partition, and not the last record's offset: a compacted log has holes, also at its end.
             if (record.IsPartitionEOF) break;
             string camera = Encoding.UTF8.GetString(record.Message.Key ?? []);
-            if (record.Message.Value is not { Length: > 0 } state) _ = assignment.Restored.Remove(camera) || assignment.Reserved.Remove(camera);
+            if (record.Message.Value is not { Length: > 0 } state)
+                _ = assignment.Restored.Remove(camera) || assignment.Reserved.Remove(camera);
             else if (camera.StartsWith('\0')) assignment.Reserved[camera] = (state, true);
             else assignment.Restored[camera] = state;
         }
@@ -75,7 +79,8 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
     {
         foreach (string topic in new[] { options.ScoresTopic, options.AlertsTopic, options.StateTopic })
         {
-            if (admin.GetMetadata(topic, BrokerTimeout).Topics.All(found => found.Partitions.All(known => known.PartitionId != partition))) return topic;
+            if (admin.GetMetadata(topic, BrokerTimeout).Topics.All(found => found.Partitions.All(known => known.PartitionId != partition)))
+                return topic;
         }
         return null;
     }
@@ -85,7 +90,8 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         [LoggerMessage(230, LogLevel.Warning, "The state of {Topic}[{Partition}] cannot be read ({Reason}); trying again.")]
         public static partial void Retry(ILogger log, string topic, int partition, string reason);
 
-        [LoggerMessage(231, LogLevel.Error, "{Topic} has no partition {Partition}, which {Frames} has; the partition pauses until it has ('outlier check --create' adds it).")]
+        [LoggerMessage(231, LogLevel.Error, "{Topic} has no partition {Partition}, which {Frames} has; the partition pauses until it has " +
+            "('outlier check --create' adds it).")]
         public static partial void TooFewPartitions(ILogger log, string topic, int partition, string frames);
 
         [LoggerMessage(232, LogLevel.Information, "{Topic}[{Partition}] is restored: the state of {Cameras} cameras was read.")]

@@ -3,14 +3,17 @@ using Microsoft.Extensions.Logging;
 
 namespace OutlierPipeline.Streaming;
 
-/// <summary>Before the first frame is read: the broker answers, the topics are there, and the result topics have the frames' partitions.</summary>
+/// <summary>
+/// Before the first frame is read: the broker answers, the topics are there, and the result topics have the frames' partitions.
+/// </summary>
 internal static partial class TopicCheck
 {
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>Waits for the broker for as long as it takes, saying so.</summary>
     /// <exception cref="PipelineException">A topic is missing or has too few partitions.</exception>
-    public static async Task RunAsync(KafkaOptions options, BrokerHealth health, TimeProvider time, ILogger log, CancellationToken cancellation)
+    public static async Task RunAsync(KafkaOptions options, BrokerHealth health, TimeProvider time, ILogger log,
+        CancellationToken cancellation)
     {
         using var admin = KafkaClients.Admin(options, health);
         while (true)
@@ -33,7 +36,8 @@ internal static partial class TopicCheck
     private static Dictionary<string, int> CountPartitions(KafkaOptions options, IAdminClient admin)
     {
         var counts = new Dictionary<string, int>();
-        foreach (string topic in new[] { options.FramesTopic, options.ScoresTopic, options.AlertsTopic, options.StateTopic, options.DeadLetterTopic })
+        foreach (string topic in new[] { options.FramesTopic, options.ScoresTopic, options.AlertsTopic, options.StateTopic,
+            options.DeadLetterTopic })
         {
             var metadata = admin.GetMetadata(topic, BrokerTimeout).Topics.Single();
             if (metadata.Error.Code is ErrorCode.UnknownTopicOrPart or ErrorCode.Local_UnknownTopic) counts[topic] = 0;
@@ -47,11 +51,13 @@ internal static partial class TopicCheck
     {
         string remedy = $"'outlier check --bootstrap {options.BootstrapServers} --create' makes what is missing";
         string[] missing = [.. partitions.Where(topic => topic.Value == 0).Select(topic => topic.Key)];
-        if (missing.Length > 0) throw new PipelineException($"topics are missing at {options.BootstrapServers}: {string.Join(", ", missing)}; {remedy}");
+        if (missing.Length > 0)
+            throw new PipelineException($"topics are missing at {options.BootstrapServers}: {string.Join(", ", missing)}; {remedy}");
         int frames = partitions[options.FramesTopic];
         foreach (string topic in new[] { options.ScoresTopic, options.AlertsTopic, options.StateTopic })
         {
-            if (partitions[topic] < frames) throw new PipelineException($"{topic} has {partitions[topic]} partitions and {options.FramesTopic} has {frames}: results go to the partition number of their frame; {remedy}");
+            if (partitions[topic] < frames) throw new PipelineException($"{topic} has {partitions[topic]} partitions and " +
+                $"{options.FramesTopic} has {frames}: results go to the partition number of their frame; {remedy}");
         }
     }
 

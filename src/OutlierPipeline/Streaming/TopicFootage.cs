@@ -24,8 +24,12 @@ internal sealed class TopicFootage(string address, string? camera) : FootageSour
             if (frame.Camera is null || frame.IsDriveEnd || camera is not null && frame.Camera != camera) continue;
             found++;
             string name = string.Create(CultureInfo.InvariantCulture, $"{_topic.Topic}/{record.Partition.Value}@{record.Offset.Value}");
-            yield return new EncodedFrame(frame.Camera, name, frame.Error == FrameError.None ? frame.Encoded.ToArray() : frame.Payload.Span.ToArray());
+            yield return new EncodedFrame(frame.Camera, name, frame.Error == FrameError.None
+                ? frame.Encoded.ToArray()
+                : frame.Payload.Span.ToArray());
         }
-        if (found == 0) throw new FootageException($"{address}: no frame{(camera is null ? "" : $" of camera {camera}")} among the {others} records of that time");
+        if (found == 0)
+            throw new FootageException(
+                $"{address}: no frame{(camera is null ? "" : $" of camera {camera}")} among the {others} records of that time");
     }
 }

@@ -5,7 +5,8 @@ using Confluent.Kafka.Admin;
 namespace OutlierPipeline.Streaming;
 
 /// <summary>
-/// The id that brokers give a topic when it is created: another one under the same name is another topic. It is kept in <c>ood.state</c> beside the cameras' state, under a key that no
+/// The id that brokers give a topic when it is created: another one under the same name is another topic. It is kept in <c>ood.state</c>
+/// beside the cameras' state, under a key that no
 /// camera has.
 /// </summary>
 internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
@@ -39,7 +40,8 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
         try
         {
             using var admin = KafkaClients.Admin(options, health);
-            var found = await admin.DescribeTopicsAsync(TopicCollection.OfTopicNames([options.FramesTopic]), new DescribeTopicsOptions { RequestTimeout = timeout });
+            var found = await admin.DescribeTopicsAsync(TopicCollection.OfTopicNames([options.FramesTopic]),
+                new DescribeTopicsOptions { RequestTimeout = timeout });
             var id = found.TopicDescriptions.Single().TopicId;
             if (id.MostSignificantBits != 0 || id.LeastSignificantBits != 0) Id = id.ToString();
         }
@@ -57,7 +59,9 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
         try
         {
             var reader = new System.Text.Json.Utf8JsonReader(record);
-            return System.Text.Json.JsonDocument.ParseValue(ref reader).RootElement.TryGetProperty("topicId", out var id) ? id.GetString() : null;
+            return System.Text.Json.JsonDocument.ParseValue(ref reader).RootElement.TryGetProperty("topicId", out var id)
+                ? id.GetString()
+                : null;
         }
         catch (System.Text.Json.JsonException)
         {

@@ -6,7 +6,8 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Streaming;
 
 /// <summary>
-/// What a topic received in its last seconds, read once without a group: <c>kafka://host:port/topic?seconds=600</c>. Further parameters are librdkafka
+/// What a topic received in its last seconds, read once without a group: <c>kafka://host:port/topic?seconds=600</c>. Further parameters are
+/// librdkafka
 /// properties, such as <c>&amp;security.protocol=SSL</c>.
 /// </summary>
 internal sealed class TopicTail
@@ -22,14 +23,16 @@ internal sealed class TopicTail
     {
         string[] parts = address[Scheme.Length..].Split('?', 2);
         string[] place = parts[0].Split('/', 2);
-        if (place.Length < 2 || place[0].Length == 0 || place[1].Length == 0) throw new FootageException($"{address}: expected kafka://host:port/topic?seconds=600");
+        if (place.Length < 2 || place[0].Length == 0 || place[1].Length == 0)
+            throw new FootageException($"{address}: expected kafka://host:port/topic?seconds=600");
         var client = new Dictionary<string, string>();
         foreach (string parameter in parts.Length < 2 ? [] : parts[1].Split('&', StringSplitOptions.RemoveEmptyEntries))
         {
             string[] pair = [.. parameter.Split('=', 2).Select(Uri.UnescapeDataString)];
             if (pair.Length < 2) throw new FootageException($"{address}: the parameter {parameter} has no value");
             if (pair[0] != "seconds") client[pair[0]] = pair[1];
-            else if (double.TryParse(pair[1], CultureInfo.InvariantCulture, out double seconds) && seconds is > 0 and < 1e8) _last = TimeSpan.FromSeconds(seconds);
+            else if (double.TryParse(pair[1], CultureInfo.InvariantCulture, out double seconds) && seconds is > 0 and < 1e8)
+                _last = TimeSpan.FromSeconds(seconds);
             else throw new FootageException($"{address}: seconds is {pair[1]}; expected a positive number");
         }
         _options = new KafkaOptions { BootstrapServers = place[0], FramesTopic = place[1], GroupId = "outlier-footage", Client = client };
@@ -51,7 +54,8 @@ internal sealed class TopicTail
         while (left > 0)
         {
             cancellation.ThrowIfCancellationRequested();
-            var record = Consume(consumer) ?? throw new FootageException($"{Topic} at {_options.BootstrapServers}: no record came for {Timeout.TotalSeconds:0} s");
+            var record = Consume(consumer)
+                ?? throw new FootageException($"{Topic} at {_options.BootstrapServers}: no record came for {Timeout.TotalSeconds:0} s");
             if (record.IsPartitionEOF)
             {
                 left--;
@@ -85,20 +89,24 @@ internal sealed class TopicTail
         if (found > 0) yield break;
         string place = $"{Topic} at {_options.BootstrapServers}";
         throw new FootageException(old == 0 ? $"{place} holds no record" : string.Create(CultureInfo.InvariantCulture,
-            $"{place}: nothing of its last {_last.TotalSeconds:0.###} seconds; the latest of the {old} older records there is stamped {latest:u}: ask for more with ?seconds="));
+            $"{place}: nothing of its last {_last.TotalSeconds:0.###} seconds; the latest of the {old} older records there is stamped " +
+            $"{latest:u}: ask for more with ?seconds="));
     }
 
     private IConsumer<CameraKey, RentedPayload> Connect(PayloadBudget budget, out Dictionary<TopicPartition, long> ends)
     {
-        var config = new ConsumerConfig(new Dictionary<string, string>(_options.Client)) { BootstrapServers = _options.BootstrapServers, GroupId = _options.GroupId, EnableAutoCommit = false, EnablePartitionEof = true, AutoOffsetReset = AutoOffsetReset.Earliest };
-        var consumer = new ConsumerBuilder<CameraKey, RentedPayload>(config).SetKeyDeserializer(new CameraKeys()).SetValueDeserializer(budget).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => _errors.Add(error)).Build();
+        var config = new ConsumerConfig(new Dictionary<string, string>(_options.Client)) { BootstrapServers = _options.BootstrapServers,
+            GroupId = _options.GroupId, EnableAutoCommit = false, EnablePartitionEof = true, AutoOffsetReset = AutoOffsetReset.Earliest };
+        var consumer = new ConsumerBuilder<CameraKey, RentedPayload>(config).SetKeyDeserializer(new CameraKeys())
+            .SetValueDeserializer(budget).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => _errors.Add(error)).Build();
         try
         {
             ends = [];
             var starts = new List<TopicPartitionOffset>();
             using var admin = KafkaClients.Admin(_options, new BrokerHealth(_options, NullLogger.Instance), _errors.Add);
             var topic = admin.GetMetadata(_options.FramesTopic, Timeout).Topics.Single();
-            if (topic.Error.IsError) throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers}: {topic.Error.Reason}");
+            if (topic.Error.IsError)
+                throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers}: {topic.Error.Reason}");
             var begin = new Timestamp(DateTimeOffset.UtcNow.Subtract(_last));
             foreach (var partition in topic.Partitions)
             {
@@ -116,7 +124,8 @@ internal sealed class TopicTail
         catch (KafkaException e)
         {
             consumer.Dispose();
-            throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers} cannot be read: {_errors.Explain(e.Error)}", e);
+            throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers} cannot be read: {_errors.Explain(e.Error)}",
+                e);
         }
         catch
         {
@@ -133,7 +142,8 @@ internal sealed class TopicTail
         }
         catch (ConsumeException e)
         {
-            throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers} cannot be read: {_errors.Explain(e.Error)}", e);
+            throw new FootageException($"{_options.FramesTopic} at {_options.BootstrapServers} cannot be read: {_errors.Explain(e.Error)}",
+                e);
         }
     }
 }

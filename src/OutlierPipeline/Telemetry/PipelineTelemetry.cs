@@ -26,24 +26,39 @@ public static class PipelineTelemetry
     private static readonly System.Buffers.SearchValues<byte> Hexadecimal = System.Buffers.SearchValues.Create("0123456789abcdef"u8);
     private static readonly Meter Meter = new(Name);
     private static readonly ActivitySource Activities = new(Name);
-    private static readonly InstrumentAdvice<double> Seconds = new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] };
-    private static readonly Counter<long> Consumed = Meter.CreateCounter<long>("outlier.frames.consumed", "{frame}", "Records read from the frames topic.");
-    private static readonly Counter<long> Scored = Meter.CreateCounter<long>("outlier.frames.scored", "{frame}", "Frames that a model scored.");
-    private static readonly Counter<long> DecodedByCpu = Meter.CreateCounter<long>("outlier.frames.decoded_by_cpu", "{frame}", "JPEGs that nvJPEG was meant to decode and did not take: progressive, CMYK, grey, damaged.");
-    private static readonly Counter<long> Skipped = Meter.CreateCounter<long>("outlier.frames.skipped", "{frame}", "Frames too old to be scored.");
-    private static readonly Counter<long> Replayed = Meter.CreateCounter<long>("outlier.frames.replayed", "{frame}", "Frames read again that the detector had seen.");
-    private static readonly Counter<long> DeadLettered = Meter.CreateCounter<long>("outlier.frames.dead_lettered", "{frame}", "Records sent to the dead-letter topic.");
-    private static readonly Counter<long> Mislabelled = Meter.CreateCounter<long>("outlier.frames.mislabelled", "{frame}", "Frames whose content-type names another kind of picture than they are; they are decoded.");
-    private static readonly Counter<long> ClockCorrected = Meter.CreateCounter<long>("outlier.frames.clock_corrected", "{frame}", "Frames whose stated time was not used as it is, by what was wrong with it.");
-    private static readonly Counter<long> LostBeforeRead = Meter.CreateCounter<long>("outlier.frames.lost_before_read", "{frame}", "Offsets that retention removed before they were read.");
+    private static readonly InstrumentAdvice<double> Seconds = new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01,
+        0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] };
+    private static readonly Counter<long> Consumed = Meter.CreateCounter<long>("outlier.frames.consumed", "{frame}",
+        "Records read from the frames topic.");
+    private static readonly Counter<long> Scored = Meter.CreateCounter<long>("outlier.frames.scored", "{frame}",
+        "Frames that a model scored.");
+    private static readonly Counter<long> DecodedByCpu = Meter.CreateCounter<long>("outlier.frames.decoded_by_cpu", "{frame}",
+        "JPEGs that nvJPEG was meant to decode and did not take: progressive, CMYK, grey, damaged.");
+    private static readonly Counter<long> Skipped = Meter.CreateCounter<long>("outlier.frames.skipped", "{frame}",
+        "Frames too old to be scored.");
+    private static readonly Counter<long> Replayed = Meter.CreateCounter<long>("outlier.frames.replayed", "{frame}",
+        "Frames read again that the detector had seen.");
+    private static readonly Counter<long> DeadLettered = Meter.CreateCounter<long>("outlier.frames.dead_lettered", "{frame}",
+        "Records sent to the dead-letter topic.");
+    private static readonly Counter<long> Mislabelled = Meter.CreateCounter<long>("outlier.frames.mislabelled", "{frame}",
+        "Frames whose content-type names another kind of picture than they are; they are decoded.");
+    private static readonly Counter<long> ClockCorrected = Meter.CreateCounter<long>("outlier.frames.clock_corrected", "{frame}",
+        "Frames whose stated time was not used as it is, by what was wrong with it.");
+    private static readonly Counter<long> LostBeforeRead = Meter.CreateCounter<long>("outlier.frames.lost_before_read", "{frame}",
+        "Offsets that retention removed before they were read.");
     private static readonly Counter<long> Alerts = Meter.CreateCounter<long>("outlier.alerts", "{alert}", "Alert events produced.");
     private static readonly Counter<long> UnreadableAlerts =
         Meter.CreateCounter<long>("outlier.alerts.unreadable", "{record}", "Records of the alerts topic that are no alerts, passed over.");
-    private static readonly Counter<long> Sent = Meter.CreateCounter<long>("messaging.client.sent.messages", "{message}", "Records handed to the Kafka producer.");
-    private static readonly Histogram<double> StageDuration = Meter.CreateHistogram("outlier.stage.duration", "s", "Time of one stage: a frame's in decode and detect, a batch's in batch and infer.", advice: Seconds);
-    private static readonly Histogram<double> Latency = Meter.CreateHistogram("outlier.frame.latency", "s", "From a frame's production to the acknowledgement of its score.", advice: Seconds);
-    private static readonly Histogram<long> BatchSize = Meter.CreateHistogram("outlier.batch.size", "{frame}", "Frames of one batch.", advice: new InstrumentAdvice<long> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256] });
-    private static readonly KeyValuePair<string, object?>[] StageTags = [.. Enum.GetNames<Stage>().Select(stage => Tag("stage", stage.ToLowerInvariant()))];
+    private static readonly Counter<long> Sent = Meter.CreateCounter<long>("messaging.client.sent.messages", "{message}",
+        "Records handed to the Kafka producer.");
+    private static readonly Histogram<double> StageDuration = Meter.CreateHistogram("outlier.stage.duration", "s",
+        "Time of one stage: a frame's in decode and detect, a batch's in batch and infer.", advice: Seconds);
+    private static readonly Histogram<double> Latency = Meter.CreateHistogram("outlier.frame.latency", "s",
+        "From a frame's production to the acknowledgement of its score.", advice: Seconds);
+    private static readonly Histogram<long> BatchSize = Meter.CreateHistogram("outlier.batch.size", "{frame}", "Frames of one batch.",
+        advice: new InstrumentAdvice<long> { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256] });
+    private static readonly KeyValuePair<string, object?>[] StageTags = [.. Enum.GetNames<Stage>().Select(stage =>
+        Tag("stage", stage.ToLowerInvariant()))];
 
     public static void CountConsumed() => Consumed.Add(1);
 
@@ -63,7 +78,8 @@ public static class PipelineTelemetry
 
     public static void CountLostBeforeRead(long frames) => LostBeforeRead.Add(frames);
 
-    public static void CountAlert(string type, string kind, string severity) => Alerts.Add(1, Tag("type", type), Tag("kind", kind), Tag("severity", severity));
+    public static void CountAlert(string type, string kind, string severity) =>
+        Alerts.Add(1, Tag("type", type), Tag("kind", kind), Tag("severity", severity));
 
     public static void CountUnreadableAlert() => UnreadableAlerts.Add(1);
 
@@ -76,7 +92,8 @@ public static class PipelineTelemetry
     public static void RecordBatchSize(int frames) => BatchSize.Record(frames);
 
     /// <summary>Gauges of one running pipeline; dispose the result when it ends.</summary>
-    public static IDisposable Observe(Func<long> inFlight, Func<IEnumerable<Measurement<long>>> paused, Func<IEnumerable<Measurement<long>>> lag, Func<long> openIncidents)
+    public static IDisposable Observe(Func<long> inFlight, Func<IEnumerable<Measurement<long>>> paused,
+        Func<IEnumerable<Measurement<long>>> lag, Func<long> openIncidents)
     {
         // A meter of the same name for each pipeline, since an observable instrument cannot be taken back but with its meter.
         var meter = new Meter(Name);
@@ -96,12 +113,14 @@ public static class PipelineTelemetry
 
     /// <summary>The context in a W3C <c>traceparent</c>; none if it is missing, cannot be read, or nobody listens.</summary>
     public static ActivityContext ExtractTrace(byte[]? traceparent) =>
-        traceparent is not null && Activities.HasListeners() && ActivityContext.TryParse(Encoding.ASCII.GetString(traceparent), null, isRemote: true, out var context) ? context : default;
+        traceparent is not null && Activities.HasListeners()
+        && ActivityContext.TryParse(Encoding.ASCII.GetString(traceparent), null, isRemote: true, out var context) ? context : default;
 
     /// <summary>Whether a header is a W3C <c>traceparent</c> of version 00: what is not is never handed on.</summary>
     public static bool IsTraceParent(ReadOnlySpan<byte> header) =>
         header.Length == 55 && header.StartsWith("00-"u8) && header[35] == '-' && header[52] == '-'
-        && !header[3..35].ContainsAnyExcept(Hexadecimal) && !header[36..52].ContainsAnyExcept(Hexadecimal) && !header[53..].ContainsAnyExcept(Hexadecimal);
+        && !header[3..35].ContainsAnyExcept(Hexadecimal) && !header[36..52].ContainsAnyExcept(Hexadecimal)
+        && !header[53..].ContainsAnyExcept(Hexadecimal);
 
     /// <summary>The W3C <c>traceparent</c> for what is produced: of the current span, or the one received, or null.</summary>
     public static byte[]? TraceParent(byte[]? received) =>

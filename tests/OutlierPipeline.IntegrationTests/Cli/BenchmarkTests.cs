@@ -12,9 +12,11 @@ public sealed class BenchmarkTests : IDisposable
     [Fact]
     public async Task Bench_measures_each_batch_size_and_the_way_from_bytes_and_compares_with_an_earlier_run()
     {
-        foreach (var (frame, i) in SmallFrames.FullDrive(3, 4).Select((frame, i) => (frame, i))) await File.WriteAllBytesAsync(Path.Combine(_directory, $"{i}.jpg"), frame, TestContext.Current.CancellationToken);
+        foreach (var (frame, i) in SmallFrames.FullDrive(3, 4).Select((frame, i) => (frame, i)))
+            await File.WriteAllBytesAsync(Path.Combine(_directory, $"{i}.jpg"), frame, TestContext.Current.CancellationToken);
         string file = Path.Combine(_directory, "bench.json");
-        var first = await Tool.OutlierAsync("bench", "--model", Repository.StreetDemo, "--accelerator", "cpu", "--batch", "1,5", "--seconds", "0.3", "--end-to-end", _directory, "--out", file);
+        var first = await Tool.OutlierAsync("bench", "--model", Repository.StreetDemo, "--accelerator", "cpu", "--batch", "1,5",
+            "--seconds", "0.3", "--end-to-end", _directory, "--out", file);
         Assert.True(first.Code == 0, first.Error);
         using var json = JsonDocument.Parse(await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken));
         var rows = json.RootElement.GetProperty("network").EnumerateArray().ToList();
@@ -28,7 +30,8 @@ public sealed class BenchmarkTests : IDisposable
         var path = json.RootElement.GetProperty("endToEnd").EnumerateArray().Single();
         Assert.Equal(4, path.GetProperty("pictures").GetInt32());
         Assert.Equal("320×192", path.GetProperty("size").GetString());
-        var second = await Tool.OutlierAsync("bench", "--model", Repository.StreetDemo, "--accelerator", "cpu", "--batch", "5", "--seconds", "0.2", "--compare", file);
+        var second = await Tool.OutlierAsync("bench", "--model", Repository.StreetDemo, "--accelerator", "cpu", "--batch", "5",
+            "--seconds", "0.2", "--compare", file);
         Assert.Contains("× ", second.Output, StringComparison.Ordinal);
     }
 
@@ -40,7 +43,8 @@ public sealed class BenchmarkTests : IDisposable
         await pipeline.Until(() => pipeline.NotReady.Count == 0, "a pipeline that is ready");
         string file = Path.Combine(_directory, "load.json");
         string picture = Path.Combine(_directory, "load.png");
-        var load = await Tool.OutlierAsync("load", "--bootstrap", cluster.Broker.BootstrapServers, "--cameras", "1", "--up-to", "2", "--fps", "5", "--seconds", "3", "--group", cluster.Options().Kafka.GroupId, "--out", file, "--plot", picture);
+        var load = await Tool.OutlierAsync("load", "--bootstrap", cluster.Broker.BootstrapServers, "--cameras", "1", "--up-to", "2",
+            "--fps", "5", "--seconds", "3", "--group", cluster.Options().Kafka.GroupId, "--out", file, "--plot", picture);
         Assert.True(load.Code == 0, load.Output + load.Error);
         using var json = JsonDocument.Parse(await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken));
         var steps = json.RootElement.EnumerateArray().ToList();
@@ -56,7 +60,8 @@ public sealed class BenchmarkTests : IDisposable
     public async Task Load_without_a_service_says_that_nothing_came_back()
     {
         using var cluster = new TestCluster(1);
-        var load = await Tool.OutlierAsync("load", "--bootstrap", cluster.Broker.BootstrapServers, "--cameras", "1", "--up-to", "1", "--fps", "5", "--seconds", "3");
+        var load = await Tool.OutlierAsync("load", "--bootstrap", cluster.Broker.BootstrapServers, "--cameras", "1", "--up-to", "1",
+            "--fps", "5", "--seconds", "3");
         Assert.Equal(1, load.Code);
         Assert.Contains("the service does not keep up with 1 cameras: 0 of", load.Error, StringComparison.Ordinal);
     }

@@ -21,9 +21,13 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(0, scored.Code);
         Assert.Contains("NotAnImage", scored.Error, StringComparison.Ordinal);
         string[] lines = await File.ReadAllLinesAsync(csv, TestContext.Current.CancellationToken);
-        Assert.Equal("file,score,reconstruction,structure,kl,latent,typicality,statistics,colour,bands,local,region,mixture,p_value,martingale", lines[0]);
+        Assert.Equal(
+            "file,score,reconstruction,structure,kl,latent,typicality,statistics,colour,bands,local,region,mixture,p_value,martingale",
+            lines[0]);
         Assert.Equal(26, lines.Length);
-        double[] P(string drive) => [.. lines.Where(line => line.StartsWith(drive + "/0", StringComparison.Ordinal)).Select(line => double.Parse(line.Split(',')[^2], CultureInfo.InvariantCulture))];
+        double[] P(string drive) =>
+            [.. lines.Where(line => line.StartsWith(drive + "/0", StringComparison.Ordinal)).Select(line =>
+            double.Parse(line.Split(',')[^2], CultureInfo.InvariantCulture))];
         Assert.Equal(12, P("normal").Length);
         Assert.True(P("fog").Max() < P("normal").Min(), "fog is not stranger than the clear street");
         Assert.Contains(lines, line => line.StartsWith("fog/99999.jpg,,", StringComparison.Ordinal));
@@ -35,7 +39,8 @@ public sealed class CommandLineTests : IDisposable
         byte[][] frames = SmallFrames.Drive(5, 15);
         Write("drive", frames);
         using var cluster = new TestCluster(1);
-        var replayed = await Tool.OutlierAsync("replay", "--input", Path.Combine(_directory, "drive"), "--camera", "car-5/front", "--bootstrap", cluster.Broker.BootstrapServers, "--fps", "100");
+        var replayed = await Tool.OutlierAsync("replay", "--input", Path.Combine(_directory, "drive"), "--camera", "car-5/front",
+            "--bootstrap", cluster.Broker.BootstrapServers, "--fps", "100");
         Assert.True(replayed.Code == 0, replayed.Error);
         var records = cluster.ReadAll(TestCluster.Frames);
         Assert.Equal(frames, records.Select(record => record.Message.Value));
@@ -51,7 +56,8 @@ public sealed class CommandLineTests : IDisposable
         cluster.Flush();
         var good = await Tool.OutlierAsync("check", "--bootstrap", cluster.Broker.BootstrapServers, "--model", Repository.StreetDemo);
         Assert.True(good.Code == 0, good.Output + good.Error);
-        foreach (string text in new[] { "camera.frames.dlq: 1 partitions", "car-1/front", "80×48", "street-demo", "1 can be scored" }) Assert.Contains(text, good.Output, StringComparison.Ordinal);
+        foreach (string text in new[] { "camera.frames.dlq: 1 partitions", "car-1/front", "80×48", "street-demo", "1 can be scored" })
+            Assert.Contains(text, good.Output, StringComparison.Ordinal);
         cluster.Produce((string?)null, [1, 2, 3]);
         cluster.Flush();
         var bad = await Tool.OutlierAsync("check", "--bootstrap", cluster.Broker.BootstrapServers);
@@ -122,15 +128,20 @@ public sealed class CommandLineTests : IDisposable
         Repository.Needs("ffmpeg");
         const string Name = "2026-11-25T03:00:00.mkv";
         // Frames 0, 1 and 12 of ten a second.
-        var made = await Tool.RunAsync("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "testsrc=s=160x96:r=10:d=2", "-vf", "select='lt(n,2)+eq(n,12)'", "-fps_mode", "passthrough", "-c:v", "mjpeg", "file:" + Name], directory: _directory);
+        var made = await Tool.RunAsync("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "testsrc=s=160x96:r=10:d=2", "-vf",
+            "select='lt(n,2)+eq(n,12)'", "-fps_mode", "passthrough", "-c:v", "mjpeg", "file:" + Name], directory: _directory);
         Assert.True(made.Code == 0, made.Error);
-        var scored = await Tool.RunAsync("dotnet", ["exec", Tool.Outlier, "score", "--model", Repository.StreetDemo, "--input", Name, "--out", "scores.csv"], directory: _directory);
+        var scored = await Tool.RunAsync("dotnet", ["exec", Tool.Outlier, "score", "--model", Repository.StreetDemo, "--input", Name,
+            "--out", "scores.csv"], directory: _directory);
         Assert.True(scored.Code == 0, scored.Error);
-        Assert.Equal(4, (await File.ReadAllLinesAsync(Path.Combine(_directory, "scores.csv"), TestContext.Current.CancellationToken)).Length);
+        Assert.Equal(4,
+            (await File.ReadAllLinesAsync(Path.Combine(_directory, "scores.csv"), TestContext.Current.CancellationToken)).Length);
         using var cluster = new TestCluster(1);
-        var replayed = await Tool.RunAsync("dotnet", ["exec", Tool.Outlier, "replay", "--input", Name, "--camera", "car-5/front", "--bootstrap", cluster.Broker.BootstrapServers], directory: _directory);
+        var replayed = await Tool.RunAsync("dotnet", ["exec", Tool.Outlier, "replay", "--input", Name, "--camera", "car-5/front",
+            "--bootstrap", cluster.Broker.BootstrapServers], directory: _directory);
         Assert.True(replayed.Code == 0, replayed.Error);
-        long[] stamps = [.. cluster.ReadAll(TestCluster.Frames).Select(record => long.Parse(record.Message.Headers.GetLastBytes("frame-timestamp"), CultureInfo.InvariantCulture))];
+        long[] stamps = [.. cluster.ReadAll(TestCluster.Frames).Select(record =>
+            long.Parse(record.Message.Headers.GetLastBytes("frame-timestamp"), CultureInfo.InvariantCulture))];
         Assert.Equal(3, stamps.Length);
         Assert.True(stamps[2] - stamps[1] >= 1_000_000_000, $"the gap of 1.1 s was replayed in {(stamps[2] - stamps[1]) / 1e9:0.000} s");
     }
@@ -142,15 +153,18 @@ public sealed class CommandLineTests : IDisposable
         Array.Resize(ref frames[1], 20_000);
         Write("drive", frames);
         using var cluster = new TestCluster(1);
-        var replayed = await Tool.OutlierAsync("replay", "--input", Path.Combine(_directory, "drive"), "--camera", "c", "--fps", "0", "--bootstrap", cluster.Broker.BootstrapServers, "--client", "message.max.bytes=10000");
+        var replayed = await Tool.OutlierAsync("replay", "--input", Path.Combine(_directory, "drive"), "--camera", "c", "--fps", "0",
+            "--bootstrap", cluster.Broker.BootstrapServers, "--client", "message.max.bytes=10000");
         Assert.Equal(1, replayed.Code);
-        Assert.Contains("00001.jpg: its 20000 bytes are more than camera.frames takes: raise --client message.max.bytes", replayed.Error, StringComparison.Ordinal);
+        Assert.Contains("00001.jpg: its 20000 bytes are more than camera.frames takes: raise --client message.max.bytes", replayed.Error,
+            StringComparison.Ordinal);
         Assert.Equal(3, cluster.ReadAll(TestCluster.Frames).Count);
     }
 
     private void Write(string drive, byte[][] frames)
     {
         string directory = Directory.CreateDirectory(Path.Combine(_directory, drive)).FullName;
-        for (int i = 0; i < frames.Length; i++) File.WriteAllBytes(Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{i:00000}.jpg")), frames[i]);
+        for (int i = 0; i < frames.Length; i++)
+            File.WriteAllBytes(Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{i:00000}.jpg")), frames[i]);
     }
 }

@@ -16,11 +16,13 @@ public sealed class DeadLetterCommandTests
         cluster.ProduceAt(taken.AddSeconds(60), "car-2", [1, 2, 3], 0);
         cluster.ProduceAt(taken.AddSeconds(120), "car-2", good[..(good.Length / 2)], 0);
         cluster.Flush();
-        await using (var pipeline = new RunningPipeline(cluster.Options())) await pipeline.Until(() => cluster.Committed().Values.Sum() == 3, "everything being committed");
+        await using (var pipeline = new RunningPipeline(cluster.Options())) await pipeline.Until(() =>
+            cluster.Committed().Values.Sum() == 3, "everything being committed");
 
         var all = await Outlier("list");
         Assert.True(all.Code == 0, all.Error);
-        foreach (string word in new[] { "InvalidHeader", "NotAnImage", "Truncated", "car-1", "car-2", "camera.frames[1]@0", "3 dead letters on camera.frames.dlq" }) Assert.Contains(word, all.Output, StringComparison.Ordinal);
+        foreach (string word in new[] { "InvalidHeader", "NotAnImage", "Truncated", "car-1", "car-2", "camera.frames[1]@0",
+            "3 dead letters on camera.frames.dlq" }) Assert.Contains(word, all.Output, StringComparison.Ordinal);
         var some = await Outlier("list", "--camera", "car-2", "--from", taken.AddSeconds(90).ToString("O"));
         Assert.Contains("1 dead letters", some.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("NotAnImage", some.Output, StringComparison.Ordinal);
@@ -42,7 +44,8 @@ public sealed class DeadLetterCommandTests
         Assert.True(missing.Code is 0 or 1, missing.Error);
 
         Task<(int Code, string Output, string Error)> Outlier(string command, params string[] more) =>
-            Tool.OutlierAsync(["deadletters", command, "--bootstrap", cluster.BootstrapServers, "--client", "fetch.wait.max.ms=5", .. more]);
+            Tool.OutlierAsync(["deadletters", command, "--bootstrap", cluster.BootstrapServers, "--client",
+            "fetch.wait.max.ms=5", .. more]);
     }
 
     [Fact]
@@ -51,9 +54,12 @@ public sealed class DeadLetterCommandTests
         byte[] good = SmallFrames.Drive(1, 1)[0];
         using var cluster = new TestCluster(1);
         for (int i = 0; i < 10; i++)
-            cluster.Produce(Guid.NewGuid().ToString(), good, 0, ("camera-id", $"front-{i % 2}"), ("frame-timestamp", DateTimeOffset.UtcNow.ToUnixTimeMilliseconds().ToString(System.Globalization.CultureInfo.InvariantCulture)));
+            cluster.Produce(Guid.NewGuid().ToString(), good, 0, ("camera-id", $"front-{i % 2}"),
+                ("frame-timestamp", DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()
+                .ToString(System.Globalization.CultureInfo.InvariantCulture)));
         cluster.Flush();
-        var check = await Tool.OutlierAsync("check", "--bootstrap", cluster.BootstrapServers, "--model", Repository.StreetDemo, "--client", "fetch.wait.max.ms=5");
+        var check = await Tool.OutlierAsync("check", "--bootstrap", cluster.BootstrapServers, "--model", Repository.StreetDemo, "--client",
+            "fetch.wait.max.ms=5");
         Assert.Contains("Frames:CameraId=header:camera-id", check.Output, StringComparison.Ordinal);
         Assert.Contains("not in nanoseconds", check.Output, StringComparison.Ordinal);
     }

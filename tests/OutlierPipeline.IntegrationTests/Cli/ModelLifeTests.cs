@@ -21,10 +21,12 @@ public sealed class ModelLifeTests : IDisposable
     public async Task Training_that_is_interrupted_leaves_a_checkpoint_goes_on_and_ends_with_a_package_that_scores()
     {
         Write("drive", SmallFrames.FullDrive(40, 140));
-        string[] train = ["exec", Tool.Trainer, "--frames", At("drive"), "--out", At("model"), "--height", "48", "--width", "80", "--latent", "8", "--epochs", "30000", "--threads", "2"];
+        string[] train = ["exec", Tool.Trainer, "--frames", At("drive"), "--out", At("model"), "--height", "48", "--width", "80",
+            "--latent", "8", "--epochs", "30000", "--threads", "2"];
         using (var process = Tool.Start("dotnet", train))
         {
-            // One checkpoint before the first step, one after each epoch: once it has changed, an epoch has ended, of so many that no machine is through before it is told to stop.
+            // One checkpoint before the first step, one after each epoch: once it has changed, an epoch has ended, of so many that no
+            // machine is through before it is told to stop.
             string checkpoint = At("model.training/checkpoint");
             await WaitForAsync(() => File.Exists(checkpoint));
             var first = File.GetLastWriteTimeUtc(checkpoint);
@@ -40,7 +42,8 @@ public sealed class ModelLifeTests : IDisposable
         Assert.True(finished.Code == 0, finished.Error);
         Assert.False(Directory.Exists(At("model.training")));
         var package = ModelPackage.Load(At("model"));
-        Assert.Equal((98, 21, 21), (package.Card.Training.Footage.Frames, package.Card.Calibration.Frames, package.Card.Quality["testFrames"]));
+        Assert.Equal((98, 21, 21),
+            (package.Card.Training.Footage.Frames, package.Card.Calibration.Frames, package.Card.Quality["testFrames"]));
         var scored = await Tool.OutlierAsync("score", "--model", At("model"), "--input", At("drive"), "--out", At("scores.csv"));
         Assert.True(scored.Code == 0, scored.Error);
     }
@@ -56,7 +59,8 @@ public sealed class ModelLifeTests : IDisposable
             (["--frames", At("empty")], "no pictures"),
             (["--frames", At("nowhere")], "no such directory"),
             (["--frames", At("drive"), "--device", "cuda"], "no CUDA device answers"),
-            (["--frames", At("drive"), "--height", "50", "--width", "80", "--split", "100,0,0", "--calibration", At("drive")], "what trains must not calibrate"),
+            (["--frames", At("drive"), "--height", "50", "--width", "80", "--split", "100,0,0", "--calibration", At("drive")],
+                "what trains must not calibrate"),
             (["--frames", At("drive"), "--resume"], "too few"),
             (["--frames", At("drive"), "--libtorch", At("empty")], "no such library"),
         })
@@ -66,7 +70,8 @@ public sealed class ModelLifeTests : IDisposable
             Assert.Contains(message, refused.Error, StringComparison.Ordinal);
             Assert.Single(refused.Error.TrimEnd().Split('\n'));
         }
-        var wrong = await Tool.RunAsync("dotnet", ["exec", Tool.Trainer, "--frames", At("drive"), "--out", At("model"), "--split", "50,20"]);
+        var wrong = await Tool.RunAsync("dotnet",
+            ["exec", Tool.Trainer, "--frames", At("drive"), "--out", At("model"), "--split", "50,20"]);
         Assert.Equal(2, wrong.Code);
         Assert.Equal(["drive", "empty"], Directory.GetFileSystemEntries(_directory).Select(Path.GetFileName).Order());
     }
@@ -78,7 +83,8 @@ public sealed class ModelLifeTests : IDisposable
         Write("fog", SmallFrames.FullDrive(41, 40, Trouble.Fog));
         File.WriteAllBytes(At("mask.png"), HalfMask());
         var before = ModelPackage.Load(At("model"));
-        var camera = await Tool.OutlierAsync("calibrate", "--model", At("model"), "--camera", "car-9/front", "--frames", At("fog"), "--mask", At("mask.png"));
+        var camera = await Tool.OutlierAsync("calibrate", "--model", At("model"), "--camera", "car-9/front", "--frames", At("fog"),
+            "--mask", At("mask.png"));
         Assert.True(camera.Code == 0, camera.Error);
         Assert.Contains("car-9/front", camera.Output, StringComparison.Ordinal);
         var after = ModelPackage.Load(At("model"));
@@ -103,9 +109,11 @@ public sealed class ModelLifeTests : IDisposable
 
         async Task<double> MedianPAsync(string id)
         {
-            var scored = await Tool.OutlierAsync("score", "--model", At("model"), "--input", At("fog"), "--camera", id, "--out", At("scores.csv"));
+            var scored = await Tool.OutlierAsync("score", "--model", At("model"), "--input", At("fog"), "--camera", id, "--out",
+                At("scores.csv"));
             Assert.True(scored.Code == 0, scored.Error);
-            double[] p = [.. (await File.ReadAllLinesAsync(At("scores.csv"), TestContext.Current.CancellationToken)).Skip(1).Select(line => double.Parse(line.Split(',')[^2], CultureInfo.InvariantCulture)).Order()];
+            double[] p = [.. (await File.ReadAllLinesAsync(At("scores.csv"), TestContext.Current.CancellationToken)).Skip(1).Select(line =>
+                double.Parse(line.Split(',')[^2], CultureInfo.InvariantCulture)).Order()];
             return p[p.Length / 2];
         }
     }
@@ -120,11 +128,13 @@ public sealed class ModelLifeTests : IDisposable
         for (int drive = 0; drive < 10; drive++) Write($"short/{drive}", SmallFrames.FullDrive(100 + drive, 5));
         foreach (var (frames, most) in new[] { ("copies", 1.01), ("parked", 2), ("short", 10.01) })
         {
-            var calibrated = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--frames", At(frames), "--out", At("of-" + frames));
+            var calibrated = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--frames", At(frames), "--out",
+                At("of-" + frames));
             Assert.True(calibrated.Code == 0, calibrated.Error);
             Assert.InRange(ModelPackage.Load(At("of-" + frames)).Default.Calibration.EffectiveFrames, 0.99, most);
             Assert.Contains("This footage shows too little", calibrated.Error, StringComparison.Ordinal);
-            var evaluated = await Tool.OutlierAsync("evaluate", "--model", At("of-" + frames), "--normal", At(frames), "--outlier", $"short={At("short")}", "--out", At("report"));
+            var evaluated = await Tool.OutlierAsync("evaluate", "--model", At("of-" + frames), "--normal", At(frames), "--outlier",
+                $"short={At("short")}", "--out", At("report"));
             Assert.True(evaluated.Code == 0, evaluated.Error);
         }
     }
@@ -166,7 +176,8 @@ public sealed class ModelLifeTests : IDisposable
     {
         Write("normal", SmallFrames.FullDrive(701, 60));
         Write("fog", SmallFrames.FullDrive(702, 30, Trouble.Fog));
-        var evaluated = await Tool.OutlierAsync("evaluate", "--model", Repository.StreetDemo, "--normal", At("normal"), "--outlier", $"fog={At("fog")}", $"clear={At("normal")}", "--corruptions", "--corruption-frames", "12", "--out", At("report"));
+        var evaluated = await Tool.OutlierAsync("evaluate", "--model", Repository.StreetDemo, "--normal", At("normal"), "--outlier",
+            $"fog={At("fog")}", $"clear={At("normal")}", "--corruptions", "--corruption-frames", "12", "--out", At("report"));
         Assert.True(evaluated.Code == 0, evaluated.Error);
         using var report = JsonDocument.Parse(await File.ReadAllTextAsync(At("report/report.json"), TestContext.Current.CancellationToken));
         var root = report.RootElement;
@@ -175,12 +186,17 @@ public sealed class ModelLifeTests : IDisposable
         var fog = root.GetProperty("outliers").GetProperty("fog");
         // Computed again from the rows, in the plainest way.
         string[] header = (await File.ReadAllLinesAsync(At("report/scores.csv"), TestContext.Current.CancellationToken))[0].Split(',');
-        var rows = (await File.ReadAllLinesAsync(At("report/scores.csv"), TestContext.Current.CancellationToken)).Skip(1).Select(line => line.Split(',')).ToArray();
+        var rows = (await File.ReadAllLinesAsync(At("report/scores.csv"), TestContext.Current.CancellationToken)).Skip(1).Select(line =>
+            line.Split(',')).ToArray();
         Assert.Equal(["file", "score"], header[..2]);
-        double[] Column(string set, string name) => [.. rows.Where(row => row[0].StartsWith(set + "/", StringComparison.Ordinal)).Select(row => double.Parse(row[Array.IndexOf(header, name)], CultureInfo.InvariantCulture))];
+        double[] Column(string set, string name) =>
+            [.. rows.Where(row => row[0].StartsWith(set + "/", StringComparison.Ordinal)).Select(row =>
+            double.Parse(row[Array.IndexOf(header, name)], CultureInfo.InvariantCulture))];
         Assert.Equal(Area(Column("normal", "score"), Column("fog", "score")), fog.GetProperty("auroc").GetDouble(), 1e-9);
-        Assert.Equal(Area(Column("normal", "statistics"), Column("fog", "statistics")), fog.GetProperty("scores").GetProperty("statistics").GetProperty("auroc").GetDouble(), 1e-9);
-        Assert.Equal(Column("normal", "p_value").Count(p => p <= 0.05) / 60.0, root.GetProperty("normal").GetProperty("falseAlarmRate").GetDouble(), 1e-9);
+        Assert.Equal(Area(Column("normal", "statistics"), Column("fog", "statistics")), fog.GetProperty("scores").GetProperty("statistics")
+            .GetProperty("auroc").GetDouble(), 1e-9);
+        Assert.Equal(Column("normal", "p_value").Count(p => p <= 0.05) / 60.0, root.GetProperty("normal").GetProperty("falseAlarmRate")
+            .GetDouble(), 1e-9);
         Assert.True(fog.GetProperty("auroc").GetDouble() > 0.99);
         Assert.Equal(0.5, root.GetProperty("outliers").GetProperty("clear").GetProperty("auroc").GetDouble(), 1e-9);
         Assert.Equal(JsonValueKind.Null, root.GetProperty("outliers").GetProperty("clear").GetProperty("detectionDelayFrames").ValueKind);
@@ -190,7 +206,8 @@ public sealed class ModelLifeTests : IDisposable
         Assert.True(kinds.GetProperty("obstacle").GetProperty("pixelAuroc").GetProperty("5").GetDouble() > 0.8);
         Assert.InRange(kinds.GetProperty("frozen").GetProperty("detectionDelayFrames").GetDouble(), 19, 22);
         string html = await File.ReadAllTextAsync(At("report/report.html"), TestContext.Current.CancellationToken);
-        foreach (string part in new[] { "<svg", "data:image/jpeg;base64,", "Worst misses", "Worst false alarms", "Latent space", "Corruptions" }) Assert.Contains(part, html, StringComparison.Ordinal);
+        foreach (string part in new[] { "<svg", "data:image/jpeg;base64,", "Worst misses", "Worst false alarms", "Latent space",
+            "Corruptions" }) Assert.Contains(part, html, StringComparison.Ordinal);
         Assert.DoesNotContain("src=\"http", html, StringComparison.Ordinal);
     }
 
@@ -233,7 +250,8 @@ public sealed class ModelLifeTests : IDisposable
     private void Write(string drive, byte[][] frames)
     {
         string directory = Directory.CreateDirectory(At(drive)).FullName;
-        for (int i = 0; i < frames.Length; i++) File.WriteAllBytes(Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{i:00000}.jpg")), frames[i]);
+        for (int i = 0; i < frames.Length; i++)
+            File.WriteAllBytes(Path.Combine(directory, string.Create(CultureInfo.InvariantCulture, $"{i:00000}.jpg")), frames[i]);
     }
 
     private static byte[] HalfMask()
@@ -243,7 +261,8 @@ public sealed class ModelLifeTests : IDisposable
         return new FrameMask(new FrameSize(192, 320), pixels).ToPng();
     }
 
-    private static double Area(double[] normal, double[] outlier) => normal.Sum(n => outlier.Sum(o => o > n ? 1 : o == n ? 0.5 : 0)) / ((double)normal.Length * outlier.Length);
+    private static double Area(double[] normal, double[] outlier) =>
+        normal.Sum(n => outlier.Sum(o => o > n ? 1 : o == n ? 0.5 : 0)) / ((double)normal.Length * outlier.Length);
 
     private static async Task WaitForAsync(Func<bool> condition)
     {

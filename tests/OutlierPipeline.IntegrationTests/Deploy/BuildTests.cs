@@ -16,7 +16,8 @@ public sealed class BuildTests
         DirectoryInfo[] built =
         [
             .. new[] { "src", "tests" }.SelectMany(part => Directory.GetDirectories(Path.Combine(Repository.Root, part)))
-                .Select(project => new DirectoryInfo(Path.Combine(project, "bin", Tool.Configuration, "net10.0"))).Where(directory => directory.Exists),
+                .Select(project => new DirectoryInfo(Path.Combine(project, "bin", Tool.Configuration, "net10.0"))).Where(directory =>
+                directory.Exists),
         ];
         Assert.True(built.Length >= 6, "this is no build of the whole solution");
         FileInfo[] files = [.. built.SelectMany(Files).Where(file => file.LinkTarget is null)];
@@ -27,5 +28,6 @@ public sealed class BuildTests
     }
 
     private static IEnumerable<FileInfo> Files(DirectoryInfo directory) => directory.EnumerateFiles().Concat(
-        directory.EnumerateDirectories().Where(below => !Published.Contains(below.Name)).SelectMany(below => below.EnumerateFiles("*", SearchOption.AllDirectories)));
+        directory.EnumerateDirectories().Where(below => !Published.Contains(below.Name)).SelectMany(below =>
+        below.EnumerateFiles("*", SearchOption.AllDirectories)));
 }

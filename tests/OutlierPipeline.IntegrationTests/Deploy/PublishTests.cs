@@ -10,7 +10,8 @@ public sealed partial class PublishTests(DebianRoot debian, SourceCopy sources)
     /// <summary>Of libc6, libgcc-s1, libstdc++6 and zlib1g, which a Debian 12 and an Ubuntu 24.04 have from the beginning.</summary>
     private static readonly string[] Base =
     [
-        "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "ld-linux-x86-64.so.2", "libgcc_s.so.1", "libstdc++.so.6", "libz.so.1",
+        "libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "ld-linux-x86-64.so.2", "libgcc_s.so.1", "libstdc++.so.6",
+        "libz.so.1",
     ];
 
     [Theory]
@@ -21,7 +22,8 @@ public sealed partial class PublishTests(DebianRoot debian, SourceCopy sources)
     [InlineData("linux-x64", "Cuda")]
     public async Task A_locked_restore_works_for_every_supported_runtime_identifier(string runtime, string accelerator)
     {
-        var restored = await sources.DotnetAsync("restore", "OutlierPipeline.sln", "--locked-mode", "-r", runtime, $"-p:Accelerator={accelerator}");
+        var restored = await sources.DotnetAsync("restore", "OutlierPipeline.sln", "--locked-mode", "-r", runtime,
+            $"-p:Accelerator={accelerator}");
         Assert.True(restored.Code == 0, restored.Output);
     }
 
@@ -38,7 +40,8 @@ public sealed partial class PublishTests(DebianRoot debian, SourceCopy sources)
     {
         var before = sources.LockFiles();
         Assert.Equal(14, before.Count);
-        var published = await sources.DotnetAsync("publish", "src/OutlierPipeline.Service", "-c", "Release", "-r", "linux-x64", "--self-contained", "-o", At("service"));
+        var published = await sources.DotnetAsync("publish", "src/OutlierPipeline.Service", "-c", "Release", "-r", "linux-x64",
+            "--self-contained", "-o", At("service"));
         Assert.True(published.Code == 0, published.Output);
         Assert.Equal(before.Keys.Order(), sources.LockFiles().Keys.Order());
         foreach (var (name, content) in sources.LockFiles()) Assert.True(before[name] == content, $"{name} was written again: {content}");
@@ -56,16 +59,21 @@ public sealed partial class PublishTests(DebianRoot debian, SourceCopy sources)
     [Fact]
     public async Task A_build_for_CUDA_has_its_libraries_and_says_what_a_machine_without_a_GPU_lacks()
     {
-        var published = await sources.DotnetAsync("publish", "src/OutlierPipeline.Cli", "-c", "Release", "-p:Accelerator=Cuda", "-r", "linux-x64", "--no-self-contained", "-o", At("cuda"));
+        var published = await sources.DotnetAsync("publish", "src/OutlierPipeline.Cli", "-c", "Release", "-p:Accelerator=Cuda", "-r",
+            "linux-x64", "--no-self-contained", "-o", At("cuda"));
         Assert.True(published.Code == 0, published.Output);
         string[] files = [.. Directory.EnumerateFiles(At("cuda")).Select(Path.GetFileName).OfType<string>()];
-        foreach (string name in new[] { "libonnxruntime.so", "libonnxruntime_providers_cuda.so", "libonnxruntime_providers_tensorrt.so", "libonnxruntime_providers_shared.so" }) Assert.Contains(name, files);
+        foreach (string name in new[] { "libonnxruntime.so", "libonnxruntime_providers_cuda.so", "libonnxruntime_providers_tensorrt.so",
+            "libonnxruntime_providers_shared.so" }) Assert.Contains(name, files);
         Assert.DoesNotContain(files, file => file.StartsWith("onnxruntime", StringComparison.Ordinal));
         Assert.SkipWhen(Repository.Has("nvidia-smi"), "this machine has a GPU");
-        var bench = await Tool.RunAsync("dotnet", ["exec", Path.Combine(At("cuda"), "outlier.dll"), "bench", "--model", Repository.StreetDemo, "--accelerator", "cuda", "--seconds", "0.1", "--batch", "1"]);
+        var bench = await Tool.RunAsync("dotnet", ["exec", Path.Combine(At("cuda"), "outlier.dll"), "bench", "--model",
+            Repository.StreetDemo, "--accelerator", "cuda", "--seconds", "0.1", "--batch", "1"]);
         Assert.Equal(1, bench.Code);
         Assert.Single(bench.Error.TrimEnd().Split('\n'));
-        Assert.Matches(@"Inference:Accelerator is Cuda, but it does not start: lib\S+\.so\S* is not on this machine; install CUDA 13 and cuDNN 9", bench.Error);
+        Assert.Matches(
+            @"Inference:Accelerator is Cuda, but it does not start: lib\S+\.so\S* is not on this machine; install CUDA 13 and cuDNN 9",
+            bench.Error);
         Assert.DoesNotContain("onnxruntime_src", bench.Error, StringComparison.Ordinal);
     }
 
@@ -80,7 +88,8 @@ public sealed partial class PublishTests(DebianRoot debian, SourceCopy sources)
             // Of librdkafka the first is taken that loads; that for tracing is asked for by who traces.
             if (name is "librdkafka.so" or "alpine-librdkafka.so" or "libcoreclrtraceptprovider.so") continue;
             string dynamic = Tool.RunAsync("readelf", ["-dVW", file]).GetAwaiter().GetResult().Output;
-            faults.AddRange(NeededLibrary().Matches(dynamic).Select(match => match.Groups["name"].Value).Where(needed => !Base.Contains(needed) && !File.Exists(Path.Combine(directory, needed))).Select(needed => $"{name} needs {needed}"));
+            faults.AddRange(NeededLibrary().Matches(dynamic).Select(match => match.Groups["name"].Value).Where(needed =>
+                !Base.Contains(needed) && !File.Exists(Path.Combine(directory, needed))).Select(needed => $"{name} needs {needed}"));
             foreach (Match version in SymbolVersion().Matches(dynamic))
             {
                 var newest = version.Groups["of"].Value == "GLIBC" ? new Version(2, 36) : new Version(3, 4, 30);

@@ -206,7 +206,8 @@ internal static partial class ConfigurationPage
     }
 
     private static bool IsSection(Type type) =>
-        type.IsClass && !type.IsArray && type != typeof(string) && type.Namespace!.StartsWith(nameof(OutlierPipeline), StringComparison.Ordinal);
+        type.IsClass && !type.IsArray && type != typeof(string)
+        && type.Namespace!.StartsWith(nameof(OutlierPipeline), StringComparison.Ordinal);
 
     private static string NameOf(Type type) =>
         type.IsEnum ? string.Join(", ", Enum.GetNames(type).Select(name => $"`{name}`"))

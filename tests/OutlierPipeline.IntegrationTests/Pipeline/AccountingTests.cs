@@ -18,7 +18,8 @@ public sealed class AccountingTests
         var expected = ProduceMixture(cluster);
         await using (var first = new RunningPipeline(cluster.Options()))
         {
-            await first.Until(() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset)) > Messages / 4, "a quarter of the offsets being committed");
+            await first.Until(() =>
+                cluster.Committed().Values.Sum(offset => Math.Max(0, offset)) > Messages / 4, "a quarter of the offsets being committed");
             // In the middle of it: what is committed has results, whatever else is going on.
             AssertCommittedIsAccountedFor(cluster);
             await first.StopAsync();
@@ -32,8 +33,10 @@ public sealed class AccountingTests
             await second.StopAsync();
         }
         var actual = Outcomes(cluster);
-        Assert.All(actual, outcome => Assert.True(outcome.Value.Count == 1, $"{outcome.Key} has the outcomes {string.Join(", ", outcome.Value)}"));
-        Assert.Equal(expected.OrderBy(pair => pair.Key), actual.Select(outcome => KeyValuePair.Create(outcome.Key, outcome.Value[0])).OrderBy(pair => pair.Key));
+        Assert.All(actual, outcome =>
+            Assert.True(outcome.Value.Count == 1, $"{outcome.Key} has the outcomes {string.Join(", ", outcome.Value)}"));
+        Assert.Equal(expected.OrderBy(pair => pair.Key), actual.Select(outcome => KeyValuePair.Create(outcome.Key, outcome.Value[0]))
+            .OrderBy(pair => pair.Key));
     }
 
     [Fact]
@@ -43,11 +46,13 @@ public sealed class AccountingTests
         byte[][] calm = SmallFrames.Drive(1, 20);
         byte[][] fog = SmallFrames.Drive(1, 100, Simulation.Trouble.Fog);
         long time = 1_700_000_000_000_000_000;
-        foreach (byte[] frame in calm.Concat(fog)) cluster.Produce("car-1/front", frame, 0, ("frame-timestamp", (time += 100_000_000).ToString(CultureInfo.InvariantCulture)));
+        foreach (byte[] frame in calm.Concat(fog))
+            cluster.Produce("car-1/front", frame, 0, ("frame-timestamp", (time += 100_000_000).ToString(CultureInfo.InvariantCulture)));
         cluster.Flush();
         // A commit interval that never comes is a crash as far as the group can tell: results are out, offsets are not.
         var options = cluster.Options();
-        var crashing = options with { Kafka = options.Kafka with { CommitInterval = TimeSpan.FromMinutes(1), DrainTimeout = TimeSpan.FromSeconds(1) } };
+        var crashing = options with { Kafka = options.Kafka with { CommitInterval = TimeSpan.FromMinutes(1),
+            DrainTimeout = TimeSpan.FromSeconds(1) } };
         await using (var first = new RunningPipeline(crashing))
         {
             cluster.Read(records => records.Count == 120, TestCluster.Scores);
@@ -57,11 +62,14 @@ public sealed class AccountingTests
         }
         cluster.Broker.StopFailing(8);
         Assert.True(cluster.Committed()[0] <= 0, "the crash committed something, so this test shows nothing");
-        await using (var second = new RunningPipeline(options)) await second.Until(() => cluster.Committed()[0] == 120, "everything being committed");
+        await using (var second = new RunningPipeline(options)) await second.Until(() =>
+            cluster.Committed()[0] == 120, "everything being committed");
         var scores = cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement).ToArray();
-        Assert.Equal(Enumerable.Range(0, 120).Select(i => (long)i), scores.Select(score => score.GetProperty("offset").GetInt64()).Distinct().Order());
+        Assert.Equal(Enumerable.Range(0, 120).Select(i => (long)i), scores.Select(score => score.GetProperty("offset").GetInt64())
+            .Distinct().Order());
         var alerts = cluster.ReadAll(TestCluster.Alerts).Select(record => JsonDocument.Parse(record.Message.Value).RootElement).ToArray();
-        Assert.Single(alerts.Where(alert => alert.GetProperty("type").GetString() == "outlier.alert.opened").Select(alert => alert.GetProperty("id").GetString()).Distinct());
+        Assert.Single(alerts.Where(alert => alert.GetProperty("type").GetString() == "outlier.alert.opened").Select(alert =>
+            alert.GetProperty("id").GetString()).Distinct());
         Assert.Single(alerts.Select(alert => alert.GetProperty("subject").GetString()).Distinct());
     }
 
@@ -75,19 +83,23 @@ public sealed class AccountingTests
         await using var first = new RunningPipeline(cluster.Options());
         await first.Until(() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset)) > 100, "the first replica's first commits");
         await using var second = new RunningPipeline(cluster.Options());
-        await second.Until(() => second.Log.Messages.Any(message => message.Contains("is assigned from offset", StringComparison.Ordinal)), "the second replica getting a partition ");
+        await second.Until(() => second.Log.Messages.Any(message => message.Contains("is assigned from offset", StringComparison.Ordinal)),
+            "the second replica getting a partition ");
         for (int i = 0; i < 1600; i++) cluster.Produce($"car-{i % Partitions}", frames[i % frames.Length], i % Partitions);
         cluster.Flush();
         await second.Until(() => cluster.Committed().Values.Sum() == 3200, "everything being committed");
         var outcomes = Outcomes(cluster);
         Assert.Equal(3200, outcomes.Count);
-        // A partition that is handed over is drained first, so nothing is even repeated; unless the group took no last commit, and then the log
+        // A partition that is handed over is drained first, so nothing is even repeated; unless the group took no last commit, and then the
+        // log
         // says from where on. (This broker refuses a member that asks for its share late, and every commit while it rebalances again.)
         var repeated = outcomes.Where(outcome => outcome.Value is not ["scored"]).ToArray();
         Assert.All(repeated, outcome =>
         {
             Assert.Equal(["scored", "scored"], outcome.Value);
-            Assert.Contains(first.Log.Messages, message => message.StartsWith($"Warning: {TestCluster.Frames}[{outcome.Key.Partition}] is given back without a last commit", StringComparison.Ordinal));
+            Assert.Contains(first.Log.Messages, message =>
+                message.StartsWith($"Warning: {TestCluster.Frames}[{outcome.Key.Partition}] is given back without a last commit",
+                StringComparison.Ordinal));
         });
     }
 
@@ -113,7 +125,8 @@ public sealed class AccountingTests
                 case 2: (frame, outcome) = (frame[..(frame.Length / 2)], "Truncated"); break;
                 case 3: (camera, outcome) = (null, "MissingCamera"); break;
                 case 4: (headers, outcome) = ([("frame-timestamp", "yesterday")], "InvalidHeader"); break;
-                case 5: (frame, headers, outcome) = (Encoding.UTF8.GetBytes("{}"), [("content-type", "application/json")], "UnsupportedFormat"); break;
+                case 5: (frame, headers, outcome) = (Encoding.UTF8.GetBytes("{}"), [("content-type", "application/json")],
+                    "UnsupportedFormat"); break;
                 case 6: frame = png; break;
             }
             cluster.Produce(camera, frame, partition, headers);
@@ -140,7 +153,8 @@ public sealed class AccountingTests
             }
             else
             {
-                at = (int.Parse(Header(record, "source.partition"), CultureInfo.InvariantCulture), long.Parse(Header(record, "source.offset"), CultureInfo.InvariantCulture));
+                at = (int.Parse(Header(record, "source.partition"), CultureInfo.InvariantCulture),
+                    long.Parse(Header(record, "source.offset"), CultureInfo.InvariantCulture));
                 outcome = Header(record, "error.reason");
             }
             if (!outcomes.TryGetValue(at, out var known)) outcomes[at] = known = [];
@@ -155,9 +169,12 @@ public sealed class AccountingTests
         var outcomes = Outcomes(cluster);
         foreach (var (partition, offset) in committed)
         {
-            for (long i = 0; i < offset; i++) Assert.True(outcomes.ContainsKey((partition, i)), $"partition {partition} is committed up to {offset}, but {i} has no result");
+            for (long i = 0; i < offset; i++)
+                Assert.True(outcomes.ContainsKey((partition, i)),
+                    $"partition {partition} is committed up to {offset}, but {i} has no result");
         }
     }
 
-    private static string Header(ConsumeResult<string, byte[]> record, string name) => Encoding.UTF8.GetString(record.Message.Headers.GetLastBytes(name));
+    private static string Header(ConsumeResult<string, byte[]> record, string name) =>
+        Encoding.UTF8.GetString(record.Message.Headers.GetLastBytes(name));
 }

@@ -8,7 +8,8 @@ namespace OutlierPipeline.IntegrationTests.Pipeline;
 public sealed class BadInputTests
 {
     private static readonly byte[] Good = SmallFrames.Drive(1, 1)[0];
-    private static readonly (string, string)[] Protobuf = [("content-type", "application/x-protobuf"), ("schema", "foxglove.CompressedImage")];
+    private static readonly (string, string)[] Protobuf = [("content-type", "application/x-protobuf"),
+        ("schema", "foxglove.CompressedImage")];
 
     [Fact]
     public async Task What_is_no_frame_goes_to_the_dead_letters_as_received_with_its_reason_and_the_stream_goes_on()
@@ -40,7 +41,8 @@ public sealed class BadInputTests
             (Text("cam"), truncated, "Truncated", []),
             (Text("cam"), corrupt, "Corrupt", []),
             (Text("cam"), huge, "TooLarge", []),
-            (Text("cam"), [10, 13, 8, 1, 16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, .. Field(2, Good)], "InvalidHeader", Protobuf),
+            (Text("cam"), [10, 13, 8, 1, 16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01, .. Field(2, Good)],
+                "InvalidHeader", Protobuf),
             (Text("cam"), [0, 0, 0, 0, 7, 0, .. Field(2, Good)], "UnsupportedFormat", Protobuf),
             (Text("cam"), [0, 0, 0, 1, 3, 0, .. Field(2, Good)], "UnsupportedFormat", Protobuf),
             (Text("cam"), [8, 150], "Truncated", [("content-type", "application/x-protobuf"), ("schema", "foxglove.CompressedImage")]),
@@ -52,7 +54,8 @@ public sealed class BadInputTests
         using var metrics = new MetricRecorder();
         await using var pipeline = new RunningPipeline(options);
         await pipeline.Until(() => cluster.Committed()[0] == bad.Length + 1, "everything being committed");
-        var letters = cluster.ReadAll(TestCluster.DeadLetters).OrderBy(letter => int.Parse(Header(letter, "source.offset"), System.Globalization.CultureInfo.InvariantCulture)).ToArray();
+        var letters = cluster.ReadAll(TestCluster.DeadLetters).OrderBy(letter =>
+            int.Parse(Header(letter, "source.offset"), System.Globalization.CultureInfo.InvariantCulture)).ToArray();
         Assert.Equal(bad.Select(message => message.Reason), letters.Select(letter => Header(letter, "error.reason")));
         for (int i = 0; i < bad.Length; i++)
         {
@@ -64,14 +67,16 @@ public sealed class BadInputTests
             foreach (var (name, text) in bad[i].Headers) Assert.Equal(text, Header(letters[i], name));
         }
         Assert.Single(cluster.ReadAll(TestCluster.Scores));
-        foreach (var reasons in bad.GroupBy(message => message.Reason)) Assert.Equal(reasons.Count(), metrics.Sum($"outlier.frames.dead_lettered {reasons.Key}"));
+        foreach (var reasons in bad.GroupBy(message => message.Reason))
+            Assert.Equal(reasons.Count(), metrics.Sum($"outlier.frames.dead_lettered {reasons.Key}"));
     }
 
     [Fact]
     public async Task The_first_bytes_decide_what_a_frame_is_and_the_content_type_is_a_hint()
     {
         using var cluster = new TestCluster(1);
-        string?[] types = [null, "", "application/octet-stream", "binary/octet-stream", "jpeg", "image/jpg", "IMAGE/JPEG", "image/jpeg; charset=binary", " image/jpeg ", "\"image/jpeg\"", "text/plain", "video/h264", "application/json"];
+        string?[] types = [null, "", "application/octet-stream", "binary/octet-stream", "jpeg", "image/jpg", "IMAGE/JPEG",
+            "image/jpeg; charset=binary", " image/jpeg ", "\"image/jpeg\"", "text/plain", "video/h264", "application/json"];
         foreach (string? type in types) cluster.Produce("cam", Good, 0, type is null ? [] : [("content-type", type)]);
         cluster.Produce("cam", Good, 0, ("content-type", "text/plain"), ("content-type", "image/jpeg"));
         byte[] png = SmallFrames.Drive(1, 1, format: SkiaSharp.SKEncodedImageFormat.Png)[0];
@@ -99,7 +104,8 @@ public sealed class BadInputTests
     public async Task A_camera_of_which_nothing_can_be_decoded_is_an_incident()
     {
         using var cluster = new TestCluster(1);
-        for (int i = 0; i < 30; i++) cluster.Produce("car-9/front", Good[..200], 0, ("frame-timestamp", $"{1_700_000_000_000_000_000 + i * 100_000_000L}"));
+        for (int i = 0; i < 30; i++)
+            cluster.Produce("car-9/front", Good[..200], 0, ("frame-timestamp", $"{1_700_000_000_000_000_000 + i * 100_000_000L}"));
         cluster.Flush();
         await using var pipeline = new RunningPipeline(cluster.Options());
         await pipeline.Until(() => cluster.Committed()[0] == 30, "everything being committed");
@@ -137,7 +143,8 @@ public sealed class BadInputTests
         cluster.Produce("cam-0", Encoding.UTF8.GetBytes("no picture"));
         cluster.Produce("cam-0", Good);
         cluster.Flush();
-        await pipeline.Until(() => pipeline.NotReady.Any(reason => reason.Contains(TestCluster.DeadLetters, StringComparison.Ordinal)), "the readiness naming the dead-letter topic");
+        await pipeline.Until(() => pipeline.NotReady.Any(reason => reason.Contains(TestCluster.DeadLetters, StringComparison.Ordinal)),
+            "the readiness naming the dead-letter topic");
         // Several commits, since the first may begin before the blocked partition's does.
         for (int frame = 1; frame <= 3; frame++)
         {
@@ -165,5 +172,6 @@ public sealed class BadInputTests
         return [(byte)(number << 3 | 2), .. length, .. content];
     }
 
-    private static string Header(Confluent.Kafka.ConsumeResult<string, byte[]> record, string name) => Encoding.UTF8.GetString(record.Message.Headers.GetLastBytes(name));
+    private static string Header(Confluent.Kafka.ConsumeResult<string, byte[]> record, string name) =>
+        Encoding.UTF8.GetString(record.Message.Headers.GetLastBytes(name));
 }

@@ -105,7 +105,9 @@ public sealed class ClockTests
             incident = first.Alerts.Single(alert => alert.Type == AlertType.Opened).Incident;
             await first.StopAsync();
         }
-        await using var second = new RunningPipeline(options with { Detection = options.Detection with { ForgetAfter = TimeSpan.FromMinutes(1), DriveGap = TimeSpan.FromDays(30) } }, new LaterTimeProvider(TimeSpan.FromDays(1)));
+        await using var second =
+            new RunningPipeline(options with { Detection = options.Detection with { ForgetAfter = TimeSpan.FromMinutes(1),
+            DriveGap = TimeSpan.FromDays(30) } }, new LaterTimeProvider(TimeSpan.FromDays(1)));
         cluster.Read(records => records.Any(record => record.Message.Value is null), TestCluster.State);
         Assert.Equal((AlertType.Closed, incident), (second.Alerts.Single().Type, second.Alerts.Single().Incident));
     }
@@ -114,7 +116,8 @@ public sealed class ClockTests
     public async Task A_producer_whose_clock_is_slow_loses_no_frame_to_SkipStale()
     {
         using var cluster = new TestCluster(1);
-        var options = cluster.Options() with { Overload = new OverloadOptions { Policy = OverloadPolicy.SkipStale, MaxFrameAge = TimeSpan.FromSeconds(3) } };
+        var options = cluster.Options() with { Overload = new OverloadOptions { Policy = OverloadPolicy.SkipStale,
+            MaxFrameAge = TimeSpan.FromSeconds(3) } };
         await using var pipeline = new RunningPipeline(options);
         await pipeline.Until(() => pipeline.NotReady.Count == 0, "being ready");
         byte[][] frames = SmallFrames.Drive(1, 10);
@@ -123,13 +126,15 @@ public sealed class ClockTests
             foreach (var (camera, offset) in new[] { ("slow", -6), ("right", 0), ("ahead", 3600) })
             {
                 long stamp = (DateTimeOffset.UtcNow.AddSeconds(offset) - DateTimeOffset.UnixEpoch).Ticks * 100;
-                cluster.ProduceAt(DateTimeOffset.UtcNow.AddSeconds(offset), camera, frames[i % 10], 0, ("frame-timestamp", stamp.ToString(CultureInfo.InvariantCulture)));
+                cluster.ProduceAt(DateTimeOffset.UtcNow.AddSeconds(offset), camera, frames[i % 10], 0,
+                    ("frame-timestamp", stamp.ToString(CultureInfo.InvariantCulture)));
             }
             cluster.Flush();
             int read = (i + 1) * 3;
             await pipeline.Until(() => cluster.Committed()[0] >= read, "the frames being read");
         }
-        Assert.DoesNotContain(cluster.ReadAll(TestCluster.Scores), record => System.Text.Encoding.UTF8.GetString(record.Message.Value).Contains("skipped", StringComparison.Ordinal));
+        Assert.DoesNotContain(cluster.ReadAll(TestCluster.Scores), record =>
+            System.Text.Encoding.UTF8.GetString(record.Message.Value).Contains("skipped", StringComparison.Ordinal));
     }
 
     private static void Send(TestCluster cluster, string camera, string clock, byte[][] frames, int first)
@@ -147,7 +152,8 @@ public sealed class ClockTests
                 _ => right,
             };
             // The records' own times go on as the frames were taken, whatever the camera says.
-            cluster.ProduceAt(DateTimeOffset.UnixEpoch.AddTicks(right / 100), camera, frames[i], 0, ("frame-timestamp", stamp.ToString(CultureInfo.InvariantCulture)));
+            cluster.ProduceAt(DateTimeOffset.UnixEpoch.AddTicks(right / 100), camera, frames[i], 0,
+                ("frame-timestamp", stamp.ToString(CultureInfo.InvariantCulture)));
         }
         cluster.Flush();
     }

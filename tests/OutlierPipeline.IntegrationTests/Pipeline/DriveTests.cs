@@ -77,25 +77,30 @@ public sealed class DriveTests
         using var cluster = new TestCluster(1);
         Send(cluster, "car-1", SmallFrames.FullDrive(1, 30));
         Send(cluster, "car-1", SmallFrames.FullDrive(1, 60, Trouble.Snow));
-        await using (var pipeline = new RunningPipeline(cluster.Options())) await pipeline.Until(() => cluster.Committed()[0] == 90, "everything being committed");
+        await using (var pipeline = new RunningPipeline(cluster.Options())) await pipeline.Until(() =>
+            cluster.Committed()[0] == 90, "everything being committed");
         string incident = Alerts(cluster)[0].GetProperty("subject").GetString()!;
         string topic = $"kafka://{cluster.Broker.BootstrapServers}/{TestCluster.Scores}?fetch.wait.max.ms=5";
         string directory = Directory.CreateTempSubdirectory().FullName;
         try
         {
             string model = Path.Combine(directory, "model");
-            var tried = await Tool.OutlierAsync("evaluate", "--model", Repository.StreetDemo, "--scores", topic, "--what-if", "FalseAlarmProbability=1e-2,1e-6,1e-30");
+            var tried = await Tool.OutlierAsync("evaluate", "--model", Repository.StreetDemo, "--scores", topic, "--what-if",
+                "FalseAlarmProbability=1e-2,1e-6,1e-30");
             Assert.True(tried.Code == 0, tried.Error);
-            int[] delays = [.. tried.Output.Split('\n').Where(line => line.Contains("│ 1e-", StringComparison.Ordinal)).Select(line => int.TryParse(line.Split('│')[^2].Trim(), out int delay) ? delay : int.MaxValue)];
+            int[] delays = [.. tried.Output.Split('\n').Where(line => line.Contains("│ 1e-", StringComparison.Ordinal)).Select(line =>
+                int.TryParse(line.Split('│')[^2].Trim(), out int delay) ? delay : int.MaxValue)];
             Assert.Equal(3, delays.Length);
             Assert.True(delays[0] <= delays[1] && delays[1] < delays[2], string.Join(' ', delays));
-            var added = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--add-normal", incident, "--scores", topic, "--out", model);
+            var added = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--add-normal", incident, "--scores", topic,
+                "--out", model);
             Assert.True(added.Code == 0, added.Error);
             var before = Inference.ModelPackage.Load(Repository.StreetDemo);
             var after = Inference.ModelPackage.Load(model);
             Assert.Equal(before.Default.Digest, after.For("car-2").Digest);
             Assert.True(after.For("car-1").Calibration.Frames > before.Default.Calibration.Frames + 20);
-            var other = await Tool.OutlierAsync("calibrate", "--model", Repository.CamVidDay, "--add-normal", incident, "--scores", topic, "--out", model);
+            var other = await Tool.OutlierAsync("calibrate", "--model", Repository.CamVidDay, "--add-normal", incident, "--scores", topic,
+                "--out", model);
             Assert.Equal(1, other.Code);
             Assert.Contains("another model", other.Error, StringComparison.Ordinal);
             var unknown = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--add-normal", "none", "--scores", topic);
@@ -107,7 +112,8 @@ public sealed class DriveTests
         }
     }
 
-    private static JsonElement[] Alerts(TestCluster cluster) => [.. cluster.ReadAll(TestCluster.Alerts).Select(record => JsonDocument.Parse(record.Message.Value).RootElement)];
+    private static JsonElement[] Alerts(TestCluster cluster) =>
+        [.. cluster.ReadAll(TestCluster.Alerts).Select(record => JsonDocument.Parse(record.Message.Value).RootElement)];
 
     private void Send(TestCluster cluster, string camera, byte[][] frames)
     {

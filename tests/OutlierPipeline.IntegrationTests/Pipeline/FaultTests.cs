@@ -21,7 +21,8 @@ public sealed class FaultTests
         using var cluster = new TestCluster(1);
         var options = cluster.Options();
         await using var pipeline = new RunningPipeline(options with { Kafka = options.Kafka with { BootstrapServers = nobody } });
-        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.StartsWith("Warning", StringComparison.Ordinal) && message.Contains(nobody, StringComparison.Ordinal)), "a warning that names the broker");
+        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.StartsWith("Warning", StringComparison.Ordinal)
+            && message.Contains(nobody, StringComparison.Ordinal)), "a warning that names the broker");
         Assert.Contains(pipeline.NotReady, reason => reason.Contains(nobody, StringComparison.Ordinal));
         await pipeline.StopAsync().WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
     }
@@ -47,9 +48,11 @@ public sealed class FaultTests
         // The next produce requests (0) fail with 29, topic authorization failed, which no client tries again by itself.
         cluster.Broker.FailNext(0, 29, 29, 29);
         await using var pipeline = new RunningPipeline(cluster.Options());
-        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("is read again from offset", StringComparison.Ordinal)), "a rewind");
+        await pipeline.Until(() =>
+            pipeline.Log.Messages.Any(message => message.Contains("is read again from offset", StringComparison.Ordinal)), "a rewind");
         await pipeline.Until(() => cluster.Committed().Values.Sum() == 400, "everything being committed");
-        var scored = cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement).Select(score => (score.GetProperty("partition").GetInt32(), score.GetProperty("offset").GetInt64())).Distinct();
+        var scored = cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement)
+            .Select(score => (score.GetProperty("partition").GetInt32(), score.GetProperty("offset").GetInt64())).Distinct();
         Assert.Equal(400, scored.Count());
     }
 
@@ -62,15 +65,20 @@ public sealed class FaultTests
         for (int i = 0; i < Frames; i++) cluster.Produce("car-1", i == 80 ? White() : Street[i % Street.Length]);
         cluster.Flush();
         var options = cluster.Options();
-        using (var pipeline = new FramePipeline(options with { Model = new ModelOptions { Path = FailingModel(directory.File("failing")) } }, new RecordingLogger()))
+        using (var pipeline =
+            new FramePipeline(options with { Model = new ModelOptions { Path = FailingModel(directory.File("failing")) } },
+            new RecordingLogger()))
         {
-            await Assert.ThrowsAsync<OnnxRuntimeException>(() => pipeline.RunAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+            await Assert.ThrowsAsync<OnnxRuntimeException>(() =>
+                pipeline.RunAsync(TestContext.Current.CancellationToken)
+                .WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
             Assert.NotEmpty(pipeline.NotReady);
         }
         Assert.InRange(cluster.Committed().Values.Sum(offset => Math.Max(0, offset)), 0, 80);
         await using var next = new RunningPipeline(options);
         await next.Until(() => cluster.Committed().Values.Sum() == Frames, "everything being committed");
-        var scored = cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("offset").GetInt64()).Distinct();
+        var scored = cluster.ReadAll(TestCluster.Scores).Select(record =>
+            JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("offset").GetInt64()).Distinct();
         Assert.Equal(Frames, scored.Count());
     }
 
@@ -79,10 +87,14 @@ public sealed class FaultTests
     {
         using var cluster = new TestCluster(2);
         long time = 1_700_000_000_000_000_000;
-        foreach (byte[] frame in SmallFrames.FullDrive(1, 200, Simulation.Trouble.Fog)) cluster.Produce("car-1", frame, 0, ("frame-timestamp", $"{time += 100_000_000}"));
+        foreach (byte[] frame in SmallFrames.FullDrive(1, 200, Simulation.Trouble.Fog))
+            cluster.Produce("car-1", frame, 0, ("frame-timestamp", $"{time += 100_000_000}"));
         cluster.Flush();
-        using var pipeline = new FramePipeline(cluster.Options(), new RecordingLogger()) { Alerted = _ => throw new InvalidOperationException("the stage failed") };
-        var failed = await Assert.ThrowsAsync<InvalidOperationException>(() => pipeline.RunAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+        using var pipeline = new FramePipeline(cluster.Options(), new RecordingLogger()) { Alerted = _ =>
+            throw new InvalidOperationException("the stage failed") };
+        var failed = await Assert.ThrowsAsync<InvalidOperationException>(() =>
+            pipeline.RunAsync(TestContext.Current.CancellationToken)
+            .WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
         Assert.Equal("the stage failed", failed.Message);
         // Started again, it goes on at the last commit.
         await using var second = new RunningPipeline(cluster.Options());
@@ -98,7 +110,8 @@ public sealed class FaultTests
         await using var pipeline = new RunningPipeline(cluster.Options());
         await pipeline.Until(() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset)) > 10, "the first commits");
         cluster.Broker.SetReachable(1, false);
-        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("cannot be reached", StringComparison.Ordinal)), "a log line that says so");
+        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("cannot be reached", StringComparison.Ordinal)),
+            "a log line that says so");
         cluster.Broker.SetReachable(1, true);
         for (int i = 0; i < 200; i++) cluster.Produce($"car-{i % 2}", Street[i % Street.Length], i % 2);
         cluster.Flush();
@@ -120,7 +133,8 @@ public sealed class FaultTests
         await pipeline.Until(() => cluster.Committed()[0] == 40, "everything being committed");
         long lost = metrics.Sum("outlier.frames.lost_before_read");
         Assert.True(lost > 0, "nothing expired, so this test shows nothing");
-        Assert.Contains(pipeline.Log.Messages, message => message.Contains("lostBeforeRead", StringComparison.Ordinal) && message.Contains("offsets 1 to ", StringComparison.Ordinal));
+        Assert.Contains(pipeline.Log.Messages, message => message.Contains("lostBeforeRead", StringComparison.Ordinal)
+            && message.Contains("offsets 1 to ", StringComparison.Ordinal));
         Assert.Equal(39, lost + metrics.Sum("outlier.frames.dead_lettered") + metrics.Sum("outlier.frames.scored"));
     }
 
@@ -132,7 +146,8 @@ public sealed class FaultTests
         for (int i = 0; i < 600; i++) cluster.Produce($"car-{i % 4}", large, i % 4);
         cluster.Flush();
         const long bound = 256 * 1024;
-        var options = cluster.Options() with { Frames = new FramesOptions { MaxBytes = 16 * 1024, MaxBufferedBytes = bound, DecodeWorkers = 1 }, Batching = new() { MaxBatchSize = 64 } };
+        var options = cluster.Options() with { Frames = new FramesOptions { MaxBytes = 16 * 1024, MaxBufferedBytes = bound,
+            DecodeWorkers = 1 }, Batching = new() { MaxBatchSize = 64 } };
         using var metrics = new MetricRecorder();
         await using var pipeline = new RunningPipeline(options);
         await pipeline.Until(() =>
@@ -153,7 +168,10 @@ public sealed class FaultTests
         return jpeg.ToArray();
     }
 
-    /// <summary>The shipped package with a graph that fails where a picture's first pixel is white: it looks the pixel up in a table that ends before.</summary>
+    /// <summary>
+    /// The shipped package with a graph that fails where a picture's first pixel is white: it looks the pixel up in a table that ends
+    /// before.
+    /// </summary>
     private static string FailingModel(string directory)
     {
         var package = ModelPackage.Load(Repository.StreetDemo);
@@ -166,7 +184,8 @@ public sealed class FaultTests
         Integers("fail/end", 1, 1, 1);
         Integers("fail/axes", 1, 2, 3);
         Integers("fail/shape", -1, 1);
-        graph.Initializer.Add(new TensorProto { Name = "fail/table", DataType = 1, Dims = { 255 }, RawData = ByteString.CopyFrom(new byte[255 * sizeof(float)]) });
+        graph.Initializer.Add(new TensorProto { Name = "fail/table", DataType = 1, Dims = { 255 },
+            RawData = ByteString.CopyFrom(new byte[255 * sizeof(float)]) });
         Node("Slice", "fail/pixel", "image", "fail/first", "fail/end", "fail/axes");
         Node("Cast", "fail/index", "fail/pixel").Attribute.Add(new AttributeProto { Name = "to", I = 7, Type = 2 });
         Node("Gather", "fail/found", "fail/table", "fail/index");
@@ -176,7 +195,8 @@ public sealed class FaultTests
         return ModelPackageWriter.Write(directory, package.Card, files).Path;
 
         void Integers(string name, params long[] values) =>
-            graph.Initializer.Add(new TensorProto { Name = name, DataType = 7, Dims = { values.Length }, RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())) });
+            graph.Initializer.Add(new TensorProto { Name = name, DataType = 7, Dims = { values.Length },
+            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())) });
 
         NodeProto Node(string type, string output, params string[] inputs)
         {

@@ -24,7 +24,8 @@ public sealed class FleetTests
     {
         using var cluster = await TestCluster.StartAsync(onKafka, 2);
         var options = cluster.Options();
-        options = options with { Detection = options.Detection with { DriftAfter = TimeSpan.FromSeconds(40), DriveGap = TimeSpan.FromHours(1) } };
+        options = options with { Detection = options.Detection with { DriftAfter = TimeSpan.FromSeconds(40),
+            DriveGap = TimeSpan.FromHours(1) } };
         int sent = 0;
         await using (var first = new RunningPipeline(options))
         {
@@ -35,14 +36,17 @@ public sealed class FleetTests
         await using var second = new RunningPipeline(options);
         await UntilAsync(second, Fog, () => cluster.Committed().Values.Sum() >= sent - 50, "reading on");
         await using var third = new RunningPipeline(options);
-        await UntilAsync(second, Fog, () => third.NotReady.Count == 0 && third.Log.Messages.Any(message => message.Contains("is assigned", StringComparison.Ordinal)), "sharing the partitions");
+        await UntilAsync(second, Fog, () => third.NotReady.Count == 0
+            && third.Log.Messages.Any(message => message.Contains("is assigned", StringComparison.Ordinal)), "sharing the partitions");
         for (int i = 0; i < 10; i++) Send(Fog);
         await UntilAsync(second, Street, () => Drifts().Any(alert => alert.Type == "outlier.alert.closed"), "the drift being closed");
         var drifts = Drifts();
         Assert.Single(drifts.Select(alert => alert.Subject).Distinct());
         Assert.Equal(2, drifts.Select(alert => alert.Id).Distinct().Count());
-        Assert.Contains(cluster.ReadAll(TestCluster.State), record => record.Message.Key.StartsWith("\0drift:", StringComparison.Ordinal) && record.Partition == 0);
-        Assert.Contains(cluster.ReadAll(TestCluster.State), record => record.Message.Key.StartsWith("\0drift:", StringComparison.Ordinal) && record.Partition == 1);
+        Assert.Contains(cluster.ReadAll(TestCluster.State), record => record.Message.Key.StartsWith("\0drift:", StringComparison.Ordinal)
+            && record.Partition == 0);
+        Assert.Contains(cluster.ReadAll(TestCluster.State), record => record.Message.Key.StartsWith("\0drift:", StringComparison.Ordinal)
+            && record.Partition == 1);
 
         async Task UntilAsync(RunningPipeline pipeline, byte[][] frames, Func<bool> condition, string what) => await pipeline.Until(() =>
         {
@@ -58,7 +62,8 @@ public sealed class FleetTests
             for (int partition = 0; partition < 2; partition++)
             {
                 for (int camera = 0; camera < CamerasEach; camera++, sent++)
-                    cluster.Produce($"car-{partition}-{camera}", frames[(sent / 12 + camera) % frames.Length], partition, ("frame-timestamp", _time.ToString(CultureInfo.InvariantCulture)));
+                    cluster.Produce($"car-{partition}-{camera}", frames[(sent / 12 + camera) % frames.Length], partition,
+                        ("frame-timestamp", _time.ToString(CultureInfo.InvariantCulture)));
             }
             cluster.Flush();
         }
@@ -67,7 +72,8 @@ public sealed class FleetTests
         [
             .. cluster.ReadAll(TestCluster.Alerts).Select(record => JsonDocument.Parse(record.Message.Value).RootElement)
                 .Where(alert => alert.GetProperty("data").GetProperty("kind").GetString() == "drift")
-                .Select(alert => (alert.GetProperty("type").GetString()!, alert.GetProperty("subject").GetString()!, alert.GetProperty("id").GetString()!)),
+                .Select(alert =>
+                (alert.GetProperty("type").GetString()!, alert.GetProperty("subject").GetString()!, alert.GetProperty("id").GetString()!)),
         ];
     }
 
@@ -91,11 +97,13 @@ public sealed class FleetTests
         Assert.Empty(cluster.ReadAll(TestCluster.DeadLetters));
         Assert.Equal(["late-0", "late-1", "late-2", "once-3", "once-4", "once-5", "real-0", "real-1", "real-2", "real-3"], Known());
         // After a restart too; and once all go on, a new one is refused while the known ones are not.
-        foreach (string camera in Known().Where(camera => !camera.StartsWith("once-3", StringComparison.Ordinal))) cluster.Produce(camera, Street[2]);
+        foreach (string camera in Known().Where(camera => !camera.StartsWith("once-3", StringComparison.Ordinal)))
+            cluster.Produce(camera, Street[2]);
         cluster.Produce("new-0", Street[0]);
         cluster.Produce("new-0", Street[1]);
         cluster.Produce("new-1", Street[0]);
-        foreach (string camera in Known().Where(camera => !camera.StartsWith("once-3", StringComparison.Ordinal))) cluster.Produce(camera, Street[3]);
+        foreach (string camera in Known().Where(camera => !camera.StartsWith("once-3", StringComparison.Ordinal)))
+            cluster.Produce(camera, Street[3]);
         cluster.Flush();
         int total = 17 + 9 + 3 + 9;
         await using var second = new RunningPipeline(options);
@@ -108,7 +116,8 @@ public sealed class FleetTests
 
         string[] Known() =>
         [
-            .. cluster.ReadAll(TestCluster.State).Where(record => !record.Message.Key.StartsWith('\0')).GroupBy(record => record.Message.Key)
+            .. cluster.ReadAll(TestCluster.State).Where(record => !record.Message.Key.StartsWith('\0')).GroupBy(record =>
+            record.Message.Key)
                 .Where(camera => camera.Last().Message.Value is not null).Select(camera => camera.Key).Order(StringComparer.Ordinal),
         ];
     }
@@ -128,10 +137,13 @@ public sealed class FleetTests
         {
             new Random(i).NextBytes(pixels);
             // Everything that is kept of a camera: its key, and its detector or its state.
-            var key = keys.Deserialize(Encoding.UTF8.GetBytes($"fleet-7/vehicle-{i:000000}/camera-front"), false, Confluent.Kafka.SerializationContext.Empty);
+            var key = keys.Deserialize(Encoding.UTF8.GetBytes($"fleet-7/vehicle-{i:000000}/camera-front"), false,
+                Confluent.Kafka.SerializationContext.Empty);
             var detector = new CameraDetector(key.Camera!, package, options);
             float[] scores = [.. package.Default.Calibration.Location.Select(location => (float)location)];
-            detector.Observe(new FrameObservation { Frame = new FrameRef(TestCluster.Frames, 0, i, _time), Record = new RecordTime(_time / 1_000_000, DateTimeOffset.UtcNow), Scores = scores, ErrorMap = new float[package.Card.Network.ErrorMapHeight * package.Card.Network.ErrorMapWidth], Pixels = pixels }, []);
+            detector.Observe(new FrameObservation { Frame = new FrameRef(TestCluster.Frames, 0, i, _time),
+                Record = new RecordTime(_time / 1_000_000, DateTimeOffset.UtcNow), Scores = scores,
+                ErrorMap = new float[package.Card.Network.ErrorMapHeight * package.Card.Network.ErrorMapWidth], Pixels = pixels }, []);
             assignment.Detectors[key.Camera!] = detector;
             record.Clear();
             detector.WriteState(record, DateTimeOffset.UtcNow);

@@ -28,7 +28,8 @@ public sealed class LostDeviceTests(EmulatedCuda cuda)
             try
             {
                 Produce(Frames - 50);
-                var lost = await Assert.ThrowsAsync<CudaException>(() => running.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
+                var lost = await Assert.ThrowsAsync<CudaException>(() =>
+                    running.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
                 Assert.Contains("CUDA error 700", lost.Message, StringComparison.Ordinal);
                 Assert.NotEmpty(pipeline.NotReady);
             }
@@ -44,7 +45,8 @@ public sealed class LostDeviceTests(EmulatedCuda cuda)
         await UntilCommittedAsync(Frames, again);
         await stop.CancelAsync();
         await again;
-        long[] scored = [.. cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("offset").GetInt64())];
+        long[] scored = [.. cluster.ReadAll(TestCluster.Scores).Select(record =>
+            JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("offset").GetInt64())];
         Assert.Equal(Enumerable.Range(0, Frames).Select(offset => (long)offset), scored);
 
         void Produce(int count)
@@ -73,7 +75,8 @@ public sealed class LostDeviceTests(EmulatedCuda cuda)
         byte[][] street = SmallFrames.Drive(1, 40);
         using var cluster = new TestCluster(1);
         var options = cluster.Options();
-        options = options with { Frames = new FramesOptions { Decoder = DecoderChoice.NvJpeg }, Kafka = options.Kafka with { DrainTimeout = TimeSpan.FromSeconds(30) } };
+        options = options with { Frames = new FramesOptions { Decoder = DecoderChoice.NvJpeg },
+            Kafka = options.Kafka with { DrainTimeout = TimeSpan.FromSeconds(30) } };
         for (int i = 0; i < 600; i++) cluster.Produce("car-1", street[i % street.Length]);
         cluster.Flush();
         using var pipeline = new FramePipeline(options, Engine, new RecordingLogger());

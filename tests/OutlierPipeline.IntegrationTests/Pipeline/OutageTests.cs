@@ -26,7 +26,8 @@ public sealed class OutageTests
         int lines = pipeline.Log.Messages.Count();
         var since = Stopwatch.StartNew();
         await kafka.KillAsync();
-        await pipeline.Until(() => pipeline.NotReady.Any(reason => reason.Contains("cannot be reached", StringComparison.Ordinal)), "the refusal being said");
+        await pipeline.Until(() => pipeline.NotReady.Any(reason => reason.Contains("cannot be reached", StringComparison.Ordinal)),
+            "the refusal being said");
         // Two seconds are promised, and met in a tenth of one; the bound is for a machine under load.
         Assert.True(since.Elapsed < TimeSpan.FromSeconds(4), $"a refusal was said after {since.Elapsed}");
         await pipeline.Until(() => since.Elapsed > TimeSpan.FromSeconds(12), "some seconds without a broker");
@@ -37,11 +38,13 @@ public sealed class OutageTests
 
         since.Restart();
         kafka.Signal(Signals.Stop);
-        await pipeline.Until(() => pipeline.NotReady.Any(reason => reason.Contains("has not answered", StringComparison.Ordinal)), "the silence being said");
+        await pipeline.Until(() => pipeline.NotReady.Any(reason => reason.Contains("has not answered", StringComparison.Ordinal)),
+            "the silence being said");
         Assert.True(since.Elapsed < TimeSpan.FromSeconds(15), $"a broker that hangs was said after {since.Elapsed}");
         since.Restart();
         await pipeline.StopAsync().WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
-        Assert.True(since.Elapsed < TimeSpan.FromSeconds(4.5), $"the stop took {since.Elapsed}, where 2 s to drain and 1 s more are promised");
+        Assert.True(since.Elapsed < TimeSpan.FromSeconds(4.5),
+            $"the stop took {since.Elapsed}, where 2 s to drain and 1 s more are promised");
         kafka.Signal(Signals.Continue);
     }
 
@@ -52,7 +55,8 @@ public sealed class OutageTests
         await using var pipeline = new RunningPipeline(cluster.Options());
         await pipeline.Until(() => pipeline.NotReady.Count == 0, "being ready");
         cluster.Broker.SetReachable(3, false);
-        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("The broker", StringComparison.Ordinal)), "a warning");
+        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("The broker", StringComparison.Ordinal)),
+            "a warning");
         int sent = 0;
         await pipeline.Until(() =>
         {
@@ -62,7 +66,8 @@ public sealed class OutageTests
         }, "some time with two brokers");
         string[] told = [.. pipeline.Log.Messages.Where(message => message.Contains("The broker", StringComparison.Ordinal))];
         Assert.True(told.Length == 1, string.Join(Environment.NewLine, told));
-        Assert.DoesNotContain(pipeline.Log.Messages, message => message.Contains("Kafka at", StringComparison.Ordinal) && message.Contains("cannot be reached", StringComparison.Ordinal));
+        Assert.DoesNotContain(pipeline.Log.Messages, message => message.Contains("Kafka at", StringComparison.Ordinal)
+            && message.Contains("cannot be reached", StringComparison.Ordinal));
         cluster.Broker.SetReachable(3, true);
     }
 
@@ -74,14 +79,18 @@ public sealed class OutageTests
         using var cluster = await TestCluster.StartAsync(onKafka, 1);
         for (int i = 0; i < 300; i++) cluster.Produce($"car-{i}", Frame);
         cluster.Flush();
-        await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() => cluster.Committed()[0] == 300, "everything being committed");
+        await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() =>
+            cluster.Committed()[0] == 300, "everything being committed");
         int before = cluster.ReadAll(TestCluster.State).Count;
-        // Stopped at once, again and again, while the state is being read; what is old counts as forgotten, so that a state half read would be deleted.
+        // Stopped at once, again and again, while the state is being read; what is old counts as forgotten, so that a state half read would
+        // be deleted.
         for (int i = 0; i < 6; i++)
         {
             var options = cluster.Options();
-            await using var cut = new RunningPipeline(options with { Kafka = options.Kafka with { CommitInterval = TimeSpan.FromMilliseconds(10) } });
-            await cut.Until(() => cut.Log.Messages.Any(message => message.Contains("is assigned", StringComparison.Ordinal)), "the assignment");
+            await using var cut =
+                new RunningPipeline(options with { Kafka = options.Kafka with { CommitInterval = TimeSpan.FromMilliseconds(10) } });
+            await cut.Until(() => cut.Log.Messages.Any(message => message.Contains("is assigned", StringComparison.Ordinal)),
+                "the assignment");
             await cut.StopAsync();
         }
         var after = cluster.ReadAll(TestCluster.State);
@@ -95,7 +104,8 @@ public sealed class OutageTests
         using var cluster = new TestCluster(1);
         for (int i = 0; i < 50; i++) cluster.Produce($"car-{i}", Frame);
         cluster.Flush();
-        await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() => cluster.Committed()[0] == 50, "everything being committed");
+        await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() =>
+            cluster.Committed()[0] == 50, "everything being committed");
         var log = new RecordingLogger();
         var options = cluster.Options().Kafka;
         var health = new BrokerHealth(options, log);
@@ -103,7 +113,8 @@ public sealed class OutageTests
         {
             var assignment = new PartitionAssignment(new Confluent.Kafka.TopicPartition(TestCluster.Frames, 0), 1, 0);
             using var cancellation = new CancellationTokenSource();
-            var restoring = new StateRestorer(options, health, new TopicIdentity(options, health), TimeProvider.System, log).RestoreAsync(assignment, cancellation.Token);
+            var restoring = new StateRestorer(options, health, new TopicIdentity(options, health), TimeProvider.System, log)
+                .RestoreAsync(assignment, cancellation.Token);
             if (isCut) assignment.End();
             await restoring;
             Assert.Equal(!isCut, assignment.IsRestored);

@@ -30,7 +30,8 @@ public sealed class PoisonTests
         await pipeline.Until(() => cluster.Committed().Values.Sum() == 8, "everything being committed");
         var letters = cluster.ReadAll(TestCluster.DeadLetters).ToDictionary(letter => Header(letter, "source.offset")!);
         Assert.Equal("0 1 2 3", string.Join(' ', letters.Keys.Order()));
-        Assert.Equal(("MissingCamera", "omitted", "1000100"), (Header(letters["0"], "error.reason"), Header(letters["0"], "error.key"), Header(letters["0"], "error.key.bytes")));
+        Assert.Equal(("MissingCamera", "omitted", "1000100"),
+            (Header(letters["0"], "error.reason"), Header(letters["0"], "error.key"), Header(letters["0"], "error.key.bytes")));
         Assert.Equal(("NotAnImage", "omitted"), (Header(letters["1"], "error.reason"), Header(letters["1"], "error.headers")));
         Assert.Equal(("omitted", "1100000"), (Header(letters["2"], "error.payload"), Header(letters["2"], "error.payload.bytes")));
         Assert.Equal("cam", letters["2"].Message.Key);
@@ -55,11 +56,16 @@ public sealed class PoisonTests
         cluster.Produce("car-0", Good, 0);
         cluster.Produce("car-1", Good, 1);
         cluster.Flush();
-        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("is read again from offset 0 in 1 s", StringComparison.Ordinal)), "a rewind that waits for a second");
-        await pipeline.Until(() => pipeline.NotReady.Any(reason => reason.Contains("ood.scores cannot be written", StringComparison.Ordinal)), "a reason that names the topic");
+        await pipeline.Until(() =>
+            pipeline.Log.Messages.Any(message => message.Contains("is read again from offset 0 in 1 s", StringComparison.Ordinal)),
+            "a rewind that waits for a second");
+        await pipeline.Until(() =>
+            pipeline.NotReady.Any(reason => reason.Contains("ood.scores cannot be written", StringComparison.Ordinal)),
+            "a reason that names the topic");
         cluster.Broker.SetTopicError(TestCluster.Scores, 0);
         await pipeline.Until(() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset)) == 2, "everything being committed");
-        var scored = cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("partition").GetInt32()).Distinct();
+        var scored = cluster.ReadAll(TestCluster.Scores).Select(record =>
+            JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("partition").GetInt32()).Distinct();
         Assert.Equal(2, scored.Count());
     }
 

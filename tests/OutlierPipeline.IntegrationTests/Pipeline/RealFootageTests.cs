@@ -30,7 +30,8 @@ public sealed class RealFootageTests
         string highway = Repository.Footage("highway");
         Repository.Needs("ffmpeg");
         using var cluster = new TestCluster(1);
-        var replayed = await Tool.OutlierAsync("replay", "--input", Path.Combine(highway, "solidWhiteRight.mp4"), "--camera", "dashcam", "--bootstrap", cluster.Broker.BootstrapServers, "--fps", "0");
+        var replayed = await Tool.OutlierAsync("replay", "--input", Path.Combine(highway, "solidWhiteRight.mp4"), "--camera", "dashcam",
+            "--bootstrap", cluster.Broker.BootstrapServers, "--fps", "0");
         Assert.Equal("", replayed.Error);
         Assert.Equal(0, replayed.Code);
         Assert.Contains("221 frames sent as dashcam", replayed.Output, StringComparison.Ordinal);
@@ -45,14 +46,17 @@ public sealed class RealFootageTests
         try
         {
             // As in the README, but for the epochs: what is learned is not the matter here.
-            var trained = await Tool.RunAsync("dotnet", ["exec", Tool.Trainer, "--frames", drive + "[..70%]", "--split", "80,20,0", "--epochs", "3", "--out", model]);
+            var trained = await Tool.RunAsync("dotnet",
+                ["exec", Tool.Trainer, "--frames", drive + "[..70%]", "--split", "80,20,0", "--epochs", "3", "--out", model]);
             Assert.True(trained.Code == 0, trained.Error);
             var calibrated = await Tool.OutlierAsync("calibrate", "--model", model, "--frames", drive + "[70%..85%]");
             Assert.True(calibrated.Code == 0, calibrated.Error);
-            var evaluated = await Tool.OutlierAsync("evaluate", "--model", model, "--normal", drive + "[85%..]", "--corruptions", "--corruption-frames", "8", "--out", Path.Combine(directory, "report"));
+            var evaluated = await Tool.OutlierAsync("evaluate", "--model", model, "--normal", drive + "[85%..]", "--corruptions",
+                "--corruption-frames", "8", "--out", Path.Combine(directory, "report"));
             Assert.True(evaluated.Code == 0, evaluated.Error);
             Assert.True(File.Exists(Path.Combine(directory, "report", "report.html")));
-            var demo = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "demo", "--duration", "00:00:15", "--urls", "http://127.0.0.1:0", "--model", model, "--frames", drive + "[85%..]"]);
+            var demo = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "demo", "--duration", "00:00:15", "--urls",
+                "http://127.0.0.1:0", "--model", model, "--frames", drive + "[85%..]"]);
             Assert.True(demo.Code == 0, demo.Error);
             Assert.Contains("opened", demo.Output, StringComparison.Ordinal);
         }
@@ -67,7 +71,8 @@ public sealed class RealFootageTests
     {
         string highway = Repository.Footage("highway");
         Repository.Needs("ffmpeg");
-        using var footage = await new FootageLoader().LoadAsync([Path.Combine(highway, "solidWhiteRight.mp4")], new FrameSize(80, 144), TestContext.Current.CancellationToken);
+        using var footage = await new FootageLoader().LoadAsync([Path.Combine(highway, "solidWhiteRight.mp4")], new FrameSize(80, 144),
+            TestContext.Current.CancellationToken);
         Assert.Equal(221, footage.Count);
         Assert.Single(footage.Drives);
     }
@@ -76,7 +81,8 @@ public sealed class RealFootageTests
     [Fact]
     public async Task Training_a_shipped_package_again_gives_its_figures_again()
     {
-        Assert.SkipUnless(Environment.GetEnvironmentVariable("OUTLIER_REPRODUCE") == "1", "takes minutes: set OUTLIER_REPRODUCE=1 to train models/camvid-day again");
+        Assert.SkipUnless(Environment.GetEnvironmentVariable("OUTLIER_REPRODUCE") == "1",
+            "takes minutes: set OUTLIER_REPRODUCE=1 to train models/camvid-day again");
         _ = Repository.Footage("camvid");
         string directory = Directory.CreateTempSubdirectory().FullName;
         try
@@ -89,7 +95,8 @@ public sealed class RealFootageTests
             var card = ModelPackage.Load(again).Card;
             Assert.Equal(shipped.Training.Footage.Digest, card.Training.Footage.Digest);
             foreach (var (name, value) in shipped.Quality.Where(figure => figure.Key != "trainingFramesPerSecond"))
-                Assert.True(Math.Abs(card.Quality[name] - value) <= 1e-3 * Math.Max(1, Math.Abs(value)), $"{name}: {card.Quality[name]}, shipped {value}");
+                Assert.True(Math.Abs(card.Quality[name] - value) <= 1e-3 * Math.Max(1, Math.Abs(value)),
+                    $"{name}: {card.Quality[name]}, shipped {value}");
         }
         finally
         {
@@ -99,7 +106,8 @@ public sealed class RealFootageTests
 
     private static async Task ReplayAsync(TestCluster cluster, string input, string camera)
     {
-        var replayed = await Tool.OutlierAsync("replay", "--input", input, "--camera", camera, "--bootstrap", cluster.Broker.BootstrapServers, "--fps", "10");
+        var replayed = await Tool.OutlierAsync("replay", "--input", input, "--camera", camera, "--bootstrap",
+            cluster.Broker.BootstrapServers, "--fps", "10");
         Assert.True(replayed.Code == 0, replayed.Error);
     }
 }

@@ -22,7 +22,8 @@ public sealed class RetentionTests
         using var metrics = new MetricRecorder();
         Send(cluster, 40);
         // Stopped: what expires meanwhile lies between the last commit and the log's new start.
-        await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() => cluster.Committed()[0] == 40, "the first frames");
+        await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() =>
+            cluster.Committed()[0] == 40, "the first frames");
         Send(cluster, 40);
         await kafka.ExpireAsync(0, 60);
         await using (var second = new RunningPipeline(cluster.Options()))
@@ -33,7 +34,8 @@ public sealed class RetentionTests
             await kafka.DeleteTopicAsync(TestCluster.DeadLetters);
             cluster.Produce("cam", [1, 2, 3]);
             cluster.Flush();
-            await second.Until(() => second.NotReady.Any(reason => reason.Contains(TestCluster.DeadLetters, StringComparison.Ordinal)), "the partition being paused");
+            await second.Until(() => second.NotReady.Any(reason => reason.Contains(TestCluster.DeadLetters, StringComparison.Ordinal)),
+                "the partition being paused");
             Send(cluster, 60);
             await kafka.ExpireAsync(0, 121);
             await kafka.CreateTopicAsync(TestCluster.DeadLetters, 1);
@@ -71,7 +73,8 @@ public sealed class RetentionTests
         await kafka.CreateTopicsAsync(1);
         using var cluster = new TestCluster(kafka, 1);
         Send(cluster, 100);
-        await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() => cluster.Committed()[0] == 100, "the first frames");
+        await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() =>
+            cluster.Committed()[0] == 100, "the first frames");
         await Recreate(kafka);
         // More records than the old commit: only the topic's id tells that they are others.
         Send(cluster, 120);
@@ -99,12 +102,16 @@ public sealed class RetentionTests
         await kafka.CreateTopicAsync(TestCluster.Frames, 1);
     }
 
-    private static long[] Scored(TestCluster cluster) => [.. cluster.ReadAll(TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("offset").GetInt64())];
+    private static long[] Scored(TestCluster cluster) =>
+        [.. cluster.ReadAll(TestCluster.Scores).Select(record =>
+        JsonDocument.Parse(record.Message.Value).RootElement.GetProperty("offset").GetInt64())];
 
     private void Send(TestCluster cluster, int count, Trouble trouble = Trouble.None)
     {
         byte[][] frames = trouble == Trouble.None ? Street : SmallFrames.FullDrive(1, 30, trouble);
-        for (int i = 0; i < count; i++) cluster.Produce("car-1", frames[i % frames.Length], 0, ("frame-timestamp", (_time += 100_000_000).ToString(CultureInfo.InvariantCulture)));
+        for (int i = 0; i < count; i++)
+            cluster.Produce("car-1", frames[i % frames.Length], 0,
+                ("frame-timestamp", (_time += 100_000_000).ToString(CultureInfo.InvariantCulture)));
         cluster.Flush();
     }
 }

@@ -49,7 +49,9 @@ public sealed class StateTests
         }
         Assert.All(cluster.ReadAll(TestCluster.State), record => Assert.NotNull(record.Message.Value));
         var options = cluster.Options();
-        await using var second = new RunningPipeline(options with { Detection = options.Detection with { ForgetAfter = TimeSpan.FromMinutes(1) } }, new LaterTimeProvider(TimeSpan.FromDays(1)));
+        await using var second =
+            new RunningPipeline(options with { Detection = options.Detection with { ForgetAfter = TimeSpan.FromMinutes(1) } },
+            new LaterTimeProvider(TimeSpan.FromDays(1)));
         cluster.Read(records => records.Any(record => record.Message.Value is null), TestCluster.State);
     }
 
@@ -61,9 +63,12 @@ public sealed class StateTests
         foreach (string camera in new[] { "car-1/front", "truck-7/front", "truck-7/rear" }) cluster.Produce(camera, frame);
         cluster.Flush();
         var options = cluster.Options();
-        options = options with { Model = new Inference.ModelOptions { Path = Repository.StreetDemo, Cameras = new() { ["truck-*"] = Repository.CamVidDay, ["truck-?/rear"] = Repository.StreetDemo } } };
+        options = options with { Model = new Inference.ModelOptions { Path = Repository.StreetDemo,
+            Cameras = new() { ["truck-*"] = Repository.CamVidDay, ["truck-?/rear"] = Repository.StreetDemo } } };
         await using var pipeline = new RunningPipeline(options);
-        var scores = cluster.Read(records => records.Count == 3, TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement).ToDictionary(score => score.GetProperty("camera").GetString()!, score => score.GetProperty("model").GetString());
+        var scores = cluster.Read(records => records.Count == 3, TestCluster.Scores).Select(record =>
+            JsonDocument.Parse(record.Message.Value).RootElement).ToDictionary(score => score.GetProperty("camera").GetString()!, score =>
+            score.GetProperty("model").GetString());
         Assert.Equal("street-demo", scores["car-1/front"]);
         Assert.Equal("camvid-day", scores["truck-7/front"]);
         Assert.Equal("street-demo", scores["truck-7/rear"]);
@@ -77,8 +82,11 @@ public sealed class StateTests
         for (int i = 0; i < 5; i++) cluster.Produce("car-1", frame);
         cluster.Flush();
         await Task.Delay(50, TestContext.Current.CancellationToken);
-        await using var pipeline = new RunningPipeline(cluster.Options() with { Overload = new OverloadOptions { Policy = OverloadPolicy.SkipStale, MaxFrameAge = TimeSpan.FromMilliseconds(20) } });
-        var scores = cluster.Read(records => records.Count == 5, TestCluster.Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement);
+        await using var pipeline =
+            new RunningPipeline(cluster.Options() with { Overload = new OverloadOptions { Policy = OverloadPolicy.SkipStale,
+            MaxFrameAge = TimeSpan.FromMilliseconds(20) } });
+        var scores = cluster.Read(records => records.Count == 5, TestCluster.Scores).Select(record =>
+            JsonDocument.Parse(record.Message.Value).RootElement);
         Assert.All(scores, score =>
         {
             Assert.Equal("skipped", score.GetProperty("status").GetString());
@@ -89,7 +97,8 @@ public sealed class StateTests
 
     private void Send(TestCluster cluster, byte[][] frames)
     {
-        foreach (byte[] frame in frames) cluster.Produce("car-1/front", frame, 0, ("frame-timestamp", (_time += 100_000_000).ToString(CultureInfo.InvariantCulture)));
+        foreach (byte[] frame in frames)
+            cluster.Produce("car-1/front", frame, 0, ("frame-timestamp", (_time += 100_000_000).ToString(CultureInfo.InvariantCulture)));
         cluster.Flush();
     }
 }

@@ -22,8 +22,10 @@ public sealed partial class AccessTests
         string reader = ApiKey.Create();
         string both = ApiKey.Create();
         await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"),
-            $"Api:Keys:reader:Hash={ApiKey.HashOf(reader)}", "Api:Keys:reader:Scopes:0=Read", $"Api:Keys:ops:Hash={ApiKey.HashOf(both)}", "Api:Keys:ops:Scopes:0=Read", "Api:Keys:ops:Scopes:1=Acknowledge");
-        foreach (string path in new[] { "/api/alerts", "/api/alerts/stream", "/api/alerts/x", "/api/alerts/x/picture.jpg", "/api/cameras", "/api/cameras/c/frame.jpg", "/api/mutes", "/openapi/v1.json" })
+            $"Api:Keys:reader:Hash={ApiKey.HashOf(reader)}", "Api:Keys:reader:Scopes:0=Read", $"Api:Keys:ops:Hash={ApiKey.HashOf(both)}",
+            "Api:Keys:ops:Scopes:0=Read", "Api:Keys:ops:Scopes:1=Acknowledge");
+        foreach (string path in new[] { "/api/alerts", "/api/alerts/stream", "/api/alerts/x", "/api/alerts/x/picture.jpg", "/api/cameras",
+            "/api/cameras/c/frame.jpg", "/api/mutes", "/openapi/v1.json" })
         {
             Assert.Equal(HttpStatusCode.Unauthorized, await Status(HttpMethod.Get, path, null));
             Assert.Equal(HttpStatusCode.Unauthorized, await Status(HttpMethod.Get, path, reader[..^1] + (reader[^1] == 'A' ? 'B' : 'A')));
@@ -51,12 +53,14 @@ public sealed partial class AccessTests
     {
         using var directory = new TestDirectory();
         using var cluster = new TestCluster();
-        await using (var trusted = await RunningService.StartAsync(cluster, directory.File("one.db"), "Api:Proxy:UserHeader=X-Forwarded-User", "Api:Proxy:Networks:0=127.0.0.0/8"))
+        await using (var trusted = await RunningService.StartAsync(cluster, directory.File("one.db"),
+            "Api:Proxy:UserHeader=X-Forwarded-User", "Api:Proxy:Networks:0=127.0.0.0/8"))
         {
             Assert.Equal(HttpStatusCode.OK, await Status(trusted, "somebody"));
             Assert.Equal(HttpStatusCode.Unauthorized, await Status(trusted, null));
         }
-        await using var elsewhere = await RunningService.StartAsync(cluster, directory.File("two.db"), "Api:Proxy:UserHeader=X-Forwarded-User", "Api:Proxy:Networks:0=10.1.0.0/16");
+        await using var elsewhere = await RunningService.StartAsync(cluster, directory.File("two.db"),
+            "Api:Proxy:UserHeader=X-Forwarded-User", "Api:Proxy:Networks:0=10.1.0.0/16");
         Assert.Equal(HttpStatusCode.Unauthorized, await Status(elsewhere, "somebody"));
 
         static async Task<HttpStatusCode> Status(RunningService service, string? user)
@@ -74,15 +78,20 @@ public sealed partial class AccessTests
         using var cluster = new TestCluster();
         await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Api:RequestsPerSecond=20");
         Assert.Equal(HttpStatusCode.NotFound, await Status(_ => { }));
-        Assert.Equal(HttpStatusCode.NotFound, await Status(request => request.Headers.Add("Origin", service.Address.GetLeftPart(UriPartial.Authority))));
+        Assert.Equal(HttpStatusCode.NotFound, await Status(request =>
+            request.Headers.Add("Origin", service.Address.GetLeftPart(UriPartial.Authority))));
         Assert.Equal(HttpStatusCode.Forbidden, await Status(request => request.Headers.Add("Origin", "https://evil.example")));
         Assert.Equal(HttpStatusCode.Forbidden, await Status(request => request.Headers.Add("Origin", "null")));
         Assert.Equal(HttpStatusCode.Forbidden, await Status(request => request.Headers.Add("Sec-Fetch-Site", "cross-site")));
         // A name that somebody else's DNS points at this machine.
         Assert.Equal(HttpStatusCode.Forbidden, await Status(request => request.Headers.Host = "evil.example"));
-        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await Status(request => request.Content = new StringContent($"{{\"text\":\"{new string('x', AccessSetup.MaxBody)}\"}}", Encoding.UTF8, "application/json")));
-        Assert.Equal(HttpStatusCode.BadRequest, await Status(request => request.Content = new StringContent($"{{\"text\":\"{new string('x', 5000)}\"}}", Encoding.UTF8, "application/json")));
-        Assert.Equal(HttpStatusCode.BadRequest, await Status(request => request.Content = new StringContent("{", Encoding.UTF8, "application/json")));
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, await Status(request =>
+            request.Content = new StringContent($"{{\"text\":\"{new string('x', AccessSetup.MaxBody)}\"}}", Encoding.UTF8,
+            "application/json")));
+        Assert.Equal(HttpStatusCode.BadRequest, await Status(request =>
+            request.Content = new StringContent($"{{\"text\":\"{new string('x', 5000)}\"}}", Encoding.UTF8, "application/json")));
+        Assert.Equal(HttpStatusCode.BadRequest, await Status(request =>
+            request.Content = new StringContent("{", Encoding.UTF8, "application/json")));
         using var page = await service.Http.GetAsync("/api/alerts", Cancellation);
         string policy = page.Headers.GetValues("Content-Security-Policy").Single();
         Assert.Contains("script-src 'self';", policy, StringComparison.Ordinal);
@@ -92,7 +101,8 @@ public sealed partial class AccessTests
 
         async Task<HttpStatusCode> Status(Action<HttpRequestMessage> change)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Post, "/api/alerts/x/acknowledge") { Content = JsonContent.Create(new { text = "hello" }) };
+            using var request = new HttpRequestMessage(HttpMethod.Post,
+                "/api/alerts/x/acknowledge") { Content = JsonContent.Create(new { text = "hello" }) };
             change(request);
             using var response = await service.Http.SendAsync(request, Cancellation);
             return response.StatusCode;
@@ -105,8 +115,10 @@ public sealed partial class AccessTests
         using var directory = new TestDirectory();
         using var cluster = new TestCluster();
         string key = ApiKey.Create();
-        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Api:Keys:ops:Hash={ApiKey.HashOf(key)}", "Api:Keys:ops:Scopes:0=Read");
-        using var browser = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, CookieContainer = new CookieContainer() }) { BaseAddress = service.Address };
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"),
+            $"Api:Keys:ops:Hash={ApiKey.HashOf(key)}", "Api:Keys:ops:Scopes:0=Read");
+        using var browser = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false,
+            CookieContainer = new CookieContainer() }) { BaseAddress = service.Address };
         browser.DefaultRequestHeaders.Accept.ParseAdd("text/html");
         using var refused = await browser.GetAsync("/incidents?open=true", Cancellation);
         Assert.Equal(HttpStatusCode.Redirect, refused.StatusCode);
@@ -126,7 +138,9 @@ public sealed partial class AccessTests
         Assert.Contains("Incidents", await browser.GetStringAsync("/incidents?open=true", Cancellation), StringComparison.Ordinal);
 
         Task<HttpResponseMessage> SignInAsync(string to, string given, string antiforgery) =>
-            browser.PostAsync(to, new FormUrlEncodedContent(new Dictionary<string, string> { ["_handler"] = "sign-in", ["Key"] = given, ["__RequestVerificationToken"] = antiforgery }), Cancellation);
+            browser.PostAsync(to,
+            new FormUrlEncodedContent(new Dictionary<string, string> { ["_handler"] = "sign-in", ["Key"] = given,
+            ["__RequestVerificationToken"] = antiforgery }), Cancellation);
     }
 
     [Fact]

@@ -41,7 +41,8 @@ public sealed class AlertStoreTests
         var list = (await second.GetAsync("/api/alerts")).GetProperty("incidents");
         Assert.Equal(["two", "one"], list.EnumerateArray().Select(incident => incident.GetProperty("id").GetString()));
         var life = await second.GetAsync("/api/alerts/one");
-        Assert.Equal(["outlier.alert.opened", "outlier.alert.escalated", "outlier.alert.closed"], life.GetProperty("events").EnumerateArray().Select(alert => alert.GetProperty("type").GetString()));
+        Assert.Equal(["outlier.alert.opened", "outlier.alert.escalated", "outlier.alert.closed"],
+            life.GetProperty("events").EnumerateArray().Select(alert => alert.GetProperty("type").GetString()));
         var incident = life.GetProperty("incident");
         Assert.Equal("critical", incident.GetProperty("severity").GetString());
         Assert.False(incident.GetProperty("isOpen").GetBoolean());
@@ -61,7 +62,10 @@ public sealed class AlertStoreTests
         using var database = new Database(kind);
         using var cluster = new TestCluster();
         await using var service = await RunningService.StartAsync(cluster, database.ConnectionString);
-        for (int i = 0; i < 23; i++) cluster.ProduceAlert(AlertFactory.Record($"i{i:00}", 1, AlertType.Opened, $"car-{i % 3}/front", i % 2 == 0 ? Severity.Warning : Severity.Info, i % 5 == 0 ? AlertKind.Dark : AlertKind.Scene, second: i / 2), i % 4);
+        for (int i = 0; i < 23; i++)
+            cluster.ProduceAlert(AlertFactory.Record($"i{i:00}", 1, AlertType.Opened, $"car-{i % 3}/front", i % 2 == 0
+                ? Severity.Warning
+                : Severity.Info, i % 5 == 0 ? AlertKind.Dark : AlertKind.Scene, second: i / 2), i % 4);
         cluster.ProduceAlert(AlertFactory.Record("i04", 2, AlertType.Closed, "car-1/front", second: 2), 0);
         cluster.Flush();
         await service.StoredAsync(24);
@@ -99,7 +103,9 @@ public sealed class AlertStoreTests
         await using (var service = await RunningService.StartAsync(cluster, database.ConnectionString))
         {
             using var stream = await StreamClient.OpenAsync(service.Http);
-            var mute = await (await service.Http.PostAsJsonAsync("/api/mutes", new { cameras = "truck-*", until = DateTimeOffset.UtcNow.AddHours(1), reason = "lens is being changed" }, Cancellation)).Content.ReadFromJsonAsync<JsonElement>(Cancellation);
+            var mute = await (await service.Http.PostAsJsonAsync("/api/mutes",
+                new { cameras = "truck-*", until = DateTimeOffset.UtcNow.AddHours(1), reason = "lens is being changed" },
+                Cancellation)).Content.ReadFromJsonAsync<JsonElement>(Cancellation);
             cluster.ProduceAlert(AlertFactory.Record("muted", 1, AlertType.Opened, "truck-1/left"));
             cluster.ProduceAlert(AlertFactory.Record("loud", 1, AlertType.Opened));
             cluster.Flush();
@@ -107,23 +113,30 @@ public sealed class AlertStoreTests
             Assert.Equal("loud", (await stream.NextAsync(Cancellation))!.Value.GetProperty("subject").GetString());
             Assert.True((await service.GetAsync("/api/alerts/muted")).GetProperty("incident").GetProperty("isMuted").GetBoolean());
             Assert.Equal(1, (await service.GetAsync("/api/mutes")).GetArrayLength());
-            Assert.Equal(HttpStatusCode.NoContent, (await service.Http.DeleteAsync($"/api/mutes/{mute.GetProperty("id").GetString()}", Cancellation)).StatusCode);
+            Assert.Equal(HttpStatusCode.NoContent,
+                (await service.Http.DeleteAsync($"/api/mutes/{mute.GetProperty("id").GetString()}", Cancellation)).StatusCode);
             // The window is over, but nobody heard of its opening.
             cluster.ProduceAlert(AlertFactory.Record("muted", 2, AlertType.Closed, "truck-1/left"));
             cluster.ProduceAlert(AlertFactory.Record("loud", 2, AlertType.Closed));
             cluster.Flush();
             Assert.Equal("loud", (await stream.NextAsync(Cancellation))!.Value.GetProperty("subject").GetString());
-            Assert.Equal(HttpStatusCode.NoContent, (await service.Http.PostAsJsonAsync("/api/alerts/loud/acknowledge", new { text = "on my way" }, Cancellation)).StatusCode);
-            Assert.Equal(HttpStatusCode.NoContent, (await service.Http.PostAsJsonAsync("/api/alerts/loud/note", new { text = "a wet lens" }, Cancellation)).StatusCode);
-            Assert.Equal(HttpStatusCode.NoContent, (await service.Http.PostAsJsonAsync("/api/alerts/loud/judgement", new { judgement = "normal" }, Cancellation)).StatusCode);
-            Assert.Equal(HttpStatusCode.BadRequest, (await service.Http.PostAsJsonAsync("/api/alerts/loud/judgement", new { judgement = "odd" }, Cancellation)).StatusCode);
-            Assert.Equal(HttpStatusCode.NotFound, (await service.Http.PostAsJsonAsync("/api/alerts/none/acknowledge", new { }, Cancellation)).StatusCode);
+            Assert.Equal(HttpStatusCode.NoContent,
+                (await service.Http.PostAsJsonAsync("/api/alerts/loud/acknowledge", new { text = "on my way" }, Cancellation)).StatusCode);
+            Assert.Equal(HttpStatusCode.NoContent,
+                (await service.Http.PostAsJsonAsync("/api/alerts/loud/note", new { text = "a wet lens" }, Cancellation)).StatusCode);
+            Assert.Equal(HttpStatusCode.NoContent,
+                (await service.Http.PostAsJsonAsync("/api/alerts/loud/judgement", new { judgement = "normal" }, Cancellation)).StatusCode);
+            Assert.Equal(HttpStatusCode.BadRequest,
+                (await service.Http.PostAsJsonAsync("/api/alerts/loud/judgement", new { judgement = "odd" }, Cancellation)).StatusCode);
+            Assert.Equal(HttpStatusCode.NotFound,
+                (await service.Http.PostAsJsonAsync("/api/alerts/none/acknowledge", new { }, Cancellation)).StatusCode);
         }
         await using var again = await RunningService.StartAsync(cluster, database.ConnectionString);
         var life = await again.GetAsync("/api/alerts/loud");
         Assert.Equal("local", life.GetProperty("incident").GetProperty("acknowledged").GetProperty("by").GetString());
         Assert.Equal("normal", life.GetProperty("incident").GetProperty("judgement").GetString());
-        Assert.Equal(["acknowledge on my way", "note a wet lens", "normal "], life.GetProperty("actions").EnumerateArray().Select(action => $"{action.GetProperty("action")} {action.GetProperty("text")}"));
+        Assert.Equal(["acknowledge on my way", "note a wet lens", "normal "], life.GetProperty("actions").EnumerateArray().Select(action =>
+            $"{action.GetProperty("action")} {action.GetProperty("text")}"));
     }
 
     [Theory]
@@ -136,7 +149,8 @@ public sealed class AlertStoreTests
         cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened, picture: [1, 2, 3]));
         cluster.Flush();
         await service.StoredAsync(1);
-        await service.UntilAsync(async () => (await service.Services.GetRequiredService<AlertStore>().CleanAsync(Cancellation)).Pictures == 1, "the picture's end");
+        await service.UntilAsync(async () =>
+            (await service.Services.GetRequiredService<AlertStore>().CleanAsync(Cancellation)).Pictures == 1, "the picture's end");
         var incident = (await service.GetAsync("/api/alerts/one")).GetProperty("incident");
         Assert.True(incident.GetProperty("isPictureExpired").GetBoolean());
         Assert.Equal(JsonValueKind.Null, incident.GetProperty("picture").ValueKind);

@@ -33,8 +33,12 @@ public sealed class ContractTests
         var routes = service.Services.GetServices<EndpointDataSource>().SelectMany(source => source.Endpoints).OfType<RouteEndpoint>()
             .Where(endpoint => endpoint.RoutePattern.RawText?.TrimStart('/').StartsWith("api/", StringComparison.Ordinal) == true
                 && endpoint.Metadata.GetMetadata<IExcludeFromDescriptionMetadata>() is null)
-            .SelectMany(endpoint => endpoint.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method => $"{method} /{endpoint.RoutePattern.RawText!.Trim('/').Replace(":guid", "", StringComparison.Ordinal)}")).ToHashSet();
-        var documented = document["paths"]!.AsObject().SelectMany(path => path.Value!.AsObject().Where(operation => operation.Key != "parameters").Select(operation => $"{operation.Key.ToUpperInvariant()} {path.Key.TrimEnd('/')}")).Where(route => route.Contains(" /api/", StringComparison.Ordinal)).ToHashSet();
+            .SelectMany(endpoint => endpoint.Metadata.GetMetadata<HttpMethodMetadata>()!.HttpMethods.Select(method =>
+            $"{method} /{endpoint.RoutePattern.RawText!.Trim('/').Replace(":guid", "", StringComparison.Ordinal)}")).ToHashSet();
+        var documented = document["paths"]!.AsObject().SelectMany(path =>
+            path.Value!.AsObject().Where(operation => operation.Key != "parameters").Select(operation =>
+            $"{operation.Key.ToUpperInvariant()} {path.Key.TrimEnd('/')}")).Where(route =>
+            route.Contains(" /api/", StringComparison.Ordinal)).ToHashSet();
         Assert.Equal(routes.Order(), documented.Order());
         foreach (var (path, operations) in document["paths"]!.AsObject()
             .Where(path => path.Key.StartsWith("/api/", StringComparison.Ordinal)))
@@ -56,7 +60,8 @@ public sealed class ContractTests
             (HttpMethod.Get, "/api/mutes", "/api/mutes", null),
             (HttpMethod.Delete, "/api/mutes/00000000-0000-0000-0000-000000000000", "/api/mutes/{id}", null),
             (HttpMethod.Get, "/api/cameras", "/api/cameras", null),
-            (HttpMethod.Post, "/api/subscriptions", "/api/subscriptions", new { name = "fleet", url = "http://127.0.0.1:9/hook", kinds = new[] { "dark" } }),
+            (HttpMethod.Post, "/api/subscriptions", "/api/subscriptions",
+                new { name = "fleet", url = "http://127.0.0.1:9/hook", kinds = new[] { "dark" } }),
             (HttpMethod.Post, "/api/subscriptions", "/api/subscriptions", new { name = "fleet" }),
             (HttpMethod.Get, "/api/subscriptions", "/api/subscriptions", null),
             (HttpMethod.Get, "/api/subscriptions/{made}", "/api/subscriptions/{id}", null),
@@ -78,7 +83,8 @@ public sealed class ContractTests
             using var response = await service.Http.SendAsync(request, Cancellation);
             string status = ((int)response.StatusCode).ToString(System.Globalization.CultureInfo.InvariantCulture);
             var operation = (document["paths"]![route] ?? document["paths"]![route + "/"])![method.Method.ToLowerInvariant()]!;
-            Assert.True(operation["responses"]![status] is not null, $"{method} {path} answered {status}, which the document does not know");
+            Assert.True(operation["responses"]![status] is not null,
+                $"{method} {path} answered {status}, which the document does not know");
             if (response.Content.Headers.ContentType?.MediaType is not ("application/json" or "application/problem+json")) continue;
             var answer = JsonNode.Parse(await response.Content.ReadAsStringAsync(Cancellation));
             if (operation["responses"]![status]!["content"]?[response.Content.Headers.ContentType.MediaType]?["schema"] is not { } schema)
@@ -87,8 +93,11 @@ public sealed class ContractTests
                 continue;
             }
             Assert.Empty(schemas.Faults(answer, schema).Select(fault => $"{method} {path}: {fault}"));
-            if (response.StatusCode == System.Net.HttpStatusCode.Created && route == "/api/subscriptions") made = answer!["subscription"]!["id"]!.GetValue<string>();
-            if (response.IsSuccessStatusCode) Assert.Empty(schemas.Undocumented(answer, schema).Select(field => $"{method} {path} sends {field}, which is not documented"));
+            if (response.StatusCode == System.Net.HttpStatusCode.Created && route == "/api/subscriptions")
+                made = answer!["subscription"]!["id"]!.GetValue<string>();
+            if (response.IsSuccessStatusCode)
+                Assert.Empty(schemas.Undocumented(answer, schema).Select(field =>
+                    $"{method} {path} sends {field}, which is not documented"));
         }
     }
 
@@ -101,7 +110,8 @@ public sealed class ContractTests
         {
             byte[][] frames = [.. SmallFrames.FullDrive(1, 30), .. SmallFrames.FullDrive(1, 30, Trouble.Night)];
             long now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds() * 1_000_000;
-            for (int i = 0; i < frames.Length; i++) cluster.Produce("car-1/front", frames[i], 0, ("frame-timestamp", $"{now + i * 100_000_000L}"));
+            for (int i = 0; i < frames.Length; i++)
+                cluster.Produce("car-1/front", frames[i], 0, ("frame-timestamp", $"{now + i * 100_000_000L}"));
             cluster.Produce("car-1/front", "no picture"u8.ToArray(), 0, ("frame-timestamp", $"{now + 6_100_000_000L}"));
             cluster.Flush();
             await service.StoredAsync(1);
@@ -109,10 +119,13 @@ public sealed class ContractTests
         }
         var document = Yaml(Path.Combine(Repository.Root, "docs", "asyncapi.yaml"));
         Assert.Equal("3.0.0", document["asyncapi"]!.GetValue<string>());
-        var channels = document["channels"]!.AsObject().ToDictionary(channel => channel.Value!["address"]!.GetValue<string>(), channel => channel.Value!);
+        var channels = document["channels"]!.AsObject().ToDictionary(channel => channel.Value!["address"]!.GetValue<string>(), channel =>
+            channel.Value!);
         var options = new KafkaOptions();
-        Assert.Equal(new[] { options.FramesTopic, options.ScoresTopic, options.AlertsTopic, options.StateTopic, options.DeadLetterTopic }.Order(), channels.Keys.Order());
-        var operations = document["operations"]!.AsObject().Select(operation => operation.Value!["channel"]!["$ref"]!.GetValue<string>()).ToHashSet();
+        Assert.Equal(new[] { options.FramesTopic, options.ScoresTopic, options.AlertsTopic, options.StateTopic,
+            options.DeadLetterTopic }.Order(), channels.Keys.Order());
+        var operations = document["operations"]!.AsObject().Select(operation => operation.Value!["channel"]!["$ref"]!.GetValue<string>())
+            .ToHashSet();
         Assert.Equal(channels.Count, operations.Count);
         foreach (string topic in new[] { TestCluster.Scores, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters })
         {
@@ -121,13 +134,17 @@ public sealed class ContractTests
             var message = document["components"]!["messages"]![channels[topic]["messages"]!.AsObject().Single().Key]!;
             foreach (var record in records)
             {
-                var headers = new JsonObject(record.Message.Headers.Select(header => KeyValuePair.Create(header.Key, (JsonNode?)System.Text.Encoding.UTF8.GetString(header.GetValueBytes()))));
-                if (message["headers"] is { } rule) Assert.Empty(new JsonSchema(document).Faults(headers, rule).Select(fault => $"{topic} headers: {fault}"));
+                var headers = new JsonObject(record.Message.Headers.Select(header =>
+                    KeyValuePair.Create(header.Key, (JsonNode?)System.Text.Encoding.UTF8.GetString(header.GetValueBytes()))));
+                if (message["headers"] is { } rule)
+                    Assert.Empty(new JsonSchema(document).Faults(headers, rule).Select(fault => $"{topic} headers: {fault}"));
                 if (message["payload"] is not { } payload || record.Message.Value is null) continue;
-                var schema = payload["$ref"] is { } file ? JsonNode.Parse(File.ReadAllText(Path.Combine(Repository.Root, "docs", file.GetValue<string>())))! : payload;
+                var schema = payload["$ref"] is { } file
+                    ? JsonNode.Parse(File.ReadAllText(Path.Combine(Repository.Root, "docs", file.GetValue<string>())))! : payload;
                 var value = JsonNode.Parse(record.Message.Value);
                 Assert.Empty(new JsonSchema(schema).Faults(value, schema).Select(fault => $"{topic}: {fault}"));
-                if (payload["$ref"] is not null) Assert.Empty(new JsonSchema(schema).Undocumented(value, schema).Select(field => $"{topic}: {field} is not documented"));
+                if (payload["$ref"] is not null)
+                    Assert.Empty(new JsonSchema(schema).Undocumented(value, schema).Select(field => $"{topic}: {field} is not documented"));
             }
         }
     }
@@ -141,9 +158,11 @@ public sealed class ContractTests
 
         static JsonNode? Convert(YamlNode node) => node switch
         {
-            YamlMappingNode map => new JsonObject(map.Children.Select(pair => KeyValuePair.Create(((YamlScalarNode)pair.Key).Value!, Convert(pair.Value)))),
+            YamlMappingNode map =>
+                new JsonObject(map.Children.Select(pair => KeyValuePair.Create(((YamlScalarNode)pair.Key).Value!, Convert(pair.Value)))),
             YamlSequenceNode list => new JsonArray([.. list.Children.Select(Convert)]),
-            YamlScalarNode { Style: YamlDotNet.Core.ScalarStyle.Plain, Value: { } text } when long.TryParse(text, out long number) => JsonValue.Create(number),
+            YamlScalarNode { Style: YamlDotNet.Core.ScalarStyle.Plain, Value: { } text } when long.TryParse(text, out long number) =>
+                JsonValue.Create(number),
             YamlScalarNode scalar => JsonValue.Create(scalar.Value),
             _ => null,
         };

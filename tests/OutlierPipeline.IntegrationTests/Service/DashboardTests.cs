@@ -22,7 +22,8 @@ public sealed partial class DashboardTests
         await Expect(camera).ToHaveAttributeAsync("data-state", "normal");
         await ShownAsync(camera.Locator("img"));
         // The keyboard reaches the cameras.
-        for (int i = 0; i < 40 && await wall.EvaluateAsync<string?>("document.activeElement.getAttribute('data-camera')") is null; i++) await wall.Keyboard.PressAsync("Tab");
+        for (int i = 0; i < 40 && await wall.EvaluateAsync<string?>("document.activeElement.getAttribute('data-camera')") is null; i++)
+            await wall.Keyboard.PressAsync("Tab");
         Assert.NotNull(await wall.EvaluateAsync<string?>("document.activeElement.getAttribute('data-camera')"));
         // The script of the demo: an obstacle stands before car-2/front.
         await Expect(camera).ToHaveAttributeAsync("data-state", new Regex("warning|critical"));
@@ -32,7 +33,8 @@ public sealed partial class DashboardTests
 
         await camera.ClickAsync();
         await Expect(wall.Locator("h1")).ToHaveTextAsync("car-2/front");
-        foreach (string picture in new[] { "frame", "reconstruction", "heatmap" }) await ShownAsync(wall.Locator($".trio img[src*='{picture}']"));
+        foreach (string picture in new[] { "frame", "reconstruction", "heatmap" })
+            await ShownAsync(wall.Locator($".trio img[src*='{picture}']"));
         string? before = await wall.Locator(".trio img").First.GetAttributeAsync("src");
         await Expect(wall.Locator(".trio img").First).Not.ToHaveAttributeAsync("src", before!);
         await Expect(wall.Locator(".chart svg path").First).ToBeAttachedAsync();
@@ -61,30 +63,37 @@ public sealed partial class DashboardTests
 
         foreach (var scheme in new[] { ColorScheme.Dark, ColorScheme.Light })
         {
-            foreach (string path in new[] { "/", "/cameras/car-1/front", "/incidents", "/incidents?open=true&kind=frozen", "/system", "/sign-in" })
+            foreach (string path in new[] { "/", "/cameras/car-1/front", "/incidents", "/incidents?open=true&kind=frozen", "/system",
+                "/sign-in" })
             {
                 var page = await browser.OpenAsync(address, scheme, scheme == ColorScheme.Dark ? 1440 : 390, 844);
                 await page.GotoAsync(path);
                 await Expect(page.Locator("h1").First).ToBeAttachedAsync();
-                if (path is "/" or "/cameras/car-1/front" or "/system") await Expect(page.Locator(path == "/" ? ".card" : ".chart svg path").First).ToBeAttachedAsync();
+                if (path is "/" or "/cameras/car-1/front" or "/system")
+                    await Expect(page.Locator(path == "/" ? ".card" : ".chart svg path").First).ToBeAttachedAsync();
                 string name = path == "/" ? "wall" : Regex.Replace(path.Trim('/'), "[^a-z0-9]+", "-");
                 await Browser.ShootAsync(page, $"{name}-{(scheme == ColorScheme.Dark ? "dark" : "phone")}");
                 await Browser.AssertAccessibleAsync(page);
                 // Nothing sticks out of a phone's screen.
-                Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= window.innerWidth"), $"{path} is wider than the screen");
+                Assert.True(await page.EvaluateAsync<bool>("document.documentElement.scrollWidth <= window.innerWidth"),
+                    $"{path} is wider than the screen");
                 await page.Context.CloseAsync();
             }
         }
         Assert.True(browser.Complaints.Count == 0, string.Join(Environment.NewLine, browser.Complaints));
     }
 
-    /// <summary>The share of width and height, in the right half of the incident's picture, of its most yellow and red place: the heat map's colours.</summary>
+    /// <summary>
+    /// The share of width and height, in the right half of the incident's picture, of its most yellow and red place: the heat map's
+    /// colours.
+    /// </summary>
     private const string HottestOfHeatMap = """
         () => {
             const image = document.querySelector('.picture img'), canvas = document.createElement('canvas');
             canvas.width = image.naturalWidth; canvas.height = image.naturalHeight;
             const context = canvas.getContext('2d', { willReadFrequently: true }); context.drawImage(image, 0, 0);
-            const half = Math.floor(canvas.width / 2), plain = context.getImageData(0, 0, half, canvas.height).data, heat = context.getImageData(canvas.width - half, 0, half, canvas.height).data;
+            const half = Math.floor(canvas.width / 2), plain = context.getImageData(0, 0, half, canvas.height).data;
+            const heat = context.getImageData(canvas.width - half, 0, half, canvas.height).data;
             let x = 0, y = 0, sum = 0;
             for (let i = 0; i < heat.length; i += 4) {
                 const gain = Math.max(0, heat[i] - plain[i] - (heat[i + 2] - plain[i + 2]) - 60);

@@ -13,12 +13,14 @@ public sealed partial class DemoTests
         Assert.True(demo.Code == 0, demo.Error + demo.Output);
         string[] lines = demo.Output.Split('\n');
         Assert.Matches(@"127\.0\.0\.1:\d+", demo.Output);
-        var opened = lines.Select(line => OpenedLine().Match(line)).Where(match => match.Success).Select(match => match.Groups[1].Value).ToHashSet();
+        var opened = lines.Select(line => OpenedLine().Match(line)).Where(match => match.Success).Select(match =>
+            match.Groups[1].Value).ToHashSet();
         var troubled = TroubleScript.Demo.Spans.Select(span => span.Camera).ToHashSet();
         Assert.Equal(troubled.Order(), opened.Order());
         Assert.True(TroubleScript.Demo.Cameras.Count - troubled.Count >= 2, "no camera without trouble is in the demo");
         // The table's last row: frames in, scored, dead-lettered, alerts, p50, p95, p99.
-        long[] figures = [.. Numbers().Matches(lines.Last(line => line.Contains(" ms", StringComparison.Ordinal))).Select(match => long.Parse(match.Value, System.Globalization.CultureInfo.InvariantCulture))];
+        long[] figures = [.. Numbers().Matches(lines.Last(line => line.Contains(" ms", StringComparison.Ordinal))).Select(match =>
+            long.Parse(match.Value, System.Globalization.CultureInfo.InvariantCulture))];
         Assert.Equal(7, figures.Length);
         Assert.InRange(figures[0], 3000, 3700);
         Assert.Equal(figures[0], figures[1]);
@@ -36,9 +38,11 @@ public sealed partial class DemoTests
         {
             byte[][] frames = SmallFrames.FullDrive(44, 80);
             for (int i = 0; i < frames.Length; i++) File.WriteAllBytes(Path.Combine(directory, $"{i:00000}.jpg"), frames[i]);
-            var demo = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "demo", "--duration", "00:00:16", "--urls", "http://127.0.0.1:0", "--model", Repository.StreetDemo, "--frames", directory]);
+            var demo = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "demo", "--duration", "00:00:16", "--urls",
+                "http://127.0.0.1:0", "--model", Repository.StreetDemo, "--frames", directory]);
             Assert.True(demo.Code == 0, demo.Error + demo.Output);
-            string[] opened = [.. demo.Output.Split('\n').Select(line => OpenedLine().Match(line)).Where(match => match.Success).Select(match => match.Groups[1].Value)];
+            string[] opened = [.. demo.Output.Split('\n').Select(line => OpenedLine().Match(line)).Where(match =>
+                match.Success).Select(match => match.Groups[1].Value)];
             Assert.Contains("car-1/front", opened);
             Assert.DoesNotContain(opened, camera => camera.StartsWith("car-3", StringComparison.Ordinal));
         }

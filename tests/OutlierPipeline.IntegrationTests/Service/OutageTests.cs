@@ -128,7 +128,8 @@ public sealed class OutageTests
     {
         using var directory = new TestDirectory();
         using var broker = new MockBroker();
-        foreach (string topic in new[] { TestCluster.Frames, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters }) broker.CreateTopic(topic, 4);
+        foreach (string topic in new[] { TestCluster.Frames, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters })
+            broker.CreateTopic(topic, 4);
         broker.CreateTopic(TestCluster.Scores, 2);
         var service = await Tool.RunAsync("dotnet", ["exec", Tool.Service, $"--Kafka:BootstrapServers={broker.BootstrapServers}",
             $"--Model:Path={Repository.StreetDemo}", "--urls=http://127.0.0.1:0", $"--Alerts:Database={directory.File("alerts.db")}"]);

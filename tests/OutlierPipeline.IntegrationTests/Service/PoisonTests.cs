@@ -43,7 +43,8 @@ public sealed class PoisonTests
         Assert.Equal(Enumerable.Range(0, poison.Length).Select(i => $"good{i}").Order(StringComparer.Ordinal),
             incidents.Order(StringComparer.Ordinal));
         await service.UntilAsync(async () =>
-            await (await service.Http.GetAsync("/healthz/ready", Cancellation)).Content.ReadAsStringAsync(Cancellation) == "ready\n", "being ready");
+            await (await service.Http.GetAsync("/healthz/ready", Cancellation)).Content.ReadAsStringAsync(Cancellation) == "ready\n",
+            "being ready");
     }
 
     [Theory]

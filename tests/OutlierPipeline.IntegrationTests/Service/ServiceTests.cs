@@ -18,37 +18,56 @@ public sealed partial class ServiceTests
         using var collector = new OtlpCollector();
         string url = $"http://127.0.0.1:{Ports.Free()}";
         using var directory = new TestDirectory();
-        using var service = Tool.Start("dotnet", ["exec", Tool.Service, $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5", $"--Model:Path={Repository.StreetDemo}", $"--urls={url}", $"--Alerts:Database={directory.File("alerts.db")}", "--Alerts:Cluster=test", $"--OTEL_EXPORTER_OTLP_ENDPOINT={collector.Url}", "--OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "--OTEL_METRIC_EXPORT_INTERVAL=500", "--OTEL_BSP_SCHEDULE_DELAY=200"]);
+        using var service = Tool.Start("dotnet",
+            ["exec", Tool.Service, $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5",
+            $"--Model:Path={Repository.StreetDemo}", $"--urls={url}", $"--Alerts:Database={directory.File("alerts.db")}",
+            "--Alerts:Cluster=test", $"--OTEL_EXPORTER_OTLP_ENDPOINT={collector.Url}", "--OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+            "--OTEL_METRIC_EXPORT_INTERVAL=500", "--OTEL_BSP_SCHEDULE_DELAY=200"]);
         var output = service.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         var error = service.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         using var http = new HttpClient { BaseAddress = new Uri(url) };
-        await UntilAsync(async () => (await http.GetAsync("/healthz/ready", TestContext.Current.CancellationToken)).IsSuccessStatusCode, () => service.HasExited);
+        await UntilAsync(async () => (await http.GetAsync("/healthz/ready", TestContext.Current.CancellationToken)).IsSuccessStatusCode,
+            () => service.HasExited);
         Assert.True((await http.GetAsync("/healthz/live", TestContext.Current.CancellationToken)).IsSuccessStatusCode);
-        foreach (byte[] frame in SmallFrames.FullDrive(1, 20)) cluster.Produce("car-1", frame, 0, ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+        foreach (byte[] frame in SmallFrames.FullDrive(1, 20))
+            cluster.Produce("car-1", frame, 0, ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
         cluster.Flush();
         await UntilAsync(async () => await http.GetStringAsync("/metrics", TestContext.Current.CancellationToken) is var told
-            && told.Contains("outlier_frames_scored_total{", StringComparison.Ordinal) && told.Contains("stage=\"detect\"", StringComparison.Ordinal), () => service.HasExited);
+            && told.Contains("outlier_frames_scored_total{", StringComparison.Ordinal)
+            && told.Contains("stage=\"detect\"", StringComparison.Ordinal), () => service.HasExited);
         string metrics = await http.GetStringAsync("/metrics", TestContext.Current.CancellationToken);
-        foreach (string name in new[] { "outlier_stage_duration_seconds_bucket", "outlier_frame_latency_seconds_count", "outlier_batch_size_count", "outlier_consumer_lag", "messaging_client_sent_messages" })
+        foreach (string name in new[] { "outlier_stage_duration_seconds_bucket", "outlier_frame_latency_seconds_count",
+            "outlier_batch_size_count", "outlier_consumer_lag", "messaging_client_sent_messages" })
             Assert.Contains(name, metrics, StringComparison.Ordinal);
-        foreach (string stage in new[] { "decode", "batch", "infer", "detect" }) Assert.Contains($"stage=\"{stage}\"", metrics, StringComparison.Ordinal);
+        foreach (string stage in new[] { "decode", "batch", "infer", "detect" })
+            Assert.Contains($"stage=\"{stage}\"", metrics, StringComparison.Ordinal);
         // A clock in milliseconds is told, and makes nobody unready.
         foreach (byte[] frame in SmallFrames.FullDrive(2, 3))
         {
             string stamp = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds().ToString(System.Globalization.CultureInfo.InvariantCulture);
-            cluster.Produce("milli", frame, 0, ("frame-timestamp", stamp), ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
+            cluster.Produce("milli", frame, 0, ("frame-timestamp", stamp),
+                ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"));
         }
         cluster.Flush();
-        await UntilAsync(async () => await http.GetAsync("/healthz/ready", TestContext.Current.CancellationToken) is { IsSuccessStatusCode: true } ready
-            && (await ready.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Contains("the clock of camera milli: frame-timestamp is not in nanoseconds", StringComparison.Ordinal), () => service.HasExited);
-        await UntilAsync(async () => (await http.GetStringAsync("/cameras/milli", TestContext.Current.CancellationToken)).Contains("Its clock is wrong", StringComparison.Ordinal), () => service.HasExited);
+        await UntilAsync(async () =>
+            await http.GetAsync("/healthz/ready", TestContext.Current.CancellationToken) is { IsSuccessStatusCode: true } ready
+            && (await ready.Content.ReadAsStringAsync(TestContext.Current.CancellationToken))
+            .Contains("the clock of camera milli: frame-timestamp is not in nanoseconds", StringComparison.Ordinal), () =>
+            service.HasExited);
+        await UntilAsync(async () => (await http.GetStringAsync("/cameras/milli", TestContext.Current.CancellationToken))
+            .Contains("Its clock is wrong", StringComparison.Ordinal), () => service.HasExited);
         string page = await http.GetStringAsync("/", TestContext.Current.CancellationToken);
         Assert.Contains("Ready", page, StringComparison.Ordinal);
-        await UntilAsync(() => Task.FromResult(new[] { "decode", "batch", "infer", "detect" }.All(span => collector.Received("/v1/traces", span)) && collector.Received("/v1/metrics", "outlier.frames.scored")), () => false);
+        await UntilAsync(() =>
+            Task.FromResult(new[] { "decode", "batch", "infer", "detect" }.All(span => collector.Received("/v1/traces", span))
+            && collector.Received("/v1/metrics", "outlier.frames.scored")), () => false);
         // The producer's trace goes on in the results.
-        Assert.All(cluster.ReadAll(TestCluster.Scores), record => Assert.StartsWith("00-0af7651916cd43dd8448eb211c80319c-", System.Text.Encoding.ASCII.GetString(record.Message.Headers.GetLastBytes("traceparent")), StringComparison.Ordinal));
+        Assert.All(cluster.ReadAll(TestCluster.Scores), record =>
+            Assert.StartsWith("00-0af7651916cd43dd8448eb211c80319c-",
+            System.Text.Encoding.ASCII.GetString(record.Message.Headers.GetLastBytes("traceparent")), StringComparison.Ordinal));
         Signals.Send(service.Id, Signals.Terminate);
-        await service.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        await service.WaitForExitAsync(TestContext.Current.CancellationToken)
+            .WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         Assert.True(service.ExitCode == 0, await output + await error);
         Assert.Equal(23, cluster.Committed()[0]);
     }
@@ -74,7 +93,9 @@ public sealed partial class ServiceTests
     public async Task What_is_wrong_at_the_start_is_one_line_on_standard_error_and_exit_code_1(string argument, string message)
     {
         using var directory = new TestDirectory();
-        var service = await Tool.RunAsync("dotnet", ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", $"--Model:Path={Repository.StreetDemo}", "--urls=http://127.0.0.1:0", $"--Alerts:Database={directory.File("alerts.db")}", argument]);
+        var service = await Tool.RunAsync("dotnet",
+            ["exec", Tool.Service, "--Kafka:BootstrapServers=127.0.0.1:1", $"--Model:Path={Repository.StreetDemo}",
+            "--urls=http://127.0.0.1:0", $"--Alerts:Database={directory.File("alerts.db")}", argument]);
         Assert.Equal(1, service.Code);
         Assert.Contains(message, service.Error, StringComparison.Ordinal);
         Assert.Single(service.Error.TrimEnd().Split('\n'));
@@ -96,7 +117,8 @@ public sealed partial class ServiceTests
             Assert.Contains(message, Assert.Single(service.Error.TrimEnd().Split('\n')), StringComparison.Ordinal);
         }
         var configuration = new ConfigurationManager();
-        configuration.AddJsonStream(new MemoryStream("""{ "Kafka": { "GroupId": "x" }, "Logging": {}, "Webhook": { "Timeout": "00:00:01" } }"""u8.ToArray()));
+        configuration.AddJsonStream(
+            new MemoryStream("""{ "Kafka": { "GroupId": "x" }, "Logging": {}, "Webhook": { "Timeout": "00:00:01" } }"""u8.ToArray()));
         Assert.Contains("nobody knows Webhook (is Webhooks meant?)",
             Assert.Throws<PipelineException>(() => UnknownSettings.Refuse(configuration)).Message, StringComparison.Ordinal);
     }
@@ -197,7 +219,8 @@ public sealed partial class ServiceTests
                     var context = await _listener.GetContextAsync();
                     using var body = new MemoryStream();
                     await context.Request.InputStream.CopyToAsync(body);
-                    lock (_received) _received.Add((context.Request.Url!.AbsolutePath, System.Text.Encoding.Latin1.GetString(body.ToArray())));
+                    lock (_received)
+                        _received.Add((context.Request.Url!.AbsolutePath, System.Text.Encoding.Latin1.GetString(body.ToArray())));
                     context.Response.Close();
                 }
             }

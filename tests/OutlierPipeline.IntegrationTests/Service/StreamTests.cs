@@ -45,7 +45,8 @@ public sealed class StreamTests
             int most = connections > 50 ? int.MaxValue : random.Next(1, 30);
             try
             {
-                for (int i = 0; i < most && heard.Count < 2 * Incidents && await stream.NextAsync(end.Token) is { } alert; i++) heard.Add(alert.GetProperty("id").GetString()!);
+                for (int i = 0; i < most && heard.Count < 2 * Incidents && await stream.NextAsync(end.Token) is { } alert; i++)
+                    heard.Add(alert.GetProperty("id").GetString()!);
             }
             catch (OperationCanceledException) when (!Cancellation.IsCancellationRequested)
             {
@@ -57,7 +58,8 @@ public sealed class StreamTests
         await producing;
         Assert.Equal(2 * Incidents, heard.Distinct().Count());
         Assert.Equal(2 * Incidents, heard.Count);
-        for (int i = 0; i < Incidents; i++) Assert.True(heard.IndexOf($"i{i}-1") < heard.IndexOf($"i{i}-2"), $"incident {i} closed before it opened");
+        for (int i = 0; i < Incidents; i++)
+            Assert.True(heard.IndexOf($"i{i}-1") < heard.IndexOf($"i{i}-2"), $"incident {i} closed before it opened");
     }
 
     [Fact]
@@ -95,8 +97,10 @@ public sealed class StreamTests
         cluster.Flush();
         Assert.Equal("d", (await stream.NextAsync(Cancellation))!.Value.GetProperty("subject").GetString());
         foreach (string wrong in new[] { "17", "00000000~0:1", "zzzzzzzz~0:1", stream.LastEventId + ",x" })
-            Assert.Equal(HttpStatusCode.BadRequest, (await Assert.ThrowsAsync<HttpRequestException>(() => StreamClient.OpenAsync(service.Http, wrong))).StatusCode);
-        Assert.Equal(HttpStatusCode.BadRequest, (await Assert.ThrowsAsync<HttpRequestException>(() => StreamClient.OpenAsync(service.Http, query: "?kind=ufo"))).StatusCode);
+            Assert.Equal(HttpStatusCode.BadRequest,
+                (await Assert.ThrowsAsync<HttpRequestException>(() => StreamClient.OpenAsync(service.Http, wrong))).StatusCode);
+        Assert.Equal(HttpStatusCode.BadRequest,
+            (await Assert.ThrowsAsync<HttpRequestException>(() => StreamClient.OpenAsync(service.Http, query: "?kind=ufo"))).StatusCode);
         // What was stored comes first, whoever listens first.
         using var late = await StreamClient.OpenAsync(service.Http, stream.LastEventId!.Split('~')[0] + "~");
         Assert.Equal("a", (await late.NextAsync(Cancellation))!.Value.GetProperty("subject").GetString());

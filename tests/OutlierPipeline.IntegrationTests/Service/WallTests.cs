@@ -78,7 +78,8 @@ public sealed partial class WallTests
             time.Advance(TimeSpan.FromTicks(1));
             if (i % 5000 == 0) See(live, "mine", i);
         }
-        Assert.InRange(live.Cameras.Count, new OutlierPipeline.Streaming.KafkaOptions().MaxCameras / 2, new OutlierPipeline.Streaming.KafkaOptions().MaxCameras);
+        Assert.InRange(live.Cameras.Count, new OutlierPipeline.Streaming.KafkaOptions().MaxCameras / 2,
+            new OutlierPipeline.Streaming.KafkaOptions().MaxCameras);
         Assert.NotNull(live.Find("mine"));
         time.Advance(TimeSpan.FromDays(8));
         Assert.Empty(live.Cameras);

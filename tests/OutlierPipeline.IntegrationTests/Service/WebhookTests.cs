@@ -60,7 +60,9 @@ public sealed class WebhookTests
         }
         Assert.Equal(expected.Order(), receiver.Received.Select(received => received.Id).Order());
         string[] order = [.. receiver.Received.Select(received => received.Id)];
-        for (int i = 0; i < 60; i++) Assert.True(Array.IndexOf(order, $"i{i}-1") < Array.IndexOf(order, $"i{i}-2") && Array.IndexOf(order, $"i{i}-2") < Array.IndexOf(order, $"i{i}-3"));
+        for (int i = 0; i < 60; i++)
+            Assert.True(Array.IndexOf(order, $"i{i}-1") < Array.IndexOf(order, $"i{i}-2")
+                && Array.IndexOf(order, $"i{i}-2") < Array.IndexOf(order, $"i{i}-3"));
         var first = receiver.Received.First();
         Assert.StartsWith("application/cloudevents+json", first.ContentType, StringComparison.Ordinal);
         Assert.Equal(first.Id, first.Json.GetProperty("id").GetString());
@@ -68,7 +70,8 @@ public sealed class WebhookTests
         // Signed at the time of sending, hours after the alert.
         Assert.Equal(WebhookCheck.TooOld, verifier.Verify(first.Id, first.Timestamp, first.Signature, first.Body));
         var latest = new WebhookVerifier(secret, TimeSpan.FromHours(4), time);
-        Assert.All(receiver.Received, received => Assert.Equal(WebhookCheck.Valid, latest.Verify(received.Id, received.Timestamp, received.Signature, received.Body)));
+        Assert.All(receiver.Received, received =>
+            Assert.Equal(WebhookCheck.Valid, latest.Verify(received.Id, received.Timestamp, received.Signature, received.Body)));
     }
 
     [Fact]
@@ -84,7 +87,8 @@ public sealed class WebhookTests
         Assert.Equal(WebhookCheck.Forged, verifier.Verify("b", $"{now}", signature, body));
         Assert.Equal(WebhookCheck.Forged, verifier.Verify("a", $"{now + 1}", signature, body));
         Assert.Equal(WebhookCheck.Forged, verifier.Verify("a", "now", signature, body));
-        Assert.Equal(WebhookCheck.Forged, verifier.Verify("a", $"{now}", WebhookSignature.Sign(WebhookSignature.CreateSecret(), "a", now, body), body));
+        Assert.Equal(WebhookCheck.Forged,
+            verifier.Verify("a", $"{now}", WebhookSignature.Sign(WebhookSignature.CreateSecret(), "a", now, body), body));
         Assert.Equal(WebhookCheck.Forged, verifier.Verify("a", $"{now}", "", body));
         Assert.Equal(WebhookCheck.TooOld, verifier.Verify("a", $"{now - 301}", WebhookSignature.Sign(secret, "a", now - 301, body), body));
         Assert.Equal(WebhookCheck.TooOld, verifier.Verify("a", $"{now + 301}", WebhookSignature.Sign(secret, "a", now + 301, body), body));
@@ -94,7 +98,8 @@ public sealed class WebhookTests
         // A retry is signed anew.
         Assert.Equal(WebhookCheck.Valid, verifier.Verify("a", $"{now + 5}", WebhookSignature.Sign(secret, "a", now + 5, body), body));
         // The example of the convention's own text.
-        Assert.Equal("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", WebhookSignature.Sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, "{\"test\": 2432232314}"u8));
+        Assert.Equal("v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", WebhookSignature.Sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+            "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, "{\"test\": 2432232314}"u8));
     }
 
     [Theory]
@@ -119,7 +124,8 @@ public sealed class WebhookTests
     public async Task What_only_this_machine_can_reach_no_webhook_reaches(string url, string what)
     {
         using var client = new WebhookClient(new WebhookOptions { Timeout = TimeSpan.FromSeconds(5) }, TimeProvider.System);
-        var answer = await client.SendAsync(new SubscriptionRow { Id = Guid.NewGuid(), Name = "x", Url = url, Secret = WebhookSignature.CreateSecret(), CreatedBy = "x", CreatedMilliseconds = 0 }, "id", "{}", Cancellation);
+        var answer = await client.SendAsync(new SubscriptionRow { Id = Guid.NewGuid(), Name = "x", Url = url,
+            Secret = WebhookSignature.CreateSecret(), CreatedBy = "x", CreatedMilliseconds = 0 }, "id", "{}", Cancellation);
         Assert.Null(answer.Status);
         Assert.Contains($"is {what} address", answer.Error, StringComparison.Ordinal);
     }
@@ -146,21 +152,27 @@ public sealed class WebhookTests
                 default: return 200;
             }
         };
-        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Webhooks:AllowedNetworks:0=127.0.0.0/8");
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"),
+            "Webhooks:AllowedNetworks:0=127.0.0.0/8");
         var ids = new Dictionary<string, string>();
         foreach (string path in new[] { "hangs", "redirects", "fails", "gone", "well" })
         {
-            using var made = await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = path, url = $"{receiver.Address}{path}", kinds = new[] { "scene" } }, Cancellation);
+            using var made = await service.Http.PostAsJsonAsync("/api/subscriptions",
+                new { name = path, url = $"{receiver.Address}{path}", kinds = new[] { "scene" } }, Cancellation);
             Assert.Equal(HttpStatusCode.Created, made.StatusCode);
-            ids[path] = (await made.Content.ReadFromJsonAsync<JsonElement>(Cancellation)).GetProperty("subscription").GetProperty("id").GetString()!;
+            ids[path] = (await made.Content.ReadFromJsonAsync<JsonElement>(Cancellation)).GetProperty("subscription").GetProperty("id")
+                .GetString()!;
         }
         cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened));
         cluster.ProduceAlert(AlertFactory.Record("other", 1, AlertType.Opened, kind: AlertKind.Frozen));
         cluster.ProduceAlert(AlertFactory.Record("one", 2, AlertType.Closed));
         cluster.Flush();
-        await service.UntilAsync(() => Task.FromResult(receiver.Received.Count(received => received.Path == "/well") == 2), "what goes to the receiver that is well");
-        await service.UntilAsync(async () => await StateAsync("redirects") == "failing" && await StateAsync("fails") == "failing" && await StateAsync("gone") == "dead" && await StateAsync("well") == "active", "the states");
-        Assert.Contains("redirects are not followed", (await service.GetAsync($"/api/subscriptions/{ids["redirects"]}")).GetProperty("lastError").GetString(), StringComparison.Ordinal);
+        await service.UntilAsync(() => Task.FromResult(receiver.Received.Count(received => received.Path == "/well") == 2),
+            "what goes to the receiver that is well");
+        await service.UntilAsync(async () => await StateAsync("redirects") == "failing" && await StateAsync("fails") == "failing"
+            && await StateAsync("gone") == "dead" && await StateAsync("well") == "active", "the states");
+        Assert.Contains("redirects are not followed", (await service.GetAsync($"/api/subscriptions/{ids["redirects"]}"))
+            .GetProperty("lastError").GetString(), StringComparison.Ordinal);
         Assert.Equal(["one-1", "one-2"], receiver.Received.Where(received => received.Path == "/well").Select(received => received.Id));
         Assert.All(receiver.Received.Where(received => received.Path != "/well"), received => Assert.Equal("one-1", received.Id));
         var dead = await service.GetAsync($"/api/subscriptions/{ids["gone"]}");
@@ -170,17 +182,26 @@ public sealed class WebhookTests
         // It came back, and somebody says so.
         receiver.Answer = (_, _) => Task.FromResult(200);
         hanging.SetResult();
-        Assert.Equal(HttpStatusCode.NoContent, (await service.Http.PostAsync($"/api/subscriptions/{ids["gone"]}/enable", null, Cancellation)).StatusCode);
-        await service.UntilAsync(async () => await StateAsync("gone") == "active" && receiver.Received.Count(received => received.Path == "/gone") == 3, "what waited");
-        var test = await (await service.Http.PostAsync($"/api/subscriptions/{ids["well"]}/test", null, Cancellation)).Content.ReadFromJsonAsync<JsonElement>(Cancellation);
+        Assert.Equal(HttpStatusCode.NoContent,
+            (await service.Http.PostAsync($"/api/subscriptions/{ids["gone"]}/enable", null, Cancellation)).StatusCode);
+        await service.UntilAsync(async () =>
+            await StateAsync("gone") == "active" && receiver.Received.Count(received => received.Path == "/gone") == 3, "what waited");
+        var test = await (await service.Http.PostAsync($"/api/subscriptions/{ids["well"]}/test", null,
+            Cancellation)).Content.ReadFromJsonAsync<JsonElement>(Cancellation);
         Assert.True(test.GetProperty("isDelivered").GetBoolean());
         Assert.Equal("outlier.test", receiver.Received.Last(received => received.Path == "/well").Json.GetProperty("type").GetString());
-        Assert.Equal(HttpStatusCode.NoContent, (await service.Http.DeleteAsync($"/api/subscriptions/{ids["well"]}", Cancellation)).StatusCode);
+        Assert.Equal(HttpStatusCode.NoContent,
+            (await service.Http.DeleteAsync($"/api/subscriptions/{ids["well"]}", Cancellation)).StatusCode);
         Assert.Equal(4, (await service.GetAsync("/api/subscriptions")).GetArrayLength());
-        foreach (var wrong in new object[] { new { name = "x" }, new { name = "x", url = "ftp://example.com" }, new { name = "x", url = "http://user:pass@example.com" }, new { url = "http://example.com" }, new { name = "x", url = "http://example.com", secret = "short" }, new { name = "x", url = "http://example.com", kinds = new[] { "ufo" } } })
-            Assert.Equal(HttpStatusCode.BadRequest, (await service.Http.PostAsJsonAsync("/api/subscriptions", wrong, Cancellation)).StatusCode);
+        foreach (var wrong in new object[] { new { name = "x" }, new { name = "x", url = "ftp://example.com" },
+            new { name = "x", url = "http://user:pass@example.com" }, new { url = "http://example.com" },
+            new { name = "x", url = "http://example.com", secret = "short" },
+            new { name = "x", url = "http://example.com", kinds = new[] { "ufo" } } })
+            Assert.Equal(HttpStatusCode.BadRequest,
+                (await service.Http.PostAsJsonAsync("/api/subscriptions", wrong, Cancellation)).StatusCode);
 
-        async Task<string?> StateAsync(string name) => (await service.GetAsync($"/api/subscriptions/{ids[name]}")).GetProperty("state").GetString();
+        async Task<string?> StateAsync(string name) =>
+            (await service.GetAsync($"/api/subscriptions/{ids[name]}")).GetProperty("state").GetString();
     }
 
     [Fact]
@@ -215,7 +236,8 @@ public sealed class WebhookTests
             time.Advance(TimeSpan.FromMinutes(80));
         }
         await using var database = store.CreateDbContext();
-        Assert.Contains("every attempt failed for 3.00:00:00", (await database.Subscriptions.SingleAsync(row => row.Id == id, Cancellation)).DeadReason, StringComparison.Ordinal);
+        Assert.Contains("every attempt failed for 3.00:00:00",
+            (await database.Subscriptions.SingleAsync(row => row.Id == id, Cancellation)).DeadReason, StringComparison.Ordinal);
         int sent = receiver.Received.Count;
         Assert.InRange(sent, 51 + 50, 51 + 75);
         await store.AlertAsync(AlertFactory.Record("after", 1, AlertType.Opened));
@@ -230,11 +252,14 @@ public sealed class WebhookTests
         using var directory = new TestDirectory();
         using var cluster = new TestCluster();
         await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"));
-        Assert.Contains("minSeverity is loud; expected one of info, warning, critical", await FaultAsync(new { name = "n", url = "http://h/", minSeverity = "loud" }), StringComparison.Ordinal);
-        Assert.Contains("kinds is ufo; expected one of ", await FaultAsync(new { name = "n", url = "http://h/", kinds = new[] { "ufo" } }), StringComparison.Ordinal);
+        Assert.Contains("minSeverity is loud; expected one of info, warning, critical",
+            await FaultAsync(new { name = "n", url = "http://h/", minSeverity = "loud" }), StringComparison.Ordinal);
+        Assert.Contains("kinds is ufo; expected one of ", await FaultAsync(new { name = "n", url = "http://h/", kinds = new[] { "ufo" } }),
+            StringComparison.Ordinal);
         Assert.Contains("url is no address", await FaultAsync(new { name = "n", url = "ftp://h/" }), StringComparison.Ordinal);
         // What is escaped in an address is escaped where it is posted to.
-        using var made = await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "n", url = "http://h/a%2Fb?q=%20" }, Cancellation);
+        using var made = await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "n", url = "http://h/a%2Fb?q=%20" },
+            Cancellation);
         Assert.Contains("http://h/a%2Fb?q=%20", await made.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
 
         async Task<string> FaultAsync(object subscription)
@@ -256,10 +281,15 @@ public sealed class WebhookTests
             await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Webhooks:AllowedNetworks:0=127.0.0.0/8",
             $"Api:Keys:reader:Hash={ApiKey.HashOf(reader)}", "Api:Keys:reader:Scopes:0=Read",
             $"Api:Keys:fleet:Hash={ApiKey.HashOf(fleet)}", "Api:Keys:fleet:Scopes:0=Read", "Api:Keys:fleet:Scopes:1=Subscribe");
-        Assert.Equal(HttpStatusCode.Unauthorized, (await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "x", url = "https://example.com" }, Cancellation)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized,
+            (await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "x", url = "https://example.com" },
+            Cancellation)).StatusCode);
         service.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", reader);
-        Assert.Equal(HttpStatusCode.Forbidden, (await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "x", url = "https://example.com" }, Cancellation)).StatusCode);
-        Assert.Equal(HttpStatusCode.Forbidden, (await service.Http.DeleteAsync($"/api/subscriptions/{Guid.NewGuid()}", Cancellation)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden,
+            (await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "x", url = "https://example.com" },
+            Cancellation)).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden,
+            (await service.Http.DeleteAsync($"/api/subscriptions/{Guid.NewGuid()}", Cancellation)).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await service.Http.GetAsync("/api/subscriptions", Cancellation)).StatusCode);
         // An address often is a secret, and what a connection says of its fault names its host.
         service.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", fleet);
@@ -288,7 +318,8 @@ public sealed class WebhookTests
     public async Task Fog_over_a_city_is_one_notification()
     {
         const int Cameras = 800;
-        Assert.SkipUnless(File.Exists("/usr/bin/prometheus-alertmanager"), "Alertmanager is not on this machine (Debian: prometheus-alertmanager)");
+        Assert.SkipUnless(File.Exists("/usr/bin/prometheus-alertmanager"),
+            "Alertmanager is not on this machine (Debian: prometheus-alertmanager)");
         using var directory = new TestDirectory();
         using var cluster = new TestCluster();
         await using var receiver = await WebhookReceiver.StartAsync();
@@ -304,12 +335,16 @@ public sealed class WebhookTests
                 webhook_configs:
                   - url: {receiver.Address}
             """, Cancellation);
-        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Alerts:Alertmanagers:0=http://127.0.0.1:{port}", "Alerts:ResendInterval=00:00:01");
-        for (int i = 0; i < Cameras; i++) cluster.ProduceAlert(AlertFactory.Record($"i{i}", 1, AlertType.Opened, $"car-{i}/front", second: i), i % 4);
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"),
+            $"Alerts:Alertmanagers:0=http://127.0.0.1:{port}", "Alerts:ResendInterval=00:00:01");
+        for (int i = 0; i < Cameras; i++)
+            cluster.ProduceAlert(AlertFactory.Record($"i{i}", 1, AlertType.Opened, $"car-{i}/front", second: i), i % 4);
         cluster.Flush();
-        // It starts when all have been read, as slow as this machine may be with that: how long it waits for a group's others is Alertmanager's own business.
+        // It starts when all have been read, as slow as this machine may be with that: how long it waits for a group's others is
+        // Alertmanager's own business.
         await service.StoredAsync(Cameras);
-        using var alertmanager = Tool.Start("/usr/bin/prometheus-alertmanager", [$"--config.file={directory.File("alertmanager.yml")}", $"--storage.path={directory.File("data")}", $"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]);
+        using var alertmanager = Tool.Start("/usr/bin/prometheus-alertmanager", [$"--config.file={directory.File("alertmanager.yml")}",
+            $"--storage.path={directory.File("data")}", $"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]);
         _ = alertmanager.StandardError.ReadToEndAsync(Cancellation);
         try
         {
@@ -323,7 +358,9 @@ public sealed class WebhookTests
             cluster.ProduceAlert(AlertFactory.Record("i7", 2, AlertType.Closed, "car-7/front", second: 7), 7 % 4);
             cluster.Flush();
             using var http = new HttpClient { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
-            await service.UntilAsync(async () => (await http.GetFromJsonAsync<JsonElement>("/api/v2/alerts", Cancellation)).GetArrayLength() == Cameras - 1, "the end of one");
+            await service.UntilAsync(async () =>
+                (await http.GetFromJsonAsync<JsonElement>("/api/v2/alerts", Cancellation)).GetArrayLength() == Cameras - 1,
+                "the end of one");
         }
         finally
         {
@@ -337,7 +374,8 @@ public sealed class WebhookTests
         using var directory = new TestDirectory();
         using var cluster = new TestCluster();
         await using var receiver = await WebhookReceiver.StartAsync();
-        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), $"Alerts:Alertmanagers:0={receiver.Address}alertmanager", "Alerts:ResendInterval=00:00:01");
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"),
+            $"Alerts:Alertmanagers:0={receiver.Address}alertmanager", "Alerts:ResendInterval=00:00:01");
         cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened));
         cluster.Flush();
         await service.UntilAsync(() => Task.FromResult(!receiver.Received.IsEmpty), "the first");
@@ -351,7 +389,10 @@ public sealed class WebhookTests
         Assert.All(Incidents().Where(incidents => incidents.Contains("other")), incidents => Assert.Equal(["other"], incidents));
         Assert.All(receiver.Received, received => Assert.Equal("/alertmanager/api/v2/alerts", received.Path));
 
-        List<string[]> Incidents() => [.. receiver.Received.Select(received => received.Json.EnumerateArray().Select(alert => alert.GetProperty("annotations").GetProperty("incident").GetString()!).ToArray())];
+        List<string[]> Incidents() =>
+            [.. receiver.Received.Select(received =>
+            received.Json.EnumerateArray().Select(alert => alert.GetProperty("annotations").GetProperty("incident").GetString()!)
+            .ToArray())];
     }
 
     /// <summary>A store with alerts, without Kafka.</summary>
@@ -381,18 +422,21 @@ public sealed class WebhookTests
 
         public AlertDatabase CreateDbContext() => new(_options);
 
-        public Task<AlertDatabase> CreateDbContextAsync(CancellationToken cancellationToken = default) => Task.FromResult(CreateDbContext());
+        public Task<AlertDatabase> CreateDbContextAsync(CancellationToken cancellationToken = default) =>
+            Task.FromResult(CreateDbContext());
 
         public async Task AlertAsync(byte[] record)
         {
-            var result = new ConsumeResult<byte[], byte[]> { Topic = "ood.alerts", Partition = 0, Offset = _offset, Message = new Message<byte[], byte[]> { Value = record, Timestamp = new Timestamp(_time.GetUtcNow()) } };
+            var result = new ConsumeResult<byte[], byte[]> { Topic = "ood.alerts", Partition = 0, Offset = _offset,
+                Message = new Message<byte[], byte[]> { Value = record, Timestamp = new Timestamp(_time.GetUtcNow()) } };
             Assert.True(await _alerts.TryStoreAsync("test", "ood.alerts", 0, _offset == 0 ? null : _offset, [result], Cancellation));
             _offset++;
         }
 
         public async Task<Guid> SubscribeAsync(Uri url, string secret)
         {
-            var row = new SubscriptionRow { Id = Guid.NewGuid(), Name = "test", Url = url.ToString(), Secret = secret, CreatedBy = "test", CreatedMilliseconds = 0 };
+            var row = new SubscriptionRow { Id = Guid.NewGuid(), Name = "test", Url = url.ToString(), Secret = secret, CreatedBy = "test",
+                CreatedMilliseconds = 0 };
             await using var database = CreateDbContext();
             database.Subscriptions.Add(row);
             await database.SaveChangesAsync(Cancellation);

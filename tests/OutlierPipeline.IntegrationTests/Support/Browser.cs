@@ -25,12 +25,14 @@ internal sealed class Browser : IAsyncDisposable
         Assert.SkipUnless(File.Exists(Chromium), "Chromium is not on this machine (Debian: chromium)");
         Assertions.SetDefaultExpectTimeout(60_000);
         var playwright = await Playwright.CreateAsync();
-        return new Browser(playwright, await playwright.Chromium.LaunchAsync(new() { ExecutablePath = Chromium, Args = ["--no-sandbox", "--disable-gpu"] }));
+        return new Browser(playwright,
+            await playwright.Chromium.LaunchAsync(new() { ExecutablePath = Chromium, Args = ["--no-sandbox", "--disable-gpu"] }));
     }
 
     public async Task<IPage> OpenAsync(Uri address, ColorScheme scheme = ColorScheme.Light, int width = 1440, int height = 900)
     {
-        var context = await _browser.NewContextAsync(new() { BaseURL = address.ToString(), ColorScheme = scheme, ViewportSize = new() { Width = width, Height = height }, ReducedMotion = ReducedMotion.Reduce });
+        var context = await _browser.NewContextAsync(new() { BaseURL = address.ToString(), ColorScheme = scheme,
+            ViewportSize = new() { Width = width, Height = height }, ReducedMotion = ReducedMotion.Reduce });
         var page = await context.NewPageAsync();
         page.SetDefaultTimeout(60_000);
         page.Console += (_, message) =>
@@ -45,12 +47,14 @@ internal sealed class Browser : IAsyncDisposable
     public static async Task AssertAccessibleAsync(IPage page)
     {
         var result = await page.RunAxe();
-        string[] faults = [.. result.Violations.Where(violation => violation.Impact is "serious" or "critical").Select(violation => $"{page.Url}: {violation.Id}: {string.Join("; ", violation.Nodes.Select(node => node.Html).Take(3))}")];
+        string[] faults = [.. result.Violations.Where(violation => violation.Impact is "serious" or "critical").Select(violation =>
+            $"{page.Url}: {violation.Id}: {string.Join("; ", violation.Nodes.Select(node => node.Html).Take(3))}")];
         Assert.True(faults.Length == 0, string.Join(Environment.NewLine, faults));
     }
 
     /// <summary>Writes a picture of the page to <c>artifacts/</c>.</summary>
-    public static Task ShootAsync(IPage page, string name) => page.ScreenshotAsync(new() { Path = Path.Combine(Repository.Root, "artifacts", name + ".png"), FullPage = true });
+    public static Task ShootAsync(IPage page, string name) =>
+        page.ScreenshotAsync(new() { Path = Path.Combine(Repository.Root, "artifacts", name + ".png"), FullPage = true });
 
     public async ValueTask DisposeAsync()
     {

@@ -4,7 +4,10 @@ using Confluent.Kafka.Admin;
 
 namespace OutlierPipeline.IntegrationTests.Support;
 
-/// <summary>Apache Kafka on this machine, where one is to be found: retention, compaction and recreated topics are shown on it, since the broker in the process has none of these.</summary>
+/// <summary>
+/// Apache Kafka on this machine, where one is to be found: retention, compaction and recreated topics are shown on it, since the broker in
+/// the process has none of these.
+/// </summary>
 internal sealed class KafkaServer : IAsyncDisposable
 {
     private const string ClusterId = "MkU3OEVBNTcwNTJENDM2Qk";
@@ -22,7 +25,8 @@ internal sealed class KafkaServer : IAsyncDisposable
 
     public string BootstrapServers => $"127.0.0.1:{_port}";
 
-    private static string? Home => new[] { Environment.GetEnvironmentVariable("KAFKA_HOME"), Path.Combine(Repository.Root, "..", "shared", "kafka") }
+    private static string? Home =>
+        new[] { Environment.GetEnvironmentVariable("KAFKA_HOME"), Path.Combine(Repository.Root, "..", "shared", "kafka") }
         .FirstOrDefault(directory => directory is not null && Directory.Exists(Path.Combine(directory, "libs")));
 
     /// <summary>Sends the broker a signal.</summary>
@@ -36,7 +40,8 @@ internal sealed class KafkaServer : IAsyncDisposable
     }
 
     /// <summary>Starts a broker that must be there.</summary>
-    /// <param name="properties">Further server properties, which win; @PORT@ and @CPORT@ stand for the broker's and the controller's port.</param>
+    /// <param name="properties">Further server properties, which win; @PORT@ and @CPORT@ stand for the broker's and the controller's
+    /// port.</param>
     /// <param name="format">Further arguments of the storage tool.</param>
     /// <param name="client">librdkafka's properties of a user who may everything.</param>
     public static async Task<KafkaServer> LaunchAsync(string[] properties, string[] format, Dictionary<string, string> client)
@@ -45,16 +50,22 @@ internal sealed class KafkaServer : IAsyncDisposable
         int controller = Ports.Free();
         string[] lines =
         [
-            "process.roles=broker,controller", "node.id=1", "controller.quorum.voters=1@127.0.0.1:@CPORT@", "controller.listener.names=CONTROLLER",
-            "listeners=PLAINTEXT://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:@CPORT@", "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            $"log.dirs={server._directory.File("data")}", "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=2", "transaction.state.log.replication.factor=1",
-            "transaction.state.log.min.isr=1", "transaction.state.log.num.partitions=1", "auto.create.topics.enable=false", "group.initial.rebalance.delay.ms=0",
+            "process.roles=broker,controller", "node.id=1", "controller.quorum.voters=1@127.0.0.1:@CPORT@",
+            "controller.listener.names=CONTROLLER",
+            "listeners=PLAINTEXT://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:@CPORT@",
+                "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            $"log.dirs={server._directory.File("data")}", "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=2",
+                "transaction.state.log.replication.factor=1",
+            "transaction.state.log.min.isr=1", "transaction.state.log.num.partitions=1", "auto.create.topics.enable=false",
+                "group.initial.rebalance.delay.ms=0",
             "log.retention.check.interval.ms=500", "log.initial.task.delay.ms=500", .. properties,
         ];
         string file = server._directory.File("server.properties");
         await File.WriteAllLinesAsync(file, lines.Select(line =>
-            line.Replace("@PORT@", $"{server._port}", StringComparison.Ordinal).Replace("@CPORT@", $"{controller}", StringComparison.Ordinal)));
-        using (var formatting = server.Java(["kafka.tools.StorageTool", "format", "-t", ClusterId, "-c", file, .. format])) await formatting.WaitForExitAsync();
+            line.Replace("@PORT@", $"{server._port}", StringComparison.Ordinal)
+            .Replace("@CPORT@", $"{controller}", StringComparison.Ordinal)));
+        using (var formatting = server.Java(["kafka.tools.StorageTool", "format", "-t", ClusterId, "-c", file, .. format]))
+            await formatting.WaitForExitAsync();
         await server.ReviveAsync();
         return server;
     }
@@ -73,12 +84,14 @@ internal sealed class KafkaServer : IAsyncDisposable
         await UntilAnsweredAsync();
     }
 
-    public IAdminClient Admin() => new AdminClientBuilder(new AdminClientConfig(_client) { BootstrapServers = BootstrapServers }).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
+    public IAdminClient Admin() => new AdminClientBuilder(new AdminClientConfig(_client) { BootstrapServers = BootstrapServers })
+        .SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
 
     /// <summary>The pipeline's topics.</summary>
     public async Task CreateTopicsAsync(int partitions)
     {
-        foreach (string topic in new[] { TestCluster.Frames, TestCluster.Scores, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters }) await CreateTopicAsync(topic, partitions);
+        foreach (string topic in new[] { TestCluster.Frames, TestCluster.Scores, TestCluster.Alerts, TestCluster.State,
+            TestCluster.DeadLetters }) await CreateTopicAsync(topic, partitions);
     }
 
     public async Task CreateTopicAsync(string topic, int partitions)
@@ -136,7 +149,8 @@ internal sealed class KafkaServer : IAsyncDisposable
         var begun = Stopwatch.StartNew();
         while (true)
         {
-            if (_process!.HasExited) throw new InvalidOperationException($"Kafka did not start: {await _process.StandardError.ReadToEndAsync()}");
+            if (_process!.HasExited)
+                throw new InvalidOperationException($"Kafka did not start: {await _process.StandardError.ReadToEndAsync()}");
             try
             {
                 if (admin.GetMetadata(TimeSpan.FromSeconds(1)).Brokers.Count > 0) return;
@@ -151,7 +165,9 @@ internal sealed class KafkaServer : IAsyncDisposable
     private Process Java(params string[] arguments)
     {
         var start = new ProcessStartInfo("java") { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string argument in (string[])["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", $"-Dkafka.logs.dir={_directory.File("logs")}", "-cp", Path.Combine(Home!, "libs", "*"), .. arguments]) start.ArgumentList.Add(argument);
+        foreach (string argument in (string[])["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
+            $"-Dkafka.logs.dir={_directory.File("logs")}", "-cp", Path.Combine(Home!, "libs", "*"),
+            .. arguments]) start.ArgumentList.Add(argument);
         var process = Process.Start(start)!;
         // What it prints is read, or it would wait for a reader.
         process.OutputDataReceived += (_, _) => { };

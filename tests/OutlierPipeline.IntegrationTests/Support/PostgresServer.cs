@@ -85,7 +85,8 @@ internal sealed class PostgresServer : IDisposable
     }
 
     private static string? Programs() =>
-        Directory.Exists("/usr/lib/postgresql") ? Directory.GetDirectories("/usr/lib/postgresql").Select(version => Path.Combine(version, "bin")).Where(directory => File.Exists(Path.Combine(directory, "initdb"))).Max() : null;
+        Directory.Exists("/usr/lib/postgresql") ? Directory.GetDirectories("/usr/lib/postgresql").Select(version =>
+        Path.Combine(version, "bin")).Where(directory => File.Exists(Path.Combine(directory, "initdb"))).Max() : null;
 
     private string ConnectionString(string database) => $"Host=127.0.0.1;Port={_port};Username=outlier;Database={database}";
 
@@ -112,7 +113,8 @@ internal sealed class PostgresServer : IDisposable
 
     private static Process Start(string[] command)
     {
-        var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" })!;
+        var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true,
+            RedirectStandardError = true, WorkingDirectory = "/" })!;
         process.OutputDataReceived += (_, _) => { };
         process.ErrorDataReceived += (_, _) => { };
         process.BeginOutputReadLine();

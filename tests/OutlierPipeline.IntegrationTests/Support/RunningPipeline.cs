@@ -30,7 +30,9 @@ internal sealed class RunningPipeline : IAsyncDisposable
         while (!condition())
         {
             if (Completion.IsFaulted) await Completion;
-            if (DateTime.UtcNow - begun > TimeSpan.FromSeconds(60)) throw new TimeoutException($"{what} did not happen; the log:{Environment.NewLine}{string.Join(Environment.NewLine, Log.Messages.TakeLast(30))}");
+            if (DateTime.UtcNow - begun > TimeSpan.FromSeconds(60))
+                throw new TimeoutException(
+                    $"{what} did not happen; the log:{Environment.NewLine}{string.Join(Environment.NewLine, Log.Messages.TakeLast(30))}");
             await Task.Delay(20);
         }
     }

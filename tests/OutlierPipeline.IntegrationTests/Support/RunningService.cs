@@ -43,15 +43,18 @@ internal sealed class RunningService : IAsyncDisposable
     {
         string[] arguments =
         [
-            $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5", $"--Kafka:GroupId={Guid.NewGuid()}", $"--Model:Path={Repository.StreetDemo}",
-            $"--Alerts:Database={database}", "--Alerts:Cluster=test", "--urls=http://127.0.0.1:0", .. settings.Select(setting => $"--{setting}"),
+            $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5",
+            $"--Kafka:GroupId={Guid.NewGuid()}", $"--Model:Path={Repository.StreetDemo}",
+            $"--Alerts:Database={database}", "--Alerts:Cluster=test", "--urls=http://127.0.0.1:0", .. settings.Select(setting =>
+                $"--{setting}"),
         ];
         var app = await ServiceHost.BuildAsync(arguments, builder => builder.Logging.ClearProviders());
         await app.StartAsync();
         return new RunningService(app);
     }
 
-    public async Task<JsonElement> GetAsync(string path) => await Http.GetFromJsonAsync<JsonElement>(path, TestContext.Current.CancellationToken);
+    public async Task<JsonElement> GetAsync(string path) =>
+        await Http.GetFromJsonAsync<JsonElement>(path, TestContext.Current.CancellationToken);
 
     /// <summary>Waits for a condition.</summary>
     public async Task UntilAsync(Func<Task<bool>> condition, string what)
@@ -59,7 +62,8 @@ internal sealed class RunningService : IAsyncDisposable
         var begun = DateTime.UtcNow;
         while (!await condition())
         {
-            if (DateTime.UtcNow - begun > TimeSpan.FromSeconds(120)) throw new TimeoutException($"{what} did not happen; {_app.Services.GetRequiredService<AlertReader>().Fault}");
+            if (DateTime.UtcNow - begun > TimeSpan.FromSeconds(120))
+                throw new TimeoutException($"{what} did not happen; {_app.Services.GetRequiredService<AlertReader>().Fault}");
             await Task.Delay(20);
         }
     }
@@ -67,7 +71,8 @@ internal sealed class RunningService : IAsyncDisposable
     /// <summary>Waits until so many alerts are stored.</summary>
     public Task StoredAsync(int alerts) => UntilAsync(async () =>
     {
-        await using var database = await Services.GetRequiredService<Microsoft.EntityFrameworkCore.IDbContextFactory<AlertDatabase>>().CreateDbContextAsync();
+        await using var database = await Services.GetRequiredService<Microsoft.EntityFrameworkCore.IDbContextFactory<AlertDatabase>>()
+            .CreateDbContextAsync();
         return database.Alerts.Count() >= alerts;
     }, $"storing {alerts} alerts");
 

@@ -14,7 +14,8 @@ internal sealed class ServiceProcess : IAsyncDisposable
     {
         string[] arguments =
         [
-            "exec", Tool.Service, $"--Kafka:BootstrapServers={bootstrapServers}", "--Kafka:CommitInterval=00:00:00.1", $"--Model:Path={Repository.StreetDemo}",
+            "exec", Tool.Service, $"--Kafka:BootstrapServers={bootstrapServers}", "--Kafka:CommitInterval=00:00:00.1",
+            $"--Model:Path={Repository.StreetDemo}",
             $"--Alerts:Database={_directory.File("alerts.db")}", "--urls=http://127.0.0.1:0", .. settings.Select(setting => $"--{setting}"),
         ];
         _process = Tool.Start("dotnet", arguments);

@@ -14,7 +14,8 @@ internal static class SmallFrames
     }
 
     /// <summary>Frames of one drive, 80×48 pixels, about 1.5 KiB each.</summary>
-    public static byte[][] Drive(int seed, int count, Trouble trouble = Trouble.None, SKEncodedImageFormat format = SKEncodedImageFormat.Jpeg)
+    public static byte[][] Drive(int seed, int count, Trouble trouble = Trouble.None,
+        SKEncodedImageFormat format = SKEncodedImageFormat.Jpeg)
     {
         using var camera = new StreetCamera(seed);
         return [.. Enumerable.Range(0, count).Select(i =>

@@ -11,16 +11,20 @@ public sealed class SourceCopy : IDisposable
         Copy("", file => true, recursive: false);
         Copy("src", file => true);
         Copy("models/street-demo", file => true);
-        Copy("tests", file => file.EndsWith(".csproj", StringComparison.Ordinal) || file.EndsWith(".lock.json", StringComparison.Ordinal) || file.EndsWith(".targets", StringComparison.Ordinal));
+        Copy("tests", file => file.EndsWith(".csproj", StringComparison.Ordinal) || file.EndsWith(".lock.json", StringComparison.Ordinal)
+            || file.EndsWith(".targets", StringComparison.Ordinal));
     }
 
     public string Directory => _directory.FullName;
 
     /// <summary>The lock files by their names, with what they hold.</summary>
-    public Dictionary<string, string> LockFiles() => System.IO.Directory.EnumerateFiles(Directory, "packages*.lock.json", SearchOption.AllDirectories).ToDictionary(file => Path.GetRelativePath(Directory, file), File.ReadAllText);
+    public Dictionary<string, string> LockFiles() =>
+        System.IO.Directory.EnumerateFiles(Directory, "packages*.lock.json", SearchOption.AllDirectories).ToDictionary(file =>
+        Path.GetRelativePath(Directory, file), File.ReadAllText);
 
     /// <summary>Runs the .NET SDK in it, with nothing left running.</summary>
-    public Task<(int Code, string Output, string Error)> DotnetAsync(params string[] arguments) => Tool.RunAsync("dotnet", [.. arguments, "--disable-build-servers"], directory: Directory, limit: TimeSpan.FromMinutes(8));
+    public Task<(int Code, string Output, string Error)> DotnetAsync(params string[] arguments) =>
+        Tool.RunAsync("dotnet", [.. arguments, "--disable-build-servers"], directory: Directory, limit: TimeSpan.FromMinutes(8));
 
     public void Dispose() => _directory.Delete(recursive: true);
 

@@ -23,8 +23,11 @@ internal sealed class StreamClient : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Get, $"/api/alerts/stream{query}");
         if (lastEventId is not null) request.Headers.TryAddWithoutValidation("Last-Event-ID", lastEventId);
         var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
-        if (!response.IsSuccessStatusCode) throw new HttpRequestException(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), null, response.StatusCode);
-        var client = new StreamClient(response, new StreamReader(await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken)));
+        if (!response.IsSuccessStatusCode)
+            throw new HttpRequestException(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), null,
+                response.StatusCode);
+        var client = new StreamClient(response,
+            new StreamReader(await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken)));
         // The first block tells where the listener stands.
         await client.BlockAsync(TestContext.Current.CancellationToken);
         return client;

@@ -49,7 +49,8 @@ internal sealed class TestCluster : IDisposable
     {
         BootstrapServers = bootstrapServers;
         _partitions = partitions;
-        _producer = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig { BootstrapServers = bootstrapServers, LingerMs = 1, MessageMaxBytes = 20_000_000 }).SetLogHandler((_, _) => { }).Build();
+        _producer = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig { BootstrapServers = bootstrapServers, LingerMs = 1,
+            MessageMaxBytes = 20_000_000 }).SetLogHandler((_, _) => { }).Build();
     }
 
     public string BootstrapServers { get; }
@@ -58,13 +59,16 @@ internal sealed class TestCluster : IDisposable
 
     public PipelineOptions Options() => new()
     {
-        Kafka = new KafkaOptions { BootstrapServers = BootstrapServers, CommitInterval = TimeSpan.FromMilliseconds(100), Client = Client() },
+        Kafka = new KafkaOptions { BootstrapServers = BootstrapServers, CommitInterval = TimeSpan.FromMilliseconds(100),
+            Client = Client() },
         Model = new ModelOptions { Path = Repository.StreetDemo },
         Inference = new InferenceOptions { Accelerator = Accelerator.Cpu },
         Detection = new DetectionOptions(),
     };
 
-    /// <summary>What the broker in the process needs: it wakes no waiting fetch, and finishes a rebalance only when a session has timed out.</summary>
+    /// <summary>
+    /// What the broker in the process needs: it wakes no waiting fetch, and finishes a rebalance only when a session has timed out.
+    /// </summary>
     private Dictionary<string, string> Client() => _broker is null
         ? new() { ["topic.metadata.refresh.interval.ms"] = "1000", ["session.timeout.ms"] = "6000", ["heartbeat.interval.ms"] = "500" }
         : new() { ["fetch.wait.max.ms"] = "5", ["session.timeout.ms"] = "3000", ["heartbeat.interval.ms"] = "300" };
@@ -73,14 +77,17 @@ internal sealed class TestCluster : IDisposable
         Produce(camera is null ? null : System.Text.Encoding.UTF8.GetBytes(camera), frame, partition, headers);
 
     /// <summary>The same with the record's own timestamp.</summary>
-    public void ProduceAt(DateTimeOffset time, string camera, byte[] frame, int partition = 0, params (string Name, string Value)[] headers) =>
+    public void ProduceAt(DateTimeOffset time, string camera, byte[] frame, int partition = 0,
+        params (string Name, string Value)[] headers) =>
         Produce(System.Text.Encoding.UTF8.GetBytes(camera), frame, partition, headers, new Timestamp(time));
 
-    public void Produce(byte[]? key, byte[]? frame, int partition, params (string Name, string Value)[] headers) => Produce(key, frame, partition, headers, Timestamp.Default);
+    public void Produce(byte[]? key, byte[]? frame, int partition, params (string Name, string Value)[] headers) =>
+        Produce(key, frame, partition, headers, Timestamp.Default);
 
     private void Produce(byte[]? key, byte[]? frame, int partition, (string Name, string Value)[] headers, Timestamp time)
     {
-        var message = new Message<byte[]?, byte[]?> { Timestamp = time, Key = key, Value = frame, Headers = [.. headers.Select(header => new Header(header.Name, System.Text.Encoding.UTF8.GetBytes(header.Value)))] };
+        var message = new Message<byte[]?, byte[]?> { Timestamp = time, Key = key, Value = frame,
+            Headers = [.. headers.Select(header => new Header(header.Name, System.Text.Encoding.UTF8.GetBytes(header.Value)))] };
         while (true)
         {
             try
@@ -111,12 +118,14 @@ internal sealed class TestCluster : IDisposable
     public List<ConsumeResult<string, byte[]>> Read(Func<List<ConsumeResult<string, byte[]>>, bool> until, params string[] topics)
     {
         using var consumer = Consumer("a reader outside");
-        consumer.Assign(topics.SelectMany(topic => Enumerable.Range(0, _partitions).Select(partition => new TopicPartitionOffset(topic, partition, Offset.Beginning))));
+        consumer.Assign(topics.SelectMany(topic =>
+            Enumerable.Range(0, _partitions).Select(partition => new TopicPartitionOffset(topic, partition, Offset.Beginning))));
         var records = new List<ConsumeResult<string, byte[]>>();
         var begun = DateTime.UtcNow;
         while (!until(records))
         {
-            if (DateTime.UtcNow - begun > Patience) throw new TimeoutException($"{records.Count} records on {string.Join(", ", topics)} are not what was waited for");
+            if (DateTime.UtcNow - begun > Patience)
+                throw new TimeoutException($"{records.Count} records on {string.Join(", ", topics)} are not what was waited for");
             if (consumer.Consume(TimeSpan.FromMilliseconds(100)) is { } record) records.Add(record);
         }
         return records;
@@ -132,7 +141,8 @@ internal sealed class TestCluster : IDisposable
         return Read(records =>
         {
             // Each partition by itself: while one is read to its end, others may have grown.
-            if (records.Count > 0 && ends.TryGetValue(records[^1].TopicPartition, out long end) && records[^1].Offset >= end - 1) ends.Remove(records[^1].TopicPartition);
+            if (records.Count > 0 && ends.TryGetValue(records[^1].TopicPartition, out long end) && records[^1].Offset >= end - 1)
+                ends.Remove(records[^1].TopicPartition);
             return ends.Count == 0;
         }, topics);
     }
@@ -146,7 +156,8 @@ internal sealed class TestCluster : IDisposable
         {
             try
             {
-                return consumer.Committed(Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(Frames, partition)), TimeSpan.FromSeconds(10)).ToDictionary(offset => offset.Partition.Value, offset => offset.Offset.Value);
+                return consumer.Committed(Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(Frames, partition)),
+                    TimeSpan.FromSeconds(10)).ToDictionary(offset => offset.Partition.Value, offset => offset.Offset.Value);
             }
             catch (KafkaException) when (DateTime.UtcNow - begun < Patience)
             {
@@ -171,7 +182,8 @@ internal sealed class TestCluster : IDisposable
 
     private IConsumer<string, byte[]> Consumer(string group)
     {
-        var config = new ConsumerConfig { BootstrapServers = BootstrapServers, GroupId = group, EnableAutoCommit = false, AutoOffsetReset = AutoOffsetReset.Earliest };
+        var config = new ConsumerConfig { BootstrapServers = BootstrapServers, GroupId = group, EnableAutoCommit = false,
+            AutoOffsetReset = AutoOffsetReset.Earliest };
         config.Set("fetch.wait.max.ms", "5");
         // Keys that are no text are part of some tests.
         return new ConsumerBuilder<string, byte[]>(config).SetKeyDeserializer(Latin1Keys.Instance).Build();
@@ -181,6 +193,7 @@ internal sealed class TestCluster : IDisposable
     {
         public static readonly Latin1Keys Instance = new();
 
-        public string Deserialize(ReadOnlySpan<byte> data, bool isNull, SerializationContext context) => isNull ? "" : System.Text.Encoding.Latin1.GetString(data);
+        public string Deserialize(ReadOnlySpan<byte> data, bool isNull, SerializationContext context) =>
+            isNull ? "" : System.Text.Encoding.Latin1.GetString(data);
     }
 }

@@ -13,7 +13,8 @@ internal static class Tool
     public static string Service => Built("OutlierPipeline.Service", "OutlierPipeline.Service");
 
     /// <summary>Runs to the end; its exit code, standard output and standard error.</summary>
-    public static async Task<(int Code, string Output, string Error)> RunAsync(string program, string[] arguments, byte[]? input = null, string? directory = null, TimeSpan? limit = null)
+    public static async Task<(int Code, string Output, string Error)> RunAsync(string program, string[] arguments, byte[]? input = null,
+        string? directory = null, TimeSpan? limit = null)
     {
         using var process = Start(program, arguments, directory);
         var output = process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
@@ -34,7 +35,8 @@ internal static class Tool
         return (process.ExitCode, await output, await error);
     }
 
-    public static Task<(int Code, string Output, string Error)> OutlierAsync(params string[] arguments) => RunAsync("dotnet", ["exec", Outlier, .. arguments]);
+    public static Task<(int Code, string Output, string Error)> OutlierAsync(params string[] arguments) =>
+        RunAsync("dotnet", ["exec", Outlier, .. arguments]);
 
     public static Process Start(string program, string[] arguments, string? directory = null)
     {
@@ -50,7 +52,9 @@ internal static class Tool
         return Process.Start(start)!;
     }
 
-    private static string Built(string project, string assembly) => Path.Combine(AppContext.BaseDirectory, "..", "..", "..", "..", "..", "src", project, "bin", Configuration, "net10.0", assembly + ".dll");
+    private static string Built(string project, string assembly) =>
+        Path.Combine(AppContext.BaseDirectory, "..", "..", "..", "..", "..", "src", project, "bin", Configuration, "net10.0",
+        assembly + ".dll");
 
     public static string Configuration => new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
 }

@@ -44,7 +44,8 @@ internal sealed class WebhookReceiver : IAsyncDisposable
             using var body = new MemoryStream();
             await context.Request.Body.CopyToAsync(body);
             var headers = context.Request.Headers;
-            var received = new ReceivedWebhook(context.Request.Path, headers["webhook-id"].ToString(), headers["webhook-timestamp"].ToString(), headers["webhook-signature"].ToString(), context.Request.ContentType ?? "", body.ToArray());
+            var received = new ReceivedWebhook(context.Request.Path, headers["webhook-id"].ToString(), headers["webhook-timestamp"]
+                .ToString(), headers["webhook-signature"].ToString(), context.Request.ContentType ?? "", body.ToArray());
             receiver.Received.Enqueue(received);
             context.Response.StatusCode = await receiver.Answer(received, context);
         });

@@ -17,7 +17,8 @@ public sealed class RecordTests
     {
         using var records = new ScoreRecord();
         float[] scores = [.. Package.Card.Scores.Select((_, i) => i == 0 ? float.NaN : i)];
-        var scored = Parse(records.Scored("car-1/front", Frame, Package, scores, new Verdict(0.5, 1e-9, 1.25, true, false), "abc", isShadow: true));
+        var scored = Parse(records.Scored("car-1/front", Frame, Package, scores, new Verdict(0.5, 1e-9, 1.25, true, false), "abc",
+            isShadow: true));
         AssertFits(scored, Schema("score.json"), all: true);
         Assert.Equal("2023-11-14T22:13:20.123456789Z", scored.GetProperty("timestamp").GetString());
         Assert.Equal(float.MaxValue, scored.GetProperty("scores").GetProperty("reconstruction").GetSingle());
@@ -30,7 +31,9 @@ public sealed class RecordTests
         float[] scores = new float[Package.Card.Scores.Count];
         foreach (var kind in Enum.GetValues<AlertKind>())
         {
-            var step = new AlertStep(AlertType.Opened, "abc", 1, "car \"1\"/<front>", kind, Severity.Critical, Frame, Frame, "local", "because") { Closed = CloseReason.DriveEnded, Where = new PictureRegion(0.1, 0.2, 0.05, 0.1), Strangeness = 7, IsExtrapolated = true };
+            var step = new AlertStep(AlertType.Opened, "abc", 1, "car \"1\"/<front>", kind, Severity.Critical, Frame, Frame, "local",
+                "because") { Closed = CloseReason.DriveEnded, Where = new PictureRegion(0.1, 0.2, 0.05, 0.1), Strangeness = 7,
+                IsExtrapolated = true };
             var alert = Parse(AlertEvent.Write(step, Package, scores, new Verdict(0.001, null, 9, true, false), [0xFF, 0xD8]));
             AssertFits(alert, Schema("alert.json"), all: true);
             Assert.Equal("abc-1", alert.GetProperty("id").GetString());
@@ -43,23 +46,28 @@ public sealed class RecordTests
     {
         using var records = new ScoreRecord();
         foreach (long nanoseconds in new[] { 0, -1, long.MaxValue, long.MinValue })
-            Assert.True(Parse(records.Skipped("c", Frame with { TimestampNanoseconds = nanoseconds }, Package.Card)).GetProperty("timestamp").GetString()!.EndsWith('Z'));
+            Assert.True(Parse(records.Skipped("c", Frame with { TimestampNanoseconds = nanoseconds }, Package.Card))
+                .GetProperty("timestamp").GetString()!.EndsWith('Z'));
     }
 
     /// <summary>Names, required ones and closed lists; not a whole validator, but enough that schema and record cannot part.</summary>
     private static void AssertFits(JsonElement record, JsonElement schema, bool all)
     {
         var properties = schema.GetProperty("properties");
-        foreach (var field in record.EnumerateObject()) Assert.True(properties.TryGetProperty(field.Name, out _), $"{field.Name} is not in the schema");
-        foreach (var required in schema.GetProperty("required").EnumerateArray()) Assert.True(record.TryGetProperty(required.GetString()!, out _), $"{required} is missing");
+        foreach (var field in record.EnumerateObject())
+            Assert.True(properties.TryGetProperty(field.Name, out _), $"{field.Name} is not in the schema");
+        foreach (var required in schema.GetProperty("required").EnumerateArray())
+            Assert.True(record.TryGetProperty(required.GetString()!, out _), $"{required} is missing");
         foreach (var property in properties.EnumerateObject())
         {
             bool there = record.TryGetProperty(property.Name, out var value);
             Assert.True(there || !all, $"{property.Name} is in the schema and never written");
             if (!there) continue;
-            if (property.Value.TryGetProperty("enum", out var allowed)) Assert.Contains(value.GetString(), allowed.EnumerateArray().Select(item => item.GetString()));
+            if (property.Value.TryGetProperty("enum", out var allowed))
+                Assert.Contains(value.GetString(), allowed.EnumerateArray().Select(item => item.GetString()));
             if (property.Value.TryGetProperty("const", out var constant)) Assert.Equal(constant.ToString(), value.ToString());
-            if (property.Value.TryGetProperty("type", out var type) && type.GetString() == "object" && property.Value.TryGetProperty("properties", out _)) AssertFits(value, property.Value, all);
+            if (property.Value.TryGetProperty("type", out var type) && type.GetString() == "object"
+                && property.Value.TryGetProperty("properties", out _)) AssertFits(value, property.Value, all);
         }
     }
 

@@ -106,13 +106,16 @@ public sealed class MicroBatcherTests : IDisposable
     private void Start(TimeSpan delay)
     {
         for (int i = 0; i < 2; i++) _free.Writer.TryWrite(new MicroBatch(_engine.Package, _engine.CreateBatch(Capacity), _free.Writer));
-        _batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs, _batches.Writer, new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, 1, TimeProvider.System);
+        _batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs, _batches.Writer,
+            new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, 1, TimeProvider.System);
         new Thread(_batcher.Run) { IsBackground = true }.Start();
     }
 
     private void Write(int count, FrameError error = FrameError.None)
     {
-        for (int i = 0; i < count; i++) _frames.Writer.TryWrite(new Frame { Assignment = _assignment, Offset = _offset++, Key = new CameraKey("c", []), Camera = "c", Error = error });
+        for (int i = 0; i < count; i++)
+            _frames.Writer.TryWrite(new Frame { Assignment = _assignment, Offset = _offset++, Key = new CameraKey("c", []), Camera = "c",
+                Error = error });
     }
 
     private void Decode(int count)

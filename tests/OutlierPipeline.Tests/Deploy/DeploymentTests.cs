@@ -9,7 +9,10 @@ using YamlDotNet.RepresentationModel;
 
 namespace OutlierPipeline.Tests.Deploy;
 
-/// <summary>Compose needs images of registries to run, so what these files say is checked against each other and against the code; deploy/docker/try.sh builds and runs the image.</summary>
+/// <summary>
+/// Compose needs images of registries to run, so what these files say is checked against each other and against the code;
+/// deploy/docker/try.sh builds and runs the image.
+/// </summary>
 public sealed partial class DeploymentTests
 {
     private static readonly string Compose = Path.Combine(Repository.Root, "docker-compose.yml");
@@ -38,7 +41,8 @@ public sealed partial class DeploymentTests
         var services = Services();
         string advertised = ((YamlMappingNode)services["kafka"].Children["environment"]).Children["KAFKA_ADVERTISED_LISTENERS"].ToString();
         Assert.Contains("INTERNAL://kafka:9092", advertised, StringComparison.Ordinal);
-        Assert.Equal("kafka:9092", ((YamlMappingNode)services["service"].Children["environment"]).Children["Kafka__BootstrapServers"].ToString());
+        Assert.Equal("kafka:9092", ((YamlMappingNode)services["service"].Children["environment"]).Children["Kafka__BootstrapServers"]
+            .ToString());
         Assert.Contains("kafka:9092", List(services["cameras"], "entrypoint"));
         Assert.Contains("kafka:9092", List(services["topics"], "entrypoint"));
         Assert.Contains("29092:29092", List(services["kafka"], "ports"));
@@ -48,8 +52,10 @@ public sealed partial class DeploymentTests
     public void The_image_holds_what_compose_starts_and_a_model_that_is_in_the_repository()
     {
         string dockerfile = File.ReadAllText(Path.Combine(Repository.Root, "deploy/docker/Dockerfile"));
-        foreach (Match copy in CopiedFromContext().Matches(dockerfile)) Assert.True(Path.Exists(Path.Combine(Repository.Root, copy.Groups[1].Value)), copy.Value);
-        foreach (Match project in PublishedProject().Matches(dockerfile)) Assert.True(Directory.Exists(Path.Combine(Repository.Root, project.Groups[1].Value)), project.Value);
+        foreach (Match copy in CopiedFromContext().Matches(dockerfile))
+            Assert.True(Path.Exists(Path.Combine(Repository.Root, copy.Groups[1].Value)), copy.Value);
+        foreach (Match project in PublishedProject().Matches(dockerfile))
+            Assert.True(Directory.Exists(Path.Combine(Repository.Root, project.Groups[1].Value)), project.Value);
         Assert.Equal(2, PublishedProject().Count(dockerfile));
         string model = ((YamlMappingNode)Services()["service"].Children["environment"]).Children["Model__Path"].ToString();
         Assert.True(Directory.Exists(Path.Combine(Repository.Root, model.TrimStart('/'))));
@@ -60,7 +66,8 @@ public sealed partial class DeploymentTests
     public void Stages_of_the_image_have_names_that_every_builder_takes_and_it_runs_as_nobody_with_a_health_check()
     {
         string[] lines = File.ReadAllLines(Path.Combine(Repository.Root, "deploy/docker/Dockerfile"));
-        string[] stages = [.. lines.Where(line => line.StartsWith("FROM ", StringComparison.Ordinal)).Select(line => line.Split(" AS ")).Where(parts => parts.Length == 2).Select(parts => parts[1])];
+        string[] stages = [.. lines.Where(line => line.StartsWith("FROM ", StringComparison.Ordinal)).Select(line =>
+            line.Split(" AS ")).Where(parts => parts.Length == 2).Select(parts => parts[1])];
         Assert.Equal(["build", "runtime-cpu", "runtime-cuda"], stages);
         Assert.Contains("ARG ACCELERATOR=cpu", lines);
         Assert.Contains("USER $APP_UID", lines);
@@ -75,23 +82,32 @@ public sealed partial class DeploymentTests
         using var json = JsonDocument.Parse(dashboard);
         var panels = json.RootElement.GetProperty("panels").EnumerateArray().ToArray();
         Assert.True(panels.Length >= 6);
-        string[] expressions = [.. panels.SelectMany(panel => panel.GetProperty("targets").EnumerateArray()).Select(target => target.GetProperty("expr").GetString()!), File.ReadAllText(Path.Combine(Repository.Root, "deploy/prometheus/rules.yml"))];
-        foreach (Match metric in expressions.SelectMany(expression => MetricName().Matches(expression))) Assert.Contains(metric.Value, known);
+        string[] expressions = [.. panels.SelectMany(panel => panel.GetProperty("targets").EnumerateArray()).Select(target =>
+            target.GetProperty("expr").GetString()!), File.ReadAllText(Path.Combine(Repository.Root, "deploy/prometheus/rules.yml"))];
+        foreach (Match metric in expressions.SelectMany(expression => MetricName().Matches(expression)))
+            Assert.Contains(metric.Value, known);
     }
 
     [Fact]
     public void The_data_source_of_the_dashboard_is_provisioned()
     {
-        string uid = ((YamlMappingNode)((YamlSequenceNode)Load("deploy/grafana/provisioning/datasources/prometheus.yml").Children["datasources"]).Children[0]).Children["uid"].ToString();
-        using var json = JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Root, "deploy/grafana/dashboards/outlier-pipeline.json")));
-        Assert.All(json.RootElement.GetProperty("panels").EnumerateArray(), panel => Assert.Equal(uid, panel.GetProperty("datasource").GetProperty("uid").GetString()));
+        string uid =
+            ((YamlMappingNode)(
+            (YamlSequenceNode)Load("deploy/grafana/provisioning/datasources/prometheus.yml").Children["datasources"]).Children[
+            0]).Children["uid"].ToString();
+        using var json =
+            JsonDocument.Parse(File.ReadAllText(Path.Combine(Repository.Root, "deploy/grafana/dashboards/outlier-pipeline.json")));
+        Assert.All(json.RootElement.GetProperty("panels").EnumerateArray(), panel =>
+            Assert.Equal(uid, panel.GetProperty("datasource").GetProperty("uid").GetString()));
     }
 
     [Fact]
     public void Prometheus_accepts_its_configuration_and_rules()
     {
         Repository.Needs("promtool");
-        var start = new ProcessStartInfo("promtool", ["check", "config", Path.Combine(Repository.Root, "deploy/prometheus/prometheus.yml")]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("promtool",
+            ["check", "config", Path.Combine(Repository.Root, "deploy/prometheus/prometheus.yml")]) { RedirectStandardOutput = true,
+            RedirectStandardError = true };
         using var promtool = Process.Start(start)!;
         string output = promtool.StandardOutput.ReadToEnd() + promtool.StandardError.ReadToEnd();
         promtool.WaitForExit();
@@ -109,7 +125,8 @@ public sealed partial class DeploymentTests
             string name = instrument.Name.Replace('.', '_') + (instrument.Unit == "s" ? "_seconds" : "");
             string type = instrument.GetType().Name;
             if (type.StartsWith("Counter", StringComparison.Ordinal)) names.Add(name + "_total");
-            else if (type.StartsWith("Histogram", StringComparison.Ordinal)) names.UnionWith([name + "_bucket", name + "_sum", name + "_count"]);
+            else if (type.StartsWith("Histogram", StringComparison.Ordinal))
+                names.UnionWith([name + "_bucket", name + "_sum", name + "_count"]);
             else names.Add(name);
         };
         listener.Start();
@@ -119,7 +136,8 @@ public sealed partial class DeploymentTests
     }
 
     private static Dictionary<string, YamlMappingNode> Services() =>
-        ((YamlMappingNode)Load(Compose).Children["services"]).Children.ToDictionary(service => service.Key.ToString(), service => (YamlMappingNode)service.Value);
+        ((YamlMappingNode)Load(Compose).Children["services"]).Children.ToDictionary(service => service.Key.ToString(), service =>
+        (YamlMappingNode)service.Value);
 
     private static YamlMappingNode Load(string file)
     {
@@ -128,9 +146,11 @@ public sealed partial class DeploymentTests
         return (YamlMappingNode)yaml.Documents[0].RootNode;
     }
 
-    private static string? Text(YamlMappingNode node, string key) => node.Children.TryGetValue(key, out var value) ? value.ToString() : null;
+    private static string? Text(YamlMappingNode node, string key) =>
+        node.Children.TryGetValue(key, out var value) ? value.ToString() : null;
 
-    private static string[] List(YamlMappingNode node, string key) => node.Children.TryGetValue(key, out var value) ? [.. ((YamlSequenceNode)value).Children.Select(child => child.ToString())] : [];
+    private static string[] List(YamlMappingNode node, string key) =>
+        node.Children.TryGetValue(key, out var value) ? [.. ((YamlSequenceNode)value).Children.Select(child => child.ToString())] : [];
 
     [GeneratedRegex(@"^[\w./-]+:v?\d+\.\d+\.\d+$")]
     private static partial Regex ImageWithVersion();

@@ -29,7 +29,8 @@ public sealed class CalibrationTests
         for (int round = 0; round < rounds; round++)
         {
             var calibration = Calibration.Fit(Names, Names, [.. Enumerable.Range(0, 40).Select(_ => Draw(random))]) with { Weight = 1 };
-            // What fits location and scale also calibrates: the test frame would have to be part of the fit to be exactly exchangeable, so a
+            // What fits location and scale also calibrates: the test frame would have to be part of the fit to be exactly exchangeable, so
+            // a
             // single score, whose rank is its own, is judged here; the combined one may deviate a little.
             double p = calibration.PValue(0, Draw(random)[0]);
             for (int i = 0; i < levels.Length; i++) counts[i] += p <= levels[i] ? 1 : 0;
@@ -72,7 +73,8 @@ public sealed class CalibrationTests
         var read = Calibration.Parse(calibration.ToJson());
         Assert.Equal(calibration.Combined, read.Combined);
         Assert.Equal(calibration.Combine([1, 2]), read.Combine([1, 2]));
-        Assert.Throws<JsonException>(() => Calibration.Parse((calibration with { Combined = [.. calibration.Combined.Reverse()] }).ToJson()));
+        Assert.Throws<JsonException>(() =>
+            Calibration.Parse((calibration with { Combined = [.. calibration.Combined.Reverse()] }).ToJson()));
         Assert.Throws<JsonException>(() => Calibration.Parse((calibration with { Scale = [0, 1] }).ToJson()));
         Assert.Throws<ArgumentException>(() => Calibration.Fit(Names, Names, [.. Enumerable.Range(0, 19).Select(_ => Draw(random))]));
     }
@@ -98,7 +100,8 @@ public sealed class CalibrationTests
         var calibration = Calibration.Fit(["a"], ["a"], [.. Enumerable.Range(0, 2000).Select(_ => new[] { Exponential() })]);
         double Combined(double score) => calibration.Combine([(float)score]);
         Assert.Null(calibration.TailPValue(Combined(3)));
-        // An exponential score of 12 has a probability of e^-12; the tail's shape is kept at 0.1 or above, so it says more, and never less than falls with the score.
+        // An exponential score of 12 has a probability of e^-12; the tail's shape is kept at 0.1 or above, so it says more, and never less
+        // than falls with the score.
         double tail = calibration.TailPValue(Combined(12))!.Value;
         Assert.InRange(tail, Math.Exp(-12), 100 * Math.Exp(-12));
         Assert.True(calibration.TailPValue(Combined(15)) < tail);
@@ -110,7 +113,8 @@ public sealed class CalibrationTests
     public void One_strong_score_is_enough_and_scores_that_are_not_combined_do_not_matter()
     {
         var random = new Random(3);
-        var calibration = Calibration.Fit(["a", "b", "c"], ["a", "b"], [.. Enumerable.Range(0, 200).Select(_ => new[] { Draw(random)[0], Draw(random)[0], Draw(random)[0] })]);
+        var calibration = Calibration.Fit(["a", "b", "c"], ["a", "b"],
+            [.. Enumerable.Range(0, 200).Select(_ => new[] { Draw(random)[0], Draw(random)[0], Draw(random)[0] })]);
         double normal = calibration.Combine([1, 1, 1]);
         Assert.Equal(normal, calibration.Combine([1, 1, 100]));
         Assert.True(calibration.PValue(calibration.Combine([5, 1, 1])) < 0.01);
@@ -139,7 +143,8 @@ public sealed class CalibrationTests
     {
         var random = new Random(3);
         float[] frame = Draw(random);
-        var calibration = Calibration.Parse(Calibration.Fit(Names, Names, [.. Enumerable.Range(0, count).Select(_ => frame.ToArray())]).ToJson());
+        var calibration = Calibration.Parse(Calibration.Fit(Names, Names, [.. Enumerable.Range(0, count).Select(_ => frame.ToArray())])
+            .ToJson());
         Assert.Equal(1, calibration.EffectiveFrames, 0.01);
         Assert.Equal(0.5, calibration.PValue(1e9), 0.01);
         var before = Calibration.Fit(Names, Names, [.. Enumerable.Range(0, 300).Select(_ => Draw(random))]);
@@ -155,7 +160,8 @@ public sealed class CalibrationTests
         float[][] rows = [.. Enumerable.Range(0, 200).Select(_ => Draw(random))];
         Assert.Equal(1, Calibration.Fit(Names, Names, rows, [200], isNew: [.. rows.Select((_, i) => i == 0)]).EffectiveFrames, 0.01);
         // Before a red light, a hundred frames stand; the others move.
-        Assert.Equal(101, Calibration.Fit(Names, Names, rows, [200], isNew: [.. rows.Select((_, i) => i is < 50 or >= 149)]).EffectiveFrames, 0.01);
+        Assert.Equal(101,
+            Calibration.Fit(Names, Names, rows, [200], isNew: [.. rows.Select((_, i) => i is < 50 or >= 149)]).EffectiveFrames, 0.01);
     }
 
     [Theory]
@@ -164,7 +170,8 @@ public sealed class CalibrationTests
     public void Drives_are_what_counts_where_they_are_short(bool areAlike)
     {
         var random = new Random(5);
-        float[][] rows = [.. Enumerable.Range(0, 10).SelectMany(_ => Enumerable.Repeat(Draw(random), 5).Select(row => areAlike ? [row[0] + random.NextSingle() / 100, row[1]] : Draw(random)))];
+        float[][] rows = [.. Enumerable.Range(0, 10).SelectMany(_ =>
+            Enumerable.Repeat(Draw(random), 5).Select(row => areAlike ? [row[0] + random.NextSingle() / 100, row[1]] : Draw(random)))];
         Assert.Equal(10, Calibration.Fit(Names, Names, rows, [.. Enumerable.Repeat(5, 10)]).EffectiveFrames, 0.01);
     }
 
@@ -183,5 +190,6 @@ public sealed class CalibrationTests
         return numbers;
     }
 
-    private static float[] Draw(Random random) => [(float)(random.NextDouble() + random.NextDouble()), (float)Math.Exp(random.NextDouble())];
+    private static float[] Draw(Random random) =>
+        [(float)(random.NextDouble() + random.NextDouble()), (float)Math.Exp(random.NextDouble())];
 }

@@ -15,8 +15,13 @@ public sealed class CameraClockTests
     private const long Begin = 1_790_000_000 * Second;
     private static readonly ModelPackage Package = ModelPackage.Load(Repository.StreetDemo);
 
-    /// <summary>What the camera states of frame i, whose true time is <c>Begin + i · 0.1 s</c>; after the reader has taken its unit and its zeros away.</summary>
-    public static TheoryData<string> Clocks => ["right", "one in 2038", "one in 1990", "set back by an hour", "set forward by an hour", "an hour ahead", "stands still", "whole seconds", "a number", "milliseconds since start", "ticks", "back and forth", "since start", "negative steps"];
+    /// <summary>
+    /// What the camera states of frame i, whose true time is <c>Begin + i · 0.1 s</c>; after the reader has taken its unit and its zeros
+    /// away.
+    /// </summary>
+    public static TheoryData<string> Clocks =>
+        ["right", "one in 2038", "one in 1990", "set back by an hour", "set forward by an hour", "an hour ahead", "stands still",
+        "whole seconds", "a number", "milliseconds since start", "ticks", "back and forth", "since start", "negative steps"];
 
     [Theory]
     [MemberData(nameof(Clocks))]
@@ -84,7 +89,8 @@ public sealed class CameraClockTests
         // A camera that keeps what it takes for ten minutes and sends it in one go.
         var detector = new CameraDetector("car-1", Package, new DetectionOptions());
         var alerts = new List<AlertStep>();
-        for (int i = 0; i < 200; i++) Observe(detector, alerts, i, Begin + i * Second / 10, Begin / 1_000_000 + i / 20 * 600_000, strange: i > 30);
+        for (int i = 0; i < 200; i++)
+            Observe(detector, alerts, i, Begin + i * Second / 10, Begin / 1_000_000 + i / 20 * 600_000, strange: i > 30);
         Assert.Equal([AlertType.Opened, AlertType.Escalated], alerts.Select(alert => alert.Type));
         Assert.Equal(0, detector.ClockCorrections);
     }
@@ -94,7 +100,9 @@ public sealed class CameraClockTests
     {
         var detector = new CameraDetector("car-1", Package, new DetectionOptions { DriveGap = TimeSpan.FromMinutes(1) });
         var alerts = new List<AlertStep>();
-        for (int i = 0; i < 60; i++) Observe(detector, alerts, i, Begin + i * Second / 10 + (i % 2 == 0 ? 240 : -240) * Second, (Begin + i * Second / 10) / 1_000_000, strange: i > 20);
+        for (int i = 0; i < 60; i++)
+            Observe(detector, alerts, i, Begin + i * Second / 10 + (i % 2 == 0 ? 240 : -240) * Second,
+                (Begin + i * Second / 10) / 1_000_000, strange: i > 20);
         Assert.Equal([AlertType.Opened], alerts.Select(alert => alert.Type).Take(1));
         Assert.DoesNotContain(alerts, alert => alert.Type == AlertType.Closed);
     }
@@ -122,7 +130,8 @@ public sealed class CameraClockTests
         var first = new CameraDetector("car-1", Package, options);
         var alerts = new List<AlertStep>();
         Run(first, alerts, "right", 0, 20, strange: false);
-        first.ObserveDriveEnd(new FrameRef("camera.frames", 0, 20, Begin + 2 * Second), alerts, new RecordTime((Begin + 2 * Second) / 1_000_000, default));
+        first.ObserveDriveEnd(new FrameRef("camera.frames", 0, 20, Begin + 2 * Second), alerts,
+            new RecordTime((Begin + 2 * Second) / 1_000_000, default));
         var record = new ArrayBufferWriter<byte>();
         first.WriteState(record, DateTimeOffset.UnixEpoch.AddTicks(Begin / 100));
         var second = new CameraDetector("car-1", Package, options);
@@ -135,7 +144,8 @@ public sealed class CameraClockTests
     public void Records_of_the_same_millisecond_are_no_fault_of_a_clock()
     {
         var detector = new CameraDetector("car-1", Package, new DetectionOptions());
-        for (int i = 0; i < 50; i++) Observe(detector, [], i, Begin + i / 10 * 1_000_000, (Begin + i / 10 * 1_000_000) / 1_000_000, strange: false);
+        for (int i = 0; i < 50; i++)
+            Observe(detector, [], i, Begin + i / 10 * 1_000_000, (Begin + i / 10 * 1_000_000) / 1_000_000, strange: false);
         Assert.Equal((ClockFault.None, 0), (detector.ClockFault, detector.ClockCorrections));
     }
 
@@ -146,7 +156,8 @@ public sealed class CameraClockTests
         {
             var detector = new CameraDetector("car-1", Package, new DetectionOptions());
             var alerts = new List<AlertStep>();
-            for (int i = 0; i < 20; i++) Observe(detector, alerts, i, Begin + i * Second / 10, (Begin + i * Second / 10) / 1_000_000, strange: true);
+            for (int i = 0; i < 20; i++)
+                Observe(detector, alerts, i, Begin + i * Second / 10, (Begin + i * Second / 10) / 1_000_000, strange: true);
             long later = Begin + 3600 * Second;
             Observe(detector, alerts, 20, later, (isPause ? later : Begin + 2 * Second) / 1_000_000, strange: true);
             Assert.Equal(isPause ? [AlertType.Opened, AlertType.Closed] : [AlertType.Opened], alerts.Select(alert => alert.Type));
@@ -156,13 +167,18 @@ public sealed class CameraClockTests
     [Fact]
     public void A_state_that_holds_a_poisoned_stamp_heals_itself()
     {
-        // As a version wrote it that kept the largest stamp ever seen: 2038, with an open incident whose last strange frame seems to lie there too.
+        // As a version wrote it that kept the largest stamp ever seen: 2038, with an open incident whose last strange frame seems to lie
+        // there too.
         string digest = Package.For("car-1").Digest;
         long poisoned = 2_147_483_647 * Second;
         string first = $$"""{"topic":"camera.frames","partition":0,"offset":10,"timestampNanoseconds":{{Begin}} }""";
-        string incident = $$"""{"id":"0123456789abcdef0123456789abcdef","kind":"scene","severity":"warning","step":1,"first":{{first}},"firedScore":"residual","lastStrange":{{poisoned}},"strongest":8}""";
+        string incident = $$"""
+            {"id":"0123456789abcdef0123456789abcdef","kind":"scene","severity":"warning","step":1,"first":{{first}},
+            "firedScore":"residual","lastStrange":{{poisoned}},"strongest":8}
+            """;
         string state = $$"""
-            {"schema":1,"digest":"{{digest}}","nextOffset":40,"timestamp":{{poisoned}},"writtenSeconds":{{Begin / Second}},"evidence":20,"evidenceFrom":{{first}},"wasCalm":true,"incident":{{incident}} }
+            {"schema":1,"digest":"{{digest}}","nextOffset":40,"timestamp":{{poisoned}},"writtenSeconds":{{Begin / Second}},
+            "evidence":20,"evidenceFrom":{{first}},"wasCalm":true,"incident":{{incident}} }
             """;
         var detector = new CameraDetector("car-1", Package, new DetectionOptions());
         Assert.True(detector.TryRestore(Encoding.UTF8.GetBytes(state)));
@@ -181,7 +197,8 @@ public sealed class CameraClockTests
         var told = new List<ClockFault>();
         for (int i = 0; i < 300; i++)
         {
-            Observe(detector, [], i, i == 20 ? 2_147_483_647 * Second : Begin + i * Second / 10, (Begin + i * Second / 10) / 1_000_000, strange: false);
+            Observe(detector, [], i, i == 20 ? 2_147_483_647 * Second : Begin + i * Second / 10, (Begin + i * Second / 10) / 1_000_000,
+                strange: false);
             if (detector.ClockChanged) told.Add(detector.ClockFault);
         }
         Assert.Equal([ClockFault.Step, ClockFault.None], told);
@@ -199,7 +216,8 @@ public sealed class CameraClockTests
     [InlineData(5_000_000_000, 5_000_000_000, false)]
     [InlineData(3_600_000_000_000_000, 3_600_000_000_000_000, false)]
     [InlineData(long.MaxValue, long.MaxValue, false)]
-    public void An_obvious_unit_is_recognised(long stated, long nanoseconds, bool isOtherUnit) => Assert.Equal((nanoseconds, isOtherUnit), FrameTimestamp.Read(stated, Begin));
+    public void An_obvious_unit_is_recognised(long stated, long nanoseconds, bool isOtherUnit) =>
+        Assert.Equal((nanoseconds, isOtherUnit), FrameTimestamp.Read(stated, Begin));
 
     [Fact]
     public void An_incident_of_a_camera_that_never_sends_again_ends_by_the_partitions_clock_and_a_forgotten_ones_too()
@@ -230,18 +248,23 @@ public sealed class CameraClockTests
         var frame = new FrameRef(new string('t', 40), int.MaxValue, long.MaxValue, long.MaxValue) { Clock = long.MaxValue };
         var state = new DetectorState
         {
-            Digest = Package.For("car-1").Digest, NextOffset = long.MaxValue, Timestamp = long.MaxValue, Produced = long.MaxValue, Clock = long.MaxValue, WrittenSeconds = long.MaxValue,
-            Evidence = -double.MaxValue / 3, Calm = -double.MaxValue / 3, EvidenceFrom = frame, Picture = ulong.MaxValue, PictureFrom = frame, PictureFrames = int.MaxValue, Undecodable = int.MaxValue, UndecodableFrom = frame,
+            Digest = Package.For("car-1").Digest, NextOffset = long.MaxValue, Timestamp = long.MaxValue, Produced = long.MaxValue,
+                Clock = long.MaxValue, WrittenSeconds = long.MaxValue,
+            Evidence = -double.MaxValue / 3, Calm = -double.MaxValue / 3, EvidenceFrom = frame, Picture = ulong.MaxValue,
+                PictureFrom = frame, PictureFrames = int.MaxValue, Undecodable = int.MaxValue, UndecodableFrom = frame,
             Cell = int.MaxValue, CellFrames = int.MaxValue, WasCalm = true, Guaranteed = -double.MaxValue / 3,
-            Incident = new OpenIncident(new string('0', 32), AlertKind.Undecodable, Severity.Critical, int.MaxValue, frame, new string('s', 32), long.MaxValue, -double.MaxValue / 3),
+            Incident = new OpenIncident(new string('0', 32), AlertKind.Undecodable, Severity.Critical, int.MaxValue, frame,
+                new string('s', 32), long.MaxValue, -double.MaxValue / 3),
             Once = true, DriftMean = -double.MaxValue / 3, DriftSeconds = -double.MaxValue / 3, ClockFault = ClockFault.Backward,
         };
         Assert.InRange(JsonSerializer.SerializeToUtf8Bytes(state, DetectorState.Json).Length, 1024, 2048);
     }
 
-    private static void Run(CameraDetector detector, List<AlertStep> alerts, string clock, int first, int count, bool strange, bool frozen = false)
+    private static void Run(CameraDetector detector, List<AlertStep> alerts, string clock, int first, int count, bool strange,
+        bool frozen = false)
     {
-        for (int i = first; i < first + count; i++) Observe(detector, alerts, i, Stamp(clock, i), (Begin + i * Second / 10) / 1_000_000, strange, frozen ? 7 : i);
+        for (int i = first; i < first + count; i++)
+            Observe(detector, alerts, i, Stamp(clock, i), (Begin + i * Second / 10) / 1_000_000, strange, frozen ? 7 : i);
     }
 
     private static long Stamp(string clock, int i)
@@ -266,15 +289,18 @@ public sealed class CameraClockTests
         };
     }
 
-    private static Verdict Observe(CameraDetector detector, List<AlertStep> alerts, int i, long stamp, long producedMilliseconds, bool strange, int? picture = null)
+    private static Verdict Observe(CameraDetector detector, List<AlertStep> alerts, int i, long stamp, long producedMilliseconds,
+        bool strange, int? picture = null)
     {
         var network = Package.Card.Network;
         var calibration = Package.Default.Calibration;
-        float[] scores = [.. Enumerable.Range(0, Package.Card.Scores.Count).Select(k => (float)(calibration.Location[k] + (strange ? 5 : -0.5) * calibration.Scale[k]))];
+        float[] scores = [.. Enumerable.Range(0, Package.Card.Scores.Count).Select(k =>
+            (float)(calibration.Location[k] + (strange ? 5 : -0.5) * calibration.Scale[k]))];
         byte[] pixels = new byte[network.Size.Bytes];
         new Random(picture ?? i).NextBytes(pixels);
         var frame = new FrameRef("camera.frames", 0, i, stamp);
         var record = new RecordTime(producedMilliseconds, DateTimeOffset.UnixEpoch.AddTicks((Begin + i * Second / 10) / 100));
-        return detector.Observe(new FrameObservation { Frame = frame, Record = record, Scores = scores, ErrorMap = new float[network.ErrorMapHeight * network.ErrorMapWidth], Pixels = pixels }, alerts);
+        return detector.Observe(new FrameObservation { Frame = frame, Record = record, Scores = scores,
+            ErrorMap = new float[network.ErrorMapHeight * network.ErrorMapWidth], Pixels = pixels }, alerts);
     }
 }

@@ -49,7 +49,8 @@ public sealed class CameraDetectorTests
     [Fact]
     public void Normal_frames_open_nothing_however_many_there_are()
     {
-        // p-values as a calibrated camera has them: uniform on the calibration's own ranks. A million frames would be 28 hours at 10 frames/s.
+        // p-values as a calibrated camera has them: uniform on the calibration's own ranks. A million frames would be 28 hours at 10
+        // frames/s.
         var detector = Detector();
         var alerts = new List<AlertStep>();
         var random = new Random(11);
@@ -91,7 +92,8 @@ public sealed class CameraDetectorTests
         int known = alerts.Count;
         for (long offset = 0; offset < 50; offset++)
         {
-            var verdict = detector.Observe(Observation(offset, offset * 100_000_000, StrangeScores(), new byte[Package.Card.Network.Height * Package.Card.Network.Width * 3]), alerts);
+            var verdict = detector.Observe(Observation(offset, offset * 100_000_000, StrangeScores(),
+                new byte[Package.Card.Network.Height * Package.Card.Network.Width * 3]), alerts);
             Assert.True(verdict.IsReplayed);
         }
         Assert.Equal(known, alerts.Count);
@@ -129,7 +131,8 @@ public sealed class CameraDetectorTests
     {
         var detector = Detector();
         var alerts = new List<AlertStep>();
-        for (int i = 0; i < 10; i++) detector.ObserveUndecodable(new FrameRef("t", 0, _offset++, _time += 100_000_000), FrameError.Truncated, alerts);
+        for (int i = 0; i < 10; i++)
+            detector.ObserveUndecodable(new FrameRef("t", 0, _offset++, _time += 100_000_000), FrameError.Truncated, alerts);
         Assert.Equal(AlertKind.Undecodable, alerts.Single().Kind);
         Observe(detector, alerts, 100, strange: false);
         Assert.Equal(AlertType.Closed, alerts[^1].Type);
@@ -188,7 +191,8 @@ public sealed class CameraDetectorTests
     {
         foreach (bool isWatched in new[] { true, false })
         {
-            var options = new DetectionOptions { SilentAfter = isWatched ? new Dictionary<string, TimeSpan> { ["car-*"] = TimeSpan.FromSeconds(10) } : [] };
+            var options = new DetectionOptions { SilentAfter = isWatched
+                ? new Dictionary<string, TimeSpan> { ["car-*"] = TimeSpan.FromSeconds(10) } : [] };
             var detector = new CameraDetector("car-1", Package, options);
             var alerts = new List<AlertStep>();
             detector.ObserveAbsence("camera.frames", 0, TimeSpan.FromDays(1), alerts);
@@ -197,7 +201,8 @@ public sealed class CameraDetectorTests
             detector.MarkSeen(TimeSpan.FromSeconds(5));
             detector.ObserveAbsence("camera.frames", 0, TimeSpan.FromSeconds(5 + 9), alerts);
             Assert.Empty(alerts);
-            for (int second = 11; second < 20; second++) detector.ObserveAbsence("camera.frames", 0, TimeSpan.FromSeconds(5 + second), alerts);
+            for (int second = 11; second < 20; second++)
+                detector.ObserveAbsence("camera.frames", 0, TimeSpan.FromSeconds(5 + second), alerts);
             if (!isWatched)
             {
                 Assert.Empty(alerts);
@@ -228,7 +233,8 @@ public sealed class CameraDetectorTests
                 for (int k = 0; k < changes; k++) now[random.Next(now.Length)] ^= 1;
                 Observe(detector, alerts, NormalScores(random), now);
             }
-            Assert.Equal(isFrozen ? [AlertKind.Frozen] : [], alerts.Where(alert => alert.Type == AlertType.Opened).Select(alert => alert.Kind));
+            Assert.Equal(isFrozen ? [AlertKind.Frozen] : [], alerts.Where(alert => alert.Type == AlertType.Opened).Select(alert =>
+                alert.Kind));
         }
     }
 
@@ -247,13 +253,16 @@ public sealed class CameraDetectorTests
         var opened = alerts[0];
         Assert.Equal("colour", opened.FiredScore);
         Assert.Equal(40, opened.Strangeness!.Value, 1);
-        Assert.Equal(new PictureRegion(5.0 / Package.Card.Network.ErrorMapWidth, 2.0 / Package.Card.Network.ErrorMapHeight, 1.0 / Package.Card.Network.ErrorMapWidth, 1.0 / Package.Card.Network.ErrorMapHeight), opened.Where);
+        Assert.Equal(new PictureRegion(5.0 / Package.Card.Network.ErrorMapWidth, 2.0 / Package.Card.Network.ErrorMapHeight,
+            1.0 / Package.Card.Network.ErrorMapWidth, 1.0 / Package.Card.Network.ErrorMapHeight), opened.Where);
         Assert.True(opened.IsExtrapolated);
     }
 
     private static CameraDetector Detector() => new("car-1", Package, new DetectionOptions());
 
-    private static float[] StrangeScores() => [.. Enumerable.Range(0, Scores).Select(k => (float)(Package.Default.Calibration.Location[k] + 5 * Package.Default.Calibration.Scale[k]))];
+    private static float[] StrangeScores() =>
+        [.. Enumerable.Range(0, Scores).Select(k =>
+        (float)(Package.Default.Calibration.Location[k] + 5 * Package.Default.Calibration.Scale[k]))];
 
     /// <summary>Scores whose combination has a uniform rank among the calibration's.</summary>
     /// <summary>All as usual but one score, as high as it takes for a p-value.</summary>
@@ -271,7 +280,8 @@ public sealed class CameraDetectorTests
         double target = Package.Default.Calibration.Combined[random.Next(Package.Default.Calibration.Frames)];
         // All scores equally strange, so that the soft maximum is target: standardised value plus log(number)/4.
         double standardised = target - Math.Log(Package.Default.Calibration.Combines.Count) / 4;
-        return [.. Enumerable.Range(0, Scores).Select(k => (float)(Package.Default.Calibration.Location[k] + standardised * Package.Default.Calibration.Scale[k]))];
+        return [.. Enumerable.Range(0, Scores).Select(k =>
+            (float)(Package.Default.Calibration.Location[k] + standardised * Package.Default.Calibration.Scale[k]))];
     }
 
     private static byte[] Noise(int seed)

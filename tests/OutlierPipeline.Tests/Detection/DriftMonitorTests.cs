@@ -25,7 +25,8 @@ public sealed class DriftMonitorTests
     public void What_a_partition_brings_with_it_is_taken_over_and_an_end_that_was_told_is_an_end()
     {
         var options = new DetectionOptions();
-        var (first, second, other) = (new DriftMonitor(Package, "group", options), new DriftMonitor(Package, "group", options), new DriftMonitor(Package, "another group", options));
+        var (first, second, other) = (new DriftMonitor(Package, "group", options), new DriftMonitor(Package, "group", options),
+            new DriftMonitor(Package, "another group", options));
         first.Merge("""{"schema":1,"episode":3,"isDrifting":true}"""u8);
         Assert.Equal((true, 3), (first.IsDrifting, first.Episode));
         second.Merge(first.ToRecord());
@@ -36,7 +37,8 @@ public sealed class DriftMonitorTests
         Assert.False(second.IsDrifting);
         second.Merge("""{"schema":1,"episode":2,"isDrifting":true}"""u8);
         Assert.Equal((false, 3), (second.IsDrifting, second.Episode));
-        foreach (string record in new[] { "", "{", "[]", "{}", """{"episode":"x","isDrifting":true}""" }) second.Merge(System.Text.Encoding.UTF8.GetBytes(record));
+        foreach (string record in new[] { "", "{", "[]", "{}", """{"episode":"x","isDrifting":true}""" })
+            second.Merge(System.Text.Encoding.UTF8.GetBytes(record));
         Assert.Equal((false, 3), (second.IsDrifting, second.Episode));
     }
 
@@ -55,7 +57,8 @@ public sealed class DriftMonitorTests
             {
                 double p = random.NextDouble() * (troubled && camera < strange ? 0.1 : 1);
                 means[camera] += (second == 0 ? 1 : share) * (p - means[camera]);
-                if (monitor.Observe($"car-{camera}", means[camera], TimeSpan.FromSeconds(second), DateTimeOffset.UnixEpoch.AddSeconds(second))) changes.Add(monitor.IsDrifting);
+                if (monitor.Observe($"car-{camera}", means[camera], TimeSpan.FromSeconds(second),
+                    DateTimeOffset.UnixEpoch.AddSeconds(second))) changes.Add(monitor.IsDrifting);
             }
         }
         return changes;

@@ -31,7 +31,8 @@ public sealed class LatentMapTests
         Assert.InRange(largest, 8, 10);
         Assert.InRange(codes.Average(code => Math.Pow(map.Project(code).Y, 2)), 3.5, 4.5);
 
-        float[] Code(double a, double b) => [.. Enumerable.Range(0, Length).Select(i => (float)(i + a * first[i] + b * second[i] + 0.3 * Normal(random)))];
+        float[] Code(double a, double b) =>
+            [.. Enumerable.Range(0, Length).Select(i => (float)(i + a * first[i] + b * second[i] + 0.3 * Normal(random)))];
     }
 
     [Fact]
@@ -82,7 +83,8 @@ public sealed class LatentMapTests
     public void What_is_written_is_read_back_short_and_what_does_not_fit_together_is_refused()
     {
         var random = new Random(2);
-        float[][] codes = [.. Enumerable.Range(0, 500).Select(_ => Enumerable.Range(0, Length).Select(_ => (float)Normal(random)).ToArray())];
+        float[][] codes = [.. Enumerable.Range(0, 500).Select(_ =>
+            Enumerable.Range(0, Length).Select(_ => (float)Normal(random)).ToArray())];
         var map = LatentMap.Fit(codes);
         var calibration = Calibration.Fit(["a"], ["a"], [.. codes.Select(code => new[] { code[0] })]) with { LatentMap = map };
         var read = Calibration.Parse(calibration.ToJson()).LatentMap!;
@@ -90,15 +92,18 @@ public sealed class LatentMapTests
         Assert.Equal(map.First, read.First);
         Assert.Equal(map.Second, read.Second);
         Assert.Equal(map.Points, read.Points);
-        Assert.InRange(calibration.ToJson().Length - (calibration with { LatentMap = null }).ToJson().Length, 1, 20 * (LatentMap.MaxPoints + 3 * Length));
+        Assert.InRange(calibration.ToJson().Length - (calibration with { LatentMap = null }).ToJson().Length, 1,
+            20 * (LatentMap.MaxPoints + 3 * Length));
         AssertRefused(map with { Mean = map.Mean[1..] }, "mean, first and second must be equally long");
         AssertRefused(map with { Second = [.. map.Second, 0] }, "mean, first and second must be equally long");
         AssertRefused(map with { Points = [[1, 2], [1, 2, 3]] }, "every point must have 2 entries");
 
         void AssertRefused(LatentMap wrong, string message) =>
-            Assert.Contains(message, Assert.Throws<JsonException>(() => Calibration.Parse((calibration with { LatentMap = wrong }).ToJson())).Message, StringComparison.Ordinal);
+            Assert.Contains(message, Assert.Throws<JsonException>(() =>
+            Calibration.Parse((calibration with { LatentMap = wrong }).ToJson())).Message, StringComparison.Ordinal);
     }
 
     /// <summary>Box and Muller's draw from the normal distribution.</summary>
-    private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+    private static double Normal(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }

@@ -12,7 +12,9 @@ public sealed class SeverityTests
         var rows = File.ReadAllLines(Path.Combine(Repository.Root, "docs", "severity.md"))
             .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
             .Where(cells => cells.Length == 6 && Enum.TryParse<AlertKind>(cells[1], ignoreCase: true, out _))
-            .Select(cells => (Kind: Enum.Parse<AlertKind>(cells[1], true), Evidence: double.Parse(cells[2], CultureInfo.InvariantCulture), Seconds: double.Parse(cells[3], CultureInfo.InvariantCulture), Severity: Enum.Parse<Severity>(cells[4], true)))
+            .Select(cells =>
+            (Kind: Enum.Parse<AlertKind>(cells[1], true), Evidence: double.Parse(cells[2], CultureInfo.InvariantCulture),
+            Seconds: double.Parse(cells[3], CultureInfo.InvariantCulture), Severity: Enum.Parse<Severity>(cells[4], true)))
             .ToArray();
         Assert.Equal(Enum.GetValues<AlertKind>().Order(), rows.Select(row => row.Kind).Distinct().Order());
         foreach (var kind in Enum.GetValues<AlertKind>())
@@ -32,6 +34,7 @@ public sealed class SeverityTests
     public void Every_kind_is_explained()
     {
         string text = File.ReadAllText(Path.Combine(Repository.Root, "docs", "severity.md"));
-        foreach (var kind in Enum.GetNames<AlertKind>()) Assert.Contains($"| `{kind.ToLowerInvariant()}` |", text, StringComparison.Ordinal);
+        foreach (var kind in Enum.GetNames<AlertKind>())
+            Assert.Contains($"| `{kind.ToLowerInvariant()}` |", text, StringComparison.Ordinal);
     }
 }

@@ -9,7 +9,8 @@ public sealed class CorruptionTests
     private static readonly FrameSize Size = new(96, 160);
     private static readonly byte[] Picture = Decoded();
 
-    public static TheoryData<string> Names => [.. CorruptionSuite.All.Where(corruption => !corruption.IsFrozen).Select(corruption => corruption.Name)];
+    public static TheoryData<string> Names =>
+        [.. CorruptionSuite.All.Where(corruption => !corruption.IsFrozen).Select(corruption => corruption.Name)];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -38,7 +39,8 @@ public sealed class CorruptionTests
     {
         var corruption = CorruptionSuite.All.Single(corruption => corruption.Name == name);
         Assert.Equal(stays, Corrupted(corruption, 3, 1, 0).AsSpan().SequenceEqual(Corrupted(corruption, 3, 1, 1)));
-        Assert.False(Corrupted(corruption, 5, 1, 0).AsSpan().SequenceEqual(Corrupted(corruption, 5, 4, 0)), "another seed, the same corruption");
+        Assert.False(Corrupted(corruption, 5, 1, 0).AsSpan().SequenceEqual(Corrupted(corruption, 5, 4, 0)),
+            "another seed, the same corruption");
     }
 
     [Fact]

@@ -24,7 +24,8 @@ public sealed class DetectionMetricsTests
 
     [Theory]
     [MemberData(nameof(HandMade))]
-    public void Hand_made_sets_have_the_figures_that_a_hand_computes(double[] normal, double[] outlier, double auroc, double precision, double rate)
+    public void Hand_made_sets_have_the_figures_that_a_hand_computes(double[] normal, double[] outlier, double auroc, double precision,
+        double rate)
     {
         Assert.Equal(auroc, DetectionMetrics.Auroc(normal, outlier), Tolerance);
         Assert.Equal(precision, DetectionMetrics.AveragePrecision(normal, outlier), Tolerance);
@@ -63,10 +64,13 @@ public sealed class DetectionMetricsTests
     });
 
     [Fact]
-    public void The_false_positive_rate_is_that_of_the_highest_threshold_that_finds_enough() => Gen.Select(Scores, Scores).Sample((normal, outlier) =>
+    public void The_false_positive_rate_is_that_of_the_highest_threshold_that_finds_enough() =>
+        Gen.Select(Scores, Scores).Sample((normal, outlier) =>
     {
-        double threshold = outlier.Distinct().Where(candidate => outlier.Count(score => score >= candidate) >= 0.95 * outlier.Length - 1e-9).Max();
-        Assert.Equal(normal.Count(score => score >= threshold) / (double)normal.Length, DetectionMetrics.FalsePositiveRate(normal, outlier), Tolerance);
+        double threshold = outlier.Distinct().Where(candidate =>
+            outlier.Count(score => score >= candidate) >= 0.95 * outlier.Length - 1e-9).Max();
+        Assert.Equal(normal.Count(score => score >= threshold) / (double)normal.Length,
+            DetectionMetrics.FalsePositiveRate(normal, outlier), Tolerance);
     });
 
     [Fact]

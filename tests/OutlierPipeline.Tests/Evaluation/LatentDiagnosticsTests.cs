@@ -25,14 +25,16 @@ public sealed class LatentDiagnosticsTests : IDisposable
         Assert.Equal(8, report.Diagnostics.Count);
         Assert.Equal(engine.Package.Card.Network.Latent, report.KlPerUnit.Length);
         Assert.All(report.Diagnostics, diagnostic => Assert.True(double.IsFinite(diagnostic.Value), diagnostic.Name));
-        foreach (string name in new[] { "active units", "KL divergence", "continuity" }) Assert.True(Find(report, name).IsGood, $"{name}: {Find(report, name).Value}");
+        foreach (string name in new[] { "active units", "KL divergence", "continuity" })
+            Assert.True(Find(report, name).IsGood, $"{name}: {Find(report, name).Value}");
     }
 
     [Fact]
     public void A_collapsed_posterior_is_seen_and_the_advice_names_the_option()
     {
         // An encoder that says nothing: mean 0 and variance 1 whatever the picture.
-        var report = Measure((name, values) => name.StartsWith("mean.", StringComparison.Ordinal) || name.StartsWith("logVariance.", StringComparison.Ordinal) ? new float[values.Length] : values);
+        var report = Measure((name, values) => name.StartsWith("mean.", StringComparison.Ordinal)
+            || name.StartsWith("logVariance.", StringComparison.Ordinal) ? new float[values.Length] : values);
         Assert.Equal(0, Find(report, "active units").Value);
         Assert.Equal(0, Find(report, "KL divergence").Value, 1e-6);
         Assert.False(Find(report, "KL divergence").IsGood);
@@ -67,11 +69,13 @@ public sealed class LatentDiagnosticsTests : IDisposable
         var settings = SmallTraining.Settings(epochs: 1);
         var network = SmallTraining.Network(settings);
         using var trainer = SmallTraining.Trainer(footage, settings, Path.Combine(_rendered.Directory, "checkpoint"));
-        var weights = trainer.Weights.ToDictionary(weight => weight.Key, weight => (change(weight.Key, weight.Value.Values), weight.Value.Shape));
+        var weights = trainer.Weights.ToDictionary(weight => weight.Key, weight =>
+            (change(weight.Key, weight.Value.Values), weight.Value.Shape));
         var exporter = new ModelExporter(network, weights);
         exporter.FitScores(footage);
         var card = Card(network, exporter);
-        using var engine = new InferenceEngine(ModelPackage.Uncalibrated(card, exporter.WriteModel("test", "1", "the renderer"), mask: null), new InferenceOptions(), NullLogger.Instance);
+        using var engine = new InferenceEngine(ModelPackage.Uncalibrated(card, exporter.WriteModel("test", "1", "the renderer"),
+            mask: null), new InferenceOptions(), NullLogger.Instance);
         using var decoder = new LatentDecoder(card.Network, exporter.WriteDecoder());
         return new LatentDiagnostics(engine, decoder).Measure(footage, mask: null, seed: 1);
     }
@@ -80,8 +84,11 @@ public sealed class LatentDiagnosticsTests : IDisposable
     {
         var shipped = ModelPackage.Load(Repository.StreetDemo).Card;
         var (rows, columns) = exporter.ErrorMap;
-        return shipped with { Network = shipped.Network with { Height = network.Size.Height, Width = network.Size.Width, Latent = network.Latent, ErrorMapHeight = rows, ErrorMapWidth = columns }, Scores = [.. exporter.Scores.Select(score => score.Name)] };
+        return shipped with { Network = shipped.Network with { Height = network.Size.Height, Width = network.Size.Width,
+            Latent = network.Latent, ErrorMapHeight = rows, ErrorMapWidth = columns },
+            Scores = [.. exporter.Scores.Select(score => score.Name)] };
     }
 
-    private static LatentDiagnostic Find(LatentReport report, string name) => report.Diagnostics.First(diagnostic => diagnostic.Name.Contains(name, StringComparison.Ordinal));
+    private static LatentDiagnostic Find(LatentReport report, string name) =>
+        report.Diagnostics.First(diagnostic => diagnostic.Name.Contains(name, StringComparison.Ordinal));
 }

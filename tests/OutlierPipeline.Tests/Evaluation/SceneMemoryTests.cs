@@ -26,7 +26,9 @@ public sealed class SceneMemoryTests
     {
         var random = new Random(1);
         byte[] frame = Street(1, _ => 5).Single();
-        Assert.Equal(1, News(null, [.. Enumerable.Range(0, 50).Select(_ => frame.Select(value => (byte)Math.Clamp(value + deviation * Normal(random), 0, 255)).ToArray())]));
+        Assert.Equal(1,
+            News(null, [.. Enumerable.Range(0, 50).Select(_ =>
+            frame.Select(value => (byte)Math.Clamp(value + deviation * Normal(random), 0, 255)).ToArray())]));
     }
 
     [Fact]
@@ -63,5 +65,6 @@ public sealed class SceneMemoryTests
         }
     }
 
-    private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+    private static double Normal(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }

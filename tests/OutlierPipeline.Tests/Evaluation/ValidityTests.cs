@@ -33,7 +33,8 @@ public sealed class ValidityTests
                 Assert.Equal(FrameError.None, decoder.Decode(camera!.Render(5 + 4 * (i % FramesPerDrive)), rgb));
             },
             mask: null,
-            (i, batch, slot) => p[i] = engine.Package.Default.Calibration.PValue(engine.Package.Default.Calibration.Combine(batch.Scores(slot))),
+            (i, batch, slot) =>
+                p[i] = engine.Package.Default.Calibration.PValue(engine.Package.Default.Calibration.Combine(batch.Scores(slot))),
             TestContext.Current.CancellationToken);
         camera?.Dispose();
         double[] thinned = [.. p.Where((_, i) => i % FramesPerDrive == 0)];

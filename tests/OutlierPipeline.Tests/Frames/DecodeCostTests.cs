@@ -15,7 +15,8 @@ public sealed class DecodeCostTests
     [InlineData(JpegLibrary.TurboJpeg, 1024, 2048)]
     public void No_picture_that_is_accepted_takes_more_than_twice_the_limit_of_a_core(JpegLibrary library, int height, int width)
     {
-        Assert.SkipUnless(library == JpegLibrary.Skia || TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
+        Assert.SkipUnless(library == JpegLibrary.Skia
+            || TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
         var size = new FrameSize(height, width);
         using var decoder = new FrameDecoder(size, Limits, library);
         byte[] rgb = new byte[size.Bytes];
@@ -28,7 +29,8 @@ public sealed class DecodeCostTests
             var took = ThreadTime.Of(() => error = decoder.Decode(file, rgb));
             if (error is FrameError.TooCostly or FrameError.TooLarge) refused++;
             _ = ImageHeader.Read(file, Limits with { MaxDecodeTime = TimeSpan.MaxValue }, out var header);
-            lines.Add(string.Create(CultureInfo.InvariantCulture, $"{name}: {error}, {took.TotalMilliseconds:0.0} ms, estimated {header.Cost.TotalMilliseconds:0.0}"));
+            lines.Add(string.Create(CultureInfo.InvariantCulture,
+                $"{name}: {error}, {took.TotalMilliseconds:0.0} ms, estimated {header.Cost.TotalMilliseconds:0.0}"));
             // What is refused costs next to nothing; what is accepted, twice the limit at most.
             var most = error is FrameError.TooCostly or FrameError.TooLarge ? Limits.MaxDecodeTime / 2 : 2 * Limits.MaxDecodeTime;
             if (took > most) slow.Add(lines[^1]);
@@ -43,7 +45,8 @@ public sealed class DecodeCostTests
     [InlineData(JpegLibrary.Skia)]
     public void Nor_does_any_that_chance_has_changed(JpegLibrary library)
     {
-        Assert.SkipUnless(library == JpegLibrary.Skia || TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
+        Assert.SkipUnless(library == JpegLibrary.Skia
+            || TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
         var size = new FrameSize(96, 160);
         using var decoder = new FrameDecoder(size, Limits, library);
         byte[] rgb = new byte[size.Bytes];
@@ -54,7 +57,8 @@ public sealed class DecodeCostTests
             var (name, sound) = sources[i % sources.Length];
             byte[] file = [.. sound];
             // Mostly where sizes, tables and scans are written.
-            for (int changes = random.Next(1, 6); changes > 0; changes--) file[random.Next(random.Next(3) == 0 ? file.Length : Math.Min(file.Length, 700))] = (byte)random.Next(256);
+            for (int changes = random.Next(1, 6); changes > 0; changes--)
+                file[random.Next(random.Next(3) == 0 ? file.Length : Math.Min(file.Length, 700))] = (byte)random.Next(256);
             var took = ThreadTime.Of(() => decoder.Decode(file, rgb));
             Assert.True(took <= 2 * Limits.MaxDecodeTime, $"{name}, changed by seed 11 in round {i}: {took.TotalMilliseconds:0} ms");
         }
@@ -64,7 +68,9 @@ public sealed class DecodeCostTests
     public void What_cameras_send_is_accepted()
     {
         // 4K of noise at the best quality is more than any camera sends; progressive and PNG as well.
-        foreach (byte[] file in new[] { TurboEncoder.EncodeNoise(1920, 1080, Subsampling.Yuv420, false), TurboEncoder.Encode(3840, 2160), TurboEncoder.Encode(3840, 2160, progressive: true), Pictures.Encode(SkiaSharp.SKEncodedImageFormat.Png, 3840, 2160), Pictures.Encode(SkiaSharp.SKEncodedImageFormat.Webp, 1920, 1080) })
+        foreach (byte[] file in new[] { TurboEncoder.EncodeNoise(1920, 1080, Subsampling.Yuv420, false), TurboEncoder.Encode(3840, 2160),
+            TurboEncoder.Encode(3840, 2160, progressive: true), Pictures.Encode(SkiaSharp.SKEncodedImageFormat.Png, 3840, 2160),
+            Pictures.Encode(SkiaSharp.SKEncodedImageFormat.Webp, 1920, 1080) })
             Assert.Equal(FrameError.None, ImageHeader.Read(file, Limits, out _));
     }
 }

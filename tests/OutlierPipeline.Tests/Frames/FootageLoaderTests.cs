@@ -37,9 +37,11 @@ public sealed class FootageLoaderTests : IDisposable
     public async Task Pictures_of_two_shapes_in_one_drive_stop_the_run_and_of_two_sizes_do_not()
     {
         string drive = _rendered.Drive("drive", 10, 1);
-        await File.WriteAllBytesAsync(Path.Combine(drive, "half.png"), Pictures.Encode(SKEncodedImageFormat.Png, 160, 96), TestContext.Current.CancellationToken);
+        await File.WriteAllBytesAsync(Path.Combine(drive, "half.png"), Pictures.Encode(SKEncodedImageFormat.Png, 160, 96),
+            TestContext.Current.CancellationToken);
         using (var footage = await LoadAsync(drive)) Assert.Equal(11, footage.Count);
-        await File.WriteAllBytesAsync(Path.Combine(drive, "square.png"), Pictures.Encode(SKEncodedImageFormat.Png, 100, 100), TestContext.Current.CancellationToken);
+        await File.WriteAllBytesAsync(Path.Combine(drive, "square.png"), Pictures.Encode(SKEncodedImageFormat.Png, 100, 100),
+            TestContext.Current.CancellationToken);
         var stopped = await Assert.ThrowsAsync<FootageException>(() => LoadAsync(drive));
         Assert.Contains("100×100", stopped.Message, StringComparison.Ordinal);
         Assert.Contains("320×192", stopped.Message, StringComparison.Ordinal);
@@ -50,7 +52,8 @@ public sealed class FootageLoaderTests : IDisposable
     {
         string drive = _rendered.Drive("drive", 3, 1);
         foreach (var (width, height) in new[] { (322, 192), (320, 193), (318, 191), (1279, 767) })
-            await File.WriteAllBytesAsync(Path.Combine(drive, $"{width}x{height}.png"), Pictures.Encode(SKEncodedImageFormat.Png, width, height), TestContext.Current.CancellationToken);
+            await File.WriteAllBytesAsync(Path.Combine(drive, $"{width}x{height}.png"),
+                Pictures.Encode(SKEncodedImageFormat.Png, width, height), TestContext.Current.CancellationToken);
         using var footage = await LoadAsync(drive);
         Assert.Equal(7, footage.Count);
         Assert.Single(footage.Drives);
@@ -61,7 +64,8 @@ public sealed class FootageLoaderTests : IDisposable
     public async Task What_macOS_leaves_beside_each_frame_does_not_stop_the_run()
     {
         string drive = _rendered.Drive("drive", 10, 1);
-        for (int i = 0; i < 10; i++) await File.WriteAllTextAsync(Path.Combine(drive, $"._{i:00000}.jpg"), "Mac OS X", TestContext.Current.CancellationToken);
+        for (int i = 0; i < 10; i++)
+            await File.WriteAllTextAsync(Path.Combine(drive, $"._{i:00000}.jpg"), "Mac OS X", TestContext.Current.CancellationToken);
         using var footage = await LoadAsync(drive);
         Assert.Equal(10, footage.Count);
         Assert.Empty(_unreadable);
@@ -71,9 +75,11 @@ public sealed class FootageLoaderTests : IDisposable
     public async Task An_empty_directory_and_one_without_readable_pictures_are_said()
     {
         string empty = Directory.CreateDirectory(Path.Combine(_rendered.Directory, "empty")).FullName;
-        Assert.Contains("no pictures", (await Assert.ThrowsAsync<FootageException>(() => LoadAsync(empty))).Message, StringComparison.Ordinal);
+        Assert.Contains("no pictures", (await Assert.ThrowsAsync<FootageException>(() => LoadAsync(empty))).Message,
+            StringComparison.Ordinal);
         await File.WriteAllTextAsync(Path.Combine(empty, "a.jpg"), "text", TestContext.Current.CancellationToken);
-        Assert.Contains("no picture that can be read", (await Assert.ThrowsAsync<FootageException>(() => LoadAsync(empty))).Message, StringComparison.Ordinal);
+        Assert.Contains("no picture that can be read", (await Assert.ThrowsAsync<FootageException>(() => LoadAsync(empty))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -94,8 +100,11 @@ public sealed class FootageLoaderTests : IDisposable
         Assert.Equal(100, blocks.SelectMany(block => Enumerable.Range(0, block.Count).Select(block.NameOf)).Distinct().Count());
         foreach (var drive in new[] { "a", "b" })
         {
-            string[] Names(Footage block) => [.. Enumerable.Range(0, block.Count).Select(block.NameOf).Where(name => name.Contains($"/{drive}/", StringComparison.Ordinal))];
-            Assert.True(string.CompareOrdinal(Names(blocks[0])[^1], Names(blocks[1])[0]) < 0 && string.CompareOrdinal(Names(blocks[1])[^1], Names(blocks[2])[0]) < 0);
+            string[] Names(Footage block) =>
+                [.. Enumerable.Range(0, block.Count).Select(block.NameOf).Where(name =>
+                name.Contains($"/{drive}/", StringComparison.Ordinal))];
+            Assert.True(string.CompareOrdinal(Names(blocks[0])[^1], Names(blocks[1])[0]) < 0
+                && string.CompareOrdinal(Names(blocks[1])[^1], Names(blocks[2])[0]) < 0);
         }
         Assert.Null(blocks[0].FirstSharedWith(blocks[1]));
         Assert.NotNull(blocks[0].FirstSharedWith(footage));
@@ -107,7 +116,8 @@ public sealed class FootageLoaderTests : IDisposable
     [InlineData("kafka://localhost:9092")]
     [InlineData("kafka://localhost:9092/topic?seconds=many")]
     [InlineData("kafka://localhost:9092/topic?seconds")]
-    public void An_address_that_makes_no_sense_is_said(string address) => Assert.Contains(address, Assert.Throws<FootageException>(() => FootageSource.Open(address)).Message, StringComparison.Ordinal);
+    public void An_address_that_makes_no_sense_is_said(string address) =>
+        Assert.Contains(address, Assert.Throws<FootageException>(() => FootageSource.Open(address)).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_mask_is_cropped_as_frames_are_and_one_that_leaves_nothing_is_refused()
@@ -119,11 +129,14 @@ public sealed class FootageLoaderTests : IDisposable
         Assert.Equal((0, 1), (mask.Pixels[0], mask.Pixels[^1]));
         Assert.True(mask.Pixels.SequenceEqual(FrameMask.Decode(mask.ToPng(), Size, "again").Pixels));
         File.WriteAllBytes(file, Painted(320, 192, 190));
-        Assert.Contains("white is what counts", Assert.Throws<FootageException>(() => FrameMask.Load(file, Size)).Message, StringComparison.Ordinal);
-        Assert.Contains("missing.png", Assert.Throws<FootageException>(() => FrameMask.Load(Path.Combine(_rendered.Directory, "missing.png"), Size)).Message, StringComparison.Ordinal);
+        Assert.Contains("white is what counts", Assert.Throws<FootageException>(() => FrameMask.Load(file, Size)).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("missing.png", Assert.Throws<FootageException>(() =>
+            FrameMask.Load(Path.Combine(_rendered.Directory, "missing.png"), Size)).Message, StringComparison.Ordinal);
     }
 
-    private Task<Footage> LoadAsync(string input) => new FootageLoader { Unreadable = _unreadable.Add }.LoadAsync([input], Size, TestContext.Current.CancellationToken);
+    private Task<Footage> LoadAsync(string input) =>
+        new FootageLoader { Unreadable = _unreadable.Add }.LoadAsync([input], Size, TestContext.Current.CancellationToken);
 
     /// <summary>Black above a row, white below.</summary>
     private static byte[] Painted(int width, int height, int from)

@@ -54,7 +54,8 @@ public sealed class FrameDecoderTests
     [Fact]
     public void Random_bytes_and_flipped_bits_give_an_error_or_a_picture_and_never_an_exception()
     {
-        byte[][] wholes = [Pictures.Encode(SKEncodedImageFormat.Jpeg), Pictures.Encode(SKEncodedImageFormat.Png, 64, 40), Pictures.Encode(SKEncodedImageFormat.Webp, 64, 40)];
+        byte[][] wholes = [Pictures.Encode(SKEncodedImageFormat.Jpeg), Pictures.Encode(SKEncodedImageFormat.Png, 64, 40),
+            Pictures.Encode(SKEncodedImageFormat.Webp, 64, 40)];
         var flips = Gen.Select(Gen.Int[0, 2], Gen.Select(Gen.Int[0, 3000], Gen.Byte).Array[1, 20]);
         using var decoder = new FrameDecoder(Size, new FrameLimits());
         byte[] rgb = new byte[Size.Bytes];

@@ -29,13 +29,16 @@ public sealed class FrameDirectoryTests : IDisposable
     [InlineData("[^2..^1]", 1)]
     [InlineData("[..67%]", 2)]
     [InlineData("[67%..100%]", 1)]
-    public void A_range_counts_over_all_drives(string range, int count) => Assert.Equal(count, FrameDirectory.Read(_directory + range, _passedOver.Add).Sum(drive => drive.Files.Count));
+    public void A_range_counts_over_all_drives(string range, int count) =>
+        Assert.Equal(count, FrameDirectory.Read(_directory + range, _passedOver.Add).Sum(drive => drive.Files.Count));
 
     [Theory]
     [InlineData("[2..9]")]
     [InlineData("[3..3]")]
     [InlineData("/none")]
-    public void What_is_not_there_is_said(string suffix) => Assert.Contains(_directory, Assert.Throws<FootageException>(() => FrameDirectory.Read(_directory + suffix, _passedOver.Add)).Message, StringComparison.Ordinal);
+    public void What_is_not_there_is_said(string suffix) =>
+        Assert.Contains(_directory, Assert.Throws<FootageException>(() =>
+        FrameDirectory.Read(_directory + suffix, _passedOver.Add)).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("frame_1", "frame_2", "frame_9", "frame_10", "frame_011", "frame_100")]
@@ -55,13 +58,15 @@ public sealed class FrameDirectoryTests : IDisposable
     public void Drives_stand_in_the_order_in_which_people_count()
     {
         Write("d/run 10/1.jpg", "d/run 2/1.jpg", "d/run 2/night/1.jpg", "d/0.jpg");
-        Assert.Equal([".", "run 2", "run 2/night", "run 10"], FrameDirectory.Read(Path.Combine(_directory, "d"), _passedOver.Add).Select(drive => drive.Name));
+        Assert.Equal([".", "run 2", "run 2/night", "run 10"], FrameDirectory.Read(Path.Combine(_directory, "d"), _passedOver.Add)
+            .Select(drive => drive.Name));
     }
 
     [Fact]
     public void What_file_managers_and_disks_leave_behind_is_neither_frame_nor_drive()
     {
-        Write("a/._9.jpg", "a/.DS_Store", "a/Thumbs.db", "._a/1.jpg", ".thumbnails/1.jpg", "@eaDir/9.webp/thumb.jpg", "lost+found/1.jpg", "a/Labels/nested/9.png", "b/#recycle/1.jpg", "__MACOSX/a/9.jpg");
+        Write("a/._9.jpg", "a/.DS_Store", "a/Thumbs.db", "._a/1.jpg", ".thumbnails/1.jpg", "@eaDir/9.webp/thumb.jpg", "lost+found/1.jpg",
+            "a/Labels/nested/9.png", "b/#recycle/1.jpg", "__MACOSX/a/9.jpg");
         Assert.Equal(["a", "b"], FrameDirectory.Read(_directory, _passedOver.Add).Select(drive => drive.Name));
         Assert.Equal(["9.webp"], Drive("a").Files.Select(Path.GetFileName));
         Assert.Empty(_passedOver);
@@ -107,7 +112,8 @@ public sealed class FrameDirectoryTests : IDisposable
         Directory.CreateSymbolicLink(At("d"), At("d"));
         File.CreateSymbolicLink(At("b/5.jpg"), "1.png");
         var source = FootageSource.Open(_directory, passedOver: _passedOver.Add);
-        foreach (string name in new[] { "3.jpg", "4.jpg" }) Assert.Single(_passedOver, line => line.StartsWith(At("b/" + name), StringComparison.Ordinal));
+        foreach (string name in new[] { "3.jpg", "4.jpg" })
+            Assert.Single(_passedOver, line => line.StartsWith(At("b/" + name), StringComparison.Ordinal));
         Assert.Equal(4, source.Count);
         // Gone, or shut, between the look and the reading.
         File.Delete(At("b/2.jpg"));

@@ -5,7 +5,8 @@ using SkiaSharp;
 namespace OutlierPipeline.Tests.Frames;
 
 /// <summary>
-/// What becomes of every kind of file that was seen in the field: the same with every decoder, the right picture, and never another frame's. Made here; and, where they are beside the
+/// What becomes of every kind of file that was seen in the field: the same with every decoder, the right picture, and never another
+/// frame's. Made here; and, where they are beside the
 /// repository, the files themselves.
 /// </summary>
 public sealed class FrameFateTests
@@ -22,7 +23,8 @@ public sealed class FrameFateTests
         foreach (byte marker in new byte[] { 0xdb, 0xc0, 0xc4, 0xda })
         {
             yield return ($"16 zeros before {marker:X2}", Jpegs.Before(sound, marker, new byte[16]));
-            yield return ($"64 other bytes before {marker:X2}", Jpegs.Before(sound, marker, [.. Enumerable.Range(1, 64).Select(i => (byte)i)]));
+            yield return ($"64 other bytes before {marker:X2}",
+                Jpegs.Before(sound, marker, [.. Enumerable.Range(1, 64).Select(i => (byte)i)]));
             yield return ($"fill bytes before {marker:X2}", Jpegs.Before(sound, marker, 0xff, 0xff, 0xff));
         }
         yield return ("one stray byte before the scan", Jpegs.Before(sound, 0xda, 7));
@@ -34,7 +36,8 @@ public sealed class FrameFateTests
         yield return ("no end", Jpegs.WithoutEnd(sound));
         yield return ("no end, and padding before the scan", Jpegs.WithoutEnd(Jpegs.Before(sound, 0xda, new byte[16])));
         yield return ("JFIF 2", Jpegs.WithJfifVersion(sound, 2));
-        yield return ("everything at once", Jpegs.WithoutEnd(Jpegs.WithScanParameters(Jpegs.WithJfifVersion(Jpegs.Before(sound, 0xc4, new byte[9]), 2), 0, 0, 0)));
+        yield return ("everything at once",
+            Jpegs.WithoutEnd(Jpegs.WithScanParameters(Jpegs.WithJfifVersion(Jpegs.Before(sound, 0xc4, new byte[9]), 2), 0, 0, 0)));
         yield return ("an EXIF block that says nothing", Jpegs.WithOrientation(sound, 1));
         yield return ("an EXIF block that is nonsense", Jpegs.WithOrientation(sound, 99));
     }
@@ -47,14 +50,16 @@ public sealed class FrameFateTests
         {
             yield return ($"cut at {share}", Jpegs.Cut(sound, share), FrameError.Truncated);
             yield return ($"padded, cut at {share}", Jpegs.Cut(padded, share), FrameError.Truncated);
-            yield return ($"padded before the tables, cut at {share}", Jpegs.Cut(Jpegs.Before(sound, 0xdb, new byte[64]), share), FrameError.Truncated);
+            yield return ($"padded before the tables, cut at {share}", Jpegs.Cut(Jpegs.Before(sound, 0xdb, new byte[64]), share),
+                FrameError.Truncated);
             yield return ($"cut at {share} and ended", Jpegs.CutAndEnded(sound, share), FrameError.Truncated);
             yield return ($"padded, cut at {share} and ended", Jpegs.CutAndEnded(padded, share), FrameError.Truncated);
         }
         yield return ("two starts", [0xff, 0xd8, .. sound], FrameError.Corrupt);
         yield return ("a start and nothing", [0xff, 0xd8, 0xff, 0xd9], FrameError.Corrupt);
         yield return ("a start in the middle", [.. Jpegs.Cut(sound, 0.7), .. Jpegs.Sound(3)], FrameError.Corrupt);
-        yield return ("left-over data before the end", [.. sound[..^2], .. Enumerable.Range(1, 60).Select(i => (byte)i), 0xff, 0xd9], FrameError.Corrupt);
+        yield return ("left-over data before the end", [.. sound[..^2], .. Enumerable.Range(1, 60).Select(i => (byte)i), 0xff, 0xd9],
+            FrameError.Corrupt);
         byte[] lossless = [.. sound];
         lossless[lossless.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xff, 0xc0]) + 1] = 0xc3;
         yield return ("lossless", lossless, FrameError.UnsupportedFormat);
@@ -96,7 +101,8 @@ public sealed class FrameFateTests
     [MemberData(nameof(Libraries))]
     public void No_bytes_put_anywhere_ever_leave_the_picture_before(JpegLibrary library)
     {
-        // Whatever a decoder makes of it: either every byte is this frame's, or it is no frame. A slot is poisoned before, so that bytes that nobody wrote are seen.
+        // Whatever a decoder makes of it: either every byte is this frame's, or it is no frame. A slot is poisoned before, so that bytes
+        // that nobody wrote are seen.
         using var decoder = Decoder(library);
         byte[] sound = Jpegs.Sound(2);
         byte[] expected = Decoded(decoder, sound);
@@ -130,7 +136,8 @@ public sealed class FrameFateTests
         using var turbo = Decoder(JpegLibrary.TurboJpeg);
         using var skia = Decoder(JpegLibrary.Skia);
         var random = new Random(8);
-        byte[][] sounds = [Jpegs.Sound(3), TurboEncoder.Encode(320, 192, progressive: true), TurboEncoder.Encode(160, 96, Subsampling.Yuv444), TurboEncoder.Encode(161, 97, Subsampling.Grey)];
+        byte[][] sounds = [Jpegs.Sound(3), TurboEncoder.Encode(320, 192, progressive: true),
+            TurboEncoder.Encode(160, 96, Subsampling.Yuv444), TurboEncoder.Encode(161, 97, Subsampling.Grey)];
         int found = 0;
         var differing = new List<string>();
         for (int i = 0; i < 2000; i++)
@@ -155,7 +162,8 @@ public sealed class FrameFateTests
         Assert.True(file.Scans > 4);
         using var decoder = Decoder(library);
         Assert.Equal(FrameError.None, decoder.Decode(whole, Poisoned()));
-        for (int scans = 1; scans < file.Scans; scans++) Assert.Equal(FrameError.Truncated, decoder.Decode(Jpegs.WithScans(whole, scans), Poisoned()));
+        for (int scans = 1; scans < file.Scans; scans++)
+            Assert.Equal(FrameError.Truncated, decoder.Decode(Jpegs.WithScans(whole, scans), Poisoned()));
         Assert.Equal(FrameError.None, decoder.Decode(Jpegs.WithScans(whole, file.Scans), Poisoned()));
     }
 
@@ -205,7 +213,8 @@ public sealed class FrameFateTests
     {
         byte[] sound = TurboEncoder.Encode(320, 192);
         Assert.True(IsForHardware(sound));
-        foreach (byte[] file in new[] { Jpegs.Before(sound, 0xda, new byte[16]), Jpegs.WithScanParameters(sound, 0, 0, 0), Jpegs.WithoutEnd(sound), Jpegs.WithJfifVersion(sound, 2), Jpegs.WithOrientation(sound, 6), Jpegs.WithoutTables(sound) })
+        foreach (byte[] file in new[] { Jpegs.Before(sound, 0xda, new byte[16]), Jpegs.WithScanParameters(sound, 0, 0, 0),
+            Jpegs.WithoutEnd(sound), Jpegs.WithJfifVersion(sound, 2), Jpegs.WithOrientation(sound, 6), Jpegs.WithoutTables(sound) })
         {
             Assert.Equal(FrameError.None, JpegFile.Read(file, out _));
             Assert.False(IsForHardware(file));
@@ -254,10 +263,13 @@ public sealed class FrameFateTests
             ("costly-jpeg/bomb1k.jpg", FrameError.TooCostly),
         ];
         using var decoder = Decoder(library);
-        var differing = fates.Select(fate => (fate.File, fate.Error, Actual: decoder.Decode(File.ReadAllBytes(Path.Combine(Cases, fate.File)), Poisoned()))).Where(fate => fate.Error != fate.Actual);
+        var differing = fates.Select(fate =>
+            (fate.File, fate.Error, Actual: decoder.Decode(File.ReadAllBytes(Path.Combine(Cases, fate.File)), Poisoned()))).Where(fate =>
+            fate.Error != fate.Actual);
         Assert.Empty(differing);
         byte[] clean = Decoded(decoder, File.ReadAllBytes(Path.Combine(Cases, "pad-in-header-stale-pixels/02_street_clean.jpg")));
-        Assert.Equal(clean, Decoded(decoder, File.ReadAllBytes(Path.Combine(Cases, "pad-in-header-stale-pixels/01_street_16_zero_bytes_before_SOS.jpg"))));
+        Assert.Equal(clean,
+            Decoded(decoder, File.ReadAllBytes(Path.Combine(Cases, "pad-in-header-stale-pixels/01_street_16_zero_bytes_before_SOS.jpg"))));
     }
 
     private const byte Poison = 0xa5;
@@ -266,7 +278,8 @@ public sealed class FrameFateTests
 
     private static FrameDecoder Decoder(JpegLibrary library)
     {
-        Assert.SkipUnless(library == JpegLibrary.Skia || TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
+        Assert.SkipUnless(library == JpegLibrary.Skia
+            || TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
         return new FrameDecoder(Size, new FrameLimits(), library);
     }
 
@@ -309,7 +322,8 @@ public sealed class FrameFateTests
         {
             for (int x = 0; x <= w; x++)
             {
-                var (column, row) = orientation switch { 2 => (w - x, y), 3 => (w - x, h - y), 4 => (x, h - y), 5 => (y, x), 6 => (y, w - x), 7 => (h - y, w - x), 8 => (h - y, x), _ => (x, y) };
+                var (column, row) = orientation switch { 2 => (w - x, y), 3 => (w - x, h - y), 4 => (x, h - y), 5 => (y, x), 6 =>
+                    (y, w - x), 7 => (h - y, w - x), 8 => (h - y, x), _ => (x, y) };
                 stored.SetPixel(column, row, upright.GetPixel(x, y));
             }
         }

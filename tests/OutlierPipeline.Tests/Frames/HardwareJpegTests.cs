@@ -9,7 +9,8 @@ public sealed class HardwareJpegTests
     [InlineData(Subsampling.Yuv444)]
     [InlineData(Subsampling.Yuv422)]
     [InlineData(Subsampling.Yuv420)]
-    public void What_cameras_send_is_for_hardware(Subsampling subsampling) => Assert.True(IsForHardware(TurboEncoder.Encode(640, 480, subsampling)));
+    public void What_cameras_send_is_for_hardware(Subsampling subsampling) =>
+        Assert.True(IsForHardware(TurboEncoder.Encode(640, 480, subsampling)));
 
     [Fact]
     public void Padding_behind_the_end_is_no_hindrance() => Assert.True(IsForHardware([.. TurboEncoder.Encode(64, 48), 0, 0, 0, 0]));
@@ -21,7 +22,8 @@ public sealed class HardwareJpegTests
         Assert.False(IsForHardware(TurboEncoder.Encode(640, 480, Subsampling.Yuv444, cmyk: true)), "CMYK");
         Assert.False(IsForHardware(TurboEncoder.Encode(640, 480, Subsampling.Grey)), "grey");
         byte[] whole = TurboEncoder.Encode(640, 480);
-        for (int length = 0; length < whole.Length; length += 131) Assert.False(IsForHardware(whole.AsSpan(0, length)), $"cut off after {length} bytes");
+        for (int length = 0; length < whole.Length; length += 131)
+            Assert.False(IsForHardware(whole.AsSpan(0, length)), $"cut off after {length} bytes");
     }
 
     [Fact]
@@ -35,5 +37,6 @@ public sealed class HardwareJpegTests
         Assert.False(IsForHardware(jpeg), "components called R, G and B");
     }
 
-    private static bool IsForHardware(ReadOnlySpan<byte> jpeg) => JpegFile.Read(jpeg, out var file) == FrameError.None && file.IsForHardware;
+    private static bool IsForHardware(ReadOnlySpan<byte> jpeg) => JpegFile.Read(jpeg, out var file) == FrameError.None
+        && file.IsForHardware;
 }

@@ -20,7 +20,8 @@ public sealed class VideoFootageTests : IDisposable
     public async Task Frames_of_a_variable_rate_come_once_each_with_the_times_at_which_they_were_taken()
     {
         // Frames 0, 1, 2, 7, 8, 19 of ten a second, in a container that says one thousand a second.
-        string file = Make("vfr.mkv", [.. Source, "-vf", "select='lt(n,3)+between(n,7,8)+eq(n,19)'", "-fps_mode", "passthrough", "-c:v", "mjpeg", "-q:v", "3"]);
+        string file = Make("vfr.mkv", [.. Source, "-vf", "select='lt(n,3)+between(n,7,8)+eq(n,19)'", "-fps_mode", "passthrough", "-c:v",
+            "mjpeg", "-q:v", "3"]);
         var frames = await ReadAsync(file);
         Assert.Equal([0, 100, 200, 700, 800, 1900], frames.Select(frame => (int)Math.Round(frame.Time!.Value.TotalMilliseconds)));
         Assert.Equal(6, frames.Select(frame => Convert.ToHexString(frame.Encoded.Span)).Distinct().Count());
@@ -30,7 +31,8 @@ public sealed class VideoFootageTests : IDisposable
     [Fact]
     public async Task A_recording_whose_picture_begins_after_its_sound_has_no_copies_of_its_first_frame()
     {
-        string file = Make("late.mp4", ["-f", "lavfi", "-i", "sine=d=5", "-itsoffset", "2.5", .. Source, "-map", "0:a", "-map", "1:v", "-fps_mode", "passthrough", "-c:v", "mpeg4", "-c:a", "aac"]);
+        string file = Make("late.mp4", ["-f", "lavfi", "-i", "sine=d=5", "-itsoffset", "2.5", .. Source, "-map", "0:a", "-map", "1:v",
+            "-fps_mode", "passthrough", "-c:v", "mpeg4", "-c:a", "aac"]);
         var frames = await ReadAsync(file);
         Assert.Equal(20, frames.Count);
         Assert.InRange(frames[0].Time!.Value.TotalSeconds, 2.4, 2.6);
@@ -55,7 +57,8 @@ public sealed class VideoFootageTests : IDisposable
     public async Task Whatever_ffmpeg_reads_is_footage(string name, params string[] how)
     {
         string encoder = how.SkipWhile(argument => argument != "-c:v").Skip(1).FirstOrDefault("");
-        Assert.SkipUnless(!encoder.StartsWith("lib", StringComparison.Ordinal) || Run("-hide_banner", "-encoders").Contains(encoder, StringComparison.Ordinal), $"this ffmpeg has no {encoder}");
+        Assert.SkipUnless(!encoder.StartsWith("lib", StringComparison.Ordinal)
+            || Run("-hide_banner", "-encoders").Contains(encoder, StringComparison.Ordinal), $"this ffmpeg has no {encoder}");
         var frames = await ReadAsync(Make(name, [.. Source, .. how]));
         Assert.Equal(20, frames.Count);
         Assert.All(frames, frame => Assert.Equal(FrameError.None, ImageHeader.Read(frame.Encoded.Span, new FrameLimits(), out _)));
@@ -81,14 +84,16 @@ public sealed class VideoFootageTests : IDisposable
     {
         string file = Path.Combine(_directory, "frame.png");
         await File.WriteAllBytesAsync(file, Pictures.Encode(SkiaSharp.SKEncodedImageFormat.Png), TestContext.Current.CancellationToken);
-        Assert.Contains("this is a picture", Assert.Throws<FootageException>(() => FootageSource.Open(file)).Message, StringComparison.Ordinal);
+        Assert.Contains("this is a picture", Assert.Throws<FootageException>(() => FootageSource.Open(file)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Sound_alone_is_no_video()
     {
         string file = Make("sound.mkv", ["-f", "lavfi", "-i", "sine=d=1"]);
-        Assert.Contains("ffmpeg cannot read it as a video", (await Assert.ThrowsAsync<FootageException>(() => ReadAsync(file))).Message, StringComparison.Ordinal);
+        Assert.Contains("ffmpeg cannot read it as a video", (await Assert.ThrowsAsync<FootageException>(() => ReadAsync(file))).Message,
+            StringComparison.Ordinal);
     }
 
     private static async Task<List<EncodedFrame>> ReadAsync(string file) =>
@@ -103,7 +108,8 @@ public sealed class VideoFootageTests : IDisposable
 
     private static string Run(params string[] arguments)
     {
-        using var ffmpeg = Process.Start(new ProcessStartInfo("ffmpeg", ["-nostdin", .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var ffmpeg = Process.Start(new ProcessStartInfo("ffmpeg", ["-nostdin", .. arguments]) { RedirectStandardOutput = true,
+            RedirectStandardError = true })!;
         var errors = ffmpeg.StandardError.ReadToEndAsync();
         string output = ffmpeg.StandardOutput.ReadToEnd();
         ffmpeg.WaitForExit();

@@ -8,7 +8,9 @@ using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Gpu;
 
-/// <summary>What needs an NVIDIA GPU and a build with <c>-p:Accelerator=Cuda</c>; <c>tests/gpu.sh</c> runs these and the benchmarks.</summary>
+/// <summary>
+/// What needs an NVIDIA GPU and a build with <c>-p:Accelerator=Cuda</c>; <c>tests/gpu.sh</c> runs these and the benchmarks.
+/// </summary>
 [Trait("Category", "Gpu")]
 public sealed class CudaTests
 {
@@ -19,7 +21,8 @@ public sealed class CudaTests
     [InlineData(Accelerator.Cuda, Precision.Fp16, false, 1e-2)]
     [InlineData(Accelerator.Cuda, Precision.Fp16, true, 1e-2)]
     [InlineData(Accelerator.TensorRt, Precision.Fp16, true, 1e-2)]
-    public void Scores_are_those_of_the_CPU_at_every_number_of_frames(Accelerator accelerator, Precision precision, bool graphs, double tolerance)
+    public void Scores_are_those_of_the_CPU_at_every_number_of_frames(Accelerator accelerator, Precision precision, bool graphs,
+        double tolerance)
     {
         const int Frames = 24;
         using var device = Engine(accelerator, precision, graphs);
@@ -40,7 +43,9 @@ public sealed class CudaTests
             {
                 var expected = batches[0].Scores(slot);
                 var actual = batches[1].Scores(slot);
-                for (int k = 0; k < expected.Length; k++) Assert.True(Math.Abs(expected[k] - actual[k]) <= tolerance * (1 + Math.Abs(expected[k])), $"{count} frames, {_package.Card.Scores[k]}: {actual[k]}, on CPU {expected[k]}");
+                for (int k = 0; k < expected.Length; k++)
+                    Assert.True(Math.Abs(expected[k] - actual[k]) <= tolerance * (1 + Math.Abs(expected[k])),
+                        $"{count} frames, {_package.Card.Scores[k]}: {actual[k]}, on CPU {expected[k]}");
             }
         }
     }
@@ -62,7 +67,8 @@ public sealed class CudaTests
         double Area(InferenceEngine engine, Footage outliers)
         {
             using var scorer = new FootageScorer(engine);
-            return DetectionMetrics.Auroc(Combined(scorer.Score(normal, null, TestContext.Current.CancellationToken)), Combined(scorer.Score(outliers, null, TestContext.Current.CancellationToken)));
+            return DetectionMetrics.Auroc(Combined(scorer.Score(normal, null, TestContext.Current.CancellationToken)),
+                Combined(scorer.Score(outliers, null, TestContext.Current.CancellationToken)));
         }
 
         double[] Combined(float[][] rows) => [.. rows.Select(row => _package.Default.Calibration.Combine(row))];
@@ -103,7 +109,8 @@ public sealed class CudaTests
     {
         try
         {
-            return new InferenceEngine(_package, new InferenceOptions { Accelerator = accelerator, Precision = precision, CudaGraphs = graphs }, NullLogger.Instance);
+            return new InferenceEngine(_package,
+                new InferenceOptions { Accelerator = accelerator, Precision = precision, CudaGraphs = graphs }, NullLogger.Instance);
         }
         catch (AcceleratorException e)
         {

@@ -6,7 +6,8 @@ using OutlierPipeline.Inference.Cuda;
 namespace OutlierPipeline.Tests.Gpu;
 
 /// <summary>
-/// <c>emulated-cuda.cpp</c>, compiled once for a run of the tests: what surrounds computing on a GPU can be tested without one. What it cannot show is what the real libraries do.
+/// <c>emulated-cuda.cpp</c>, compiled once for a run of the tests: what surrounds computing on a GPU can be tested without one. What it
+/// cannot show is what the real libraries do.
 /// </summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed unsafe class EmulatedCuda : ICollectionFixture<EmulatedCuda>, IDisposable
@@ -24,7 +25,9 @@ public sealed unsafe class EmulatedCuda : ICollectionFixture<EmulatedCuda>, IDis
         else if (!Support.Repository.Has("g++")) _fault = "g++ is not on this machine, which the emulated CUDA is built with";
         if (_fault is not null) return;
         string file = Path.Combine(_directory, "emulated-cuda.so");
-        string[] arguments = ["-O2", "-shared", "-fPIC", "-o", file, Path.Combine(Support.Repository.Root, "tests/OutlierPipeline.Tests/Gpu/emulated-cuda.cpp"), "-I", Path.Combine(Support.Repository.Root, "src/OutlierPipeline/Inference/Cuda"), "-ldl"];
+        string[] arguments = ["-O2", "-shared", "-fPIC", "-o", file,
+            Path.Combine(Support.Repository.Root, "tests/OutlierPipeline.Tests/Gpu/emulated-cuda.cpp"), "-I",
+            Path.Combine(Support.Repository.Root, "src/OutlierPipeline/Inference/Cuda"), "-ldl"];
         using var compiler = Process.Start(new ProcessStartInfo("g++", arguments) { RedirectStandardError = true })!;
         string errors = compiler.StandardError.ReadToEnd();
         compiler.WaitForExit();
@@ -42,7 +45,8 @@ public sealed unsafe class EmulatedCuda : ICollectionFixture<EmulatedCuda>, IDis
     public void Fail(int code) => ((delegate* unmanaged<int, void>)NativeLibrary.GetExport(_library, "emulated_fail"))(code);
 
     /// <summary>Whether the chip has engines that decode.</summary>
-    public void SetEngines(bool present) => ((delegate* unmanaged<int, void>)NativeLibrary.GetExport(_library, "emulated_engines"))(present ? 1 : 0);
+    public void SetEngines(bool present) =>
+        ((delegate* unmanaged<int, void>)NativeLibrary.GetExport(_library, "emulated_engines"))(present ? 1 : 0);
 
     /// <summary>An engine that computes on CPU, and for the rest goes the way of a GPU.</summary>
     internal InferenceEngine Engine(ModelPackage package, out CudaDevice device)
@@ -52,7 +56,8 @@ public sealed unsafe class EmulatedCuda : ICollectionFixture<EmulatedCuda>, IDis
         device = new CudaDevice(0, _library);
         device.OpenJpeg(_library, _library, _library);
         var options = new InferenceOptions();
-        return new InferenceEngine(package, options, new SessionFactory(options, device), Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
+        return new InferenceEngine(package, options, new SessionFactory(options, device),
+            Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance);
     }
 
     public void Dispose() => Directory.Delete(_directory, recursive: true);

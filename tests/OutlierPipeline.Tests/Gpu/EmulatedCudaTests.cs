@@ -83,7 +83,9 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
                 double mean = Decoded(encoded).Zip(batch.Pixels(slot).ToArray(), (a, b) => (double)Math.Abs(a - b)).Average();
                 Assert.True(mean <= 0.75, $"slot {slot}: mean difference {mean:0.00} grey levels");
                 float[] alone = engine.Compute(batch.Pixels(slot).ToArray(), null, "scores")[0];
-                for (int k = 0; k < alone.Length; k++) Assert.InRange(batch.Scores(slot)[k], alone[k] - 1e-3f * (1 + Math.Abs(alone[k])), alone[k] + 1e-3f * (1 + Math.Abs(alone[k])));
+                for (int k = 0; k < alone.Length; k++)
+                    Assert.InRange(batch.Scores(slot)[k], alone[k] - 1e-3f * (1 + Math.Abs(alone[k])),
+                        alone[k] + 1e-3f * (1 + Math.Abs(alone[k])));
             }
         }
         // Of each round the progressive one, and the one that turned out to be corrupt.
@@ -131,7 +133,9 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
             engine.Run(batches[1]);
             for (int slot = 0; slot < count; slot++)
             {
-                for (int k = 0; k < batches[0].Scores(slot).Length; k++) Assert.Equal(batches[0].Scores(slot)[k], batches[1].Scores(slot)[k], 1e-3f * (1 + Math.Abs(batches[0].Scores(slot)[k])));
+                for (int k = 0; k < batches[0].Scores(slot).Length; k++)
+                    Assert.Equal(batches[0].Scores(slot)[k], batches[1].Scores(slot)[k],
+                        1e-3f * (1 + Math.Abs(batches[0].Scores(slot)[k])));
             }
         }
     }
@@ -143,7 +147,8 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
     {
         const int Frames = 60;
         var package = ModelPackage.Load(Repository.CamVidDay);
-        string[] files = [.. Directory.EnumerateFiles(Repository.Footage(footage), "*.jpg", SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        string[] files = [.. Directory.EnumerateFiles(Repository.Footage(footage), "*.jpg", SearchOption.AllDirectories)
+            .Order(StringComparer.Ordinal)];
         using var engine = cuda.Engine(package, out _);
         var batches = new[] { engine.CreateBatch(Frames, OnDevice), engine.CreateBatch(Frames) };
         using var decoder = new FrameDecoder(package.Card.Network.Size, new FrameLimits());
@@ -163,7 +168,8 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
         double largest = combined[0].Zip(combined[1], (device, cpu) => Math.Abs(device - cpu)).Max();
         double mean = combined[1].Average();
         double deviation = Math.Sqrt(combined[1].Average(score => (score - mean) * (score - mean)));
-        Assert.True(Math.Abs(shift) <= 0.05 * deviation && largest <= 0.2 * deviation, $"the device's scores lie {shift:0.000} off (largest {largest:0.000}), where frames deviate by {deviation:0.000}");
+        Assert.True(Math.Abs(shift) <= 0.05 * deviation && largest <= 0.2 * deviation,
+            $"the device's scores lie {shift:0.000} off (largest {largest:0.000}), where frames deviate by {deviation:0.000}");
     }
 
     [Fact]

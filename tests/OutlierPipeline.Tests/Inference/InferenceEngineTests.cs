@@ -30,7 +30,8 @@ public sealed class InferenceEngineTests : IDisposable
     [InlineData(JpegLibrary.Skia)]
     public void A_slot_that_its_frame_has_not_written_is_never_a_frame(JpegLibrary library)
     {
-        Assert.SkipUnless(library == JpegLibrary.Skia || TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
+        Assert.SkipUnless(library == JpegLibrary.Skia
+            || TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
         using var engine = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         using var decoder = new FrameDecoder(_package.Card.Network.Size, new FrameLimits(), library);
         var batch = engine.CreateBatch(3);
@@ -53,7 +54,8 @@ public sealed class InferenceEngineTests : IDisposable
     {
         var size = _package.Card.Network.Size;
         var normal = _rendered.Load(_rendered.Drive("normal", 40, seed: 7), size);
-        var outliers = new[] { Trouble.Fog, Trouble.DirtyLens, Trouble.Obstacle }.Select(trouble => _rendered.Load(_rendered.Drive(trouble.ToString(), 20, seed: 8, trouble), size)).ToArray();
+        var outliers = new[] { Trouble.Fog, Trouble.DirtyLens, Trouble.Obstacle }.Select(trouble =>
+            _rendered.Load(_rendered.Drive(trouble.ToString(), 20, seed: 8, trouble), size)).ToArray();
         var single = Scores(Precision.Fp32);
         var half = Scores(Precision.Fp16);
         for (int i = 0; i < single.Normal.Length; i++) AssertClose(single.Normal[i], half.Normal[i], 1e-2);
@@ -65,10 +67,12 @@ public sealed class InferenceEngineTests : IDisposable
 
         (float[][] Normal, float[][][] Outliers) Scores(Precision precision)
         {
-            using var engine = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu, Precision = precision }, NullLogger.Instance);
+            using var engine = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu, Precision = precision },
+                NullLogger.Instance);
             Assert.Equal(precision, engine.Precision);
             using var scorer = new FootageScorer(engine);
-            return (scorer.Score(normal, null, TestContext.Current.CancellationToken), [.. outliers.Select(set => scorer.Score(set, null, TestContext.Current.CancellationToken))]);
+            return (scorer.Score(normal, null, TestContext.Current.CancellationToken),
+                [.. outliers.Select(set => scorer.Score(set, null, TestContext.Current.CancellationToken))]);
         }
 
         double Area((float[][] Normal, float[][][] Outliers) scores, int set) =>
@@ -89,19 +93,26 @@ public sealed class InferenceEngineTests : IDisposable
         var halved = ModelProto.Parser.ParseFrom(graph.ToArray()).Graph;
         var types = halved.Initializer.ToDictionary(initializer => initializer.Name, initializer => initializer.DataType);
         Assert.All(halved.Node.Where(node => node.OpType == "Conv"), node => Assert.Equal(10, types[node.Input[1]]));
-        Assert.All(halved.Node.Where(node => node.OpType is "Log" or "ReduceMax"), node => Assert.DoesNotContain("half", node.Input[0], StringComparison.Ordinal));
+        Assert.All(halved.Node.Where(node => node.OpType is "Log" or "ReduceMax"), node =>
+            Assert.DoesNotContain("half", node.Input[0], StringComparison.Ordinal));
         Assert.Equal(["scores"], halved.Output.Select(output => output.Name));
     }
 
     private static void AssertClose(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual, double tolerance)
     {
         Assert.Equal(expected.Length, actual.Length);
-        for (int k = 0; k < expected.Length; k++) Assert.True(Math.Abs(expected[k] - actual[k]) <= tolerance * (1 + Math.Abs(expected[k])), $"score {k}: {actual[k]}, expected {expected[k]}");
+        for (int k = 0; k < expected.Length; k++)
+            Assert.True(Math.Abs(expected[k] - actual[k]) <= tolerance * (1 + Math.Abs(expected[k])),
+                $"score {k}: {actual[k]}, expected {expected[k]}");
     }
 
     [Theory]
-    [InlineData("[ErrorCode:Fail] /src/provider_bridge.cc:2043 FAIL : Failed to load library /app/libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shared object file: No such file or directory\n", "libcublasLt.so.13 is not on this machine; install CUDA 13 and cuDNN 9")]
+    [InlineData("[ErrorCode:Fail] /src/provider_bridge.cc:2043 FAIL : Failed to load library /app/libonnxruntime_providers_cuda.so with " +
+        "error: libcublasLt.so.13: cannot open shared object file: No such file or directory\n",
+        "libcublasLt.so.13 is not on this machine; install CUDA 13 and cuDNN 9")]
     [InlineData("with error: libcudnn.so.9: cannot open shared object file: No such file", "libcudnn.so.9 is not on this machine")]
-    [InlineData("CUDA failure 100: no CUDA-capable device is detected\nin line 2", "CUDA failure 100: no CUDA-capable device is detected in line 2")]
-    public void A_provider_that_does_not_start_is_said_with_what_is_missing(string message, string said) => Assert.StartsWith(said, SessionFactory.Describe(message), StringComparison.Ordinal);
+    [InlineData("CUDA failure 100: no CUDA-capable device is detected\nin line 2",
+        "CUDA failure 100: no CUDA-capable device is detected in line 2")]
+    public void A_provider_that_does_not_start_is_said_with_what_is_missing(string message, string said) =>
+        Assert.StartsWith(said, SessionFactory.Describe(message), StringComparison.Ordinal);
 }

@@ -108,17 +108,22 @@ public sealed class ModelPackageTests : IDisposable
         Assert.Equal(name, package.Card.Name);
         Assert.InRange(Directory.GetFiles(path, "*", SearchOption.AllDirectories).Sum(file => new FileInfo(file).Length), 1, 12_000_000);
         Assert.Contains("train", package.Card.Training.Command, StringComparison.Ordinal);
-        Assert.All(new[] { package.Card.Version, package.Card.Description, package.Card.Licence, package.Card.Network.Paper, package.Card.Training.Footage.Source, package.Card.Calibration.Source }, Assert.NotEmpty);
-        Assert.True(package.Card.Network is { Parameters: > 0, FlopsPerFrame: > 0 } && package.Card.Network.HyperParameters.Keys.Order().SequenceEqual(["batch", "beta", "freeBits", "learningRate"]));
-        Assert.All(new[] { package.Card.Training.Footage.Digest, package.Card.Calibration.Digest }, digest => Assert.Matches("^sha256:[0-9a-f]{64}$", digest));
-        Assert.All(new[] { "trainingMeanSquaredError", "validationMeanSquaredError", "trainingKl", "validationKl", "trainingFramesPerSecond", "smallestPValue" }, figure => Assert.Contains(figure, package.Card.Quality.Keys));
+        Assert.All(new[] { package.Card.Version, package.Card.Description, package.Card.Licence, package.Card.Network.Paper,
+            package.Card.Training.Footage.Source, package.Card.Calibration.Source }, Assert.NotEmpty);
+        Assert.True(package.Card.Network is { Parameters: > 0, FlopsPerFrame: > 0 }
+            && package.Card.Network.HyperParameters.Keys.Order().SequenceEqual(["batch", "beta", "freeBits", "learningRate"]));
+        Assert.All(new[] { package.Card.Training.Footage.Digest, package.Card.Calibration.Digest }, digest =>
+            Assert.Matches("^sha256:[0-9a-f]{64}$", digest));
+        Assert.All(new[] { "trainingMeanSquaredError", "validationMeanSquaredError", "trainingKl", "validationKl",
+            "trainingFramesPerSecond", "smallestPValue" }, figure => Assert.Contains(figure, package.Card.Quality.Keys));
         Assert.Contains($"--seed {package.Card.Training.Seed}", package.Card.Training.Command, StringComparison.Ordinal);
         Assert.Contains($"--out models/{name}", package.Card.Training.Command, StringComparison.Ordinal);
         Assert.True(package.Card.Training.Footage.Frames >= 300 && package.Card.Calibration.Frames == package.Default.Calibration.Frames);
         Assert.NotEqual(package.Card.Training.Footage.Digest, package.Card.Calibration.Digest);
         Assert.Equal(package.Card.Files["decoder.onnx"], ModelPackage.DigestOf(File.ReadAllBytes(Path.Combine(path, "decoder.onnx"))));
         Assert.Equal(Math.Min(package.Card.Calibration.Frames, LatentMap.MaxPoints), package.Default.Calibration.LatentMap!.Points.Length);
-        foreach (string preview in new[] { "reconstructions", "samples", "traversal", "error-map" }) Assert.True(File.Exists(Path.Combine(path, "preview", preview + ".png")), preview);
+        foreach (string preview in new[] { "reconstructions", "samples", "traversal", "error-map" })
+            Assert.True(File.Exists(Path.Combine(path, "preview", preview + ".png")), preview);
     }
 
     [Fact]
@@ -129,7 +134,8 @@ public sealed class ModelPackageTests : IDisposable
         using var decoder = new FrameDecoder(network.Size, new FrameLimits());
         var alone = engine.CreateBatch(1);
         var batch = engine.CreateBatch(12);
-        for (int i = 0; i < 12; i++) Assert.Equal(FrameError.None, batch.DecodeHere(i, Pictures.Encode(SkiaSharp.SKEncodedImageFormat.Jpeg, seed: i), decoder));
+        for (int i = 0; i < 12; i++)
+            Assert.Equal(FrameError.None, batch.DecodeHere(i, Pictures.Encode(SkiaSharp.SKEncodedImageFormat.Jpeg, seed: i), decoder));
         foreach (int count in new[] { 1, 2, 3, 5, 11, 12 })
         {
             batch.Count = count;
@@ -139,7 +145,8 @@ public sealed class ModelPackageTests : IDisposable
                 batch.Pixels(i).CopyTo(alone.WritePixels(0));
                 alone.Count = 1;
                 engine.Run(alone);
-                for (int k = 0; k < batch.Scores(i).Length; k++) Assert.Equal(alone.Scores(0)[k], batch.Scores(i)[k], 1e-3f * (1 + Math.Abs(alone.Scores(0)[k])));
+                for (int k = 0; k < batch.Scores(i).Length; k++)
+                    Assert.Equal(alone.Scores(0)[k], batch.Scores(i)[k], 1e-3f * (1 + Math.Abs(alone.Scores(0)[k])));
             }
         }
     }
@@ -147,7 +154,9 @@ public sealed class ModelPackageTests : IDisposable
     [Fact]
     public void An_accelerator_that_was_named_and_is_missing_is_an_error_that_says_what_to_do()
     {
-        var missing = Assert.Throws<AcceleratorException>(() => new InferenceEngine(ModelPackage.Load(Repository.StreetDemo), new InferenceOptions { Accelerator = Accelerator.Cuda }, NullLogger.Instance));
+        var missing = Assert.Throws<AcceleratorException>(() =>
+            new InferenceEngine(ModelPackage.Load(Repository.StreetDemo), new InferenceOptions { Accelerator = Accelerator.Cuda },
+            NullLogger.Instance));
         Assert.Contains("-p:Accelerator=Cuda", missing.Message, StringComparison.Ordinal);
     }
 
@@ -159,11 +168,13 @@ public sealed class ModelPackageTests : IDisposable
         byte[] pixels = new byte[size.Height * size.Width];
         Array.Fill(pixels, (byte)1, 0, pixels.Length / 2);
         var random = new Random(1);
-        var own = Calibration.Fit(before.Card.Scores, before.Default.Calibration.Combines, [.. Enumerable.Range(0, 30).Select(_ => before.Card.Scores.Select(_ => random.NextSingle()).ToArray())]);
+        var own = Calibration.Fit(before.Card.Scores, before.Default.Calibration.Combines,
+            [.. Enumerable.Range(0, 30).Select(_ => before.Card.Scores.Select(_ => random.NextSingle()).ToArray())]);
         var files = ModelPackageWriter.ReadAll(before);
         files["cameras/one.json"] = own.ToJson();
         files["cameras/one.mask.png"] = new FrameMask(size, pixels).ToPng();
-        var card = before.Card with { Cameras = new Dictionary<string, CameraCard> { ["car-1/front"] = new() { Calibration = "cameras/one.json", Mask = "cameras/one.mask.png", Footage = before.Card.Calibration } } };
+        var card = before.Card with { Cameras = new Dictionary<string, CameraCard> { ["car-1/front"] =
+            new() { Calibration = "cameras/one.json", Mask = "cameras/one.mask.png", Footage = before.Card.Calibration } } };
         var after = ModelPackageWriter.Write(_copy, card, files);
         Assert.True(after.HasMasks);
         Assert.Equal(before.Default.Digest, after.For("car-2/front").Digest);
@@ -185,7 +196,8 @@ public sealed class ModelPackageTests : IDisposable
         single.Count = 1;
         masked.Run(batch);
         open.Run(single);
-        for (int k = 0; k < card.Scores.Count; k++) Assert.Equal(single.Scores(0)[k], batch.Scores(1)[k], 1e-3f * (1 + Math.Abs(single.Scores(0)[k])));
+        for (int k = 0; k < card.Scores.Count; k++)
+            Assert.Equal(single.Scores(0)[k], batch.Scores(1)[k], 1e-3f * (1 + Math.Abs(single.Scores(0)[k])));
         Assert.All(batch.ErrorMap(0)[(batch.ErrorMap(0).Length / 2)..].ToArray(), value => Assert.Equal(0, value));
         File.Delete(Path.Combine(_copy, "cameras", "one.json"));
         AssertRefused(Path.Combine("cameras", "one.json"), "is missing");
@@ -234,7 +246,8 @@ public sealed class ModelPackageTests : IDisposable
     {
         string path = Path.Combine(_copy, "model.json");
         string card = File.ReadAllText(path);
-        File.WriteAllText(path, card.Replace(ModelPackage.Load(_copy).Card.Files["calibration.json"], ModelPackage.DigestOf(json), StringComparison.Ordinal));
+        File.WriteAllText(path, card.Replace(ModelPackage.Load(_copy).Card.Files["calibration.json"], ModelPackage.DigestOf(json),
+            StringComparison.Ordinal));
         File.WriteAllBytes(Path.Combine(_copy, "calibration.json"), json);
     }
 

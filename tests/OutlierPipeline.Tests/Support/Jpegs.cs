@@ -9,7 +9,8 @@ internal static class Jpegs
     public const byte App0 = 0xe0;
 
     /// <summary>A sound baseline JPEG.</summary>
-    public static byte[] Sound(int seed = 1, int width = 320, int height = 192) => Pictures.Encode(SKEncodedImageFormat.Jpeg, width, height, seed);
+    public static byte[] Sound(int seed = 1, int width = 320, int height = 192) =>
+        Pictures.Encode(SKEncodedImageFormat.Jpeg, width, height, seed);
 
     /// <summary>Bytes put before the first segment of a kind.</summary>
     public static byte[] Before(byte[] jpeg, byte marker, params byte[] bytes)

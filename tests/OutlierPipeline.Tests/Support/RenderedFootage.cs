@@ -14,7 +14,9 @@ internal sealed class RenderedFootage : IDisposable
     {
         string directory = System.IO.Directory.CreateDirectory(Path.Combine(Directory, name)).FullName;
         using var camera = new StreetCamera(seed);
-        for (int i = 0; i < frames; i++) File.WriteAllBytes(Path.Combine(directory, FormattableString.Invariant($"{i:00000}.jpg")), camera.Render(i / framesPerSecond, trouble));
+        for (int i = 0; i < frames; i++)
+            File.WriteAllBytes(Path.Combine(directory, FormattableString.Invariant($"{i:00000}.jpg")),
+                camera.Render(i / framesPerSecond, trouble));
         return directory;
     }
 

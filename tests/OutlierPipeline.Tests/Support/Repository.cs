@@ -24,12 +24,14 @@ internal static class Repository
     }
 
     /// <summary>Whether a command is on the machine.</summary>
-    public static bool Has(string command) => Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(directory => File.Exists(Path.Combine(directory, command)));
+    public static bool Has(string command) => Environment.GetEnvironmentVariable("PATH")!.Split(Path.PathSeparator).Any(directory =>
+        File.Exists(Path.Combine(directory, command)));
 
     private static string FindRoot()
     {
         var directory = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(directory.FullName, "OutlierPipeline.sln"))) directory = directory.Parent ?? throw new InvalidOperationException("the tests run outside the repository");
+        while (!File.Exists(Path.Combine(directory.FullName, "OutlierPipeline.sln")))
+            directory = directory.Parent ?? throw new InvalidOperationException("the tests run outside the repository");
         return directory.FullName;
     }
 }

@@ -24,18 +24,24 @@ internal static class SlowPictures
                 foreach (var format in new[] { SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Png, SKEncodedImageFormat.Webp })
                 {
                     // WebP is lossless from 100 on.
-                    foreach (int quality in format == SKEncodedImageFormat.Webp ? new[] { 99, 100 } : [100]) yield return ($"{format} {content} {side} quality {quality}", Encoded(bitmap, format, quality));
+                    foreach (int quality in format == SKEncodedImageFormat.Webp ? new[] { 99, 100 } : [100])
+                        yield return ($"{format} {content} {side} quality {quality}", Encoded(bitmap, format, quality));
                 }
             }
             foreach (bool progressive in new[] { true, false })
             {
-                yield return ($"JPEG 4:4:4 noise {side}{(progressive ? " progressive" : "")}", TurboEncoder.EncodeNoise(side, side, Subsampling.Yuv444, progressive));
-                yield return ($"JPEG 4:2:0 noise {side}{(progressive ? " progressive" : "")}", TurboEncoder.EncodeNoise(side, side, Subsampling.Yuv420, progressive));
+                yield return ($"JPEG 4:4:4 noise {side}{(progressive ? " progressive" : "")}",
+                    TurboEncoder.EncodeNoise(side, side, Subsampling.Yuv444, progressive));
+                yield return ($"JPEG 4:2:0 noise {side}{(progressive ? " progressive" : "")}",
+                    TurboEncoder.EncodeNoise(side, side, Subsampling.Yuv420, progressive));
             }
-            foreach (int scans in new[] { 1, 4, 16, 64, 256, 1000 }) yield return ($"JPEG {side} with {scans} empty scans", Jpegs.Costly(side, scans));
+            foreach (int scans in new[] { 1, 4, 16, 64, 256, 1000 })
+                yield return ($"JPEG {side} with {scans} empty scans", Jpegs.Costly(side, scans));
             foreach (var (depth, colour) in new[] { (1, 0), (8, 0), (8, 3), (8, 2), (8, 6), (16, 2), (16, 6) })
             {
-                foreach (bool isInterlaced in new[] { false, true }) yield return ($"PNG {side} depth {depth} colour {colour}{(isInterlaced ? " interlaced" : "")}", Png(side, depth, colour, isInterlaced, chunks: 0));
+                foreach (bool isInterlaced in new[] { false, true })
+                    yield return ($"PNG {side} depth {depth} colour {colour}{(isInterlaced ? " interlaced" : "")}",
+                        Png(side, depth, colour, isInterlaced, chunks: 0));
             }
         }
         foreach (int side in new[] { 5000, 8192 })
@@ -47,15 +53,19 @@ internal static class SlowPictures
             yield return ($"JPEG {side} with 8 empty scans", Jpegs.Costly(side, 8));
         }
         foreach (int chunks in new[] { 10_000, 400_000 }) yield return ($"PNG with {chunks} chunks", Png(64, 8, 2, false, chunks));
-        foreach (int count in new[] { 10, 100, 1000 }) yield return ($"PNG with {count} texts that inflate to 4 MB", Png(64, 8, 2, false, count, Inflating()));
+        foreach (int count in new[] { 10, 100, 1000 })
+            yield return ($"PNG with {count} texts that inflate to 4 MB", Png(64, 8, 2, false, count, Inflating()));
         byte[] sound = Jpegs.Sound();
         foreach (int count in new[] { 10_000, 400_000 })
         {
-            yield return ($"JPEG with {count} comments", [.. sound[..2], .. Enumerable.Repeat(new byte[] { 0xff, 0xfe, 0, 2 }, count).SelectMany(bytes => bytes), .. sound[2..]]);
-            yield return ($"JPEG with {count} restart markers", [.. sound[..2], .. Enumerable.Repeat(new byte[] { 0xff, 0xd0 }, count).SelectMany(bytes => bytes), .. sound[2..]]);
+            yield return ($"JPEG with {count} comments",
+                [.. sound[..2], .. Enumerable.Repeat(new byte[] { 0xff, 0xfe, 0, 2 }, count).SelectMany(bytes => bytes), .. sound[2..]]);
+            yield return ($"JPEG with {count} restart markers",
+                [.. sound[..2], .. Enumerable.Repeat(new byte[] { 0xff, 0xd0 }, count).SelectMany(bytes => bytes), .. sound[2..]]);
         }
         byte[] table = [0xff, 0xc4, 0, 20, 0x03, 1, .. new byte[15], 0];
-        yield return ("JPEG with 300000 tables", [.. sound[..2], .. Enumerable.Repeat(table, 300_000).SelectMany(bytes => bytes), .. sound[2..]]);
+        yield return ("JPEG with 300000 tables",
+            [.. sound[..2], .. Enumerable.Repeat(table, 300_000).SelectMany(bytes => bytes), .. sound[2..]]);
         yield return ("JPEG behind 10 MB of padding", [.. sound[..2], .. new byte[10_000_000], .. sound[2..]]);
     }
 
@@ -129,7 +139,8 @@ internal static class SlowPictures
 
     private static IEnumerable<(int Width, int Height)> Passes(int side)
     {
-        (int X, int Y, int Across, int Down)[] passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)];
+        (int X, int Y, int Across, int Down)[] passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
+            (1, 0, 2, 2), (0, 1, 1, 2)];
         return passes.Select(pass => ((side - pass.X + pass.Across - 1) / pass.Across, (side - pass.Y + pass.Down - 1) / pass.Down));
     }
 }

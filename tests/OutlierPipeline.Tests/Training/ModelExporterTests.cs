@@ -41,7 +41,8 @@ public sealed class ModelExporterTests : IDisposable
         using var model = Session(exporter.WriteModel("test", "1", "the renderer"));
         using var decoder = Session(exporter.WriteDecoder());
         using var options = new RunOptions();
-        using var image = OrtValue.CreateTensorValueFromMemory(Pixels(footage, 0, 4), [4, SmallTraining.Size.Height, SmallTraining.Size.Width, 3]);
+        using var image = OrtValue.CreateTensorValueFromMemory(Pixels(footage, 0, 4),
+            [4, SmallTraining.Size.Height, SmallTraining.Size.Width, 3]);
         using var outputs = model.Run(options, ["image"], [image], ["latent", "reconstruction"]);
         using var code = OrtValue.CreateTensorValueFromMemory(outputs[0].GetTensorDataAsSpan<float>().ToArray(), [4, 8]);
         using var drawn = decoder.Run(options, ["latent"], [code], ["image"]);
@@ -81,7 +82,9 @@ public sealed class ModelExporterTests : IDisposable
         return exporter;
     }
 
-    /// <summary>With every check that ONNX Runtime makes of shapes and types; its warning that a default can be overridden is the point.</summary>
+    /// <summary>
+    /// With every check that ONNX Runtime makes of shapes and types; its warning that a default can be overridden is the point.
+    /// </summary>
     private static InferenceSession Session(byte[] graph)
     {
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
@@ -94,9 +97,14 @@ public sealed class ModelExporterTests : IDisposable
     private static float[][] Run(InferenceSession session, byte[] pixels, FrameMask? mask, params string[] outputs)
     {
         using var options = new RunOptions();
-        using var image = OrtValue.CreateTensorValueFromMemory(pixels, [pixels.Length / SmallTraining.Size.Bytes, SmallTraining.Size.Height, SmallTraining.Size.Width, 3]);
-        using var region = mask is null ? null : OrtValue.CreateTensorValueFromMemory(mask.Pixels.ToArray(), [1, SmallTraining.Size.Height, SmallTraining.Size.Width]);
-        using var results = region is null ? session.Run(options, ["image"], [image], outputs) : session.Run(options, ["image", "mask"], [image, region], outputs);
+        using var image = OrtValue.CreateTensorValueFromMemory(pixels,
+            [pixels.Length / SmallTraining.Size.Bytes, SmallTraining.Size.Height, SmallTraining.Size.Width, 3]);
+        using var region = mask is null
+            ? null
+            : OrtValue.CreateTensorValueFromMemory(mask.Pixels.ToArray(), [1, SmallTraining.Size.Height, SmallTraining.Size.Width]);
+        using var results = region is null
+            ? session.Run(options, ["image"], [image], outputs)
+            : session.Run(options, ["image", "mask"], [image, region], outputs);
         return [.. results.Select(result => result.GetTensorDataAsSpan<float>().ToArray())];
     }
 
@@ -113,6 +121,8 @@ public sealed class ModelExporterTests : IDisposable
     private static void AssertClose(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual)
     {
         Assert.Equal(expected.Length, actual.Length);
-        for (int i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - actual[i]) <= 1e-4 * (1 + Math.Abs(expected[i])), $"{i}: {actual[i]}, expected {expected[i]}");
+        for (int i = 0; i < expected.Length; i++)
+            Assert.True(Math.Abs(expected[i] - actual[i]) <= 1e-4 * (1 + Math.Abs(expected[i])),
+                $"{i}: {actual[i]}, expected {expected[i]}");
     }
 }

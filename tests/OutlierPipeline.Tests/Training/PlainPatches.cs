@@ -39,7 +39,8 @@ internal sealed class PlainPatches
 
     public float[] Statistics() =>
     [
-        .. _energies.SelectMany(energies => Enumerable.Range(0, 9).Select(band => Log(Enumerable.Range(0, Patches).Average(patch => energies[band, patch])))),
+        .. _energies.SelectMany(energies =>
+        Enumerable.Range(0, 9).Select(band => Log(Enumerable.Range(0, Patches).Average(patch => energies[band, patch])))),
         .. Enumerable.Range(0, 3).Select(channel => (float)Enumerable.Range(0, Patches).Average(patch => _colours[0][channel, patch])),
         .. Deviations(),
     ];
@@ -47,22 +48,27 @@ internal sealed class PlainPatches
     public float[] Colour() =>
     [
         .. Enumerable.Range(0, 3).SelectMany(third => Enumerable.Range(0, 3).Select(channel =>
-            (float)Enumerable.Range(0, Patches).Where(patch => patch / _columns >= third * _rows / 3 && patch / _columns < (third + 1) * _rows / 3).Average(patch => _colours[0][channel, patch]))),
+            (float)Enumerable.Range(0, Patches).Where(patch => patch / _columns >= third * _rows / 3
+            && patch / _columns < (third + 1) * _rows / 3).Average(patch => _colours[0][channel, patch]))),
         .. Deviations(),
     ];
 
     public float[] Bands()
     {
-        double[][] bands = [.. Enumerable.Range(0, 9).Select(band => Enumerable.Range(0, Patches).Select(patch => (double)Log(_energies[0][band, patch])).ToArray())];
-        double[][] colours = [.. Enumerable.Range(0, 3).Select(channel => Enumerable.Range(0, Patches).Select(patch => _colours[0][channel, patch]).ToArray())];
-        return [.. bands.Select(values => (float)values.Average()), .. colours.Select(values => (float)values.Average()), .. Means(bands, [-2, -1, 1, 2]), .. Means(colours, [-8, 8])];
+        double[][] bands = [.. Enumerable.Range(0, 9).Select(band =>
+            Enumerable.Range(0, Patches).Select(patch => (double)Log(_energies[0][band, patch])).ToArray())];
+        double[][] colours = [.. Enumerable.Range(0, 3).Select(channel =>
+            Enumerable.Range(0, Patches).Select(patch => _colours[0][channel, patch]).ToArray())];
+        return [.. bands.Select(values => (float)values.Average()), .. colours.Select(values => (float)values.Average()),
+            .. Means(bands, [-2, -1, 1, 2]), .. Means(colours, [-8, 8])];
 
         static IEnumerable<float> Means(double[][] channels, double[] exponents) =>
             exponents.SelectMany(t => channels.Select(values => (float)(Math.Log(values.Average(value => Math.Exp(t * value))) / t)));
     }
 
     /// <summary>24 values of each patch, then a mask of ones.</summary>
-    public float[] Local() => Of(patch => [.. _energies.SelectMany(energies => Nine(energies, patch)), .. _colours.SelectMany(colours => Three(colours, patch))]);
+    public float[] Local() =>
+        Of(patch => [.. _energies.SelectMany(energies => Nine(energies, patch)), .. _colours.SelectMany(colours => Three(colours, patch))]);
 
     /// <summary>12 values of each patch, then a mask of ones.</summary>
     public float[] Looks() => Of(patch => [.. Nine(_energies[0], patch), .. Three(_colours[0], patch)]);
@@ -73,7 +79,8 @@ internal sealed class PlainPatches
         double sum = 0;
         for (int patch = 0; patch < Patches; patch++)
         {
-            var pixels = Enumerable.Range(0, Side * Side).Select(i => (patch / _columns * Side + i / Side) * _size.Width + patch % _columns * Side + i % Side).ToArray();
+            var pixels = Enumerable.Range(0, Side * Side).Select(i =>
+                (patch / _columns * Side + i / Side) * _size.Width + patch % _columns * Side + i % Side).ToArray();
             double[] x = [.. pixels.Select(pixel => _pixels[0][pixel] + 0.5)];
             double[] y = [.. pixels.Select(pixel => _pixels[0][pixel] + 0.5 - _pixels[1][pixel])];
             double mx = x.Average();
@@ -88,9 +95,11 @@ internal sealed class PlainPatches
 
     private float[] Of(Func<int, float[]> patch) => [.. Enumerable.Range(0, Patches).SelectMany(patch), .. Enumerable.Repeat(1f, Patches)];
 
-    private static IEnumerable<float> Nine(double[,] energies, int patch) => Enumerable.Range(0, 9).Select(band => Log(energies[band, patch]));
+    private static IEnumerable<float> Nine(double[,] energies, int patch) =>
+        Enumerable.Range(0, 9).Select(band => Log(energies[band, patch]));
 
-    private static IEnumerable<float> Three(double[,] colours, int patch) => Enumerable.Range(0, 3).Select(channel => (float)colours[channel, patch]);
+    private static IEnumerable<float> Three(double[,] colours, int patch) =>
+        Enumerable.Range(0, 3).Select(channel => (float)colours[channel, patch]);
 
     private IEnumerable<float> Deviations() => Enumerable.Range(0, 3).Select(channel =>
     {
@@ -111,7 +120,8 @@ internal sealed class PlainPatches
         for (int i = 0; i < planes.Length; i++)
         {
             int pixel = i % (_size.Height * _size.Width);
-            means[i / (_size.Height * _size.Width), pixel / _size.Width / Side * _columns + pixel % _size.Width / Side] += planes[i] / (Side * Side);
+            means[i / (_size.Height * _size.Width),
+                pixel / _size.Width / Side * _columns + pixel % _size.Width / Side] += planes[i] / (Side * Side);
         }
         double[,] opponent = new double[3, Patches];
         for (int patch = 0; patch < Patches; patch++)
@@ -143,7 +153,8 @@ internal sealed class PlainPatches
                     double d = level[(2 * y + 1) * width + 2 * x + 1];
                     coarser[y * (width / 2) + x] = (a + b + c + d) / 4;
                     double[] details = [(a + b - c - d) / 4, (a - b + c - d) / 4, (a - b - c + d) / 4];
-                    for (int k = 0; k < 3; k++) energies[3 * scale + k, y / block * _columns + x / block] += details[k] * details[k] / (block * block);
+                    for (int k = 0; k < 3; k++)
+                        energies[3 * scale + k, y / block * _columns + x / block] += details[k] * details[k] / (block * block);
                 }
             }
             level = coarser;

@@ -47,7 +47,9 @@ public sealed class ScoreReferenceTests : IDisposable
                     StructureScore => [plain.Dissimilarity()],
                     KlScore => [Kl(outputs[1].GetTensorDataAsSpan<float>(), outputs[2].GetTensorDataAsSpan<float>())],
                     LatentScore => outputs[1].GetTensorDataAsSpan<float>().ToArray(),
-                    TypicalityScore => [(float)Math.Log(plain.MeanSquaredError + PlainPatches.Floor), (float)Math.Log(1 + Kl(outputs[1].GetTensorDataAsSpan<float>(), outputs[2].GetTensorDataAsSpan<float>()))],
+                    TypicalityScore =>
+                        [(float)Math.Log(plain.MeanSquaredError + PlainPatches.Floor),
+                        (float)Math.Log(1 + Kl(outputs[1].GetTensorDataAsSpan<float>(), outputs[2].GetTensorDataAsSpan<float>()))],
                     StatisticsScore => plain.Statistics(),
                     ColourScore => plain.Colour(),
                     BandsScore => plain.Bands(),
@@ -55,7 +57,8 @@ public sealed class ScoreReferenceTests : IDisposable
                     _ => plain.Looks(),
                 };
                 double expected = exporter.Scores[k].Evaluate(features);
-                Assert.True(Math.Abs(actual[k] - expected) <= 1e-3 * (1 + Math.Abs(expected)), $"{exporter.Scores[k].Name}: {actual[k]}, plain {expected}");
+                Assert.True(Math.Abs(actual[k] - expected) <= 1e-3 * (1 + Math.Abs(expected)),
+                    $"{exporter.Scores[k].Name}: {actual[k]}, plain {expected}");
             }
         }
     }

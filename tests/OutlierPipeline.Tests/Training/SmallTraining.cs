@@ -9,7 +9,8 @@ internal static class SmallTraining
 {
     public static readonly FrameSize Size = new(48, 80);
 
-    public static TrainingSettings Settings(string architecture = "vae", int epochs = 2, int batch = 16, int seed = 3, int patience = 1000) => new()
+    public static TrainingSettings Settings(string architecture = "vae", int epochs = 2, int batch = 16, int seed = 3,
+        int patience = 1000) => new()
     {
         Architecture = Architecture.Named(architecture),
         Epochs = epochs,

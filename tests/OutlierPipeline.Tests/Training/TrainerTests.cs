@@ -24,7 +24,8 @@ public sealed class TrainerTests : IDisposable
         Assert.True(trainer.Run(_ => { }, TestContext.Current.CancellationToken));
         double variance = Variance(footage);
         Assert.True(trainer.Figures.TrainingError < 0.5 * variance, $"error {trainer.Figures.TrainingError} of a variance of {variance}");
-        if (architecture == "vae") Assert.True(trainer.Figures.TrainingKl > 1, $"the code carries {trainer.Figures.TrainingKl} nats: the posterior has collapsed");
+        if (architecture == "vae")
+            Assert.True(trainer.Figures.TrainingKl > 1, $"the code carries {trainer.Figures.TrainingKl} nats: the posterior has collapsed");
     }
 
     [Fact]
@@ -63,11 +64,14 @@ public sealed class TrainerTests : IDisposable
     public void A_checkpoint_of_other_frames_or_settings_or_one_that_is_damaged_is_refused()
     {
         var footage = Drive(50);
-        using (var trainer = SmallTraining.Trainer(footage, SmallTraining.Settings(), Checkpoint)) trainer.Run(_ => { }, TestContext.Current.CancellationToken);
-        using (var other = SmallTraining.Trainer(footage, SmallTraining.Settings(seed: 4), Checkpoint)) Assert.Contains("other frames or settings", Assert.Throws<TrainingException>(other.Resume).Message, StringComparison.Ordinal);
+        using (var trainer = SmallTraining.Trainer(footage, SmallTraining.Settings(), Checkpoint))
+            trainer.Run(_ => { }, TestContext.Current.CancellationToken);
+        using (var other = SmallTraining.Trainer(footage, SmallTraining.Settings(seed: 4), Checkpoint))
+            Assert.Contains("other frames or settings", Assert.Throws<TrainingException>(other.Resume).Message, StringComparison.Ordinal);
         byte[] content = File.ReadAllBytes(Checkpoint);
         File.WriteAllBytes(Checkpoint, content[..(content.Length / 2)]);
-        using (var damaged = SmallTraining.Trainer(footage, SmallTraining.Settings(), Checkpoint)) Assert.Contains("damaged", Assert.Throws<TrainingException>(damaged.Resume).Message, StringComparison.Ordinal);
+        using (var damaged = SmallTraining.Trainer(footage, SmallTraining.Settings(), Checkpoint))
+            Assert.Contains("damaged", Assert.Throws<TrainingException>(damaged.Resume).Message, StringComparison.Ordinal);
         File.Delete(Checkpoint);
         using var missing = SmallTraining.Trainer(footage, SmallTraining.Settings(), Checkpoint);
         Assert.Contains("no checkpoint", Assert.Throws<TrainingException>(missing.Resume).Message, StringComparison.Ordinal);
@@ -88,7 +92,8 @@ public sealed class TrainerTests : IDisposable
     public void A_run_ends_when_nothing_gets_better_and_keeps_the_best_weights()
     {
         // A learning rate of nearly nothing: no epoch is better than the first ones by more than chance.
-        using var trainer = SmallTraining.Trainer(Drive(50), SmallTraining.Settings(epochs: 40, patience: 2) with { LearningRate = 1e-20 }, Checkpoint);
+        using var trainer = SmallTraining.Trainer(Drive(50), SmallTraining.Settings(epochs: 40, patience: 2) with { LearningRate = 1e-20 },
+            Checkpoint);
         Assert.True(trainer.Run(_ => { }, TestContext.Current.CancellationToken));
         Assert.InRange(trainer.Epochs, trainer.BestEpoch + 2, 39);
     }
@@ -137,7 +142,8 @@ public sealed class TrainerTests : IDisposable
         return Values(trainer);
     }
 
-    private static float[] Values(Trainer trainer) => [.. trainer.Weights.OrderBy(weight => weight.Key, StringComparer.Ordinal).SelectMany(weight => weight.Value.Values)];
+    private static float[] Values(Trainer trainer) =>
+        [.. trainer.Weights.OrderBy(weight => weight.Key, StringComparer.Ordinal).SelectMany(weight => weight.Value.Values)];
 
     private static double Variance(Footage footage)
     {

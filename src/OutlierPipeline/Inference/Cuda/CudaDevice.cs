@@ -32,7 +32,8 @@ internal sealed class CudaDevice : IDisposable
     public static CudaDevice Open(int ordinal)
     {
         nint runtime = NativeLibraries.Load(CudaRuntime.Names);
-        if (runtime == 0) throw new CudaException($"the CUDA runtime is not on this machine ({CudaRuntime.Names[0]}): install the CUDA toolkit, or add its folder to LD_LIBRARY_PATH");
+        if (runtime == 0) throw new CudaException($"the CUDA runtime is not on this machine ({CudaRuntime.Names[0]}): install the CUDA " +
+            $"toolkit, or add its folder to LD_LIBRARY_PATH");
         return new CudaDevice(ordinal, runtime);
     }
 

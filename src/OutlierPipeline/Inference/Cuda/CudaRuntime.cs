@@ -35,7 +35,8 @@ internal sealed unsafe class CudaRuntime
     }
 
     /// <summary>Names under which the library is looked for, the version that ONNX Runtime is built with first.</summary>
-    public static ReadOnlySpan<string> Names => (string[])["libcudart.so.13", "libcudart.so.12", "libcudart.so", "cudart64_13.dll", "cudart64_12.dll"];
+    public static ReadOnlySpan<string> Names =>
+        (string[])["libcudart.so.13", "libcudart.so.12", "libcudart.so", "cudart64_13.dll", "cudart64_12.dll"];
 
     /// <summary>Makes a device, and its primary context, that of this thread.</summary>
     public void SetDevice(int device) => Check(_setDevice(device), "cudaSetDevice");
@@ -74,7 +75,8 @@ internal sealed unsafe class CudaRuntime
     public void FreeHost(void* memory) => _ = _freeHost(memory);
 
     /// <summary>Queues a copy in a stream.</summary>
-    public void Copy(void* target, void* source, long bytes, CopyKind kind, nint stream) => Check(_copyAsync(target, source, (nuint)bytes, (int)kind, stream), "cudaMemcpyAsync");
+    public void Copy(void* target, void* source, long bytes, CopyKind kind, nint stream) =>
+        Check(_copyAsync(target, source, (nuint)bytes, (int)kind, stream), "cudaMemcpyAsync");
 
     private void Check(int code, string call)
     {

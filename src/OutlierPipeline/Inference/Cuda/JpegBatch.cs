@@ -4,7 +4,8 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Inference.Cuda;
 
 /// <summary>
-/// JPEGs that one batch leaves to nvJPEG: decoded together into device memory, and scaled from there into the batch's slots. No pixel of full size touches the host.
+/// JPEGs that one batch leaves to nvJPEG: decoded together into device memory, and scaled from there into the batch's slots. No pixel of
+/// full size touches the host.
 /// What nvJPEG does not take is for the CPU.
 /// </summary>
 internal sealed unsafe class JpegBatch : IDisposable
@@ -52,11 +53,15 @@ internal sealed unsafe class JpegBatch : IDisposable
     /// <summary>Leaves a slot's picture to nvJPEG. For several threads, each with slots of its own.</summary>
     /// <param name="encoded">Stays until the batch has run.</param>
     /// <param name="header">Of the picture, within the limits.</param>
-    public void Add(int slot, ArraySegment<byte> encoded, in ImageHeader header) => _jpegs[slot] = new Jpeg(encoded, ScaledPicture.Of(header.Width, header.Height, _size));
+    public void Add(int slot, ArraySegment<byte> encoded, in ImageHeader header) =>
+        _jpegs[slot] = new Jpeg(encoded, ScaledPicture.Of(header.Width, header.Height, _size));
 
     public void Clear() => Array.Clear(_jpegs);
 
-    /// <summary>Queues decoding and scaling of everything that was added; slots that nvJPEG refuses are told to <paramref name="refused"/>, and are its no longer.</summary>
+    /// <summary>
+    /// Queues decoding and scaling of everything that was added; slots that nvJPEG refuses are told to <paramref name="refused"/>, and are
+    /// its no longer.
+    /// </summary>
     /// <param name="count">Slots in use.</param>
     /// <param name="pixels">The slots on the device, <c>[capacity, H, W, 3]</c>.</param>
     /// <exception cref="CudaException">The device failed.</exception>

@@ -27,14 +27,16 @@ internal sealed unsafe class NvJpeg : IDisposable
         _createState = (delegate* unmanaged<nint, nint*, int>)NativeLibraries.Export(library, "nvjpegJpegStateCreate");
         _destroyState = (delegate* unmanaged<nint, int>)NativeLibraries.Export(library, "nvjpegJpegStateDestroy");
         _initialize = (delegate* unmanaged<nint, nint, int, int, int, int>)NativeLibraries.Export(library, "nvjpegDecodeBatchedInitialize");
-        _decodeBatched = (delegate* unmanaged<nint, nint, byte**, nuint*, NvJpegImage*, nint, int>)NativeLibraries.Export(library, "nvjpegDecodeBatched");
+        _decodeBatched = (delegate* unmanaged<nint, nint, byte**, nuint*, NvJpegImage*, nint, int>)NativeLibraries.Export(library,
+            "nvjpegDecodeBatched");
         nint handle;
         HasEngines = create(BackendHardware, null, null, StrictBitstream, &handle) == 0;
         if (!HasEngines) Check(create(BackendGpuHybrid, null, null, StrictBitstream, &handle), "nvjpegCreateEx");
         _handle = handle;
     }
 
-    public static ReadOnlySpan<string> Names => (string[])["libnvjpeg.so.13", "libnvjpeg.so.12", "libnvjpeg.so", "nvjpeg64_13.dll", "nvjpeg64_12.dll"];
+    public static ReadOnlySpan<string> Names =>
+        (string[])["libnvjpeg.so.13", "libnvjpeg.so.12", "libnvjpeg.so", "nvjpeg64_13.dll", "nvjpeg64_12.dll"];
 
     /// <summary>Whether engines of the chip decode, rather than its multiprocessors.</summary>
     public bool HasEngines { get; }
@@ -50,7 +52,8 @@ internal sealed unsafe class NvJpeg : IDisposable
 
     /// <summary>Tells a state how many pictures come at once; also after a batch that failed.</summary>
     /// <param name="threads">Threads of the CPU that may help.</param>
-    public void Initialize(nint state, int count, int threads) => Check(_initialize(_handle, state, count, threads, OutputInterleavedRgb), "nvjpegDecodeBatchedInitialize");
+    public void Initialize(nint state, int count, int threads) =>
+        Check(_initialize(_handle, state, count, threads, OutputInterleavedRgb), "nvjpegDecodeBatchedInitialize");
 
     /// <summary>Queues the decoding of as many pictures as <see cref="Initialize"/> was told.</summary>
     /// <param name="data">Their JPEGs, in host memory that stays until the stream has done it.</param>
@@ -59,7 +62,8 @@ internal sealed unsafe class NvJpeg : IDisposable
     public bool Decode(nint state, byte** data, nuint* lengths, NvJpegImage* targets, nint stream)
     {
         var status = (NvJpegStatus)_decodeBatched(_handle, state, data, lengths, targets, stream);
-        if (status is NvJpegStatus.AllocatorFailure or NvJpegStatus.ExecutionFailed or NvJpegStatus.ArchMismatch) Check((int)status, "nvjpegDecodeBatched");
+        if (status is NvJpegStatus.AllocatorFailure or NvJpegStatus.ExecutionFailed or NvJpegStatus.ArchMismatch)
+            Check((int)status, "nvjpegDecodeBatched");
         return status == NvJpegStatus.Success;
     }
 

@@ -27,7 +27,8 @@ internal unsafe struct ScaledPicture
     {
         int eighths = DecodeScale.Eighths(width, height, target);
         var crop = AreaScaler.Crop((width * eighths + 7) / 8, (height * eighths + 7) / 8, target);
-        return new ScaledPicture { Width = width, Height = height, Square = 8 / eighths, CropX = crop.X, CropY = crop.Y, CropWidth = crop.Width, CropHeight = crop.Height };
+        return new ScaledPicture { Width = width, Height = height, Square = 8 / eighths, CropX = crop.X, CropY = crop.Y,
+            CropWidth = crop.Width, CropHeight = crop.Height };
     }
 }
 
@@ -48,7 +49,8 @@ internal sealed unsafe class ScaleKernel
     /// <exception cref="CudaException">It does not compile or load.</exception>
     public ScaleKernel(nint driver, nint compiler)
     {
-        _launch = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**, int>)NativeLibraries.Export(driver, "cuLaunchKernel");
+        _launch = (delegate* unmanaged<nint, uint, uint, uint, uint, uint, uint, uint, nint, void**, void**,
+            int>)NativeLibraries.Export(driver, "cuLaunchKernel");
         _errorString = (delegate* unmanaged<int, byte**, int>)NativeLibraries.Export(driver, "cuGetErrorString");
         var load = (delegate* unmanaged<nint*, byte*, int>)NativeLibraries.Export(driver, "cuModuleLoadData");
         var find = (delegate* unmanaged<nint*, nint, byte*, int>)NativeLibraries.Export(driver, "cuModuleGetFunction");
@@ -61,7 +63,8 @@ internal sealed unsafe class ScaleKernel
 
     public static ReadOnlySpan<string> DriverNames => (string[])["libcuda.so.1", "nvcuda.dll"];
 
-    public static ReadOnlySpan<string> CompilerNames => (string[])["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "nvrtc64_130_0.dll", "nvrtc64_120_0.dll"];
+    public static ReadOnlySpan<string> CompilerNames =>
+        (string[])["libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so", "nvrtc64_130_0.dll", "nvrtc64_120_0.dll"];
 
     /// <summary>Queues the scaling of some pictures.</summary>
     /// <param name="pictures">Of them, on the device.</param>
@@ -70,7 +73,8 @@ internal sealed unsafe class ScaleKernel
         int width = target.Width;
         int height = target.Height;
         void** parameters = stackalloc void*[] { &pictures, &width, &height };
-        Check(_launch(_function, Blocks(width, BlockWidth), Blocks(height, BlockHeight), (uint)count, BlockWidth, BlockHeight, 1, 0, stream, parameters, null), "cuLaunchKernel");
+        Check(_launch(_function, Blocks(width, BlockWidth), Blocks(height, BlockHeight), (uint)count, BlockWidth, BlockHeight, 1, 0,
+            stream, parameters, null), "cuLaunchKernel");
     }
 
     private static uint Blocks(int pixels, int block) => (uint)((pixels + block - 1) / block);
@@ -78,7 +82,8 @@ internal sealed unsafe class ScaleKernel
     /// <summary>The source in this assembly as PTX, which the driver translates for its device; ends with a zero byte.</summary>
     private static byte[] Compile(nint compiler)
     {
-        var create = (delegate* unmanaged<nint*, byte*, byte*, int, byte**, byte**, int>)NativeLibraries.Export(compiler, "nvrtcCreateProgram");
+        var create = (delegate* unmanaged<nint*, byte*, byte*, int, byte**, byte**, int>)NativeLibraries.Export(compiler,
+            "nvrtcCreateProgram");
         var compile = (delegate* unmanaged<nint, int, byte**, int>)NativeLibraries.Export(compiler, "nvrtcCompileProgram");
         var destroy = (delegate* unmanaged<nint*, int>)NativeLibraries.Export(compiler, "nvrtcDestroyProgram");
         nint program;
@@ -89,7 +94,12 @@ internal sealed unsafe class ScaleKernel
             try
             {
                 code = compile(program, 1, &architecture);
-                if (code != 0) throw new CudaException($"scale.cu does not compile (nvrtc error {code}): {Encoding.UTF8.GetString(Text(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog")).TrimEnd('\0', '\n').ReplaceLineEndings(" ")}");
+                if (code != 0)
+                {
+                    string log = Encoding.UTF8.GetString(Text(program, "nvrtcGetProgramLogSize", "nvrtcGetProgramLog"));
+                    throw new CudaException(
+                        $"scale.cu does not compile (nvrtc error {code}): {log.TrimEnd('\0', '\n').ReplaceLineEndings(" ")}");
+                }
                 return Text(program, "nvrtcGetPTXSize", "nvrtcGetPTX");
             }
             finally
