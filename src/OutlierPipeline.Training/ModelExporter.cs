@@ -7,7 +7,10 @@ using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training;
 
-/// <summary>Turns trained weights into graphs: fits the scores' densities to the training frames, and writes <c>model.onnx</c> and <c>decoder.onnx</c>.</summary>
+/// <summary>
+/// Turns trained weights into graphs: fits the scores' densities to the training frames, and writes <c>model.onnx</c> and
+/// <c>decoder.onnx</c>.
+/// </summary>
 public sealed class ModelExporter : IModelExporter
 {
     private const int Batch = 32;
@@ -36,7 +39,8 @@ public sealed class ModelExporter : IModelExporter
 
     public FrameSize Size => _network.Size;
 
-    IReadOnlyList<ScoreEntry> IModelExporter.Scores => [.. Scores.Select(score => new ScoreEntry(score.Name, score.IsCombined, score.IsLocal))];
+    IReadOnlyList<ScoreEntry> IModelExporter.Scores =>
+        [.. Scores.Select(score => new ScoreEntry(score.Name, score.IsCombined, score.IsLocal))];
 
     /// <summary>The error map's sides: one cell a patch.</summary>
     public (int Rows, int Columns) ErrorMap => (_network.Size.Height / PatchNetwork.Patch, _network.Size.Width / PatchNetwork.Patch);

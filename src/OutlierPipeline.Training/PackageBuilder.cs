@@ -6,7 +6,9 @@ using OutlierPipeline.Inference;
 
 namespace OutlierPipeline.Training;
 
-/// <summary>Makes a model package of a trained network: graphs, calibration, card and previews, all computed by ONNX Runtime on what was exported.</summary>
+/// <summary>
+/// Makes a model package of a trained network: graphs, calibration, card and previews, all computed by ONNX Runtime on what was exported.
+/// </summary>
 internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter exporter, FrameMask? mask)
 {
     private const int Pictures = 24;
@@ -95,9 +97,11 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
     {
         byte[] frames = [.. Enumerable.Range(0, Pictures).SelectMany(i => footage[i * (footage.Count - 1) / (Pictures - 1)])];
         files["preview/reconstructions.png"] = PictureGrid.Encode(gallery.Reconstruct(frames, mask), exporter.Size, Columns);
-        if (settings.Architecture.IsVariational) files["preview/samples.png"] = PictureGrid.Encode(gallery.Sample(Pictures, settings.Seed), exporter.Size, Columns);
+        if (settings.Architecture.IsVariational)
+            files["preview/samples.png"] = PictureGrid.Encode(gallery.Sample(Pictures, settings.Seed), exporter.Size, Columns);
         int[] widest = gallery.WidestDimensions(frames, mask);
-        files["preview/traversal.png"] = PictureGrid.Encode(gallery.Traverse([], [.. widest.Take(Pictures / Columns)], Columns, mask), exporter.Size, Columns);
+        files["preview/traversal.png"] = PictureGrid.Encode(gallery.Traverse([], [.. widest.Take(Pictures / Columns)], Columns, mask),
+            exporter.Size, Columns);
         for (int i = 0; i < Pictures; i++) PasteBox(frames.AsSpan(i * exporter.Size.Bytes, exporter.Size.Bytes));
         files["preview/error-map.png"] = PictureGrid.Encode(gallery.ErrorMaps(frames, mask), exporter.Size, Columns);
     }
@@ -108,7 +112,8 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
         int side = exporter.Size.Height / 8;
         for (int y = exporter.Size.Height / 2; y < exporter.Size.Height / 2 + side; y++)
         {
-            for (int x = exporter.Size.Width / 2; x < exporter.Size.Width / 2 + side; x++) ((ReadOnlySpan<byte>)[210, 150, 60]).CopyTo(frame[((y * exporter.Size.Width + x) * 3)..]);
+            for (int x = exporter.Size.Width / 2; x < exporter.Size.Width / 2 + side; x++)
+                ((ReadOnlySpan<byte>)[210, 150, 60]).CopyTo(frame[((y * exporter.Size.Width + x) * 3)..]);
         }
     }
 }

@@ -10,18 +10,32 @@ namespace OutlierPipeline.Training;
 /// <summary><c>outlier train</c>: the options, and what goes wrong as one line.</summary>
 internal sealed class TrainCommand
 {
-    private readonly Option<string[]> _frames = new("--frames") { Required = true, AllowMultipleArgumentsPerToken = true, Description = $"Normal footage: {FootageSource.Kinds}" };
-    private readonly Option<string[]> _calibration = new("--calibration") { AllowMultipleArgumentsPerToken = true, Description = "Normal footage that calibrates; without it a block of --frames does" };
-    private readonly Option<string> _split = new("--split") { Description = "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, or 100,0,0 with --calibration" };
-    private readonly Option<FileInfo?> _mask = new("--mask") { Description = "Region of interest: a picture of the frames' shape, white where pixels count, black for the car's own bonnet or a burned-in clock" };
-    private readonly Option<DirectoryInfo> _out = new("--out") { Required = true, Description = "The package's directory, such as models/NAME; checkpoints go beside it" };
-    private readonly Option<string> _architecture = new("--architecture") { DefaultValueFactory = _ => Architecture.Default, Description = "What is trained" };
-    private readonly Option<int> _height = new("--height") { Description = "Input height in pixels, a multiple of 16; chosen by the frames' shape by default" };
-    private readonly Option<int> _width = new("--width") { Description = "Input width in pixels, a multiple of 16; alone for the feature architectures, 80 to 320 (160), a multiple of 8" };
-    private readonly Option<FileInfo?> _backbone = new("--backbone") { Description = "For the feature architectures: an ONNX file of your own instead of ResNet18, with one input of RGB planes normalised as for ImageNet" };
-    private readonly Option<string[]> _outputs = new("--backbone-outputs") { AllowMultipleArgumentsPerToken = true, Description = "The values of --backbone to read: planes that are not negative, such as the ends of its stages" };
-    private readonly Option<string> _backboneLicence = new("--backbone-licence") { DefaultValueFactory = _ => "not stated", Description = "For the model card: the licence of --backbone" };
-    private readonly Option<int> _stages = new("--stages") { DefaultValueFactory = _ => 2, Description = "For the feature architectures: how many of ResNet18's stages are read, 1 to 3" };
+    private readonly Option<string[]> _frames = new("--frames") { Required = true, AllowMultipleArgumentsPerToken = true,
+        Description = $"Normal footage: {FootageSource.Kinds}" };
+    private readonly Option<string[]> _calibration = new("--calibration") { AllowMultipleArgumentsPerToken = true,
+        Description = "Normal footage that calibrates; without it a block of --frames does" };
+    private readonly Option<string> _split =
+        new("--split") { Description =
+        "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, or 100,0,0 with --calibration" };
+    private readonly Option<FileInfo?> _mask = new("--mask") { Description = "Region of interest: a picture of the frames' shape, white " +
+        "where pixels count, black for the car's own bonnet or a burned-in clock" };
+    private readonly Option<DirectoryInfo> _out = new("--out") { Required = true,
+        Description = "The package's directory, such as models/NAME; checkpoints go beside it" };
+    private readonly Option<string> _architecture = new("--architecture") { DefaultValueFactory = _ =>
+        Architecture.Default, Description = "What is trained" };
+    private readonly Option<int> _height =
+        new("--height") { Description = "Input height in pixels, a multiple of 16; chosen by the frames' shape by default" };
+    private readonly Option<int> _width =
+        new("--width") { Description =
+        "Input width in pixels, a multiple of 16; alone for the feature architectures, 80 to 320 (160), a multiple of 8" };
+    private readonly Option<FileInfo?> _backbone = new("--backbone") { Description = "For the feature architectures: an ONNX file of " +
+        "your own instead of ResNet18, with one input of RGB planes normalised as for ImageNet" };
+    private readonly Option<string[]> _outputs = new("--backbone-outputs") { AllowMultipleArgumentsPerToken = true,
+        Description = "The values of --backbone to read: planes that are not negative, such as the ends of its stages" };
+    private readonly Option<string> _backboneLicence = new("--backbone-licence") { DefaultValueFactory = _ =>
+        "not stated", Description = "For the model card: the licence of --backbone" };
+    private readonly Option<int> _stages = new("--stages") { DefaultValueFactory = _ =>
+        2, Description = "For the feature architectures: how many of ResNet18's stages are read, 1 to 3" };
     private readonly Option<int> _latent = new("--latent") { DefaultValueFactory = _ => 32, Description = "Dimensions of the latent code" };
     private readonly Option<int> _epochs =
         new("--epochs") { Description = "At most so many passes over the frames; by default as many as their number asks for" };
@@ -29,7 +43,9 @@ internal sealed class TrainCommand
         new("--patience") { Description =
         "End after so many epochs without a better validation loss; a quarter of the epochs by default, at least 10" };
     private readonly Option<int> _batch = new("--batch") { Description = "Frames of a step; 16 or 32 by default, 256 on a GPU" };
-    private readonly Option<double?> _rate = new("--learning-rate") { Description = "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, and 0.002 for the feature architectures" };
+    private readonly Option<double?> _rate =
+        new("--learning-rate") { Description =
+        "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, and 0.002 for the feature architectures" };
     private readonly Option<double?> _beta = new("--beta") { Description = "Weight of the KL divergence; 1 for vae, 4 for beta-vae" };
     private readonly Option<double> _freeBits = new("--free-bits") { DefaultValueFactory = _ =>
         0.05, Description = "Nats of each dimension of the code that cost nothing" };
@@ -70,7 +86,8 @@ internal sealed class TrainCommand
         var command = new Command(Name, "Trains a generative model on normal footage and writes a calibrated model package.")
         {
             new HelpOption(), new VersionOption(),
-            _frames, _calibration, _split, _mask, _out, _architecture, _backbone, _outputs, _backboneLicence, _stages, _height, _width, _latent, _epochs, _patience, _batch, _rate, _beta, _freeBits, _seed,
+            _frames, _calibration, _split, _mask, _out, _architecture, _backbone, _outputs, _backboneLicence, _stages, _height, _width,
+                _latent, _epochs, _patience, _batch, _rate, _beta, _freeBits, _seed,
             _device, _precision, _threads, _libtorch, _resume, _finish, _description, _source, _licence, _version, _prepare,
         };
         _architecture.AcceptOnlyFromAmong([.. Architecture.All.Select(architecture => architecture.Name)]);
@@ -82,15 +99,23 @@ internal sealed class TrainCommand
             {
                 if (result.GetValue(option) < 0) result.AddError($"{option.Name} must not be negative");
             }
-            bool isOfFeatures = Architecture.Named(result.GetResult(_architecture) is { Implicit: false } ? result.GetValue(_architecture)! : Architecture.Default).IsOfFeatures;
-            if (isOfFeatures && result.GetValue(_height) > 0) result.AddError("--height follows from --width for the feature architectures");
-            if (isOfFeatures && result.GetValue(_width) is var width && width != 0 && (width is < 80 or > 320 || width % 8 != 0)) result.AddError("--width must be a multiple of 8 from 80 to 320");
-            if (!isOfFeatures && result.GetValue(_height) > 0 != result.GetValue(_width) > 0) result.AddError("--height and --width go together");
-            if (result.GetResult(_stages) is { Implicit: false } && result.GetValue(_stages) is < 1 or > 3) result.AddError("--stages must be 1, 2 or 3");
-            if (result.GetValue(_backbone) is not null != result.GetValue(_outputs) is { Length: > 0 }) result.AddError("--backbone and --backbone-outputs go together");
+            bool isOfFeatures = Architecture.Named(result.GetResult(_architecture) is { Implicit: false }
+                ? result.GetValue(_architecture)!
+                : Architecture.Default).IsOfFeatures;
+            if (isOfFeatures && result.GetValue(_height) > 0)
+                result.AddError("--height follows from --width for the feature architectures");
+            if (isOfFeatures && result.GetValue(_width) is var width && width != 0 && (width is < 80 or > 320 || width % 8 != 0))
+                result.AddError("--width must be a multiple of 8 from 80 to 320");
+            if (!isOfFeatures && result.GetValue(_height) > 0 != result.GetValue(_width) > 0)
+                result.AddError("--height and --width go together");
+            if (result.GetResult(_stages) is { Implicit: false } && result.GetValue(_stages) is < 1 or > 3)
+                result.AddError("--stages must be 1, 2 or 3");
+            if (result.GetValue(_backbone) is not null != result.GetValue(_outputs) is { Length: > 0 })
+                result.AddError("--backbone and --backbone-outputs go together");
             if (result.GetValue(_backbone) is not null && !isOfFeatures) result.AddError("--backbone goes with the feature architectures");
             if (result.GetValue(_rate) is { } rate && !(rate > 0)) result.AddError("--learning-rate must be positive");
-            if (result.GetValue(_beta) < 0 || result.GetValue(_freeBits) < 0) result.AddError("--beta and --free-bits must not be negative");
+            if (result.GetValue(_beta) < 0 || result.GetValue(_freeBits) < 0)
+                result.AddError("--beta and --free-bits must not be negative");
             if (result.GetValue(_finish) && !result.GetValue(_resume)) result.AddError("--finish goes with --resume");
             if (result.GetValue(_split) is { } split && Shares(split) is null)
                 result.AddError($"--split {split}: expected three percentages that sum to 100, such as 70,15,15");

@@ -107,17 +107,25 @@ internal sealed class TrainingRun(TrainingRequest request)
         var mask = request.Mask is null ? null : FrameMask.Load(request.Mask, all.Size);
         var blocks = Split(all, apart);
         var settings = Settings(blocks.Training.Count, device);
-        AnsiConsole.MarkupLineInterpolated($"{blocks.Training.Count} frames train (the last {Validation:P0} of each drive choose the epoch), {blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at {all.Size}{(mask is null ? "" : $", {mask.Share:P0} of the picture counts")}.");
-        AnsiConsole.MarkupLineInterpolated($"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most {settings.Epochs} epochs in batches of {settings.Batch}, seed {settings.Seed}.");
-        var trained = request.Architecture.IsOfFeatures ? TrainFeatures(blocks, mask, settings, cancellation) : TrainPixels(blocks, mask, settings, device, cancellation);
+        string region = mask is null ? "" : $", {mask.Share:P0} of the picture counts";
+        AnsiConsole.WriteLine($"{blocks.Training.Count} frames train (the last {Validation:P0} of each drive are held back from it), " +
+            $"{blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at {all.Size}{region}.");
+        AnsiConsole.WriteLine($"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most {settings.Epochs} epochs " +
+            $"in batches of {settings.Batch}, seed {settings.Seed}.");
+        var trained = request.Architecture.IsOfFeatures
+            ? TrainFeatures(blocks, mask, settings, cancellation)
+            : TrainPixels(blocks, mask, settings, device, cancellation);
         if (trained is not { } result)
         {
-            await Console.Error.WriteLineAsync($"interrupted; the checkpoint is in {_checkpoints}: the same command with --resume goes on, with --resume --finish it writes the package of the best epoch so far");
+            await Console.Error.WriteLineAsync($"interrupted; the checkpoint is in {_checkpoints}: the same command with --resume goes " +
+                $"on, with --resume --finish it writes the package of the best epoch so far");
             return 130;
         }
         AnsiConsole.WriteLine("Calibrating, writing the package …");
-        var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source, request.Command, device.type.ToString().ToLowerInvariant());
-        var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, description, blocks, result.CrossFitted, result.Figures, result.Epochs, result.FramesPerSecond, Stopwatch.GetElapsedTime(begun), cancellation);
+        var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source,
+            request.Command, device.type.ToString().ToLowerInvariant());
+        var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, description, blocks, result.CrossFitted,
+            result.Figures, result.Epochs, result.FramesPerSecond, Stopwatch.GetElapsedTime(begun), cancellation);
         Directory.Delete(_checkpoints, recursive: true);
         foreach (var (name, value) in package.Card.Quality)
             AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
@@ -127,7 +135,8 @@ internal sealed class TrainingRun(TrainingRequest request)
     }
 
     /// <summary>What was trained; null if it was interrupted.</summary>
-    private Trained? TrainPixels(PackageBuilder.Blocks blocks, FrameMask? mask, TrainingSettings settings, Device device, CancellationToken cancellation)
+    private Trained? TrainPixels(PackageBuilder.Blocks blocks, FrameMask? mask, TrainingSettings settings, Device device,
+        CancellationToken cancellation)
     {
         var network = new PatchNetwork(blocks.Training.Size, request.Latent, request.Architecture.IsVariational);
         var parts = blocks.Training.SplitByTime(1 - Validation, Validation);
@@ -136,7 +145,9 @@ internal sealed class TrainingRun(TrainingRequest request)
         double rate = 0;
         if (!request.Finish && !Show(trainer.Run, settings, progress => rate = progress.FramesPerSecond, cancellation)) return null;
         if (trainer.BestEpoch == 0) throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
-        if (trainer.Epochs < settings.Epochs) AnsiConsole.MarkupLineInterpolated($"Ended after epoch {trainer.Epochs}: the validation loss was best in epoch {trainer.BestEpoch}, whose weights are kept.");
+        if (trainer.Epochs < settings.Epochs)
+            AnsiConsole.MarkupLineInterpolated(
+                $"Ended after epoch {trainer.Epochs}: the validation loss was best in epoch {trainer.BestEpoch}, whose weights are kept.");
         AnsiConsole.WriteLine("Fitting densities …");
         var exporter = new ModelExporter(network, trainer.Weights, mask);
         return new Trained(exporter, exporter.FitScores(blocks.Training), trainer.Figures, trainer.BestEpoch, rate);
@@ -145,12 +156,17 @@ internal sealed class TrainingRun(TrainingRequest request)
     /// <inheritdoc cref="TrainPixels"/>
     private Trained? TrainFeatures(PackageBuilder.Blocks blocks, FrameMask? mask, TrainingSettings settings, CancellationToken cancellation)
     {
-        var backbone = request.Backbone is { } file ? Backbone.Load(file, request.BackboneOutputs, blocks.Training.Size, request.BackboneLicence) : Backbone.ResNet18(request.Stages);
-        using var training = new FeatureTraining(backbone, blocks.Training, mask, settings, request.Latent, request.Threads, Validation, Path.Combine(_checkpoints, "checkpoint"), cancellation);
+        var backbone = request.Backbone is { } file
+            ? Backbone.Load(file, request.BackboneOutputs, blocks.Training.Size, request.BackboneLicence)
+            : Backbone.ResNet18(request.Stages);
+        using var training = new FeatureTraining(backbone, blocks.Training, mask, settings, request.Latent, request.Threads, Validation,
+            Path.Combine(_checkpoints, "checkpoint"), cancellation);
         if (request.Resume) training.Trainer.Resume();
         double rate = 0;
-        if (!request.Finish && !Show(training.Trainer.Run, settings, progress => rate = progress.FramesPerSecond, cancellation)) return null;
-        if (training.Trainer.Epochs == 0) throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
+        if (!request.Finish && !Show(training.Trainer.Run, settings, progress => rate = progress.FramesPerSecond, cancellation))
+            return null;
+        if (training.Trainer.Epochs == 0)
+            throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
         AnsiConsole.WriteLine("Fitting densities, training what draws codes …");
         var (exporter, crossFitted, error) = training.Finish(cancellation);
         return new Trained(exporter, crossFitted, training.Trainer.Figures, training.Trainer.Epochs, rate) { PixelError = error };
@@ -159,7 +175,10 @@ internal sealed class TrainingRun(TrainingRequest request)
     private Task<Footage> LoadAsync(string what, string[] inputs, FrameSize? size, CancellationToken cancellation)
     {
         var loader = new FootageLoader();
-        return loader.LoadAsync(inputs, (width, height) => size ?? request.Size ?? (request.Architecture.IsOfFeatures ? FeatureNetwork.SizeFor(request.Width, width, height) : PatchNetwork.SizeFor(width, height)), cancellation);
+        return loader.LoadAsync(inputs, (width, height) =>
+            size ?? request.Size ?? (request.Architecture.IsOfFeatures
+            ? FeatureNetwork.SizeFor(request.Width, width, height)
+            : PatchNetwork.SizeFor(width, height)), cancellation);
     }
 
     private PackageBuilder.Blocks Split(Footage all, Footage? apart)
@@ -194,7 +213,8 @@ internal sealed class TrainingRun(TrainingRequest request)
         };
     }
 
-    private static bool Show(Func<Action<TrainingProgress>, CancellationToken, bool> run, TrainingSettings settings, Action<TrainingProgress> seen, CancellationToken cancellation)
+    private static bool Show(Func<Action<TrainingProgress>, CancellationToken, bool> run, TrainingSettings settings,
+        Action<TrainingProgress> seen, CancellationToken cancellation)
     {
         if (!AnsiConsole.Profile.Capabilities.Interactive)
         {
@@ -235,7 +255,9 @@ internal sealed class TrainingRun(TrainingRequest request)
 
     private sealed record Trained(IModelExporter Exporter, float[][] CrossFitted, EpochFigures Figures, int Epochs, double FramesPerSecond)
     {
-        /// <summary>Mean squared error of what draws a frame's code, which no score reads; NaN where the network itself draws pixels.</summary>
+        /// <summary>
+        /// Mean squared error of what draws a frame's code, which no score reads; NaN where the network itself draws pixels.
+        /// </summary>
         public double PixelError { get; init; } = double.NaN;
     }
 }

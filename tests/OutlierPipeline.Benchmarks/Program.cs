@@ -8,6 +8,7 @@ return args switch
     ["end-to-end", .. var rest] => await EndToEnd.RunAsync(rest),
     ["streams"] => Streams.Run(),
     ["baselines", .. var rest] => await Baselines.RunAsync(rest),
+    ["kinds", .. var rest] => await Kinds.RunAsync(rest),
     ["scoring", .. var rest] => ScoringShare.Run(rest),
     ["listeners", .. var rest] => await Listeners.RunAsync(rest),
     ["listen", var address, var count] => await Listeners.ListenAsync(address, int.Parse(count, CultureInfo.InvariantCulture)),

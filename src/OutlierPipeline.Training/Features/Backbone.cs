@@ -11,7 +11,8 @@ namespace OutlierPipeline.Training.Features;
 public sealed record BackboneStage(string Output, int Channels, int Stride);
 
 /// <summary>
-/// A network that somebody else trained on other pictures, frozen: what its first stages say of a place is what is modelled, instead of pixels. The part of its graph
+/// A network that somebody else trained on other pictures, frozen: what its first stages say of a place is what is modelled, instead of
+/// pixels. The part of its graph
 /// that is read travels within the package.
 /// </summary>
 public sealed class Backbone
@@ -53,17 +54,20 @@ public sealed class Backbone
     public static Backbone ResNet18(int stages = 2)
     {
         const string Digest = "sha256:e2552f19db2dfdb01b3669537b6a0f1b44da38d18279535492ed5dfc2ef1ff8f";
-        BackboneStage[] all = [new("ReLU283_Output_0", 64, 4), new("ReLU315_Output_0", 128, 8), new("ReLU347_Output_0", 256, 16), new("ReLU393_Output_0", 512, 32)];
+        BackboneStage[] all = [new("ReLU283_Output_0", 64, 4), new("ReLU315_Output_0", 128, 8), new("ReLU347_Output_0", 256, 16),
+            new("ReLU393_Output_0", 512, 32)];
         if (stages < 1 || stages > all.Length) throw new TrainingException($"--stages {stages}: expected 1 to {all.Length}");
         byte[] file = Read(Path.Combine(AppContext.BaseDirectory, "backbones", "ResNet18.onnx"));
-        if (ModelPackage.DigestOf(file) is var found && found != Digest) throw new TrainingException($"backbones/ResNet18.onnx is {found}, expected {Digest}: build again");
+        if (ModelPackage.DigestOf(file) is var found && found != Digest)
+            throw new TrainingException($"backbones/ResNet18.onnx is {found}, expected {Digest}: build again");
         var graph = BackboneGraph.Cut(file, [.. all.Take(stages).Select(stage => stage.Output)]);
         // It was trained on blue, green and red.
         graph.ReverseColours();
         graph.Halve(SmallWeight);
         return new Backbone(graph, [.. all.Take(stages)], [124, 117, 104], [1, 1, 1])
         {
-            Card = new BackboneCard { Name = $"ResNet18, stages 1 to {stages} (Microsoft.ML.DnnImageFeaturizer.ResNet18 0.23.1)", Licence = "MIT", Digest = Digest },
+            Card = new BackboneCard { Name = $"ResNet18, stages 1 to {stages} (Microsoft.ML.DnnImageFeaturizer.ResNet18 0.23.1)",
+                Licence = "MIT", Digest = Digest },
         };
     }
 
@@ -80,8 +84,10 @@ public sealed class Backbone
         float[] mean = [123.675f, 116.28f, 103.53f];
         float[] deviation = [58.395f, 57.12f, 57.375f];
         var shapes = FeatureRunner.ShapesOf(graph, outputs, size, file);
-        var stages = outputs.Select((output, k) => new BackboneStage(output, shapes[k].Channels, Stride(output, shapes[k].Height, shapes[k].Width))).ToArray();
-        return new Backbone(graph, stages, mean, deviation) { Card = new BackboneCard { Name = Path.GetFileName(file), Licence = licence, Digest = ModelPackage.DigestOf(content) } };
+        var stages = outputs.Select((output, k) =>
+            new BackboneStage(output, shapes[k].Channels, Stride(output, shapes[k].Height, shapes[k].Width))).ToArray();
+        return new Backbone(graph, stages, mean, deviation) { Card = new BackboneCard { Name = Path.GetFileName(file), Licence = licence,
+            Digest = ModelPackage.DigestOf(content) } };
 
         int Stride(string output, int height, int width)
         {
@@ -89,7 +95,8 @@ public sealed class Backbone
             {
                 if ((size.Height + stride - 1) / stride == height && (size.Width + stride - 1) / stride == width) return stride;
             }
-            throw new TrainingException($"--backbone {file}: of pictures of {size}, {output} has {height}×{width} places; expected a place every 1, 2, 4, 8, 16 or 32 pixels");
+            throw new TrainingException($"--backbone {file}: of pictures of {size}, {output} has {height}×{width} places; expected a " +
+                $"place every 1, 2, 4, 8, 16 or 32 pixels");
         }
     }
 

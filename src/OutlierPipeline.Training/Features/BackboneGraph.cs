@@ -6,7 +6,8 @@ using OutlierPipeline.Inference;
 namespace OutlierPipeline.Training.Features;
 
 /// <summary>
-/// The part of an ONNX graph that some of its values need, with batch normalisations multiplied into the convolutions before them and with asymmetric padding made symmetric: that takes the
+/// The part of an ONNX graph that some of its values need, with batch normalisations multiplied into the convolutions before them and with
+/// asymmetric padding made symmetric: that takes the
 /// same samples of even sides, and odd sides then work too.
 /// </summary>
 internal sealed class BackboneGraph
@@ -14,7 +15,8 @@ internal sealed class BackboneGraph
     private const int Float32 = 1;
     private readonly List<NodeProto> _nodes;
 
-    private BackboneGraph(List<NodeProto> nodes, string input, Dictionary<string, (float[] Values, long[] Shape)> weights, List<TensorProto> others)
+    private BackboneGraph(List<NodeProto> nodes, string input, Dictionary<string, (float[] Values, long[] Shape)> weights,
+        List<TensorProto> others)
     {
         _nodes = nodes;
         Input = input;
@@ -49,8 +51,10 @@ internal sealed class BackboneGraph
         {
             throw new TrainingException($"the backbone is no ONNX file: {e.Message}", e);
         }
-        var makers = graph?.Node.SelectMany(node => node.Output.Select(output => (output, node))).ToDictionary(pair => pair.output, pair => pair.node) ?? [];
-        if (outputs.FirstOrDefault(output => !makers.ContainsKey(output)) is { } missing) throw new TrainingException($"the backbone has no value {missing}");
+        var makers = graph?.Node.SelectMany(node => node.Output.Select(output => (output, node))).ToDictionary(pair => pair.output, pair =>
+            pair.node) ?? [];
+        if (outputs.FirstOrDefault(output => !makers.ContainsKey(output)) is { } missing)
+            throw new TrainingException($"the backbone has no value {missing}");
         var needed = new HashSet<NodeProto>(ReferenceEqualityComparer.Instance);
         var open = new Stack<NodeProto>(outputs.Select(output => makers[output]));
         while (open.TryPop(out var node))
@@ -60,10 +64,15 @@ internal sealed class BackboneGraph
         }
         var initializers = graph!.Initializer.ToDictionary(initializer => initializer.Name);
         var read = needed.SelectMany(node => node.Input).ToHashSet();
-        string[] inputs = [.. graph.Input.Select(input => input.Name).Where(name => !initializers.ContainsKey(name) && read.Contains(name))];
-        if (inputs.Length != 1) throw new TrainingException($"the backbone has {inputs.Length} inputs ({string.Join(", ", inputs)}): expected one, of RGB planes");
-        var weights = initializers.Values.Where(tensor => tensor.DataType == Float32 && read.Contains(tensor.Name)).ToDictionary(tensor => tensor.Name, tensor => (Values(tensor), (long[])[.. tensor.Dims]));
-        var cut = new BackboneGraph([.. graph.Node.Where(needed.Contains)], inputs[0], weights, [.. initializers.Values.Where(tensor => tensor.DataType != Float32 && read.Contains(tensor.Name))]);
+        string[] inputs = [.. graph.Input.Select(input => input.Name).Where(name =>
+            !initializers.ContainsKey(name) && read.Contains(name))];
+        if (inputs.Length != 1)
+            throw new TrainingException(
+                $"the backbone has {inputs.Length} inputs ({string.Join(", ", inputs)}): expected one, of RGB planes");
+        var weights = initializers.Values.Where(tensor => tensor.DataType == Float32 && read.Contains(tensor.Name)).ToDictionary(tensor =>
+            tensor.Name, tensor => (Values(tensor), (long[])[.. tensor.Dims]));
+        var cut = new BackboneGraph([.. graph.Node.Where(needed.Contains)], inputs[0], weights,
+            [.. initializers.Values.Where(tensor => tensor.DataType != Float32 && read.Contains(tensor.Name))]);
         foreach (var node in cut._nodes.Where(node => node.OpType is "Conv" or "MaxPool")) MakeSymmetric(node);
         cut.FoldNormalisation();
         return cut;
@@ -97,7 +106,10 @@ internal sealed class BackboneGraph
         }
     }
 
-    /// <summary>Floating-point operations of the convolutions of one picture, multiply and add counted as two. Operators other than convolution and pooling are taken to keep the size.</summary>
+    /// <summary>
+    /// Floating-point operations of the convolutions of one picture, multiply and add counted as two. Operators other than convolution and
+    /// pooling are taken to keep the size.
+    /// </summary>
     public long Flops(FrameSize size)
     {
         var sizes = new Dictionary<string, (long Height, long Width)> { [Input] = (size.Height, size.Width) };
@@ -124,10 +136,12 @@ internal sealed class BackboneGraph
 
     private void FoldNormalisation()
     {
-        var makers = _nodes.SelectMany(node => node.Output.Select(output => (output, node))).ToDictionary(pair => pair.output, pair => pair.node);
+        var makers = _nodes.SelectMany(node => node.Output.Select(output => (output, node))).ToDictionary(pair =>
+            pair.output, pair => pair.node);
         foreach (var norm in _nodes.Where(node => node.OpType == "BatchNormalization").ToArray())
         {
-            if (!makers.TryGetValue(norm.Input[0], out var conv) || conv.OpType != "Conv" || conv.Input.Count != 2 || _nodes.Sum(node => node.Input.Count(input => input == norm.Input[0])) != 1)
+            if (!makers.TryGetValue(norm.Input[0], out var conv) || conv.OpType != "Conv" || conv.Input.Count != 2
+                || _nodes.Sum(node => node.Input.Count(input => input == norm.Input[0])) != 1)
             {
                 // Operator set 18 has no such attribute any more.
                 if (norm.Attribute.FirstOrDefault(attribute => attribute.Name == "spatial") is { } spatial) norm.Attribute.Remove(spatial);
@@ -155,7 +169,10 @@ internal sealed class BackboneGraph
         }
     }
 
-    private static long[] Ints(NodeProto node, string name) => [.. node.Attribute.FirstOrDefault(attribute => attribute.Name == name)?.Ints ?? []];
+    private static long[] Ints(NodeProto node, string name) =>
+        [.. node.Attribute.FirstOrDefault(attribute => attribute.Name == name)?.Ints ?? []];
 
-    private static float[] Values(TensorProto tensor) => tensor.FloatData.Count > 0 ? [.. tensor.FloatData] : MemoryMarshal.Cast<byte, float>(tensor.RawData.Span).ToArray();
+    private static float[] Values(TensorProto tensor) => tensor.FloatData.Count > 0
+        ? [.. tensor.FloatData]
+        : MemoryMarshal.Cast<byte, float>(tensor.RawData.Span).ToArray();
 }

@@ -2,8 +2,13 @@ using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training.Features;
 
-/// <summary>Density of mean and log energy of the standardised residual of each value, over the frame. Two-sided: fog and blur, which are easier to draw, are as far out as noise.</summary>
-/// <remarks>Morningstar et al., Density of States Estimation for Out-of-Distribution Detection, AISTATS 2021, with a Gaussian for the density.</remarks>
+/// <summary>
+/// Density of mean and log energy of the standardised residual of each value, over the frame. Two-sided: fog and blur, which are easier to
+/// draw, are as far out as noise.
+/// </summary>
+/// <remarks>
+/// Morningstar et al., Density of States Estimation for Out-of-Distribution Detection, AISTATS 2021, with a Gaussian for the density.
+/// </remarks>
 public sealed class ResidualScore : CellScore
 {
     private ShrunkDensity? _density;
@@ -20,7 +25,8 @@ public sealed class ResidualScore : CellScore
         var count = Count(ops, inputs.Counted);
         return Moments(ops, Mean(inputs.RowSums), Mean(inputs.RowSquares), 1e-3);
 
-        T Mean(T sums) => ops.Divide(ops.Reshape(ops.MatMul(rows, ops.Reshape(sums, network.Rows, network.Channels)), network.Channels), count);
+        T Mean(T sums) =>
+            ops.Divide(ops.Reshape(ops.MatMul(rows, ops.Reshape(sums, network.Rows, network.Channels)), network.Channels), count);
     }
 
     public override void Fit(Tensor features) => _density = ShrunkDensity.Fit(features);
@@ -28,8 +34,13 @@ public sealed class ResidualScore : CellScore
     public override T Compute<T>(TensorOps<T> ops, T features) => _density!.Distance(ops, features);
 }
 
-/// <summary>The same density over strips: each row of cells against what is normal at its height, and the strangest of them. Finds dead rows, and what is at one height alone.</summary>
-/// <remarks>As <see cref="ResidualScore"/>; place by place as in Defard et al., PaDiM, ICPR 2021, the covariance shared by all heights.</remarks>
+/// <summary>
+/// The same density over strips: each row of cells against what is normal at its height, and the strangest of them. Finds dead rows, and
+/// what is at one height alone.
+/// </summary>
+/// <remarks>
+/// As <see cref="ResidualScore"/>; place by place as in Defard et al., PaDiM, ICPR 2021, the covariance shared by all heights.
+/// </remarks>
 public sealed class StripsScore(FeatureNetwork network) : CellScore
 {
     private const int Smoothing = 3;
@@ -72,7 +83,8 @@ public sealed class StripsScore(FeatureNetwork network) : CellScore
 
     public override T Compute<T>(TensorOps<T> ops, T features)
     {
-        var rows = ops.Subtract(ops.Reshape(ops.Slice(features, 0, network.Rows * Width), network.Rows, Width), ops.Constant(_means, 1, network.Rows, Width));
+        var rows = ops.Subtract(ops.Reshape(ops.Slice(features, 0, network.Rows * Width), network.Rows, Width),
+            ops.Constant(_means, 1, network.Rows, Width));
         var distance = ops.Reshape(_density!.Distance(ops, ops.Reshape(rows, Width)), network.Rows);
         var standardised = ops.Divide(ops.Subtract(distance, ops.Constant(_location, network.Rows)), ops.Constant(_scale, network.Rows));
         return ops.MaxLast(ops.Multiply(standardised, ops.Slice(features, network.Rows * Width, network.Rows)));
@@ -80,9 +92,13 @@ public sealed class StripsScore(FeatureNetwork network) : CellScore
 }
 
 /// <summary>
-/// The strangest places: the mean over the highest hundredth of the cells of how far a cell's error lies above what is normal in its place. Finds what is small. Its map is the error map.
+/// The strangest places: the mean over the highest hundredth of the cells of how far a cell's error lies above what is normal in its place.
+/// Finds what is small. Its map is the error map.
 /// </summary>
-/// <remarks>Baur, Wiestler, Albarqouni and Navab, Autoencoders for unsupervised anomaly segmentation in brain MR images, Medical Image Analysis 2021; standardised by place as in PaDiM.</remarks>
+/// <remarks>
+/// Baur, Wiestler, Albarqouni and Navab, Autoencoders for unsupervised anomaly segmentation in brain MR images, Medical Image Analysis
+/// 2021; standardised by place as in PaDiM.
+/// </remarks>
 public sealed class PlacesScore(FeatureNetwork network, string name, bool isLikelihood, bool isCombined) : CellScore
 {
     private const double Highest = 0.01;
@@ -111,18 +127,25 @@ public sealed class PlacesScore(FeatureNetwork network, string name, bool isLike
         _scale = Places.Values(Places.Smooth(maps.std(0)) + 1e-3);
     }
 
-    /// <summary>How many deviations each cell's error lies above what is normal in its place, <c>[N, h·w]</c>; 0 where nothing counts.</summary>
+    /// <summary>
+    /// How many deviations each cell's error lies above what is normal in its place, <c>[N, h·w]</c>; 0 where nothing counts.
+    /// </summary>
     public T Map<T>(TensorOps<T> ops, T features)
     {
         var errors = ops.Subtract(ops.Slice(features, 0, network.Cells), ops.Constant(_location, network.Cells));
         return ops.Multiply(ops.Divide(errors, ops.Constant(_scale, network.Cells)), ops.Slice(features, network.Cells, network.Cells));
     }
 
-    public override T Compute<T>(TensorOps<T> ops, T features) => ops.TopMean(Map(ops, features), (int)Math.Ceiling(Highest * network.Cells));
+    public override T Compute<T>(TensorOps<T> ops, T features) =>
+        ops.TopMean(Map(ops, features), (int)Math.Ceiling(Highest * network.Cells));
 }
 
-/// <summary>Density of mean and log deviation of the cells' codes over the frame: does the frame's code lie where those of normal frames lay.</summary>
-/// <remarks>Lee, Lee, Lee and Shin, A simple unified framework for detecting out-of-distribution samples, NeurIPS 2018, eq. 1, with one class.</remarks>
+/// <summary>
+/// Density of mean and log deviation of the cells' codes over the frame: does the frame's code lie where those of normal frames lay.
+/// </summary>
+/// <remarks>
+/// Lee, Lee, Lee and Shin, A simple unified framework for detecting out-of-distribution samples, NeurIPS 2018, eq. 1, with one class.
+/// </remarks>
 public sealed class CodesScore : CellScore
 {
     private ShrunkDensity? _density;
@@ -144,9 +167,13 @@ public sealed class CodesScore : CellScore
 
     public override void Fit(Tensor features) => _density = ShrunkDensity.Fit(features, isPrincipal: true);
 
-    public override T Compute<T>(TensorOps<T> ops, T features) => ShrunkDensity.LogMeanSquare(ops, FrameCode(ops, features), _density!.Dimensions);
+    public override T Compute<T>(TensorOps<T> ops, T features) =>
+        ShrunkDensity.LogMeanSquare(ops, FrameCode(ops, features), _density!.Dimensions);
 
-    /// <summary>The frame's code, <c>[N, 2 K]</c>: uncorrelated and of variance 1 on normal frames, so that codes can be drawn from the standard normal distribution.</summary>
+    /// <summary>
+    /// The frame's code, <c>[N, 2 K]</c>: uncorrelated and of variance 1 on normal frames, so that codes can be drawn from the standard
+    /// normal distribution.
+    /// </summary>
     public T FrameCode<T>(TensorOps<T> ops, T features) => _density!.Whitened(ops, features);
 }
 
@@ -155,11 +182,13 @@ internal static class Places
 {
     /// <summary>Mean over 3 × 5 places around each, <c>[h, w]</c>: few frames say little of one place.</summary>
     public static Tensor Smooth(Tensor map) =>
-        nn.functional.avg_pool2d(map.unsqueeze(0).unsqueeze(0), (3, 5), stride: (1, 1), padding: (1, 2), count_include_pad: false).squeeze(0).squeeze(0);
+        nn.functional.avg_pool2d(map.unsqueeze(0).unsqueeze(0), (3, 5), stride: (1, 1), padding: (1, 2),
+        count_include_pad: false).squeeze(0).squeeze(0);
 
     /// <summary>Mean over some rows around each, <c>[h, F]</c>.</summary>
     public static Tensor SmoothRows(Tensor rows, int count) =>
-        nn.functional.avg_pool2d(rows.unsqueeze(0).unsqueeze(0), (count, 1), stride: (1, 1), padding: (count / 2, 0), count_include_pad: false).squeeze(0).squeeze(0);
+        nn.functional.avg_pool2d(rows.unsqueeze(0).unsqueeze(0), (count, 1), stride: (1, 1), padding: (count / 2, 0),
+        count_include_pad: false).squeeze(0).squeeze(0);
 
     public static float[] Values(Tensor tensor) => tensor.contiguous().data<float>().ToArray();
 }

@@ -5,7 +5,10 @@ using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training.Features;
 
-/// <summary>Turns a backbone and a trained <see cref="FeatureNetwork"/> into graphs: fits the scores to the training frames and writes <c>model.onnx</c> and <c>decoder.onnx</c>.</summary>
+/// <summary>
+/// Turns a backbone and a trained <see cref="FeatureNetwork"/> into graphs: fits the scores to the training frames and writes
+/// <c>model.onnx</c> and <c>decoder.onnx</c>.
+/// </summary>
 public sealed class FeatureExporter : IModelExporter
 {
     private const int Batch = 16;
@@ -25,8 +28,10 @@ public sealed class FeatureExporter : IModelExporter
     private readonly IReadOnlyList<CellScore> _scores;
 
     /// <param name="fill">The picture that stands where a mask leaves pixels out, <c>[H, W, 3]</c>.</param>
-    /// <param name="mask">Region of interest of the training frames, or null. The graphs take it as an input; it is not part of them.</param>
-    public FeatureExporter(Backbone backbone, FeatureNetwork network, IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights, byte[] fill, FrameMask? mask = null)
+    /// <param name="mask">Region of interest of the training frames, or null. The graphs take it as an input; it is not part of
+    /// them.</param>
+    public FeatureExporter(Backbone backbone, FeatureNetwork network, IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights,
+        byte[] fill, FrameMask? mask = null)
     {
         _backbone = backbone;
         _network = network;
@@ -44,7 +49,10 @@ public sealed class FeatureExporter : IModelExporter
 
     public IReadOnlyList<ScoreEntry> Scores => [.. _scores.Select(score => new ScoreEntry(score.Name, score.IsCombined, score.IsLocal))];
 
-    /// <summary>Fits every score to the training frames. Returns the scores that each of them has where its own block of time was left out, n rows of S; and the frames' codes.</summary>
+    /// <summary>
+    /// Fits every score to the training frames. Returns the scores that each of them has where its own block of time was left out, n rows
+    /// of S; and the frames' codes.
+    /// </summary>
     /// <param name="frames">Indices of the frames in <paramref name="features"/>, in time order.</param>
     public (float[][] CrossFitted, float[][] Codes, int[] Frames) Fit(FeatureFootage features, int[] frames)
     {
@@ -56,9 +64,13 @@ public sealed class FeatureExporter : IModelExporter
         var parts = _scores.Select(_ => new List<Tensor>()).ToArray();
         foreach (int[] batch in chosen.Chunk(Batch))
         {
-            using var inner = NewDisposeScope();
-            var inputs = Inputs(ops, features.Rows(batch));
-            for (int k = 0; k < _scores.Count; k++) parts[k].Add(_scores[k].Features(ops, inputs).MoveToOuterDisposeScope());
+            Uncollected.Run(() =>
+            {
+                using var inner = NewDisposeScope();
+                var inputs = Inputs(ops, features.Rows(batch));
+                for (int k = 0; k < _scores.Count; k++) parts[k].Add(_scores[k].Features(ops, inputs).MoveToOuterDisposeScope());
+                return true;
+            });
         }
         Tensor[] all = [.. parts.Select(part => cat(part, 0))];
         float[][] crossFitted = [.. Enumerable.Range(0, n).Select(_ => new float[_scores.Count])];
@@ -69,16 +81,29 @@ public sealed class FeatureExporter : IModelExporter
             var left = CreateScores(_network);
             for (int k = 0; k < left.Count; k++)
             {
-                using var inner = NewDisposeScope();
-                left[k].Fit(cat([all[k].narrow(0, 0, from), all[k].narrow(0, to, n - to)], 0));
-                float[] values = Places.Values(left[k].Compute(ops, all[k].narrow(0, from, to - from)));
+                float[] values = Uncollected.Run(() => LeftOut(ops, left[k], all[k], from, to));
                 for (int i = from; i < to; i++) crossFitted[i][k] = values[i - from];
             }
         }
-        for (int k = 0; k < _scores.Count; k++) _scores[k].Fit(all[k]);
+        for (int k = 0; k < _scores.Count; k++)
+        {
+            Uncollected.Run(() =>
+            {
+                _scores[k].Fit(all[k]);
+                return true;
+            });
+        }
         int codes = _scores.ToList().FindIndex(score => score is CodesScore);
-        float[] latent = Places.Values(((CodesScore)_scores[codes]).FrameCode(ops, all[codes]));
+        float[] latent = Uncollected.Run(() => Places.Values(((CodesScore)_scores[codes]).FrameCode(ops, all[codes])));
         return (crossFitted, [.. latent.Chunk(Latent)], chosen);
+    }
+
+    /// <summary>Scores of some rows of features where these are left out of the fit.</summary>
+    private static float[] LeftOut(TorchOps ops, CellScore score, Tensor features, int from, int to)
+    {
+        using var scope = NewDisposeScope();
+        score.Fit(cat([features.narrow(0, 0, from), features.narrow(0, to, features.shape[0] - to)], 0));
+        return Places.Values(score.Compute(ops, features.narrow(0, from, to - from)));
     }
 
     /// <summary>Trains what draws codes.</summary>
@@ -167,13 +192,15 @@ public sealed class FeatureExporter : IModelExporter
         ErrorMapWidth = _network.Columns,
         Parameters = _backbone.Parameters + _weights.Values.Sum(weight => (long)weight.Values.Length),
         FlopsPerFrame = _backbone.Flops(Size) + _network.FlopsPerFrame(),
-        HyperParameters = new Dictionary<string, double> { ["batch"] = settings.Batch, ["learningRate"] = settings.LearningRate, ["beta"] = settings.Beta, ["freeBits"] = settings.FreeBits },
+        HyperParameters = new Dictionary<string, double> { ["batch"] = settings.Batch, ["learningRate"] = settings.LearningRate,
+            ["beta"] = settings.Beta, ["freeBits"] = settings.FreeBits },
     };
 
     /// <summary>The scores in the order of the graph's output.</summary>
     private static IReadOnlyList<CellScore> CreateScores(FeatureNetwork network) =>
     [
-        new ResidualScore(), new StripsScore(network), new PlacesScore(network, "likelihood", isLikelihood: true, isCombined: false), new PlacesScore(network, "local", isLikelihood: false, isCombined: true), new CodesScore(),
+        new ResidualScore(), new StripsScore(network), new PlacesScore(network, "likelihood", isLikelihood: true, isCombined: false),
+        new PlacesScore(network, "local", isLikelihood: false, isCombined: true), new CodesScore(),
     ];
 
     private (T Scores, T Latent, T Map) Outputs<T>(TensorOps<T> ops, CellInputs<T> inputs)
@@ -191,13 +218,15 @@ public sealed class FeatureExporter : IModelExporter
         return (ops.Concat([.. scores]), latent!, map!);
     }
 
-    private CellInputs<Tensor> Inputs(TorchOps ops, Tensor cells) => _network.Inputs(ops, FeatureNetwork.Standardise(ops, cells), Counted(ops));
+    private CellInputs<Tensor> Inputs(TorchOps ops, Tensor cells) =>
+        _network.Inputs(ops, FeatureNetwork.Standardise(ops, cells), Counted(ops));
 
     private Tensor Counted(TorchOps ops) => _network.Counted(ops, _mask is null
         ? ones([1, Size.Height, Size.Width])
         : tensor(_mask.Pixels.ToArray(), [1, Size.Height, Size.Width]).to(float32));
 
-    private TorchOps TorchOps() => new(_weights.ToDictionary(weight => weight.Key, weight => tensor(weight.Value.Values, weight.Value.Shape)), CPU);
+    private TorchOps TorchOps() =>
+        new(_weights.ToDictionary(weight => weight.Key, weight => tensor(weight.Value.Values, weight.Value.Shape)), CPU);
 
     private OnnxOps NewOps() => new(_weights, _pixels.Weights().Select(weight => weight.Name).ToHashSet());
 

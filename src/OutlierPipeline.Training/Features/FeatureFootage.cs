@@ -7,7 +7,8 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 namespace OutlierPipeline.Training.Features;
 
 /// <summary>
-/// What the backbone says of every cell of every frame, computed once and kept in half precision in a temporary file: 30,000 frames are more than memory.
+/// What the backbone says of every cell of every frame, computed once and kept in half precision in a temporary file: 30,000 frames are
+/// more than memory.
 /// </summary>
 public sealed class FeatureFootage : IDisposable
 {
@@ -35,7 +36,8 @@ public sealed class FeatureFootage : IDisposable
 
     /// <summary>Runs the backbone over all frames.</summary>
     /// <param name="progress">Frames that are through.</param>
-    public static FeatureFootage Of(Footage footage, FeatureRunner runner, int cells, int channels, Action<int> progress, CancellationToken cancellation)
+    public static FeatureFootage Of(Footage footage, FeatureRunner runner, int cells, int channels, Action<int> progress,
+        CancellationToken cancellation)
     {
         string path = Path.GetTempFileName();
         var file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None, FileOptions.DeleteOnClose);

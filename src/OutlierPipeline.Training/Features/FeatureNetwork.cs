@@ -3,10 +3,14 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Training.Features;
 
 /// <summary>
-/// A small variational autoencoder of what a frozen backbone says of one cell of the picture, conditioned on the cell's place; it draws a mean and a variance of every value. All cells of
+/// A small variational autoencoder of what a frozen backbone says of one cell of the picture, conditioned on the cell's place; it draws a
+/// mean and a variance of every value. All cells of
 /// all frames are its samples, so few frames are enough.
 /// </summary>
-/// <remarks>Kingma and Welling, ICLR 2014; the place is a condition as in Sohn, Lee and Yan, Learning Structured Output Representation using Deep Conditional Generative Models, NeurIPS 2015.</remarks>
+/// <remarks>
+/// Kingma and Welling, ICLR 2014; the place is a condition as in Sohn, Lee and Yan, Learning Structured Output Representation using Deep
+/// Conditional Generative Models, NeurIPS 2015.
+/// </remarks>
 public sealed class FeatureNetwork
 {
     /// <summary>Weight of the last product, which draws mean and variance; behind it are scores.</summary>
@@ -29,8 +33,11 @@ public sealed class FeatureNetwork
     public FeatureNetwork(FrameSize size, int channels, int code, bool isVariational)
     {
         if (size.Height % FrameMask.CellSide != 0 || size.Width % FrameMask.CellSide != 0 || size.Height < 32 || size.Width < 32)
-            throw new ArgumentException($"height and width must be multiples of {FrameMask.CellSide} and at least 32; they are {size.Height} and {size.Width}", nameof(size));
-        if (code is < 1 or > 512) throw new ArgumentException($"the code of a cell must have 1 to 512 dimensions, not {code}", nameof(code));
+            throw new ArgumentException(
+                $"height and width must be multiples of {FrameMask.CellSide} and at least 32; they are {size.Height} and {size.Width}",
+                nameof(size));
+        if (code is < 1 or > 512)
+            throw new ArgumentException($"the code of a cell must have 1 to 512 dimensions, not {code}", nameof(code));
         Size = size;
         Channels = channels;
         Code = code;
@@ -89,7 +96,8 @@ public sealed class FeatureNetwork
 
     /// <summary>Mean and log-variance of the codes of cells, <c>[R, K]</c> each; no log-variance where the code is a point.</summary>
     /// <param name="standardised"><c>[R, C]</c>.</param>
-    /// <param name="place">What the place adds to the hidden layer, of <see cref="AtPlace{T}"/>, in a shape that <paramref name="add"/> takes.</param>
+    /// <param name="place">What the place adds to the hidden layer, of <see cref="AtPlace{T}"/>, in a shape that <paramref name="add"/>
+    /// takes.</param>
     /// <param name="add">Adds it to <c>[R, 128]</c>.</param>
     public (T Mean, T? LogVariance) Encode<T>(TensorOps<T> ops, T standardised, T place, Func<T, T, T> add)
     {
@@ -141,7 +149,8 @@ public sealed class FeatureNetwork
 
     /// <summary>Adds what the places add to the hidden layer of whole frames, <c>[N·h·w, 128]</c>.</summary>
     /// <param name="place"><c>[h·w, 128]</c>.</param>
-    public T AtEach<T>(TensorOps<T> ops, T hidden, T place) => ops.Reshape(ops.Add(ops.Reshape(hidden, Cells, Hidden), ops.Reshape(place, Cells, Hidden)), Hidden);
+    public T AtEach<T>(TensorOps<T> ops, T hidden, T place) =>
+        ops.Reshape(ops.Add(ops.Reshape(hidden, Cells, Hidden), ops.Reshape(place, Cells, Hidden)), Hidden);
 
     /// <summary>1 for cells of which every pixel counts, else 0, <c>[N or 1, h·w]</c>.</summary>
     /// <param name="mask"><c>[N or 1, H, W]</c>, 0 or 1.</param>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -6,9 +7,13 @@ using static TorchSharp.torch;
 namespace OutlierPipeline.Training.Features;
 
 /// <summary>
-/// Trains a <see cref="FeatureNetwork"/>: cells are its samples. On CPU the same seed, frames and number of threads give the same weights, also when the run was interrupted in between.
+/// Trains a <see cref="FeatureNetwork"/>: cells are its samples. On CPU the same seed, frames and number of threads give the same weights,
+/// also when the run was interrupted in between.
 /// </summary>
-/// <remarks>The loss is the evidence lower bound with a variance for every value: ½ Σ ((x − m)²/s² + log s²) + β KL (Kingma and Welling, ICLR 2014, eq. 7).</remarks>
+/// <remarks>
+/// The loss is the evidence lower bound with a variance for every value: ½ Σ ((x − m)²/s² + log s²) + β KL (Kingma and Welling, ICLR 2014,
+/// eq. 7).
+/// </remarks>
 public sealed class FeatureTrainer : IDisposable
 {
     /// <summary>Cells that train at most: more of the same few frames teach nothing.</summary>
@@ -19,7 +24,9 @@ public sealed class FeatureTrainer : IDisposable
     /// <summary>Share of the run over which the KL divergence gains its weight (Bowman et al., CoNLL 2016).</summary>
     private const double WarmUp = 0.2;
 
-    /// <summary>Deviation of what is added to the values while training, in units of their own: a cell's values are never exactly what they were.</summary>
+    /// <summary>
+    /// Deviation of what is added to the values while training, in units of their own: a cell's values are never exactly what they were.
+    /// </summary>
     private const double Noise = 0.05;
 
     private const double MaxGradient = 100;
@@ -40,7 +47,8 @@ public sealed class FeatureTrainer : IDisposable
     /// <param name="counted">Which cells count, h·w.</param>
     /// <param name="file">Where checkpoints go.</param>
     /// <param name="origin">What else the weights depend on: frames, backbone and mask.</param>
-    public FeatureTrainer(FeatureNetwork network, FeatureFootage features, int[] frames, int[] heldBack, bool[] counted, TrainingSettings settings, string file, string origin)
+    public FeatureTrainer(FeatureNetwork network, FeatureFootage features, int[] frames, int[] heldBack, bool[] counted,
+        TrainingSettings settings, string file, string origin)
     {
         _network = network;
         _settings = settings;
@@ -59,7 +67,10 @@ public sealed class FeatureTrainer : IDisposable
         _optimizer = optim.Adam(_weights.Values, settings.LearningRate);
         _checkpoint = new Checkpoint
         {
-            Fingerprint = FormattableString.Invariant($"{settings.Architecture.Name} {network.Size} {network.Channels} {network.Code} {settings.Epochs} {settings.Batch} {settings.Seed} {settings.Beta} {settings.LearningRate} {origin}"),
+            Fingerprint = string.Create(
+                CultureInfo.InvariantCulture,
+                $"{network.Size} {network.Channels} {network.Code} {settings.Epochs} {settings.Batch} {settings.Seed} {settings.Beta} ") +
+                string.Create(CultureInfo.InvariantCulture, $"{settings.LearningRate} {settings.Architecture.Name} {origin}"),
         };
     }
 
@@ -74,14 +85,19 @@ public sealed class FeatureTrainer : IDisposable
 
     /// <summary>Values and shapes by name, of the last whole epoch, with what was measured of the values.</summary>
     public Dictionary<string, (float[] Values, long[] Shape)> Weights =>
-        _all.ToDictionary(weight => weight.Key, weight => (_checkpoint.BestWeights.TryGetValue(weight.Key, out float[]? best) ? best : Places.Values(weight.Value.detach()), weight.Value.shape));
+        _all.ToDictionary(weight => weight.Key, weight =>
+        (_checkpoint.BestWeights.TryGetValue(weight.Key, out float[]? best) ? best : Places.Values(weight.Value.detach()),
+        weight.Value.shape));
 
     /// <summary>Parameters with values drawn at random; biases are 0.</summary>
     /// <param name="scale">By which a weight's deviation differs from one over the root of its fan-in.</param>
-    internal static Dictionary<string, Parameter> Initial(IEnumerable<(string Name, long[] Shape, long FanIn)> weights, Func<string, double> scale) =>
+    internal static Dictionary<string, Parameter> Initial(IEnumerable<(string Name, long[] Shape, long FanIn)> weights,
+        Func<string, double> scale) =>
         weights.ToDictionary(weight => weight.Name, weight =>
         {
-            using var values = weight.FanIn == 0 ? zeros(weight.Shape) : randn(weight.Shape) * (scale(weight.Name) / Math.Sqrt(weight.FanIn));
+            using var values = weight.FanIn == 0
+                ? zeros(weight.Shape)
+                : randn(weight.Shape) * (scale(weight.Name) / Math.Sqrt(weight.FanIn));
             return new Parameter(values.clone());
         });
 
@@ -127,19 +143,23 @@ public sealed class FeatureTrainer : IDisposable
                 order = Order(Epochs);
             }
             double progress = (double)_checkpoint.Step / steps;
-            foreach (var group in _optimizer.ParamGroups) group.LearningRate = _settings.LearningRate * Math.Max(0.02, 0.5 * (1 + Math.Cos(Math.PI * progress)));
+            foreach (var group in _optimizer.ParamGroups)
+                group.LearningRate = _settings.LearningRate * Math.Max(0.02, 0.5 * (1 + Math.Cos(Math.PI * progress)));
             var loss = Uncollected.Run(() => Step(order, within, Math.Min(1, progress / WarmUp)));
-            if (!double.IsFinite(loss.Loss)) throw new TrainingException($"the loss is no number any more in epoch {Epochs + 1}: lower --learning-rate ({_settings.LearningRate}); no package was written, and --resume goes on from the last checkpoint with the same settings");
+            if (!double.IsFinite(loss.Loss)) throw new TrainingException($"the loss is no number any more in epoch {Epochs + 1}: lower " +
+                $"--learning-rate ({_settings.LearningRate}); no package was written, and --resume goes on from the last checkpoint with " +
+                    $"the same settings");
             _checkpoint.Step++;
             _checkpoint.Error += loss.Error / _stepsPerEpoch;
             _checkpoint.Kl += loss.Kl * _network.Cells / _stepsPerEpoch;
             bool ends = within == _stepsPerEpoch - 1;
             double share = (within + 1.0) / _stepsPerEpoch;
             var state = (Error: _checkpoint.Error / share, Kl: _checkpoint.Kl / share);
-            double rate = (_checkpoint.Step - from) * (double)_settings.Batch / _network.Cells / Stopwatch.GetElapsedTime(begun).TotalSeconds;
+            double rate = (_checkpoint.Step - from)
+                * (double)_settings.Batch / _network.Cells / Stopwatch.GetElapsedTime(begun).TotalSeconds;
             if (ends)
             {
-                var measured = Measure();
+                var measured = Uncollected.Run(Measure);
                 heldBack = measured.Error;
                 _checkpoint.BestEpoch = Epochs;
                 _checkpoint.BestFigures = new EpochFigures(state.Error, state.Kl, measured.Error, measured.Kl);
@@ -149,7 +169,8 @@ public sealed class FeatureTrainer : IDisposable
                 Save();
             }
             int epoch = (int)((_checkpoint.Step - 1) / _stepsPerEpoch) + 1;
-            report(new TrainingProgress(epoch, _checkpoint.Step, steps, state.Error, loss.Loss / _network.Channels, state.Kl, rate, heldBack, ends));
+            report(new TrainingProgress(epoch, _checkpoint.Step, steps, state.Error, loss.Loss / _network.Channels, state.Kl, rate,
+                heldBack, ends));
         }
         order?.Dispose();
         return true;
@@ -175,7 +196,8 @@ public sealed class FeatureTrainer : IDisposable
         var batch = order.narrow(0, first, Math.Min(_settings.Batch, order.shape[0] - first));
         manual_seed(SeedOf(_checkpoint.Step));
         _optimizer.zero_grad();
-        var (loss, error, kl) = Forward(_training.Cells.index_select(0, batch), _training.Places.index_select(0, batch), isTraining: true, warmth);
+        var (loss, error, kl) = Forward(_training.Cells.index_select(0, batch), _training.Places.index_select(0, batch),
+            isTraining: true, warmth);
         loss.backward();
         nn.utils.clip_grad_norm_(_weights.Values, MaxGradient);
         _optimizer.step();
@@ -219,15 +241,22 @@ public sealed class FeatureTrainer : IDisposable
         var squares = zeros(features.Channels, float64);
         foreach (int frame in frames)
         {
-            using var inner = NewDisposeScope();
-            var rows = features.Rows([frame]).index_select(0, chosen).to(float64);
-            sum.add_(rows.sum([0L]));
-            squares.add_(rows.pow(2).sum([0L]));
+            Uncollected.Run(() =>
+            {
+                using var inner = NewDisposeScope();
+                var rows = features.Rows([frame]).index_select(0, chosen).to(float64);
+                sum.add_(rows.sum([0L]));
+                squares.add_(rows.pow(2).sum([0L]));
+                return true;
+            });
         }
-        double count = (double)frames.Length * cells.Length;
-        var mean = sum / count;
-        var deviation = (squares / count - mean.pow(2)).clamp_min(0).sqrt() + 1e-3;
-        return (mean.to(float32).MoveToOuterDisposeScope(), deviation.to(float32).MoveToOuterDisposeScope());
+        return Uncollected.Run(() =>
+        {
+            double count = (double)frames.Length * cells.Length;
+            var mean = sum / count;
+            var deviation = (squares / count - mean.pow(2)).clamp_min(0).sqrt() + 1e-3;
+            return (mean.to(float32).MoveToOuterDisposeScope(), deviation.to(float32).MoveToOuterDisposeScope());
+        });
     }
 
     /// <summary>Standardised cells and their places, at most so many, evenly taken from all frames.</summary>
@@ -255,7 +284,8 @@ public sealed class FeatureTrainer : IDisposable
             }
         }
         var raw = tensor(values, [(long)frames.Length * perFrame, features.Channels]);
-        return (FeatureNetwork.Standardise(_ops, raw).MoveToOuterDisposeScope(), tensor(at, [(long)frames.Length * perFrame, width]).MoveToOuterDisposeScope());
+        return (FeatureNetwork.Standardise(_ops, raw).MoveToOuterDisposeScope(), tensor(at, [(long)frames.Length * perFrame, width])
+            .MoveToOuterDisposeScope());
     }
 
     private Tensor Order(int epoch)

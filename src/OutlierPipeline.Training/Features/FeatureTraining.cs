@@ -19,9 +19,11 @@ internal sealed class FeatureTraining : IDisposable
 
     /// <param name="latent">Dimensions of a frame's code: mean and deviation of those of its cells, so an even number.</param>
     /// <param name="heldBack">Share of each drive, its end, that only measures.</param>
-    public FeatureTraining(Backbone backbone, Footage footage, FrameMask? mask, TrainingSettings settings, int latent, int threads, double heldBack, string checkpoint, CancellationToken cancellation)
+    public FeatureTraining(Backbone backbone, Footage footage, FrameMask? mask, TrainingSettings settings, int latent, int threads,
+        double heldBack, string checkpoint, CancellationToken cancellation)
     {
-        if (latent < 2 || latent % 2 != 0) throw new TrainingException($"--latent {latent}: a frame's code is mean and deviation of its cells' codes, an even number");
+        if (latent < 2 || latent % 2 != 0)
+            throw new TrainingException($"--latent {latent}: a frame's code is mean and deviation of its cells' codes, an even number");
         _backbone = backbone;
         _footage = footage;
         _mask = mask;
@@ -32,9 +34,13 @@ internal sealed class FeatureTraining : IDisposable
             _features = Compute(runner, cancellation);
         int[] all = [.. Enumerable.Range(0, footage.Count)];
         bool[] isHeldBack = new bool[footage.Count];
-        foreach (var drive in footage.Drives) Array.Fill(isHeldBack, true, drive.First + (int)Math.Round((1 - heldBack) * drive.Count), drive.Count - (int)Math.Round((1 - heldBack) * drive.Count));
-        string origin = $"{footage.Digest} {backbone.Card.Name} {backbone.Card.Digest} {(mask is null ? "" : Inference.ModelPackage.DigestOf(mask.Pixels))}";
-        Trainer = new FeatureTrainer(_network, _features, [.. all.Where(i => !isHeldBack[i])], [.. all.Where(i => isHeldBack[i])], Counted(), settings, checkpoint, origin);
+        foreach (var drive in footage.Drives)
+            Array.Fill(isHeldBack, true, drive.First + (int)Math.Round((1 - heldBack) * drive.Count),
+                drive.Count - (int)Math.Round((1 - heldBack) * drive.Count));
+        string origin = $"{footage.Digest} {backbone.Card.Name} {backbone.Card.Digest} " +
+            $"{(mask is null ? "" : Inference.ModelPackage.DigestOf(mask.Pixels))}";
+        Trainer = new FeatureTrainer(_network, _features, [.. all.Where(i => !isHeldBack[i])], [.. all.Where(i => isHeldBack[i])],
+            Counted(), settings, checkpoint, origin);
     }
 
     public FeatureTrainer Trainer { get; }
@@ -86,7 +92,8 @@ internal sealed class FeatureTraining : IDisposable
             Console.WriteLine($"{_backbone.Card.Name} looks at {_footage.Count} frames …");
             return FeatureFootage.Of(_footage, runner, _network.Cells, _backbone.Channels, _ => { }, cancellation);
         }
-        return AnsiConsole.Progress().AutoClear(false).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()).Start(context =>
+        return AnsiConsole.Progress().AutoClear(false).Columns(new TaskDescriptionColumn(), new ProgressBarColumn(),
+            new PercentageColumn(), new RemainingTimeColumn()).Start(context =>
         {
             var task = context.AddTask("backbone", maxValue: _footage.Count);
             return FeatureFootage.Of(_footage, runner, _network.Cells, _backbone.Channels, done => task.Value = done, cancellation);

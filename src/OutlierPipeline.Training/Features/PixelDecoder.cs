@@ -5,7 +5,10 @@ using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training.Features;
 
-/// <summary>Draws a picture of a frame's code, for people: no score reads it. A dense layer lays out the picture's cells, two convolutions join them, and each draws its 8×8 pixels.</summary>
+/// <summary>
+/// Draws a picture of a frame's code, for people: no score reads it. A dense layer lays out the picture's cells, two convolutions join
+/// them, and each draws its 8×8 pixels.
+/// </summary>
 public sealed class PixelDecoder(FrameSize size, int latent)
 {
     /// <summary>Enough for pictures that show what a code means.</summary>
@@ -33,16 +36,20 @@ public sealed class PixelDecoder(FrameSize size, int latent)
     public T Draw<T>(TensorOps<T> ops, T code)
     {
         var hidden = ops.LeakyRelu(ops.Dense(code, ops.Weight("pixels.code.weight"), ops.Weight("pixels.code.bias")));
-        var planes = ops.Reshape(ops.Dense(hidden, ops.Weight("pixels.lay.weight"), ops.Weight("pixels.lay.bias")), Planes, _rows, _columns);
-        foreach (string layer in new[] { "pixels.join1", "pixels.join2" }) planes = ops.LeakyRelu(ops.Conv(planes, ops.Weight(layer + ".weight"), ops.Weight(layer + ".bias"), 1, 1));
+        var planes = ops.Reshape(ops.Dense(hidden, ops.Weight("pixels.lay.weight"), ops.Weight("pixels.lay.bias")), Planes,
+            _rows, _columns);
+        foreach (string layer in new[] { "pixels.join1", "pixels.join2" })
+            planes = ops.LeakyRelu(ops.Conv(planes, ops.Weight(layer + ".weight"), ops.Weight(layer + ".bias"), 1, 1));
         return ops.Dense(ops.ToRows(planes, Hidden), ops.Weight("pixels.draw.weight"), ops.Weight("pixels.draw.bias"));
     }
 
     /// <summary>Trains it on frames and their codes, by squared error.</summary>
     /// <param name="codes">n codes of Z.</param>
     /// <param name="at">The frame in the footage that each code is of.</param>
-    /// <returns>The weights, rounded to half precision, in which packages keep them; and the mean squared error of the last tenth of the steps.</returns>
-    public (Dictionary<string, (float[] Values, long[] Shape)> Weights, double Error) Train(Footage footage, float[][] codes, int[] at, int steps, int seed, CancellationToken cancellation)
+    /// <returns>The weights, rounded to half precision, in which packages keep them; and the mean squared error of the last tenth of the
+    /// steps.</returns>
+    public (Dictionary<string, (float[] Values, long[] Shape)> Weights, double Error) Train(Footage footage, float[][] codes, int[] at,
+        int steps, int seed, CancellationToken cancellation)
     {
         manual_seed(seed);
         var weights = FeatureTrainer.Initial(Weights(), name => name == "pixels.draw.weight" ? 0.1 : 1);
@@ -58,7 +65,8 @@ public sealed class PixelDecoder(FrameSize size, int latent)
             double squares = Uncollected.Run(() => Step(batch));
             if (step >= steps * 9 / 10) error += squares / (steps - steps * 9 / 10);
         }
-        var rounded = weights.ToDictionary(weight => weight.Key, weight => (Places.Values(weight.Value.detach()).Select(value => (float)(Half)value).ToArray(), weight.Value.shape));
+        var rounded = weights.ToDictionary(weight => weight.Key, weight =>
+            (Places.Values(weight.Value.detach()).Select(value => (float)(Half)value).ToArray(), weight.Value.shape));
         foreach (var weight in weights.Values) weight.Dispose();
         return (rounded, error);
 

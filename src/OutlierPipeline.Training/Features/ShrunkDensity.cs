@@ -4,9 +4,13 @@ using static TorchSharp.torch;
 namespace OutlierPipeline.Training.Features;
 
 /// <summary>
-/// A Gaussian of standardised features, its covariance shrunk towards a multiple of the identity by as much as the number of rows asks for: more features than frames are no obstacle.
+/// A Gaussian of standardised features, its covariance shrunk towards a multiple of the identity by as much as the number of rows asks for:
+/// more features than frames are no obstacle.
 /// </summary>
-/// <remarks>Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, Journal of Multivariate Analysis 2004, theorem 3.2 and lemmas 3.2 to 3.4.</remarks>
+/// <remarks>
+/// Ledoit and Wolf, A well-conditioned estimator for large-dimensional covariance matrices, Journal of Multivariate Analysis 2004, theorem
+/// 3.2 and lemmas 3.2 to 3.4.
+/// </remarks>
 public sealed class ShrunkDensity
 {
     private readonly float[] _whitening;
@@ -22,7 +26,8 @@ public sealed class ShrunkDensity
     public int Dimensions => _offset.Length;
 
     /// <param name="rows">Features of normal frames, <c>[n, F]</c>.</param>
-    /// <param name="isPrincipal">Whether what is whitened is in the order of the principal axes, the widest first: worth its time only where somebody looks at it.</param>
+    /// <param name="isPrincipal">Whether what is whitened is in the order of the principal axes, the widest first: worth its time only
+    /// where somebody looks at it.</param>
     public static ShrunkDensity Fit(Tensor rows, bool isPrincipal = false)
     {
         using var off = no_grad();
@@ -43,11 +48,13 @@ public sealed class ShrunkDensity
         var shrunk = sample * (1 - share) + eye(f, dtype: float64) * (share * level + 1e-6);
         var whitening = (isPrincipal ? Principal(shrunk) : linalg.inv(linalg.cholesky(shrunk)).t()) / deviation.unsqueeze(1);
         var offset = -mean.matmul(whitening);
-        return new ShrunkDensity(whitening.to(float32).contiguous().data<float>().ToArray(), offset.to(float32).contiguous().data<float>().ToArray());
+        return new ShrunkDensity(whitening.to(float32).contiguous().data<float>().ToArray(), offset.to(float32).contiguous().data<float>()
+            .ToArray());
     }
 
     /// <summary>Features, uncorrelated and of variance 1, <c>[N, F]</c>.</summary>
-    public T Whitened<T>(TensorOps<T> ops, T features) => ops.Dense(features, ops.Constant(_whitening, Dimensions, Dimensions), ops.Constant(_offset, Dimensions));
+    public T Whitened<T>(TensorOps<T> ops, T features) =>
+        ops.Dense(features, ops.Constant(_whitening, Dimensions, Dimensions), ops.Constant(_offset, Dimensions));
 
     /// <summary>The logarithm of the mean square of whitened features, <c>[N, 1]</c>.</summary>
     public static T LogMeanSquare<T>(TensorOps<T> ops, T whitened, int dimensions)

@@ -1,6 +1,9 @@
 namespace OutlierPipeline.Training.Networks;
 
-/// <summary>One way to train: of pixels, <see cref="PatchNetwork"/>, or of a frozen backbone's values, <see cref="Features.FeatureNetwork"/>; with three losses each.</summary>
+/// <summary>
+/// One way to train: of pixels, <see cref="PatchNetwork"/>, or of a frozen backbone's values, <see cref="Features.FeatureNetwork"/>; with
+/// three losses each.
+/// </summary>
 /// <param name="Name">As in <c>--architecture</c> and in model cards.</param>
 /// <param name="Beta">Default weight of the KL divergence.</param>
 public sealed record Architecture(string Name, string Paper, bool IsVariational, double Beta)
@@ -9,17 +12,24 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
     public const string Default = "vae";
 
     private const string Features = "of features: He et al., Deep Residual Learning for Image Recognition, CVPR 2016";
-    private const string SigmaVae = "observation variance: Rybkin, Daniilidis and Levine, Simple and Effective VAE Training with Calibrated Decoders, ICML 2021";
+    private const string SigmaVae =
+        "observation variance: Rybkin, Daniilidis and Levine, Simple and Effective VAE Training with Calibrated Decoders, ICML 2021";
 
     public static IReadOnlyList<Architecture> All { get; } =
     [
         new("ae", $"Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006; {SigmaVae}",
         IsVariational: false, Beta: 0),
         new("vae", $"Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014; {SigmaVae}", IsVariational: true, Beta: 1),
-        new("beta-vae", $"Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017; {SigmaVae}", IsVariational: true, Beta: 4),
-        new("feature-ae", $"Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006; {Features}", IsVariational: false, Beta: 0) { IsOfFeatures = true },
-        new("feature-vae", $"Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014; {Features}", IsVariational: true, Beta: 1) { IsOfFeatures = true },
-        new("feature-beta-vae", $"Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017; {Features}", IsVariational: true, Beta: 4) { IsOfFeatures = true },
+        new("beta-vae",
+            $"Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017; {SigmaVae}",
+            IsVariational: true, Beta: 4),
+        new("feature-ae", $"Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006; {Features}",
+            IsVariational: false, Beta: 0) { IsOfFeatures = true },
+        new("feature-vae", $"Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014; {Features}", IsVariational: true,
+            Beta: 1) { IsOfFeatures = true },
+        new("feature-beta-vae",
+            $"Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017; {Features}",
+            IsVariational: true, Beta: 4) { IsOfFeatures = true },
     ];
 
     /// <summary>Whether it models what a frozen backbone says of the picture's cells, instead of pixels.</summary>

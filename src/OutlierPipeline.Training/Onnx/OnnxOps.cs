@@ -9,7 +9,8 @@ namespace OutlierPipeline.Training.Onnx;
 /// <summary>Writes each operation as a node of an ONNX graph (operator set 18); tensors are names.</summary>
 /// <param name="weights">Values and shape of each weight.</param>
 /// <param name="halved">Those that half precision holds exactly, and in which they are kept.</param>
-public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights, IReadOnlySet<string>? halved = null) : TensorOps<string>
+public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights, IReadOnlySet<string>? halved = null)
+    : TensorOps<string>
 {
     public const int FloatType = 1;
     public const int ByteType = 2;
@@ -88,7 +89,8 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
         return Multiply(SumLast(top), Constant(1.0 / count));
     }
 
-    public override string Slice(string x, long first, long count) => Node("Slice", [x, Indices([first]), Indices([first + count]), Indices([-1])]);
+    public override string Slice(string x, long first, long count) =>
+        Node("Slice", [x, Indices([first]), Indices([first + count]), Indices([-1])]);
 
     public override string Columns(string x, params int[] columns) =>
         Node("Gather", [x, Indices(columns.Select(column => (long)column))], Int("axis", -1));
@@ -138,12 +140,14 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
     }
 
     /// <summary>Mean of squares of <paramref name="side"/> places.</summary>
-    internal string AveragePool(string planes, int side) => Node("AveragePool", [planes], Ints("kernel_shape", side, side), Ints("strides", side, side));
+    internal string AveragePool(string planes, int side) =>
+        Node("AveragePool", [planes], Ints("kernel_shape", side, side), Ints("strides", side, side));
 
     /// <summary>Repeats every place <paramref name="factor"/> times in both directions and keeps the first rows and columns.</summary>
     internal string Enlarge(string planes, int factor, long rows, long columns)
     {
-        string enlarged = Node("Resize", [planes, "", Constant([1, 1, factor, factor], 4)], Text("mode", "nearest"), Text("coordinate_transformation_mode", "asymmetric"), Text("nearest_mode", "floor"));
+        string enlarged = Node("Resize", [planes, "", Constant([1, 1, factor, factor], 4)], Text("mode", "nearest"),
+            Text("coordinate_transformation_mode", "asymmetric"), Text("nearest_mode", "floor"));
         return Node("Slice", [enlarged, Indices([0, 0]), Indices([rows, columns]), Indices([2, 3])]);
     }
 
@@ -164,7 +168,9 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
             renamed.Name = Name(tensor.Name);
             _graph.Initializer.Add(renamed);
         }
-        foreach (var node in graph.Nodes) Append(node.OpType, node.Input.Select(name => name == graph.Input ? input : Name(name)), node.Output.Select(Name), [.. node.Attribute]);
+        foreach (var node in graph.Nodes)
+            Append(node.OpType, node.Input.Select(name => name == graph.Input ? input : Name(name)), node.Output.Select(Name),
+                [.. node.Attribute]);
         return [.. outputs.Select(Name)];
 
         static string Name(string name) => name.Length == 0 ? "" : "backbone/" + name;

@@ -19,7 +19,8 @@ public sealed class FrameMask
         Size = size;
         _pixels = pixels;
         double whole = WholeCellSidees();
-        if (whole < 0.1) throw new FootageException($"{name}: only {100 * whole:0.#} % of the picture is left in whole patches of {CellSide}×{CellSide} pixels; white is what counts, black is left out");
+        if (whole < 0.1) throw new FootageException($"{name}: only {100 * whole:0.#} % of the picture is left in whole patches of " +
+            $"{CellSide}×{CellSide} pixels; white is what counts, black is left out");
     }
 
     public FrameSize Size { get; }
@@ -61,7 +62,8 @@ public sealed class FrameMask
     {
         int columns = Math.Max(1, Size.Width / CellSide);
         int patches = Math.Max(1, Size.Height / CellSide) * columns;
-        return (double)Enumerable.Range(0, patches).Count(patch => IsWhole(patch / columns * CellSide, patch % columns * CellSide)) / patches;
+        return (double)Enumerable.Range(0, patches).Count(patch =>
+            IsWhole(patch / columns * CellSide, patch % columns * CellSide)) / patches;
     }
 
     private bool IsWhole(int top, int left)

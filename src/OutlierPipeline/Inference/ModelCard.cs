@@ -79,17 +79,25 @@ public sealed record ModelCard
         if (Schema == SilentSchema)
         {
             string[] local = [.. Scores.Intersect(["local", "region"])];
-            return (this with { Schema = CurrentSchema, LocalScores = local, Network = Network with { CellSide = FrameMask.CellSide, LastWeight = "draw.weight" } }).Checked();
+            return (this with { Schema = CurrentSchema, LocalScores = local,
+                Network = Network with { CellSide = FrameMask.CellSide, LastWeight = "draw.weight" } }).Checked();
         }
         if (Schema != CurrentSchema) throw new JsonException($"schema is {Schema}, this version reads {SilentSchema} and {CurrentSchema}");
-        if (Network.Height < FrameMask.CellSide || Network.Width < FrameMask.CellSide) throw new JsonException($"network height and width must be at least {FrameMask.CellSide}");
+        if (Network.Height < FrameMask.CellSide || Network.Width < FrameMask.CellSide)
+            throw new JsonException($"network height and width must be at least {FrameMask.CellSide}");
         if (Scores.Count == 0) throw new JsonException("no scores are named");
         if (LocalScores is null) throw new JsonException("localScores is missing: the names of the scores that say something of one place");
-        if (LocalScores.Except(Scores).FirstOrDefault() is { } unknown) throw new JsonException($"localScores names {unknown}, which scores does not");
-        if (string.IsNullOrEmpty(Network.LastWeight)) throw new JsonException("network.lastWeight is missing: the name of the weight of the network's last product");
-        if (Network.CellSide != FrameMask.CellSide) throw new JsonException($"network.cellSide is {Network.CellSide}: masks are cut into cells of {FrameMask.CellSide}×{FrameMask.CellSide} pixels");
+        if (LocalScores.Except(Scores).FirstOrDefault() is { } unknown)
+            throw new JsonException($"localScores names {unknown}, which scores does not");
+        if (string.IsNullOrEmpty(Network.LastWeight))
+            throw new JsonException("network.lastWeight is missing: the name of the weight of the network's last product");
+        if (Network.CellSide != FrameMask.CellSide)
+            throw new JsonException(
+                $"network.cellSide is {Network.CellSide}: masks are cut into cells of {FrameMask.CellSide}×{FrameMask.CellSide} pixels");
         if (Network.ErrorMapHeight != Network.Height / Network.CellSide || Network.ErrorMapWidth != Network.Width / Network.CellSide)
-            throw new JsonException($"network.errorMapHeight and errorMapWidth are {Network.ErrorMapHeight} and {Network.ErrorMapWidth}: cells of {Network.CellSide} pixels (network.cellSide) make {Network.Height / Network.CellSide} and {Network.Width / Network.CellSide}");
+            throw new JsonException($"network.errorMapHeight and errorMapWidth are {Network.ErrorMapHeight} and {Network.ErrorMapWidth}: " +
+                $"cells of {Network.CellSide} pixels (network.cellSide) make {Network.Height / Network.CellSide} and " +
+                    $"{Network.Width / Network.CellSide}");
         return this;
     }
 
@@ -110,7 +118,9 @@ public sealed record NetworkCard
     /// <summary>The paper that the architecture or loss comes from.</summary>
     public required string Paper { get; init; }
 
-    /// <summary>The network of others whose values are modelled instead of pixels, where there is one; its weights are in the graph.</summary>
+    /// <summary>
+    /// The network of others whose values are modelled instead of pixels, where there is one; its weights are in the graph.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public BackboneCard? Backbone { get; init; }
 
@@ -126,7 +136,10 @@ public sealed record NetworkCard
     /// <summary>Side in pixels of a cell of the error map; a cell counts if the mask leaves all of its pixels.</summary>
     public int CellSide { get; init; }
 
-    /// <summary>Name in the graph of the weight of the network's last product: what comes before it may be computed in half precision, what comes after are scores.</summary>
+    /// <summary>
+    /// Name in the graph of the weight of the network's last product: what comes before it may be computed in half precision, what comes
+    /// after are scores.
+    /// </summary>
     public string LastWeight { get; init; } = "";
 
     /// <summary>Rows of the error map, h.</summary>

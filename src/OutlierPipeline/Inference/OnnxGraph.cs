@@ -45,7 +45,8 @@ internal sealed class OnnxGraph
     /// <exception cref="InvalidDataException">No product has such a weight.</exception>
     public void HalveNetwork(string lastWeight)
     {
-        if (!Graph.Node.Any(node => node.Input.Contains(lastWeight))) throw new InvalidDataException($"model.json's network.lastWeight names {lastWeight}, which no product of the graph has");
+        if (!Graph.Node.Any(node => node.Input.Contains(lastWeight)))
+            throw new InvalidDataException($"model.json's network.lastWeight names {lastWeight}, which no product of the graph has");
         var network = Ancestors(Graph.Node.Where(node => node.OpType == "Conv" || node.Input.Contains(lastWeight)));
         var bytes = Ancestors(network.Where(node => node.OpType == "Cast"));
         bytes.RemoveWhere(node => node.OpType == "Cast");

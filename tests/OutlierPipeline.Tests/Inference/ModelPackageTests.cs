@@ -50,7 +50,8 @@ public sealed class ModelPackageTests : IDisposable
     public void What_trainer_and_service_agree_on_stands_in_the_card_and_a_fault_names_its_key(string said, string instead, string message)
     {
         string card = Path.Combine(_copy, "model.json");
-        string whole = System.Text.Encoding.UTF8.GetString(ModelPackage.Load(_copy).Card.ToJson()).Replace("[\n    \"local\",\n    \"region\"\n  ]", "[\"local\", \"region\"]", StringComparison.Ordinal);
+        string whole = System.Text.Encoding.UTF8.GetString(ModelPackage.Load(_copy).Card.ToJson())
+            .Replace("[\n    \"local\",\n    \"region\"\n  ]", "[\"local\", \"region\"]", StringComparison.Ordinal);
         File.WriteAllText(card, whole);
         Assert.Contains(said, whole, StringComparison.Ordinal);
         _ = ModelPackage.Load(_copy);
@@ -91,7 +92,8 @@ public sealed class ModelPackageTests : IDisposable
     public void A_graph_that_fits_its_digest_but_not_its_card_is_refused_by_the_engine()
     {
         string card = Path.Combine(_copy, "model.json");
-        File.WriteAllText(card, File.ReadAllText(card).Replace("\"width\": 160", "\"width\": 192", StringComparison.Ordinal).Replace("\"errorMapWidth\": 20", "\"errorMapWidth\": 24", StringComparison.Ordinal));
+        File.WriteAllText(card, File.ReadAllText(card).Replace("\"width\": 160", "\"width\": 192", StringComparison.Ordinal)
+            .Replace("\"errorMapWidth\": 20", "\"errorMapWidth\": 24", StringComparison.Ordinal));
         var package = ModelPackage.Load(_copy);
         var refused = Assert.Throws<ModelPackageException>(() => new InferenceEngine(package, new InferenceOptions(), NullLogger.Instance));
         Assert.Contains("model.onnx", refused.Message, StringComparison.Ordinal);

@@ -39,7 +39,8 @@ public sealed class FeatureVaeTests : IDisposable
         AssertClose(expected.Scores, actual[0]);
         AssertClose(expected.Latent, actual[1]);
         AssertClose(expected.ErrorMap, actual[2]);
-        Assert.All(new[] { "residual", "strips", "likelihood", "local", "codes" }, name => Assert.Contains(name, exporter.Scores.Select(score => score.Name)));
+        Assert.All(new[] { "residual", "strips", "likelihood", "local", "codes" }, name =>
+            Assert.Contains(name, exporter.Scores.Select(score => score.Name)));
         if (!isMasked) return;
         // What the mask leaves out moves nothing.
         byte[] painted = [.. frames];
@@ -47,7 +48,8 @@ public sealed class FeatureVaeTests : IDisposable
         AssertClose(actual[0], Run(session, painted, mask)[0]);
         float[] map = Run(session, painted, mask)[2];
         Assert.All(map.Take(map.Length / 7 / 2), value => Assert.Equal(0, value));
-        Assert.Contains(Run(session, frames, null)[0].Zip(Run(session, painted, null)[0]), pair => Math.Abs(pair.First - pair.Second) > 0.1);
+        Assert.Contains(Run(session, frames, null)[0].Zip(Run(session, painted, null)[0]), pair =>
+            Math.Abs(pair.First - pair.Second) > 0.1);
     }
 
     [Fact]
@@ -65,7 +67,8 @@ public sealed class FeatureVaeTests : IDisposable
         float[] actual = exporter.Reference(cells[7]).ErrorMap;
         double[] expected = PlainFeatureVae.Standardised(maps, 7, Size.Height / 8, Size.Width / 8);
         // What was fitted, was fitted to values that had been kept in half precision.
-        for (int cell = 0; cell < expected.Length; cell++) Assert.Equal(expected[cell], actual[cell], 0.02 * (1 + Math.Abs(expected[cell])));
+        for (int cell = 0; cell < expected.Length; cell++)
+            Assert.Equal(expected[cell], actual[cell], 0.02 * (1 + Math.Abs(expected[cell])));
         double top = expected.OrderDescending().Take((int)Math.Ceiling(0.01 * expected.Length)).Average();
         int local = exporter.Scores.ToList().FindIndex(score => score.Name == "local");
         Assert.Equal(top, exporter.Reference(cells[7]).Scores[local], 0.02 * (1 + Math.Abs(top)));
@@ -96,7 +99,8 @@ public sealed class FeatureVaeTests : IDisposable
         Assert.True(resumed.Trainer.Run(_ => { }, TestContext.Current.CancellationToken));
         Assert.Equal(whole, Values(resumed));
         using var other = Training(footage, backbone, settings with { Seed = 5 }, null);
-        Assert.Contains("other frames or settings", Assert.Throws<TrainingException>(other.Trainer.Resume).Message, StringComparison.Ordinal);
+        Assert.Contains("other frames or settings", Assert.Throws<TrainingException>(other.Trainer.Resume).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -107,8 +111,10 @@ public sealed class FeatureVaeTests : IDisposable
         Assert.Equal([(64, 4), (128, 8)], own.Stages.Select(stage => (stage.Channels, stage.Stride)));
         Assert.Equal(Backbone.ResNet18(2).Parameters, own.Parameters);
         Assert.Equal(Backbone.ResNet18(2).Flops(Size), own.Flops(Size));
-        Assert.Contains("no value elsewhere", Assert.Throws<TrainingException>(() => Backbone.Load(file, ["elsewhere"], Size, "MIT")).Message, StringComparison.Ordinal);
-        Assert.Contains("cannot be read", Assert.Throws<TrainingException>(() => Backbone.Load(file + ".not", ["x"], Size, "MIT")).Message, StringComparison.Ordinal);
+        Assert.Contains("no value elsewhere", Assert.Throws<TrainingException>(() =>
+            Backbone.Load(file, ["elsewhere"], Size, "MIT")).Message, StringComparison.Ordinal);
+        Assert.Contains("cannot be read", Assert.Throws<TrainingException>(() => Backbone.Load(file + ".not", ["x"], Size, "MIT")).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -133,7 +139,8 @@ public sealed class FeatureVaeTests : IDisposable
         float[] actual = outputs[0].GetTensorDataAsSpan<float>().ToArray();
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 0.1 * (1 + Math.Abs(expected[i])));
         var halved = ModelProto.Parser.ParseFrom(graph.ToArray()).Graph;
-        Assert.DoesNotContain(halved.Node, node => node.OpType is "TopK" or "ReduceMax" && node.Input[0].EndsWith("/half", StringComparison.Ordinal));
+        Assert.DoesNotContain(halved.Node, node =>
+            node.OpType is "TopK" or "ReduceMax" && node.Input[0].EndsWith("/half", StringComparison.Ordinal));
     }
 
     private static TrainingSettings Settings(string architecture) => new()
@@ -151,12 +158,14 @@ public sealed class FeatureVaeTests : IDisposable
     {
         LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
         TorchSharp.torch.set_num_threads(2);
-        return new FeatureTraining(backbone, footage, mask, settings, 8, 2, 0.1, Checkpoint, TestContext.Current.CancellationToken) { PixelSteps = 20 };
+        return new FeatureTraining(backbone, footage, mask, settings, 8, 2, 0.1, Checkpoint,
+            TestContext.Current.CancellationToken) { PixelSteps = 20 };
     }
 
     private Footage Drive(int frames) => _rendered.Load(_rendered.Drive("drive", frames, 4), Size);
 
-    private static float[] Values(FeatureTraining training) => [.. training.Trainer.Weights.OrderBy(weight => weight.Key, StringComparer.Ordinal).SelectMany(weight => weight.Value.Values)];
+    private static float[] Values(FeatureTraining training) =>
+        [.. training.Trainer.Weights.OrderBy(weight => weight.Key, StringComparer.Ordinal).SelectMany(weight => weight.Value.Values)];
 
     private static InferenceSession Session(byte[] graph)
     {
@@ -169,7 +178,8 @@ public sealed class FeatureVaeTests : IDisposable
     {
         using var options = new RunOptions();
         using var image = OrtValue.CreateTensorValueFromMemory(pixels, [pixels.Length / Size.Bytes, Size.Height, Size.Width, 3]);
-        using var region = OrtValue.CreateTensorValueFromMemory(mask?.Pixels.ToArray() ?? [.. Enumerable.Repeat((byte)1, Size.Height * Size.Width)], [1, Size.Height, Size.Width]);
+        using var region = OrtValue.CreateTensorValueFromMemory(mask?.Pixels.ToArray()
+            ?? [.. Enumerable.Repeat((byte)1, Size.Height * Size.Width)], [1, Size.Height, Size.Width]);
         using var results = session.Run(options, ["image", "mask"], [image, region], ["scores", "latent", "error_map"]);
         return [.. results.Select(result => result.GetTensorDataAsSpan<float>().ToArray())];
     }
@@ -177,6 +187,8 @@ public sealed class FeatureVaeTests : IDisposable
     private static void AssertClose(ReadOnlySpan<float> expected, ReadOnlySpan<float> actual)
     {
         Assert.Equal(expected.Length, actual.Length);
-        for (int i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - actual[i]) <= 1e-3 * (1 + Math.Abs(expected[i])), $"{i}: {actual[i]}, expected {expected[i]}");
+        for (int i = 0; i < expected.Length; i++)
+            Assert.True(Math.Abs(expected[i] - actual[i]) <= 1e-3 * (1 + Math.Abs(expected[i])),
+                $"{i}: {actual[i]}, expected {expected[i]}");
     }
 }
