@@ -116,6 +116,8 @@ internal static class CalibrateCommand
         if (request.Camera is null)
         {
             files["calibration.json"] = calibration.ToJson();
+            if (KnownFootage.Of(package) is { } known)
+                files[KnownFootage.FileName] = (known with { Calibration = KnownFootage.SetOf(footage) }).ToJson();
             if (mask is not null) files["mask.png"] = mask.ToPng();
             // What was measured with another calibration is not true of this one.
             var quality = card.Quality.Where(figure => !figure.Key.StartsWith("test", StringComparison.Ordinal)).ToDictionary();

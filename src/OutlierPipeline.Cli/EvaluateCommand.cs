@@ -135,6 +135,8 @@ internal static class EvaluateCommand
             $"{report.Normal.FalseAlarmRate:P2} have a p-value of at most {report.Normal.Level} (95 % interval " +
             $"{report.Normal.FalseAlarmRateCi[0]:P2} to {report.Normal.FalseAlarmRateCi[1]:P2}; the calibration supports " +
                     $"{report.Normal.SupportedRate:P2} and no less); {report.Normal.Incidents} false incidents"));
+        foreach (var acquaintance in report.Drives.GroupBy(drive => (drive.Set, drive.Acquaintance)))
+            Console.WriteLine(Text($"{acquaintance.Key.Set}: {acquaintance.Count()} drives, {Meaning(acquaintance.Key.Acquaintance)}"));
         if (report.Outliers.Count > 0)
         {
             var table = new Table().AddColumns("outliers", "frames", "AUROC", "95 % interval", "AUPR", "FPR at 95 % TPR", "delay (frames)");
@@ -152,6 +154,17 @@ internal static class EvaluateCommand
         kinds.AddRow(["[bold]mean[/]", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), ""]);
         AnsiConsole.Write(kinds);
     }
+
+    /// <summary>What a drive's acquaintance means to a figure measured on it.</summary>
+    internal static string Meaning(string acquaintance) => acquaintance switch
+    {
+        "unseen" => "which trained and calibrated nothing",
+        "drive-calibrated" => "of which other frames calibrated: figures flatter the model",
+        "drive-trained" => "of which other frames trained: figures flatter the model",
+        "calibrated" => "of which some of these very frames calibrated: figures say nothing",
+        "trained" => "of which some of these very frames trained: figures say nothing",
+        _ => "and the package does not say what it was made from",
+    };
 
     private static string Delay(double? frames) => frames is { } value ? Text($"{value:0.#}") : "not found";
 

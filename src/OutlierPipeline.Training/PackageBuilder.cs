@@ -38,6 +38,11 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
             ["model.onnx"] = model,
             ["decoder.onnx"] = decoder,
             ["calibration.json"] = calibration.ToJson(),
+            [KnownFootage.FileName] = new KnownFootage
+            {
+                Training = KnownFootage.SetOf(footage.Training),
+                Calibration = KnownFootage.SetOf(footage.Calibration),
+            }.ToJson(),
         };
         if (mask is not null) files["mask.png"] = mask.ToPng();
         using (var drawer = new LatentDecoder(card.Network, decoder)) Draw(files, new Gallery(engine, drawer), footage.Calibration);

@@ -38,7 +38,8 @@ internal static class Kinds
         var outlier = new Option<string[]>("--outlier") { AllowMultipleArgumentsPerToken = true };
         var frames = new Option<int>("--frames") { DefaultValueFactory = _ => 150 };
         var chooses = new Option<bool>("--only-choosing");
-        var command = new RootCommand { model, normal, outlier, frames, chooses };
+        var combinations = new Option<bool>("--combinations");
+        var command = new RootCommand { model, normal, outlier, frames, chooses, combinations };
         command.SetAction(async (options, cancellation) =>
         {
             var package = ModelPackage.Load(options.GetRequiredValue(model));
@@ -46,7 +47,9 @@ internal static class Kinds
             using var scorer = new FootageScorer(engine);
             using var footage = await LoadAsync(options.GetRequiredValue(normal), package, cancellation);
             string[] names = ["combined", .. package.Card.Scores];
-            double[][] baseline = Columns(package, scorer.Score(footage, null, cancellation));
+            float[][] normalRows = scorer.Score(footage, null, cancellation);
+            double[][] baseline = Columns(package, normalRows);
+            var ofKinds = new List<float[][][]>();
             Console.WriteLine($"{package.Card.Name}: {footage.Count} normal frames");
             Console.WriteLine(Line("", names));
             foreach (string set in options.GetValue(outlier) ?? [])
@@ -64,9 +67,11 @@ internal static class Kinds
                 foreach (var (kind, corruptions) in kinds)
                 {
                     double[] areas = new double[names.Length];
-                    foreach (string corruption in corruptions)
+                    float[][][] rows = [.. corruptions.Select(corruption => Score(scorer, footage, chosen, corruption, cancellation))];
+                    if (group == "A") ofKinds.Add(rows);
+                    foreach (float[][] corrupted in rows)
                     {
-                        double[] part = Areas(baseline, Columns(package, Score(scorer, footage, chosen, corruption, cancellation)));
+                        double[] part = Areas(baseline, Columns(package, corrupted));
                         for (int k = 0; k < part.Length; k++) areas[k] += part[k] / corruptions.Length;
                     }
                     for (int k = 0; k < areas.Length; k++) sums[k] += areas[k] / kinds.Length;
@@ -74,9 +79,38 @@ internal static class Kinds
                 }
                 Console.WriteLine(Line($"{group} mean", sums));
             }
+            if (options.GetValue(combinations)) Combine(package, normalRows, ofKinds);
             return 0;
         });
         return await command.Parse(arguments).InvokeAsync();
+    }
+
+    /// <summary>The mean over the kinds A of every combination of two to five scores, by soft maximum and by sum, the best first.</summary>
+    private static void Combine(ModelPackage package, float[][] normal, List<float[][][]> kinds)
+    {
+        var calibration = package.Default.Calibration;
+        int scores = package.Card.Scores.Count;
+        var found = new List<(string Name, double Mean, double Worst)>();
+        for (int set = 1; set < 1 << scores; set++)
+        {
+            int[] parts = [.. Enumerable.Range(0, scores).Where(k => (set >> k & 1) == 1)];
+            if (parts.Length is < 2 or > 5) continue;
+            foreach (bool isSum in new[] { false, true })
+            {
+                double[] baseline = Combined(normal);
+                double[] areas = [.. kinds.Select(kind => kind.Average(rows => DetectionMetrics.Auroc(baseline, Combined(rows))))];
+                string names = string.Join(" + ", parts.Select(k => package.Card.Scores[k]));
+                found.Add(($"{(isSum ? "sum" : "soft maximum")} of {names}", areas.Average(), areas.Min()));
+
+                double[] Combined(float[][] rows) => [.. rows.Select(row =>
+                {
+                    double[] values = [.. parts.Select(k => calibration.Standardise(k, row[k]))];
+                    return isSum ? values.Sum() : Math.Log(values.Sum(value => Math.Exp(Math.Min(600, 4 * value)))) / 4;
+                })];
+            }
+        }
+        foreach (var (name, mean, worst) in found.OrderByDescending(combination => combination.Mean))
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{mean:0.000} worst {worst:0.000} {name}"));
     }
 
     private static float[][] Score(FootageScorer scorer, Footage footage, int[] chosen, string corruption, CancellationToken cancellation)

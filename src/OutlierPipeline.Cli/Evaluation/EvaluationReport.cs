@@ -23,6 +23,9 @@ internal sealed record EvaluationReport
 
     public required SortedDictionary<string, OutlierFigures> Outliers { get; init; }
 
+    /// <summary>What each drive has to do with the model: figures of drives that trained or calibrated flatter it.</summary>
+    public required IReadOnlyList<JudgedDrive> Drives { get; init; }
+
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public CorruptionFigures? Corruptions { get; init; }
 
@@ -31,6 +34,12 @@ internal sealed record EvaluationReport
     /// <summary>KL divergence of each unit of the code, in nats.</summary>
     public required double[] KlPerUnit { get; init; }
 }
+
+/// <summary>A drive that figures were measured on.</summary>
+/// <param name="Set"><c>normal</c>, or a set of outliers.</param>
+/// <param name="Acquaintance">In lower case, such as <c>unseen</c> or <c>drive-trained</c>.</param>
+/// <param name="StrangeRate">Share of its frames with a p-value of at most the level.</param>
+internal sealed record JudgedDrive(string Set, string Drive, int Frames, string Acquaintance, double StrangeRate);
 
 /// <summary>Normal footage that neither trained nor calibrated.</summary>
 /// <param name="FalseAlarmRate">Share of frames with a p-value of at most <paramref name="Level"/>.</param>

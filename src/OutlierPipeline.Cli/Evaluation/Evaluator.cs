@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
@@ -72,6 +73,7 @@ internal sealed class Evaluator : IDisposable
                 ? delay.TotalSeconds : null),
             Outliers = new SortedDictionary<string, OutlierFigures>(outliers.ToDictionary(set => set.Name, Figures),
                 StringComparer.Ordinal),
+            Drives = [.. Judged()],
             Corruptions = corruptions,
             Latent = latent.Diagnostics,
             KlPerUnit = latent.KlPerUnit,
@@ -115,6 +117,23 @@ internal sealed class Evaluator : IDisposable
         return ScoredSet.Of(name, footage, _scorer, _request.Camera, _request.FramesPerSecond, done =>
             progress($"scoring {name}", (double)done / footage.Count), cancellation);
     }
+
+    private IEnumerable<JudgedDrive> Judged()
+    {
+        var known = KnownFootage.Of(Package);
+        foreach (var set in Outliers.Prepend(Normal))
+        {
+            foreach (var drive in set.Footage.Drives)
+            {
+                var acquaintance = known?.With(set.Footage, drive) ?? Acquaintance.NotKnown;
+                int strange = set.Verdicts.Skip(drive.First).Take(drive.Count).Count(verdict => verdict.PValue <= _request.Level);
+                string name = KnownFootage.NameOf(set.Footage, drive);
+                yield return new JudgedDrive(set.Name, name, drive.Count, Words(acquaintance), strange / (double)drive.Count);
+            }
+        }
+    }
+
+    private static string Words(Acquaintance acquaintance) => JsonNamingPolicy.KebabCaseLower.ConvertName(acquaintance.ToString());
 
     private double Rate(double level) => Normal.Verdicts.Count(verdict => verdict.PValue <= level) / (double)Normal.Verdicts.Length;
 

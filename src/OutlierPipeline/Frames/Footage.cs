@@ -50,6 +50,9 @@ public sealed class Footage : IDisposable
     /// <summary>The file, or where in the video or topic the frame was.</summary>
     public string NameOf(int index) => _frames[index].Name;
 
+    /// <summary>SHA-256 of the encoded picture.</summary>
+    public ReadOnlySpan<byte> HashOf(int index) => _frames[index].Hash;
+
     /// <summary>When the frame was taken, from the beginning of its video; null where the source does not say.</summary>
     public TimeSpan? TimeOf(int index) => _frames[index].Time;
 
