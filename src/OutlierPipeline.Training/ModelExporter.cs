@@ -1,4 +1,5 @@
-using OutlierPipeline.Frames;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Models;
 using OutlierPipeline.Training.Networks;
 using OutlierPipeline.Training.Onnx;
 using OutlierPipeline.Training.Scores;
@@ -46,7 +47,7 @@ public sealed class ModelExporter
     /// </summary>
     /// <returns>n rows of S, in the footage's order.</returns>
     /// <remarks>Cross-conformal prediction: Vovk, Annals of Mathematics and Artificial Intelligence 2015.</remarks>
-    public float[][] FitScores(Footage footage)
+    public float[][] FitScores(DecodedFootage footage)
     {
         using var off = no_grad();
         var ops = TorchOps();
@@ -83,7 +84,7 @@ public sealed class ModelExporter
 
     /// <summary>What TorchSharp computes of frames: the reference for the graph.</summary>
     /// <returns>Scores <c>[n, S]</c>, code <c>[n, Z]</c> and error map <c>[n, h·w]</c>.</returns>
-    public (float[] Scores, float[] Latent, float[] ErrorMap) Reference(Footage footage, int first, int count)
+    public (float[] Scores, float[] Latent, float[] ErrorMap) Reference(DecodedFootage footage, int first, int count)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
