@@ -1,7 +1,6 @@
 using System.Globalization;
-using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using Spectre.Console;
 
 namespace OutlierPipeline.Cli;

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Footage.Simulation;
 
 namespace OutlierPipeline.Cli;
 

@@ -5,8 +5,9 @@ using System.Text;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
-using OutlierPipeline.Frames;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli;
 
@@ -108,7 +109,7 @@ internal static class CalibrateCommand
         }
     }
 
-    private static void Write(ModelPackage package, Request request, Footage footage, Calibration calibration, FrameMask? mask)
+    private static void Write(ModelPackage package, Request request, DecodedFootage footage, Calibration calibration, FrameMask? mask)
     {
         var files = ModelPackageWriter.ReadAll(package);
         var card = package.Card;

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using OutlierPipeline.Inference;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 using Spectre.Console;
 
 namespace OutlierPipeline.Cli;

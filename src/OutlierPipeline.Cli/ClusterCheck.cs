@@ -1,7 +1,7 @@
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
 using Microsoft.Extensions.Logging.Abstractions;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Cli;
 

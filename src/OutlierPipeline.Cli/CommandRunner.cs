@@ -1,6 +1,7 @@
 using Confluent.Kafka;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli;
 

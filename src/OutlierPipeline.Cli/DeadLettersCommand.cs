@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Confluent.Kafka;
+using OutlierPipeline.Models;
 using Spectre.Console;
 
 namespace OutlierPipeline.Cli;

@@ -4,8 +4,8 @@ using System.Text.Json;
 using OutlierPipeline.Cli.Evaluation;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
-using OutlierPipeline.Frames;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Models;
 using Spectre.Console;
 
 namespace OutlierPipeline.Cli;

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Confluent.Kafka;
-using OutlierPipeline.Frames;
+using OutlierPipeline.Footage;
 
 namespace OutlierPipeline.Cli;
 

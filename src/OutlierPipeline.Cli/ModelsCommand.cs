@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using Spectre.Console;
 
 namespace OutlierPipeline.Cli;

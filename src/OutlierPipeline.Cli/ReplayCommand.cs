@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text;
-using OutlierPipeline.Frames;
+using OutlierPipeline.Footage;
 using Spectre.Console;
 
 namespace OutlierPipeline.Cli;

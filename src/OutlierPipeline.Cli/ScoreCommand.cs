@@ -1,10 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Cli.Evaluation;
 using OutlierPipeline.Detection;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using Spectre.Console;
 
 namespace OutlierPipeline.Cli;

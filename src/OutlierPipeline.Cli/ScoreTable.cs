@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
-using OutlierPipeline.Detection;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Footage.Simulation;
 using Spectre.Console;
 
 namespace OutlierPipeline.Cli;

@@ -1,3 +1,4 @@
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using Spectre.Console;
 
@@ -8,7 +9,7 @@ internal static class ToolFootage
 {
     /// <param name="camera">Of a topic, only this camera's frames.</param>
     /// <exception cref="FootageException">There is nothing to read, or too much of it is damaged.</exception>
-    public static Task<Footage> LoadAsync(string what, IReadOnlyList<string> inputs, FrameSize size, string? camera,
+    public static Task<DecodedFootage> LoadAsync(string what, IReadOnlyList<string> inputs, FrameSize size, string? camera,
         CancellationToken cancellation) =>
         AnsiConsole.Progress().HideCompleted(true).AutoClear(true).StartAsync(context =>
         {

@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Simulation;
 using Spectre.Console;
 
 namespace OutlierPipeline.Service;

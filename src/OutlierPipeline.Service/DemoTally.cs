@@ -1,7 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.Globalization;
-using OutlierPipeline.Detection;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Telemetry;
 using Spectre.Console;
 

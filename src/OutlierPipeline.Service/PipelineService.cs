@@ -1,5 +1,7 @@
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 using OutlierPipeline.Service.Live;
 
 namespace OutlierPipeline.Service;

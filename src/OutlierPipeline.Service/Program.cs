@@ -1,5 +1,7 @@
 using OutlierPipeline;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Service;
 using OutlierPipeline.Service.Access;
 
@@ -21,7 +23,7 @@ try
     await using var app = await ServiceHost.BuildAsync(args, ServiceHost.Configure);
     return await ServiceHost.RunAsync(app);
 }
-catch (Exception e) when (e is PipelineException or OutlierPipeline.Frames.FootageException or ModelPackageException
+catch (Exception e) when (e is PipelineException or FootageException or ModelPackageException
     or AcceleratorException or IOException or InvalidOperationException { Source: "Microsoft.Extensions.Configuration.Binder" })
 {
     // One line that names the fault: a stack trace says nothing to whoever mistyped a path.

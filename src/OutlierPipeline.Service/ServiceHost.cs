@@ -5,6 +5,12 @@ using System.Text.Json.Serialization;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
+using OutlierPipeline.Batching;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 using OutlierPipeline.Service.Access;
 using OutlierPipeline.Service.Alerts;
 using OutlierPipeline.Service.Dashboard;
@@ -129,12 +135,12 @@ internal static class ServiceHost
     {
         var options = new PipelineOptions
         {
-            Kafka = Bind<Streaming.KafkaOptions>(configuration, "Kafka"),
-            Frames = Bind<Streaming.FramesOptions>(configuration, "Frames"),
-            Model = Bind<Inference.ModelOptions>(configuration, "Model"),
-            Inference = Bind<Inference.InferenceOptions>(configuration, "Inference"),
-            Batching = Bind<Batching.BatchingOptions>(configuration, "Batching"),
-            Detection = Bind<Detection.DetectionOptions>(configuration, "Detection"),
+            Kafka = Bind<KafkaOptions>(configuration, "Kafka"),
+            Frames = Bind<FramesOptions>(configuration, "Frames"),
+            Model = Bind<ModelOptions>(configuration, "Model"),
+            Inference = Bind<InferenceOptions>(configuration, "Inference"),
+            Batching = Bind<BatchingOptions>(configuration, "Batching"),
+            Detection = Bind<DetectionOptions>(configuration, "Detection"),
             Overload = Bind<OverloadOptions>(configuration, "Overload"),
             Pictures = Bind<AlertsOptions>(configuration, "Alerts").Pictures,
         };

@@ -1,5 +1,6 @@
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Training.Networks;
 using OutlierPipeline.Training.Onnx;
 using OutlierPipeline.Training.Scores;
@@ -52,7 +53,7 @@ public sealed class ModelExporter : IModelExporter
     /// </summary>
     /// <returns>n rows of S, in the footage's order.</returns>
     /// <remarks>Cross-conformal prediction: Vovk, Annals of Mathematics and Artificial Intelligence 2015.</remarks>
-    public float[][] FitScores(Footage footage)
+    public float[][] FitScores(DecodedFootage footage)
     {
         using var off = no_grad();
         var ops = TorchOps();
@@ -89,7 +90,7 @@ public sealed class ModelExporter : IModelExporter
 
     /// <summary>What TorchSharp computes of frames: the reference for the graph.</summary>
     /// <returns>Scores <c>[n, S]</c>, code <c>[n, Z]</c> and error map <c>[n, h·w]</c>.</returns>
-    public (float[] Scores, float[] Latent, float[] ErrorMap) Reference(Footage footage, int first, int count)
+    public (float[] Scores, float[] Latent, float[] ErrorMap) Reference(DecodedFootage footage, int first, int count)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();

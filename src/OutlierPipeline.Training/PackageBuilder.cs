@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Training;
 
@@ -17,7 +18,7 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
     public sealed record Description(string Version, string Text, string Licence, string Source, string Command, string Device);
 
     /// <summary>The three blocks of the footage; the test block may be empty.</summary>
-    public sealed record Blocks(Footage Training, Footage Calibration, Footage Test);
+    public sealed record Blocks(DecodedFootage Training, DecodedFootage Calibration, DecodedFootage Test);
 
     /// <exception cref="ModelPackageException">What was written does not load: a fault of the exporter.</exception>
     /// <exception cref="FootageException">Too few frames calibrate.</exception>
@@ -98,7 +99,7 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
     }
 
     /// <summary>Only the model's own drawings: none shows a frame of the footage, which may not be ours to give away.</summary>
-    private void Draw(Dictionary<string, byte[]> files, Gallery gallery, Footage footage)
+    private void Draw(Dictionary<string, byte[]> files, Gallery gallery, DecodedFootage footage)
     {
         byte[] frames = [.. Enumerable.Range(0, Pictures).SelectMany(i => footage[i * (footage.Count - 1) / (Pictures - 1)])];
         files["preview/reconstructions.png"] = PictureGrid.Encode(gallery.Reconstruct(frames, mask), exporter.Size, Columns);

@@ -1,3 +1,4 @@
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using static TorchSharp.torch;
 
@@ -9,7 +10,7 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
     : TensorOps<Tensor>
 {
     /// <summary>Frames in grey levels, <c>[n, H, W, 3]</c> float32.</summary>
-    public static Tensor Pixels(Footage footage, int[] indices, Device device)
+    public static Tensor Pixels(DecodedFootage footage, int[] indices, Device device)
     {
         int bytes = footage.Size.Bytes;
         byte[] pixels = new byte[indices.Length * bytes];

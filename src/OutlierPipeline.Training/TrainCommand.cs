@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.Globalization;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Training.Networks;
 
 namespace OutlierPipeline.Training;

@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 using OutlierPipeline.Training.Networks;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -28,8 +30,8 @@ public sealed class Trainer : IDisposable
 
     private static readonly TimeSpan CheckpointPeriod = TimeSpan.FromMinutes(5);
     private readonly PatchNetwork _network;
-    private readonly Footage _training;
-    private readonly Footage _validation;
+    private readonly DecodedFootage _training;
+    private readonly DecodedFootage _validation;
     private readonly TrainingSettings _settings;
     private readonly string _file;
     private readonly Device _device;
@@ -46,7 +48,8 @@ public sealed class Trainer : IDisposable
     /// <param name="validation">Normal frames of other times than the training's; they choose the epoch.</param>
     /// <param name="mask">Region of interest, or null where every pixel counts.</param>
     /// <param name="file">Where checkpoints go.</param>
-    public Trainer(PatchNetwork network, Footage training, Footage validation, FrameMask? mask, TrainingSettings settings, string file,
+    public Trainer(PatchNetwork network, DecodedFootage training, DecodedFootage validation, FrameMask? mask, TrainingSettings settings,
+        string file,
         Device? device = null)
     {
         _network = network;
@@ -80,7 +83,7 @@ public sealed class Trainer : IDisposable
         _optimizer = optim.Adam(_parameters, settings.LearningRate);
         _checkpoint = new Checkpoint { Fingerprint = _settings.Fingerprint(training.Digest, network, mask is null
             ? null
-            : Inference.ModelPackage.DigestOf(mask.Pixels)) };
+            : ModelPackage.DigestOf(mask.Pixels)) };
     }
 
     /// <summary>What was measured after the best epoch.</summary>
@@ -296,7 +299,7 @@ public sealed class Trainer : IDisposable
     private long SeedOf(long step) => Seeds.Of(_settings.Seed, step);
 
     /// <summary>Grey levels, <c>[H, W, 3]</c>: of at most a thousand frames, evenly spread.</summary>
-    internal static float[] MeanPicture(Footage footage)
+    internal static float[] MeanPicture(DecodedFootage footage)
     {
         int frames = Math.Min(1000, footage.Count);
         double[] sums = new double[footage.Size.Bytes];

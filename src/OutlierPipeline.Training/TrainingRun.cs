@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Networks;
 using Spectre.Console;
@@ -172,7 +173,7 @@ internal sealed class TrainingRun(TrainingRequest request)
         return new Trained(exporter, crossFitted, training.Trainer.Figures, training.Trainer.Epochs, rate) { PixelError = error };
     }
 
-    private Task<Footage> LoadAsync(string what, string[] inputs, FrameSize? size, CancellationToken cancellation)
+    private Task<DecodedFootage> LoadAsync(string what, string[] inputs, FrameSize? size, CancellationToken cancellation)
     {
         var loader = new FootageLoader();
         return loader.LoadAsync(inputs, (width, height) =>
@@ -181,7 +182,7 @@ internal sealed class TrainingRun(TrainingRequest request)
             : PatchNetwork.SizeFor(width, height)), cancellation);
     }
 
-    private PackageBuilder.Blocks Split(Footage all, Footage? apart)
+    private PackageBuilder.Blocks Split(DecodedFootage all, DecodedFootage? apart)
     {
         var blocks = all.SplitByTime(request.Shares);
         if (apart is not null && apart.FirstSharedWith(all) is { } twice)

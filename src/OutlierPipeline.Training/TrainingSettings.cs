@@ -33,7 +33,8 @@ public sealed record TrainingSettings
     /// <summary>A run goes on only from a checkpoint with the same.</summary>
     /// <param name="digest">Of the training frames.</param>
     internal string Fingerprint(string digest, PatchNetwork network, string? mask) =>
-        string.Create(CultureInfo.InvariantCulture, $"{Architecture.Name} {network.Size} {network.Latent} {Epochs} {Batch} {Seed} {Beta} {FreeBits} " +
+        string.Create(CultureInfo.InvariantCulture,
+        $"{Architecture.Name} {network.Size} {network.Latent} {Epochs} {Batch} {Seed} {Beta} {FreeBits} " +
             $"{LearningRate} {Patience} {IsMixedPrecision} {digest} {mask}");
 }
 

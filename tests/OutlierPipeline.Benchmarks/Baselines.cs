@@ -1,8 +1,10 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Training;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -88,7 +90,7 @@ internal static class Baselines
     }
 
     /// <summary>Trains a VAE on mean squared error and divergence, and returns its score.</summary>
-    private static Func<byte[][], double[]> Train(Footage footage, Module<Tensor, Tensor> encoder, Module<Tensor, Tensor> mean,
+    private static Func<byte[][], double[]> Train(DecodedFootage footage, Module<Tensor, Tensor> encoder, Module<Tensor, Tensor> mean,
         Module<Tensor, Tensor> logVariance, Module<Tensor, Tensor> decoder, int samples)
     {
         manual_seed(1);

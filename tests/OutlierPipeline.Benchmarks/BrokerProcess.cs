@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Confluent.Kafka;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Footage.Simulation;
 
 namespace OutlierPipeline.Benchmarks;
 

@@ -2,10 +2,11 @@ using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Batching;
 using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
-using OutlierPipeline.Simulation;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Benchmarks;
 

@@ -1,6 +1,6 @@
 using BenchmarkDotNet.Attributes;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Simulation;
 using SkiaSharp;
 
 namespace OutlierPipeline.Benchmarks;

@@ -2,8 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Evaluation;
-using OutlierPipeline.Frames;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Benchmarks;
 
@@ -113,7 +114,7 @@ internal static class Kinds
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{mean:0.000} worst {worst:0.000} {name}"));
     }
 
-    private static float[][] Score(FootageScorer scorer, Footage footage, int[] chosen, string corruption, CancellationToken cancellation)
+    private static float[][] Score(FootageScorer scorer, DecodedFootage footage, int[] chosen, string corruption, CancellationToken cancellation)
     {
         float[][] rows = new float[chosen.Length][];
         var size = footage.Size;
@@ -151,7 +152,7 @@ internal static class Kinds
     private static double[] Areas(double[][] normal, double[][] outliers) =>
         [.. normal.Zip(outliers, (a, b) => DetectionMetrics.Auroc(a, b))];
 
-    private static Task<Footage> LoadAsync(string[] inputs, ModelPackage package, CancellationToken cancellation) =>
+    private static Task<DecodedFootage> LoadAsync(string[] inputs, ModelPackage package, CancellationToken cancellation) =>
         new FootageLoader().LoadAsync(inputs, package.Card.Network.Size, cancellation);
 
     private static string Line(string first, double[] areas) =>

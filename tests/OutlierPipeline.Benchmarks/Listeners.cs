@@ -7,11 +7,10 @@ using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using OutlierPipeline.Alerting;
-using OutlierPipeline.Detection;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage.Simulation;
+using OutlierPipeline.Models;
 using OutlierPipeline.Service;
-using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.Benchmarks;
 

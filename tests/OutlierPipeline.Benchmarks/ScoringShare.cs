@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Diagnostics;
+using System.Globalization;
 using Microsoft.ML.OnnxRuntime;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Tests.Support;

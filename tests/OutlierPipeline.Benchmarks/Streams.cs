@@ -1,9 +1,11 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Benchmarks;
 

@@ -1,5 +1,5 @@
 using Confluent.Kafka;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Footage.Simulation;
 
 namespace OutlierPipeline.IntegrationTests;
 

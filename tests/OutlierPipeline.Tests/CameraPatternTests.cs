@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Tests;
 

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.ML.OnnxRuntime;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli.Benchmark;
 

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
+using OutlierPipeline.Models;
+using OutlierPipeline.Batching;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Inference.Cuda;
 

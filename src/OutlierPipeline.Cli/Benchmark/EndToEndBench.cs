@@ -2,9 +2,11 @@ using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Batching;
 using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Cli.Benchmark;
 

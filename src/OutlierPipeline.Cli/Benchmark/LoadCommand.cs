@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using OutlierPipeline.Frames;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Footage.Simulation;
 using Spectre.Console;
 
 namespace OutlierPipeline.Cli.Benchmark;

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
-using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.Cli.Benchmark;
 

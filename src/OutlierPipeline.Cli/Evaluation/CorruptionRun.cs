@@ -1,7 +1,8 @@
 using System.Globalization;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli.Evaluation;
 

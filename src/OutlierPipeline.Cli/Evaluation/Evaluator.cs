@@ -3,8 +3,9 @@ using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
-using OutlierPipeline.Frames;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli.Evaluation;
 
@@ -21,7 +22,7 @@ internal sealed class Evaluator : IDisposable
     private static readonly double[] Levels = [0.1, 0.05, 0.01];
     private readonly EvaluationRequest _request;
     private readonly FootageScorer _scorer;
-    private readonly List<Footage> _footage = [];
+    private readonly List<DecodedFootage> _footage = [];
 
     public Evaluator(EvaluationRequest request)
     {

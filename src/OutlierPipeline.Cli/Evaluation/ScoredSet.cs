@@ -1,8 +1,10 @@
-using OutlierPipeline.Alerting;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
-using OutlierPipeline.Frames;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli.Evaluation;
 
@@ -12,7 +14,7 @@ internal sealed class ScoredSet
     /// <summary>Frames a second of footage that does not say when its frames were taken.</summary>
     public const double DefaultRate = 10;
 
-    private ScoredSet(string name, Footage footage)
+    private ScoredSet(string name, DecodedFootage footage)
     {
         Name = name;
         Footage = footage;
@@ -23,7 +25,7 @@ internal sealed class ScoredSet
 
     public string Name { get; }
 
-    public Footage Footage { get; }
+    public DecodedFootage Footage { get; }
 
     /// <summary>n rows of S.</summary>
     public float[][] Scores { get; }
@@ -38,7 +40,7 @@ internal sealed class ScoredSet
     public double[] Column(int k) => [.. Scores.Select(row => (double)row[k])];
 
     /// <param name="framesPerSecond">Null for the frames' own times, and <see cref="DefaultRate"/> where they have none.</param>
-    public static ScoredSet Of(string name, Footage footage, FootageScorer scorer, string camera, double? framesPerSecond,
+    public static ScoredSet Of(string name, DecodedFootage footage, FootageScorer scorer, string camera, double? framesPerSecond,
         Action<int> progress, CancellationToken cancellation)
     {
         var set = new ScoredSet(name, footage);

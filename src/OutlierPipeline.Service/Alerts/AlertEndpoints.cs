@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
+using OutlierPipeline.Models;
 using OutlierPipeline.Service.Access;
 using OutlierPipeline.Service.Streams;
 

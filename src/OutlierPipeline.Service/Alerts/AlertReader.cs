@@ -1,6 +1,6 @@
 using Confluent.Kafka;
+using OutlierPipeline.Pipeline;
 using OutlierPipeline.Service.Streams;
-using OutlierPipeline.Streaming;
 
 namespace OutlierPipeline.Service.Alerts;
 
@@ -39,7 +39,7 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         // A database that was away when the service started.
         await store.MigrateAsync(cancellation);
         _consumer?.Dispose();
-        var health = new Streaming.BrokerHealth(pipeline.Kafka, log);
+        var health = new BrokerHealth(pipeline.Kafka, log);
         _consumer = KafkaClients.Reader(pipeline.Kafka, health);
         using var admin = KafkaClients.Admin(pipeline.Kafka, health);
         _cluster = Cluster();

@@ -2,8 +2,7 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using OutlierPipeline.Alerting;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 
 namespace OutlierPipeline.Service.Alerts;
 

@@ -1,6 +1,7 @@
 using Confluent.Kafka;
 using Microsoft.EntityFrameworkCore;
-using OutlierPipeline.Alerting;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Models;
 using OutlierPipeline.Service.Subscriptions;
 using OutlierPipeline.Telemetry;
 

@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using OutlierPipeline.Alerting;
+using OutlierPipeline.Alerts;
 
 namespace OutlierPipeline.Service.Alerts;
 

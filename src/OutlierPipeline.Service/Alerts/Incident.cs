@@ -1,5 +1,4 @@
-using OutlierPipeline.Alerting;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 
 namespace OutlierPipeline.Service.Alerts;
 

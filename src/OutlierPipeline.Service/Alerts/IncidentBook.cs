@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
-using OutlierPipeline.Alerting;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Models;
 using OutlierPipeline.Service.Access;
 
 namespace OutlierPipeline.Service.Alerts;

@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Service.Alerts;
 
 namespace OutlierPipeline.Service.Dashboard;

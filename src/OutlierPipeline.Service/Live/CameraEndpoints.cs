@@ -1,7 +1,8 @@
 using System.ComponentModel;
 using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
-using OutlierPipeline.Alerting;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Models;
 using OutlierPipeline.Service.Access;
 
 namespace OutlierPipeline.Service.Live;

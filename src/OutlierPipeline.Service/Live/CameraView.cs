@@ -1,6 +1,7 @@
-using OutlierPipeline.Alerting;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Service.Live;
 

@@ -1,6 +1,6 @@
-using OutlierPipeline.Alerting;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Service.Live;
 

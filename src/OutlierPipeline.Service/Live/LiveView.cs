@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
-using OutlierPipeline.Alerting;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Service.Live;
 

@@ -1,4 +1,5 @@
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Service.Live;
 

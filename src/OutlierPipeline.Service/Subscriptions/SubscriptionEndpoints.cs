@@ -2,9 +2,9 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
-using OutlierPipeline.Alerting;
 using OutlierPipeline.Service.Access;
 using OutlierPipeline.Service.Alerts;
+using OutlierPipeline.Service.Webhooks;
 
 namespace OutlierPipeline.Service.Subscriptions;
 

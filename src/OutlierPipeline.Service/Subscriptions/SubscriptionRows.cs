@@ -1,4 +1,4 @@
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 
 namespace OutlierPipeline.Service.Subscriptions;
 

@@ -3,7 +3,8 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
-using OutlierPipeline.Alerting;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Service.Webhooks;
 
 namespace OutlierPipeline.Service.Subscriptions;
 

@@ -1,5 +1,5 @@
 using OutlierPipeline.Frames;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Training.Onnx;
 
 namespace OutlierPipeline.Training.Features;

@@ -1,5 +1,6 @@
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Training.Onnx;
 using static TorchSharp.torch;
 
@@ -108,7 +109,7 @@ public sealed class FeatureExporter : IModelExporter
 
     /// <summary>Trains what draws codes.</summary>
     /// <returns>The mean squared error of a pixel value.</returns>
-    public double TrainPixels(Footage footage, float[][] codes, int[] frames, int steps, int seed, CancellationToken cancellation)
+    public double TrainPixels(DecodedFootage footage, float[][] codes, int[] frames, int steps, int seed, CancellationToken cancellation)
     {
         var (weights, error) = _pixels.Train(footage, codes, frames, steps, seed, cancellation);
         foreach (var (name, weight) in weights) _weights[name] = weight;

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
-using OutlierPipeline.Frames;
+using OutlierPipeline.Footage;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
@@ -36,7 +36,7 @@ public sealed class FeatureFootage : IDisposable
 
     /// <summary>Runs the backbone over all frames.</summary>
     /// <param name="progress">Frames that are through.</param>
-    public static FeatureFootage Of(Footage footage, FeatureRunner runner, int cells, int channels, Action<int> progress,
+    public static FeatureFootage Of(DecodedFootage footage, FeatureRunner runner, int cells, int channels, Action<int> progress,
         CancellationToken cancellation)
     {
         string path = Path.GetTempFileName();

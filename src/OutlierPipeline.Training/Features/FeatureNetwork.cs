@@ -1,4 +1,5 @@
 using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Training.Features;
 

@@ -1,4 +1,5 @@
-using OutlierPipeline.Frames;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Models;
 using Spectre.Console;
 
 namespace OutlierPipeline.Training.Features;
@@ -11,7 +12,7 @@ internal sealed class FeatureTraining : IDisposable
 
     private readonly Backbone _backbone;
     private readonly FeatureNetwork _network;
-    private readonly Footage _footage;
+    private readonly DecodedFootage _footage;
     private readonly FrameMask? _mask;
     private readonly int _seed;
     private readonly byte[] _fill;
@@ -19,7 +20,7 @@ internal sealed class FeatureTraining : IDisposable
 
     /// <param name="latent">Dimensions of a frame's code: mean and deviation of those of its cells, so an even number.</param>
     /// <param name="heldBack">Share of each drive, its end, that only measures.</param>
-    public FeatureTraining(Backbone backbone, Footage footage, FrameMask? mask, TrainingSettings settings, int latent, int threads,
+    public FeatureTraining(Backbone backbone, DecodedFootage footage, FrameMask? mask, TrainingSettings settings, int latent, int threads,
         double heldBack, string checkpoint, CancellationToken cancellation)
     {
         if (latent < 2 || latent % 2 != 0)
@@ -38,7 +39,7 @@ internal sealed class FeatureTraining : IDisposable
             Array.Fill(isHeldBack, true, drive.First + (int)Math.Round((1 - heldBack) * drive.Count),
                 drive.Count - (int)Math.Round((1 - heldBack) * drive.Count));
         string origin = $"{footage.Digest} {backbone.Card.Name} {backbone.Card.Digest} " +
-            $"{(mask is null ? "" : Inference.ModelPackage.DigestOf(mask.Pixels))}";
+            $"{(mask is null ? "" : ModelPackage.DigestOf(mask.Pixels))}";
         Trainer = new FeatureTrainer(_network, _features, [.. all.Where(i => !isHeldBack[i])], [.. all.Where(i => isHeldBack[i])],
             Counted(), settings, checkpoint, origin);
     }

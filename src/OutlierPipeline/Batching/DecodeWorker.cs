@@ -1,5 +1,4 @@
 using OutlierPipeline.Frames;
-using OutlierPipeline.Streaming;
 using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Batching;

@@ -1,6 +1,6 @@
 using System.Threading.Channels;
-using OutlierPipeline.Inference;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Batching;
 
@@ -61,7 +61,7 @@ public sealed class MicroBatch : IDisposable
     /// <summary>Adds a frame; its slot, or -1 if it needs none.</summary>
     internal int Add(Frame frame)
     {
-        bool isPicture = frame.Error == Frames.FrameError.None && !frame.IsSkipped && !frame.IsDriveEnd;
+        bool isPicture = frame.Error == FrameError.None && !frame.IsSkipped && !frame.IsDriveEnd;
         int slot = isPicture ? Tensor.Count++ : -1;
         _frames[Count] = frame;
         _slots[Count++] = slot;

@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using OutlierPipeline.Streaming;
 using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Batching;

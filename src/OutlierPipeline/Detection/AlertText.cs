@@ -1,4 +1,5 @@
 using System.Globalization;
+using OutlierPipeline.Alerts;
 
 namespace OutlierPipeline.Detection;
 

@@ -1,3 +1,5 @@
+using OutlierPipeline.Models;
+
 namespace OutlierPipeline.Detection;
 
 /// <summary>Configuration section <c>Detection</c>.</summary>

@@ -1,4 +1,5 @@
-using OutlierPipeline.Inference;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Detection;
 

@@ -1,3 +1,5 @@
+using OutlierPipeline.Alerts;
+
 namespace OutlierPipeline.Detection;
 
 /// <summary>The table of docs/severity.md.</summary>

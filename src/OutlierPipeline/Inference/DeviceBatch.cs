@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using OutlierPipeline.Batching;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference.Cuda;
 using OutlierPipeline.Telemetry;

@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.ML.OnnxRuntime;
+using OutlierPipeline.Batching;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference.Cuda;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Inference;
 

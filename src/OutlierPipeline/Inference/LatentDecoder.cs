@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Inference;
 

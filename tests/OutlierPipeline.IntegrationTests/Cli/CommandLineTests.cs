@@ -1,6 +1,6 @@
 using System.Globalization;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.IntegrationTests.Cli;
 

@@ -1,9 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Inference;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Models;
 using SkiaSharp;
 
 namespace OutlierPipeline.IntegrationTests.Cli;

@@ -6,11 +6,13 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 using OutlierPipeline.Service.Access;
 using OutlierPipeline.Service.Alerts;
 using OutlierPipeline.Service.Subscriptions;
-using OutlierPipeline.Streaming;
 
 namespace OutlierPipeline.IntegrationTests.Docs;
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Confluent.Kafka;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
@@ -44,7 +45,7 @@ public sealed class AccountingTests
     {
         using var cluster = new TestCluster(1);
         byte[][] calm = SmallFrames.Drive(1, 20);
-        byte[][] fog = SmallFrames.Drive(1, 100, Simulation.Trouble.Fog);
+        byte[][] fog = SmallFrames.Drive(1, 100, Trouble.Fog);
         long time = 1_700_000_000_000_000_000;
         foreach (byte[] frame in calm.Concat(fog))
             cluster.Produce("car-1/front", frame, 0, ("frame-timestamp", (time += 100_000_000).ToString(CultureInfo.InvariantCulture)));

@@ -1,6 +1,8 @@
 using System.Text;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Frames;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
@@ -109,8 +111,8 @@ public sealed class BadInputTests
         cluster.Flush();
         await using var pipeline = new RunningPipeline(cluster.Options());
         await pipeline.Until(() => cluster.Committed()[0] == 30, "everything being committed");
-        var opened = pipeline.Alerts.Single(alert => alert.Type == Detection.AlertType.Opened);
-        Assert.Equal(Detection.AlertKind.Undecodable, opened.Kind);
+        var opened = pipeline.Alerts.Single(alert => alert.Type == AlertType.Opened);
+        Assert.Equal(AlertKind.Undecodable, opened.Kind);
         Assert.Equal("car-9/front", opened.Camera);
     }
 
@@ -128,7 +130,7 @@ public sealed class BadInputTests
         await pipeline.Until(() => cluster.Committed()[0] == 1, "the dead letter being committed");
         var letter = cluster.ReadAll(TestCluster.DeadLetters).Single();
         Assert.Equal("omitted", Header(letter, "error.payload"));
-        Assert.Equal(Inference.ModelPackage.DigestOf(large), Header(letter, "error.payload.digest"));
+        Assert.Equal(ModelPackage.DigestOf(large), Header(letter, "error.payload.digest"));
         Assert.Empty(letter.Message.Value);
     }
 

@@ -1,7 +1,8 @@
 using System.Globalization;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 

@@ -1,6 +1,7 @@
 using DotNet.Testcontainers.Builders;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 using Testcontainers.Kafka;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
@@ -17,7 +18,7 @@ public sealed class ContainerTests
         Assert.True(created.Code == 0, created.Output + created.Error);
         Assert.Contains("cleanup.policy: compact", created.Output, StringComparison.Ordinal);
         var options = new PipelineOptions { Kafka = new KafkaOptions { BootstrapServers = servers },
-            Model = new Inference.ModelOptions { Path = Repository.StreetDemo } };
+            Model = new ModelOptions { Path = Repository.StreetDemo } };
         await using var pipeline = new RunningPipeline(options);
         var sent = await Tool.OutlierAsync("simulate", "--bootstrap", servers, "--duration", "00:00:05");
         Assert.True(sent.Code == 0, sent.Error);

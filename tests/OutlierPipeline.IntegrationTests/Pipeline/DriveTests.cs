@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text.Json;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
@@ -95,8 +96,8 @@ public sealed class DriveTests
             var added = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--add-normal", incident, "--scores", topic,
                 "--out", model);
             Assert.True(added.Code == 0, added.Error);
-            var before = Inference.ModelPackage.Load(Repository.StreetDemo);
-            var after = Inference.ModelPackage.Load(model);
+            var before = ModelPackage.Load(Repository.StreetDemo);
+            var after = ModelPackage.Load(model);
             Assert.Equal(before.Default.Digest, after.For("car-2").Digest);
             Assert.True(after.For("car-1").Calibration.Frames > before.Default.Calibration.Frames + 20);
             var other = await Tool.OutlierAsync("calibrate", "--model", Repository.CamVidDay, "--add-normal", incident, "--scores", topic,

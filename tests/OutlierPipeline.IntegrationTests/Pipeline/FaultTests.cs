@@ -2,9 +2,11 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Footage.Simulation;
+using OutlierPipeline.Frames;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
@@ -17,7 +19,7 @@ public sealed class FaultTests
     public async Task An_unreachable_broker_is_said_and_tried_again_and_the_stop_does_not_hang()
     {
         string nobody;
-        using (var broker = new Simulation.MockBroker()) nobody = broker.BootstrapServers;
+        using (var broker = new MockBroker()) nobody = broker.BootstrapServers;
         using var cluster = new TestCluster(1);
         var options = cluster.Options();
         await using var pipeline = new RunningPipeline(options with { Kafka = options.Kafka with { BootstrapServers = nobody } });
@@ -87,7 +89,7 @@ public sealed class FaultTests
     {
         using var cluster = new TestCluster(2);
         long time = 1_700_000_000_000_000_000;
-        foreach (byte[] frame in SmallFrames.FullDrive(1, 200, Simulation.Trouble.Fog))
+        foreach (byte[] frame in SmallFrames.FullDrive(1, 200, Trouble.Fog))
             cluster.Produce("car-1", frame, 0, ("frame-timestamp", $"{time += 100_000_000}"));
         cluster.Flush();
         using var pipeline = new FramePipeline(cluster.Options(), new RecordingLogger()) { Alerted = _ =>

@@ -1,10 +1,12 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
@@ -126,7 +128,7 @@ public sealed class FleetTests
     public void An_idle_camera_takes_at_most_a_KiB()
     {
         const int Cameras = 20_000;
-        var package = Inference.ModelPackage.Load(Repository.StreetDemo);
+        var package = ModelPackage.Load(Repository.StreetDemo);
         var options = new DetectionOptions();
         var keys = new CameraKeys();
         var assignment = new PartitionAssignment(new Confluent.Kafka.TopicPartition(TestCluster.Frames, 0), 1, 0);

@@ -1,8 +1,9 @@
 using System.Text.Json;
 using CloudNative.CloudEvents;
 using CloudNative.CloudEvents.SystemTextJson;
+using OutlierPipeline.Footage.Simulation;
+using OutlierPipeline.Frames;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
@@ -75,7 +76,7 @@ public sealed class ForeignClientTests
             ("camera", "car-4/top"));
         cluster.Flush();
         await using var pipeline =
-            new RunningPipeline(cluster.Options() with { Frames = new Streaming.FramesOptions { CameraId = "header:camera" } });
+            new RunningPipeline(cluster.Options() with { Frames = new FramesOptions { CameraId = "header:camera" } });
         var record = cluster.Read(records => records.Count == 1, TestCluster.Scores)[0];
         var score = JsonDocument.Parse(record.Message.Value).RootElement;
         Assert.Equal("car-4/top", record.Message.Key);

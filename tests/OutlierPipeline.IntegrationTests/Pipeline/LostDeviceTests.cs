@@ -3,7 +3,8 @@ using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Inference.Cuda;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 using OutlierPipeline.Tests.Gpu;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;

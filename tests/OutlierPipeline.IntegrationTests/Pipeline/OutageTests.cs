@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 

@@ -1,7 +1,8 @@
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Inference;
 using OutlierPipeline.IntegrationTests.Support;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 

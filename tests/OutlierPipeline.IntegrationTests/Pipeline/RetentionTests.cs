@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 

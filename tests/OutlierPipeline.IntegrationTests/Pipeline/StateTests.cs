@@ -1,8 +1,10 @@
 using System.Globalization;
 using System.Text.Json;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
@@ -63,7 +65,7 @@ public sealed class StateTests
         foreach (string camera in new[] { "car-1/front", "truck-7/front", "truck-7/rear" }) cluster.Produce(camera, frame);
         cluster.Flush();
         var options = cluster.Options();
-        options = options with { Model = new Inference.ModelOptions { Path = Repository.StreetDemo,
+        options = options with { Model = new ModelOptions { Path = Repository.StreetDemo,
             Cameras = new() { ["truck-*"] = Repository.CamVidDay, ["truck-?/rear"] = Repository.StreetDemo } } };
         await using var pipeline = new RunningPipeline(options);
         var scores = cluster.Read(records => records.Count == 3, TestCluster.Scores).Select(record =>

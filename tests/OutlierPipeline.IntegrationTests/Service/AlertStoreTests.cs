@@ -3,7 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Service.Alerts;
 

@@ -2,10 +2,10 @@ using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Pipeline;
 using YamlDotNet.RepresentationModel;
 
 namespace OutlierPipeline.IntegrationTests.Service;

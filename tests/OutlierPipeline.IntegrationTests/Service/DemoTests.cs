@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.IntegrationTests.Service;
 

@@ -3,10 +3,10 @@ using System.Net.Http.Json;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Service;
-using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.IntegrationTests.Service;
 

@@ -1,9 +1,10 @@
 using System.Globalization;
 using System.Net;
 using System.Text.Json;
-using OutlierPipeline.Alerting;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage.Simulation;
+using OutlierPipeline.Frames;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Simulation;
 using SkiaSharp;
 
 namespace OutlierPipeline.IntegrationTests.Service;
@@ -113,14 +114,14 @@ public sealed class PictureTests
     {
         using var directory = new TestDirectory();
         using var cluster = new TestCluster(1);
-        byte[] picture = AlertPicture.EncodeFrame(Noise(96, 160), new Frames.FrameSize(96, 160));
+        byte[] picture = AlertPicture.EncodeFrame(Noise(96, 160), new FrameSize(96, 160));
         await using (var service =
             await RunningService.StartAsync(cluster, directory.File("alerts.db"), "Alerts:Pictures:blurred/*=Blurred",
             "Alerts:Pictures:hidden/*=None"))
         {
-            cluster.ProduceAlert(AlertFactory.Record("one", 1, Detection.AlertType.Opened, "blurred/front", picture: picture));
-            cluster.ProduceAlert(AlertFactory.Record("two", 1, Detection.AlertType.Opened, "hidden/front", picture: picture));
-            cluster.ProduceAlert(AlertFactory.Record("three", 1, Detection.AlertType.Opened, "blurred/rear", picture: [1, 2, 3]));
+            cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened, "blurred/front", picture: picture));
+            cluster.ProduceAlert(AlertFactory.Record("two", 1, AlertType.Opened, "hidden/front", picture: picture));
+            cluster.ProduceAlert(AlertFactory.Record("three", 1, AlertType.Opened, "blurred/rear", picture: [1, 2, 3]));
             cluster.Flush();
             await service.StoredAsync(3);
         }
@@ -144,7 +145,7 @@ public sealed class PictureTests
         byte[] other = (byte[])one.Clone();
         for (int i = 0; i + 5 < other.Length; i += 6) for (int c = 0; c < 3; c++) (other[i + c], other[i + 3 + c]) =
             (other[i + 3 + c], other[i + c]);
-        var size = new Frames.FrameSize(96, 160);
+        var size = new FrameSize(96, 160);
         float[] map = new float[12 * 20];
         Assert.NotEqual(AlertPicture.Encode(one, size, map, 12, 20), AlertPicture.Encode(other, size, map, 12, 20));
         Assert.Equal(AlertPicture.Encode(one, size, map, 12, 20, PictureRule.Blurred),

@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Service.Access;
 using OutlierPipeline.Service.Alerts;

@@ -3,7 +3,7 @@ using System.Net;
 using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Configuration;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Service;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Http.Json;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Service.Alerts;
 using OutlierPipeline.Service.Streams;

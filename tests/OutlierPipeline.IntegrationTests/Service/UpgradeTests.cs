@@ -3,9 +3,10 @@ using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
-using OutlierPipeline.Detection;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;
+using OutlierPipeline.Models;
 using OutlierPipeline.Service.Alerts;
 using OutlierPipeline.Service.Subscriptions;
 
@@ -66,7 +67,7 @@ public sealed class UpgradeTests
     {
         using var cluster = new TestCluster(1);
         long time = 1_790_000_000_000_000_000;
-        foreach (byte[] frame in SmallFrames.FullDrive(1, 20).Concat(SmallFrames.FullDrive(1, 30, Simulation.Trouble.Fog))
+        foreach (byte[] frame in SmallFrames.FullDrive(1, 20).Concat(SmallFrames.FullDrive(1, 30, Trouble.Fog))
             .Concat(SmallFrames.FullDrive(1, 120)))
         {
             cluster.Produce("car-1/front", frame, 0, ("frame-timestamp", time.ToString(CultureInfo.InvariantCulture)));

@@ -3,9 +3,10 @@ using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
-using OutlierPipeline.Detection;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.IntegrationTests.Support;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 using OutlierPipeline.Service.Live;
 
 namespace OutlierPipeline.IntegrationTests.Service;
@@ -72,14 +73,14 @@ public sealed partial class WallTests
         GC.KeepAlive(names);
         // The one that is still there when strangers come is still there when they have come.
         See(live, "mine", 0);
-        for (int i = 0; i < new OutlierPipeline.Streaming.KafkaOptions().MaxCameras; i++)
+        for (int i = 0; i < new KafkaOptions().MaxCameras; i++)
         {
             See(live, $"stranger-{i}", i);
             time.Advance(TimeSpan.FromTicks(1));
             if (i % 5000 == 0) See(live, "mine", i);
         }
-        Assert.InRange(live.Cameras.Count, new OutlierPipeline.Streaming.KafkaOptions().MaxCameras / 2,
-            new OutlierPipeline.Streaming.KafkaOptions().MaxCameras);
+        Assert.InRange(live.Cameras.Count, new KafkaOptions().MaxCameras / 2,
+            new KafkaOptions().MaxCameras);
         Assert.NotNull(live.Find("mine"));
         time.Advance(TimeSpan.FromDays(8));
         Assert.Empty(live.Cameras);

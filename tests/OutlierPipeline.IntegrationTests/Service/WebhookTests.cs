@@ -6,13 +6,13 @@ using Confluent.Kafka;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
-using OutlierPipeline.Alerting;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Service.Access;
 using OutlierPipeline.Service.Alerts;
 using OutlierPipeline.Service.Streams;
 using OutlierPipeline.Service.Subscriptions;
+using OutlierPipeline.Service.Webhooks;
 
 namespace OutlierPipeline.IntegrationTests.Service;
 

@@ -1,6 +1,5 @@
-using OutlierPipeline.Alerting;
-using OutlierPipeline.Detection;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.IntegrationTests.Support;
 

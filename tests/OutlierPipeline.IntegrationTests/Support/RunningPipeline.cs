@@ -1,4 +1,5 @@
-using OutlierPipeline.Detection;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.IntegrationTests.Support;
 

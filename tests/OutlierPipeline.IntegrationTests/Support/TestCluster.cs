@@ -1,8 +1,9 @@
 using Confluent.Kafka;
 using OutlierPipeline.Detection;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Inference;
-using OutlierPipeline.Simulation;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.IntegrationTests.Support;
 

@@ -1,7 +1,6 @@
 using System.Text.Json;
-using OutlierPipeline.Alerting;
-using OutlierPipeline.Detection;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Alerting;

@@ -5,7 +5,8 @@ using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Batching;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Batching;

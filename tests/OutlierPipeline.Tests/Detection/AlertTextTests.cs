@@ -1,3 +1,4 @@
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
 
 namespace OutlierPipeline.Tests.Detection;

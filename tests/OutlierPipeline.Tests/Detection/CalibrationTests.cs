@@ -1,6 +1,6 @@
 using System.Text.Json;
 using CsCheck;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Tests.Detection;
 

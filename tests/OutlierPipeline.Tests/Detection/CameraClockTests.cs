@@ -1,9 +1,10 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Detection;

@@ -1,7 +1,8 @@
 using System.Buffers;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Detection;

@@ -1,5 +1,5 @@
 using OutlierPipeline.Detection;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Detection;

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Tests.Detection;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Tests.Support;
 

@@ -1,5 +1,6 @@
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Evaluation;

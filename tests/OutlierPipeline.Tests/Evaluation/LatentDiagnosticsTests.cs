@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 using OutlierPipeline.Tests.Training;
 using OutlierPipeline.Training;

@@ -1,6 +1,7 @@
 using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Tests.Evaluation;
 

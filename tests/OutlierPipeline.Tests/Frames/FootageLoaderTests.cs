@@ -1,4 +1,6 @@
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 using SkiaSharp;
 
@@ -100,7 +102,7 @@ public sealed class FootageLoaderTests : IDisposable
         Assert.Equal(100, blocks.SelectMany(block => Enumerable.Range(0, block.Count).Select(block.NameOf)).Distinct().Count());
         foreach (var drive in new[] { "a", "b" })
         {
-            string[] Names(Footage block) =>
+            string[] Names(DecodedFootage block) =>
                 [.. Enumerable.Range(0, block.Count).Select(block.NameOf).Where(name =>
                 name.Contains($"/{drive}/", StringComparison.Ordinal))];
             Assert.True(string.CompareOrdinal(Names(blocks[0])[^1], Names(blocks[1])[0]) < 0
@@ -135,7 +137,7 @@ public sealed class FootageLoaderTests : IDisposable
             FrameMask.Load(Path.Combine(_rendered.Directory, "missing.png"), Size)).Message, StringComparison.Ordinal);
     }
 
-    private Task<Footage> LoadAsync(string input) =>
+    private Task<DecodedFootage> LoadAsync(string input) =>
         new FootageLoader { Unreadable = _unreadable.Add }.LoadAsync([input], Size, TestContext.Current.CancellationToken);
 
     /// <summary>Black above a row, white below.</summary>

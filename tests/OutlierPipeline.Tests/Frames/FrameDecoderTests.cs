@@ -1,5 +1,6 @@
 using CsCheck;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 using SkiaSharp;
 
@@ -125,7 +126,7 @@ public sealed class FrameDecoderTests
         for (int i = 0; i < pixels.Length; i++) pixels[i] = (byte)(i * 31 ^ i >> 5);
         byte[] rgb = new byte[Size.Bytes];
         new AreaScaler(Size).Scale(new DecodedPicture(pixels, 200, 120, 3), rgb);
-        Assert.Equal("sha256:" + ScaledDigest, OutlierPipeline.Inference.ModelPackage.DigestOf(rgb));
+        Assert.Equal("sha256:" + ScaledDigest, ModelPackage.DigestOf(rgb));
     }
 
     private const string ScaledDigest = "bac6f726e55fdfa4a109782ca00c4242840f1016b24c22f67e384dc3c36a63b1";

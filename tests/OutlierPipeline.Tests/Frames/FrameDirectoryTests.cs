@@ -1,3 +1,4 @@
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Tests.Frames;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Tests.Support;
 

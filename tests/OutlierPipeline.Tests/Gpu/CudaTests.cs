@@ -1,9 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
-using OutlierPipeline.Simulation;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Gpu;
@@ -64,7 +65,7 @@ public sealed class CudaTests
             Assert.InRange(Area(device, outliers) - Area(reference, outliers), -0.005, 0.005);
         }
 
-        double Area(InferenceEngine engine, Footage outliers)
+        double Area(InferenceEngine engine, DecodedFootage outliers)
         {
             using var scorer = new FootageScorer(engine);
             return DetectionMetrics.Auroc(Combined(scorer.Score(normal, null, TestContext.Current.CancellationToken)),

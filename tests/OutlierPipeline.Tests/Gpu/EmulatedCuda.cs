@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Inference.Cuda;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Tests.Gpu;
 
@@ -52,7 +54,7 @@ public sealed unsafe class EmulatedCuda : ICollectionFixture<EmulatedCuda>, IDis
     internal InferenceEngine Engine(ModelPackage package, out CudaDevice device)
     {
         Assert.SkipWhen(_fault is not null, _fault ?? "");
-        Assert.SkipUnless(OutlierPipeline.Frames.TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
+        Assert.SkipUnless(TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
         device = new CudaDevice(0, _library);
         device.OpenJpeg(_library, _library, _library);
         var options = new InferenceOptions();

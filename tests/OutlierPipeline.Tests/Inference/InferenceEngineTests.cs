@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Inference;

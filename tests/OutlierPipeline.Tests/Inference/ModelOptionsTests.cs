@@ -1,4 +1,4 @@
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Tests.Inference;
 

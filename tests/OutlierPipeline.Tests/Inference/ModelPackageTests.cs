@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 
 namespace OutlierPipeline.Tests.Inference;

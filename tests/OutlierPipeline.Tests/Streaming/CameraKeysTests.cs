@@ -1,6 +1,6 @@
 using System.Text;
 using Confluent.Kafka;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Tests.Streaming;
 

@@ -1,5 +1,5 @@
 using CsCheck;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Tests.Streaming;
 

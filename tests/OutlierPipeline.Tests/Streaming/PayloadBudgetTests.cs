@@ -1,5 +1,5 @@
 using Confluent.Kafka;
-using OutlierPipeline.Streaming;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Tests.Streaming;
 

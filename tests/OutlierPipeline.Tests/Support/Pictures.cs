@@ -1,4 +1,4 @@
-using OutlierPipeline.Simulation;
+using OutlierPipeline.Footage.Simulation;
 using SkiaSharp;
 
 namespace OutlierPipeline.Tests.Support;

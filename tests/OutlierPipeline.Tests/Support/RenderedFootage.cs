@@ -1,12 +1,13 @@
+using OutlierPipeline.Footage;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Simulation;
 
 namespace OutlierPipeline.Tests.Support;
 
 /// <summary>Drives of the simulated street in a temporary directory.</summary>
 internal sealed class RenderedFootage : IDisposable
 {
-    private readonly List<Footage> _loaded = [];
+    private readonly List<DecodedFootage> _loaded = [];
 
     public string Directory { get; } = System.IO.Directory.CreateTempSubdirectory("outlier-test-").FullName;
 
@@ -20,7 +21,7 @@ internal sealed class RenderedFootage : IDisposable
         return directory;
     }
 
-    public Footage Load(string input, FrameSize size)
+    public DecodedFootage Load(string input, FrameSize size)
     {
         var footage = new FootageLoader { Unreadable = _ => { } }.LoadAsync([input], size, CancellationToken.None).GetAwaiter().GetResult();
         _loaded.Add(footage);

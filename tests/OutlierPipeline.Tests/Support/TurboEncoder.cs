@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using OutlierPipeline.Footage.Simulation;
+using OutlierPipeline.Frames;
 using SkiaSharp;
 
 namespace OutlierPipeline.Tests.Support;
@@ -24,7 +26,7 @@ internal static unsafe class TurboEncoder
     public static byte[] Encode(int width, int height, Subsampling subsampling = Subsampling.Yuv420, bool progressive = false,
         bool cmyk = false, int seed = 1)
     {
-        using var camera = new OutlierPipeline.Simulation.StreetCamera(seed);
+        using var camera = new StreetCamera(seed);
         using var scaled = camera.Draw(3).Resize(new SKImageInfo(width, height, SKColorType.Rgba8888),
             new SKSamplingOptions(SKFilterMode.Linear));
         return Encode(scaled.GetPixelSpan(), width, height, scaled.RowBytes, subsampling, progressive, cmyk
@@ -43,7 +45,7 @@ internal static unsafe class TurboEncoder
     private static byte[] Encode(ReadOnlySpan<byte> pixels, int width, int height, int stride, Subsampling subsampling, bool progressive,
         int format, int quality)
     {
-        Assert.SkipUnless(OutlierPipeline.Frames.TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
+        Assert.SkipUnless(TurboJpeg.IsAvailable, "libjpeg-turbo is not on this machine (Debian: libturbojpeg0)");
         nint library = NativeLibrary.Load("libturbojpeg.so.0");
         var compress = (delegate* unmanaged<nint, byte*, int, int, int, int, byte**, CULong*, int, int, int,
             int>)NativeLibrary.GetExport(library, "tjCompress2");

@@ -1,10 +1,11 @@
 using Microsoft.ML.OnnxRuntime;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
-using OutlierPipeline.Training;
 using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Networks;
+using OutlierPipeline.Training;
 
 namespace OutlierPipeline.Tests.Training;
 
@@ -154,7 +155,7 @@ public sealed class FeatureVaeTests : IDisposable
         Patience = 3,
     };
 
-    private FeatureTraining Training(Footage footage, Backbone backbone, TrainingSettings settings, FrameMask? mask)
+    private FeatureTraining Training(DecodedFootage footage, Backbone backbone, TrainingSettings settings, FrameMask? mask)
     {
         LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
         TorchSharp.torch.set_num_threads(2);
@@ -162,7 +163,7 @@ public sealed class FeatureVaeTests : IDisposable
             TestContext.Current.CancellationToken) { PixelSteps = 20 };
     }
 
-    private Footage Drive(int frames) => _rendered.Load(_rendered.Drive("drive", frames, 4), Size);
+    private DecodedFootage Drive(int frames) => _rendered.Load(_rendered.Drive("drive", frames, 4), Size);
 
     private static float[] Values(FeatureTraining training) =>
         [.. training.Trainer.Weights.OrderBy(weight => weight.Key, StringComparer.Ordinal).SelectMany(weight => weight.Value.Values)];

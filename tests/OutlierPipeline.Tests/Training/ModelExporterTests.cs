@@ -1,5 +1,6 @@
 using Microsoft.ML.OnnxRuntime;
-using OutlierPipeline.Frames;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 using OutlierPipeline.Training;
 
@@ -72,7 +73,7 @@ public sealed class ModelExporterTests : IDisposable
         AssertClose(Run(session, painted, null, "scores")[0], each.AsSpan(each.Length / 2));
     }
 
-    private ModelExporter Train(Footage footage, string architecture, FrameMask? mask)
+    private ModelExporter Train(DecodedFootage footage, string architecture, FrameMask? mask)
     {
         var settings = SmallTraining.Settings(architecture);
         using var trainer = SmallTraining.Trainer(footage, settings, Path.Combine(_rendered.Directory, "checkpoint"), mask);
@@ -92,7 +93,8 @@ public sealed class ModelExporterTests : IDisposable
         return new InferenceSession(graph, options);
     }
 
-    private static byte[] Pixels(Footage footage, int first, int count) => [.. Enumerable.Range(first, count).SelectMany(i => footage[i])];
+    private static byte[] Pixels(DecodedFootage footage, int first, int count) =>
+        [.. Enumerable.Range(first, count).SelectMany(i => footage[i])];
 
     private static float[][] Run(InferenceSession session, byte[] pixels, FrameMask? mask, params string[] outputs)
     {

@@ -1,4 +1,6 @@
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 using OutlierPipeline.Training;
 using OutlierPipeline.Training.Networks;
 
@@ -23,7 +25,8 @@ internal static class SmallTraining
     public static PatchNetwork Network(TrainingSettings settings, int latent = 8) => new(Size, latent, settings.Architecture.IsVariational);
 
     /// <summary>A trainer whose last tenth of the footage chooses the epoch.</summary>
-    public static Trainer Trainer(Footage footage, TrainingSettings settings, string checkpoint, FrameMask? mask = null, int latent = 8)
+    public static Trainer Trainer(DecodedFootage footage, TrainingSettings settings, string checkpoint, FrameMask? mask = null,
+        int latent = 8)
     {
         LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
         TorchSharp.torch.set_num_threads(2);

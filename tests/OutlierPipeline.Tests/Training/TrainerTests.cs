@@ -1,3 +1,4 @@
+using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Tests.Support;
 using OutlierPipeline.Training;
@@ -133,9 +134,9 @@ public sealed class TrainerTests : IDisposable
     public void The_network_takes_the_shape_of_the_pictures(int width, int height, int rows, int columns) =>
         Assert.Equal(new FrameSize(rows, columns), PatchNetwork.SizeFor(width, height));
 
-    private Footage Drive(int frames) => _rendered.Load(_rendered.Drive("drive", frames, 4), SmallTraining.Size);
+    private DecodedFootage Drive(int frames) => _rendered.Load(_rendered.Drive("drive", frames, 4), SmallTraining.Size);
 
-    private float[] Train(Footage footage, TrainingSettings settings)
+    private float[] Train(DecodedFootage footage, TrainingSettings settings)
     {
         using var trainer = SmallTraining.Trainer(footage, settings, Path.Combine(_rendered.Directory, "other", "checkpoint"));
         Assert.True(trainer.Run(_ => { }, TestContext.Current.CancellationToken));
@@ -145,7 +146,7 @@ public sealed class TrainerTests : IDisposable
     private static float[] Values(Trainer trainer) =>
         [.. trainer.Weights.OrderBy(weight => weight.Key, StringComparer.Ordinal).SelectMany(weight => weight.Value.Values)];
 
-    private static double Variance(Footage footage)
+    private static double Variance(DecodedFootage footage)
     {
         double[] values = [.. Enumerable.Range(0, footage.Count).SelectMany(i => footage[i]).Select(value => value / 255.0)];
         double mean = values.Average();

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using OutlierPipeline.Batching;
 using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Inference.Cuda;

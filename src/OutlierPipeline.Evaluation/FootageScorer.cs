@@ -1,0 +1,87 @@
+using OutlierPipeline.Batching;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
+
+namespace OutlierPipeline.Evaluation;
+
+/// <summary>Puts many frames through an engine in batches; what the service does, without Kafka.</summary>
+public sealed class FootageScorer : IDisposable
+{
+    private readonly InferenceEngine _engine;
+    private readonly FrameBatch _batch;
+
+    public FootageScorer(InferenceEngine engine, int batchSize = 16)
+    {
+        _engine = engine;
+        _batch = engine.CreateBatch(batchSize);
+    }
+
+    /// <summary>Draws or reads one frame, <c>[H, W, 3]</c> uint8, RGB.</summary>
+    public delegate void Fill(int index, Span<byte> rgb);
+
+    /// <summary>Looks at one scored frame: scores, error map, code and pixels of the batch's slot.</summary>
+    public delegate void Visit(int index, FrameBatch batch, int slot);
+
+    public ModelPackage Package => _engine.Package;
+
+    /// <param name="mask">Region of interest of all frames, or null.</param>
+    public void Score(int count, Fill fill, FrameMask? mask, Visit visit, CancellationToken cancellation)
+    {
+        for (int first = 0; first < count; first += _batch.Capacity)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            _batch.Count = Math.Min(_batch.Capacity, count - first);
+            for (int slot = 0; slot < _batch.Count; slot++)
+            {
+                fill(first + slot, _batch.WritePixels(slot));
+                _batch.SetMask(slot, mask);
+            }
+            _engine.Run(_batch);
+            for (int slot = 0; slot < _batch.Count; slot++) visit(first + slot, _batch, slot);
+        }
+    }
+
+    /// <summary>The frames' scores, n rows of S.</summary>
+    public float[][] Score(DecodedFootage footage, FrameMask? mask, CancellationToken cancellation)
+    {
+        float[][] rows = new float[footage.Count][];
+        Score(footage.Count, footage.Read, mask, (i, batch, slot) => rows[i] = batch.Scores(slot).ToArray(), cancellation);
+        return rows;
+    }
+
+    /// <summary>The frames' scores, n rows of S, codes, n rows of Z, and which of them show what no earlier one does.</summary>
+    public (float[][] Scores, float[][] Codes, bool[] IsNew) ScoreAndEncode(DecodedFootage footage, FrameMask? mask,
+        CancellationToken cancellation)
+    {
+        float[][] rows = new float[footage.Count][];
+        float[][] codes = new float[footage.Count][];
+        bool[] isNew = new bool[footage.Count];
+        var scenes = new SceneMemory(footage.Size, mask);
+        Score(footage.Count, footage.Read, mask, (i, batch, slot) =>
+        {
+            rows[i] = batch.Scores(slot).ToArray();
+            codes[i] = batch.Latent(slot).ToArray();
+            isNew[i] = scenes.IsNew(batch.Pixels(slot));
+        }, cancellation);
+        return (rows, codes, isNew);
+    }
+
+    /// <summary>Calibrates on normal frames that fitted nothing else.</summary>
+    /// <param name="combines">Names of the scores that the combined one is made of.</param>
+    /// <param name="more">Further rows that say how far scores spread.</param>
+    /// <exception cref="FootageException">There are too few.</exception>
+    public Calibration Calibrate(DecodedFootage footage, FrameMask? mask, IReadOnlyList<string> combines, IReadOnlyList<float[]> more,
+        CancellationToken cancellation)
+    {
+        if (footage.Count < Calibration.MinFrames)
+            throw new FootageException(
+                $"{footage.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
+        var (rows, codes, isNew) = ScoreAndEncode(footage, mask, cancellation);
+        return Calibration.Fit(Package.Card.Scores, combines, rows, [.. footage.Drives.Select(drive => drive.Count)], more,
+            isNew) with { LatentMap = LatentMap.Fit(codes) };
+    }
+
+    public void Dispose() => _batch.Dispose();
+}

@@ -1,0 +1,103 @@
+using System.Text.Json;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Models;
+
+namespace OutlierPipeline.Evaluation;
+
+/// <summary>What a package has to do with a drive that judges it.</summary>
+public enum Acquaintance
+{
+    /// <summary>The drive trained and calibrated nothing.</summary>
+    Unseen,
+
+    /// <summary>Frames of the same drive calibrated, these did not.</summary>
+    DriveCalibrated,
+
+    /// <summary>Frames of the same drive trained, these did not.</summary>
+    DriveTrained,
+
+    /// <summary>Some of these very frames calibrated.</summary>
+    Calibrated,
+
+    /// <summary>Some of these very frames trained.</summary>
+    Trained,
+
+    /// <summary>The package does not say what it was made from: it was made before packages did.</summary>
+    NotKnown,
+}
+
+/// <summary>
+/// <c>footage.json</c> of a model package: which frames trained and which calibrated, so that a figure can say what the drive that it was
+/// measured on had to do with the model.
+/// </summary>
+public sealed record KnownFootage
+{
+    /// <summary>The file within a package.</summary>
+    public const string FileName = "footage.json";
+
+    private const int HashBytes = 4;
+
+    /// <summary>Frames that are remembered at most, evenly spread.</summary>
+    private const int MaxFrames = 20_000;
+
+    public required FrameSet Training { get; init; }
+
+    public required FrameSet Calibration { get; init; }
+
+    /// <summary>Reads it from a package; null where there is none.</summary>
+    /// <exception cref="ModelPackageException">The file is damaged.</exception>
+    public static KnownFootage? Of(ModelPackage package)
+    {
+        if (!package.Card.Files.ContainsKey(FileName)) return null;
+        try
+        {
+            return JsonSerializer.Deserialize<KnownFootage>(package.ReadFile(FileName), ModelCard.Compact);
+        }
+        catch (JsonException e)
+        {
+            throw new ModelPackageException(Path.Combine(package.Path, FileName), $"cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The set of some footage's frames.</summary>
+    public static FrameSet SetOf(DecodedFootage footage)
+    {
+        int count = Math.Min(MaxFrames, footage.Count);
+        byte[] hashes = new byte[count * HashBytes];
+        for (int i = 0; i < count; i++)
+            footage.HashOf((int)((long)i * footage.Count / count))[..HashBytes].CopyTo(hashes.AsSpan(i * HashBytes));
+        return new FrameSet([.. footage.Drives.Select(drive => NameOf(footage, drive)).Distinct()], hashes);
+    }
+
+    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, ModelCard.Compact);
+
+    /// <summary>What this package has to do with a drive.</summary>
+    public Acquaintance With(DecodedFootage footage, DriveSpan drive)
+    {
+        string name = NameOf(footage, drive);
+        return Has(Training) ? Acquaintance.Trained
+            : Has(Calibration) ? Acquaintance.Calibrated
+            : Training.Drives.Contains(name) ? Acquaintance.DriveTrained
+            : Calibration.Drives.Contains(name) ? Acquaintance.DriveCalibrated
+            : Acquaintance.Unseen;
+
+        // Four bytes of a hash agree by chance once in a thousand drives: two frames have to.
+        bool Has(FrameSet set)
+        {
+            var known = Enumerable.Range(0, set.Hashes.Length / HashBytes).Select(i => BitConverter.ToInt32(set.Hashes, i * HashBytes)).ToHashSet();
+            return Enumerable.Range(drive.First, drive.Count).Count(i => known.Contains(BitConverter.ToInt32(footage.HashOf(i)))) >= Math.Min(2, drive.Count);
+        }
+    }
+
+    /// <summary>The last two directories of a drive's frames: where it lies on this machine is nobody's business.</summary>
+    public static string NameOf(DecodedFootage footage, DriveSpan drive)
+    {
+        string[] parts = footage.NameOf(drive.First).Split('/', '\\');
+        return string.Join('/', parts[..^1].TakeLast(2));
+    }
+
+    /// <summary>Some frames.</summary>
+    /// <param name="Drives">The names of their drives.</param>
+    /// <param name="Hashes">The first bytes of each frame's SHA-256.</param>
+    public sealed record FrameSet(IReadOnlyList<string> Drives, byte[] Hashes);
+}

@@ -1,0 +1,39 @@
+using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
+
+namespace OutlierPipeline.Models;
+
+/// <summary>What a package's graph must have.</summary>
+internal static class GraphContract
+{
+    /// <summary>The graph's file, for messages.</summary>
+    public static string File(ModelPackage package) => Path.Combine(package.Path, "model.onnx");
+
+    /// <summary>Holds inputs, outputs and names of scores against the card.</summary>
+    /// <exception cref="ModelPackageException">One of them is missing or another.</exception>
+    public static void Check(InferenceSession session, ModelPackage package)
+    {
+        var network = package.Card.Network;
+        int scores = package.Card.Scores.Count;
+        Check(session.InputMetadata, "input", "image", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
+        // An input with a default: ones, so that whoever knows of no mask need not.
+        Check(session.OverridableInitializerMetadata, "optional input", "mask", TensorElementType.UInt8, 1, network.Height, network.Width);
+        Check(session.OutputMetadata, "output", "scores", TensorElementType.Float, -1, scores);
+        Check(session.OutputMetadata, "output", "latent", TensorElementType.Float, -1, network.Latent);
+        Check(session.OutputMetadata, "output", "error_map", TensorElementType.Float, -1, network.ErrorMapHeight, network.ErrorMapWidth);
+        Check(session.OutputMetadata, "output", "reconstruction", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
+        if (!session.ModelMetadata.CustomMetadataMap.TryGetValue("scores", out string? names)
+            || names != string.Join(',', package.Card.Scores))
+            throw new ModelPackageException(File(package),
+                $"names the scores [{names}], model.json names [{string.Join(',', package.Card.Scores)}]");
+
+        void Check(IReadOnlyDictionary<string, NodeMetadata> nodes, string kind, string name, TensorElementType type, params int[] shape)
+        {
+            if (!nodes.TryGetValue(name, out var node)) throw new ModelPackageException(File(package), $"has no {kind} {name}");
+            bool fits = node.IsTensor && node.ElementDataType == type && node.Dimensions.Length == shape.Length
+                && node.Dimensions.Zip(shape).All(pair => pair.First == pair.Second || pair.First == -1);
+            if (!fits) throw new ModelPackageException(File(package), $"{kind} {name} is {node.ElementDataType} " +
+                $"[{string.Join(", ", node.Dimensions)}], model.json asks for {type} [{string.Join(", ", shape)}]");
+        }
+    }
+}

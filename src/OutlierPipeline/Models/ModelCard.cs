@@ -1,0 +1,216 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using OutlierPipeline.Frames;
+
+namespace OutlierPipeline.Models;
+
+/// <summary>The model card, <c>model.json</c>: what the model is, what it was trained on, how good it was measured to be.</summary>
+public sealed record ModelCard
+{
+    internal static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+    };
+
+    /// <summary>For files of numbers, which nobody reads line by line.</summary>
+    internal static readonly JsonSerializerOptions Compact = new(Json) { WriteIndented = false };
+
+    /// <summary>Schema 1 did not say what trainer and service agreed on; these are the agreements that it meant.</summary>
+    private const int SilentSchema = 1;
+
+    private const int CurrentSchema = 2;
+
+    /// <summary>Version of this file's layout.</summary>
+    public int Schema { get; init; } = CurrentSchema;
+
+    public required string Name { get; init; }
+
+    public required string Version { get; init; }
+
+    /// <summary>What the model is for, in a sentence.</summary>
+    public required string Description { get; init; }
+
+    /// <summary>Licence of the weights, and what the footage's licence asks for.</summary>
+    public required string Licence { get; init; }
+
+    public required NetworkCard Network { get; init; }
+
+    /// <summary>The S scores' names, in the order of the graph's output <c>scores</c>.</summary>
+    public required IReadOnlyList<string> Scores { get; init; }
+
+    /// <summary>Those of <see cref="Scores"/> that say something of one place of the picture.</summary>
+    public IReadOnlyList<string>? LocalScores { get; init; }
+
+    public required TrainingCard Training { get; init; }
+
+    /// <summary>The normal footage that calibrated the scores; none of it trained anything.</summary>
+    public required FootageCard Calibration { get; init; }
+
+    /// <summary>The command line that calibrated the package after it was trained, where that was done.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? CalibrationCommand { get; init; }
+
+    /// <summary>File of the region of interest, or null where every pixel counts.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Mask { get; init; }
+
+    /// <summary>Cameras that have a calibration and perhaps a mask of their own, by camera id.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, CameraCard>? Cameras { get; init; }
+
+    /// <summary>
+    /// Measured figures by name, such as <c>validationMse</c>; the command that measured them is in <see cref="TrainingCard.Command"/>
+    /// unless a name says otherwise.
+    /// </summary>
+    public required IReadOnlyDictionary<string, double> Quality { get; init; }
+
+    /// <summary>SHA-256 (<c>sha256:</c> and hexadecimal digits) of every other file the service loads, by file name.</summary>
+    public required IReadOnlyDictionary<string, string> Files { get; init; }
+
+    /// <summary>Whether a score says something of one place of the picture.</summary>
+    public bool IsLocal(string score) => LocalScores!.Contains(score);
+
+    /// <summary>This card if it says all that the service needs to know; one of schema 1 with what that schema meant.</summary>
+    /// <exception cref="JsonException">Something is missing or does not fit; the message names the key.</exception>
+    internal ModelCard Checked()
+    {
+        if (Schema == SilentSchema)
+        {
+            string[] local = [.. Scores.Intersect(["local", "region"])];
+            return (this with { Schema = CurrentSchema, LocalScores = local,
+                Network = Network with { CellSide = FrameMask.CellSide, LastWeight = "draw.weight" } }).Checked();
+        }
+        if (Schema != CurrentSchema) throw new JsonException($"schema is {Schema}, this version reads {SilentSchema} and {CurrentSchema}");
+        if (Network.Height < FrameMask.CellSide || Network.Width < FrameMask.CellSide)
+            throw new JsonException($"network height and width must be at least {FrameMask.CellSide}");
+        if (Scores.Count == 0) throw new JsonException("no scores are named");
+        if (LocalScores is null) throw new JsonException("localScores is missing: the names of the scores that say something of one place");
+        if (LocalScores.Except(Scores).FirstOrDefault() is { } unknown)
+            throw new JsonException($"localScores names {unknown}, which scores does not");
+        if (string.IsNullOrEmpty(Network.LastWeight))
+            throw new JsonException("network.lastWeight is missing: the name of the weight of the network's last product");
+        if (Network.CellSide != FrameMask.CellSide)
+            throw new JsonException(
+                $"network.cellSide is {Network.CellSide}: masks are cut into cells of {FrameMask.CellSide}×{FrameMask.CellSide} pixels");
+        if (Network.ErrorMapHeight != Network.Height / Network.CellSide || Network.ErrorMapWidth != Network.Width / Network.CellSide)
+            throw new JsonException($"network.errorMapHeight and errorMapWidth are {Network.ErrorMapHeight} and {Network.ErrorMapWidth}: " +
+                $"cells of {Network.CellSide} pixels (network.cellSide) make {Network.Height / Network.CellSide} and " +
+                    $"{Network.Width / Network.CellSide}");
+        return this;
+    }
+
+    /// <summary>This card with one camera's own calibration added or replaced.</summary>
+    public ModelCard With(string camera, CameraCard own) =>
+        this with { Cameras = new SortedDictionary<string, CameraCard>((Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(),
+        StringComparer.Ordinal) { [camera] = own } };
+
+    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Json);
+}
+
+/// <summary>The network and its hyper-parameters.</summary>
+public sealed record NetworkCard
+{
+    /// <summary>Name in the registry of architectures: <c>vae</c> …</summary>
+    public required string Architecture { get; init; }
+
+    /// <summary>The paper that the architecture or loss comes from.</summary>
+    public required string Paper { get; init; }
+
+    /// <summary>
+    /// The network of others whose values are modelled instead of pixels, where there is one; its weights are in the graph.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public BackboneCard? Backbone { get; init; }
+
+    /// <summary>Input height in pixels.</summary>
+    public required int Height { get; init; }
+
+    /// <summary>Input width in pixels.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>Dimensions of the latent code, Z.</summary>
+    public required int Latent { get; init; }
+
+    /// <summary>Side in pixels of a cell of the error map; a cell counts if the mask leaves all of its pixels.</summary>
+    public int CellSide { get; init; }
+
+    /// <summary>
+    /// Name in the graph of the weight of the network's last product: what comes before it may be computed in half precision, what comes
+    /// after are scores.
+    /// </summary>
+    public string LastWeight { get; init; } = "";
+
+    /// <summary>Rows of the error map, h.</summary>
+    public required int ErrorMapHeight { get; init; }
+
+    /// <summary>Columns of the error map, w.</summary>
+    public required int ErrorMapWidth { get; init; }
+
+    public required long Parameters { get; init; }
+
+    /// <summary>Floating-point operations of one frame's pass, multiply and add counted as two.</summary>
+    public required long FlopsPerFrame { get; init; }
+
+    public required IReadOnlyDictionary<string, double> HyperParameters { get; init; }
+
+    [JsonIgnore]
+    public FrameSize Size => new(Height, Width);
+}
+
+/// <summary>A network that others trained.</summary>
+public sealed record BackboneCard
+{
+    /// <summary>What it is, how much of it is used, and where it comes from.</summary>
+    public required string Name { get; init; }
+
+    public required string Licence { get; init; }
+
+    /// <summary>SHA-256 of the file that it was taken from.</summary>
+    public required string Digest { get; init; }
+}
+
+/// <summary>How the model was made.</summary>
+public sealed record TrainingCard
+{
+    /// <summary>The command line, run at the repository's root, that makes this package again.</summary>
+    public required string Command { get; init; }
+
+    public required long Seed { get; init; }
+
+    public required int Epochs { get; init; }
+
+    /// <summary>What computed: <c>cpu</c> or the GPU's name.</summary>
+    public required string Device { get; init; }
+
+    public required double Seconds { get; init; }
+
+    public required FootageCard Footage { get; init; }
+}
+
+/// <summary>What one camera has of its own.</summary>
+public sealed record CameraCard
+{
+    /// <summary>File of its calibration, within the package.</summary>
+    public required string Calibration { get; init; }
+
+    /// <summary>File of its region of interest, or null where that of the package holds.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Mask { get; init; }
+
+    /// <summary>The normal footage that calibrated it.</summary>
+    public required FootageCard Footage { get; init; }
+}
+
+/// <summary>A set of frames.</summary>
+public sealed record FootageCard
+{
+    /// <summary>Where it comes from, and which part of it.</summary>
+    public required string Source { get; init; }
+
+    public required int Frames { get; init; }
+
+    /// <summary>SHA-256 over the SHA-256 of each encoded picture, in order.</summary>
+    public required string Digest { get; init; }
+}

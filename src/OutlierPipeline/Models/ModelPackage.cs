@@ -1,0 +1,154 @@
+using System.Security.Cryptography;
+using System.Text.Json;
+using OutlierPipeline.Frames;
+
+namespace OutlierPipeline.Models;
+
+/// <summary>What scores one camera.</summary>
+/// <param name="Mask">Region of interest, or null where every pixel counts.</param>
+/// <param name="Digest">Of graph, calibration and mask: evidence gathered under another one does not count.</param>
+public sealed record CameraModel(Calibration Calibration, FrameMask? Mask, string Digest);
+
+/// <summary>
+/// A directory <c>models/NAME/</c>, read and checked whole: card, calibration and graph belong together, or nothing is loaded.
+/// </summary>
+public sealed class ModelPackage
+{
+    private readonly CameraModel? _default;
+    private readonly Dictionary<string, CameraModel> _cameras;
+
+    private ModelPackage(string path, ModelCard card, byte[] graph, CameraModel? shared, Dictionary<string, CameraModel> cameras)
+    {
+        Path = path;
+        Card = card;
+        Graph = graph;
+        Digest = DigestOf(graph);
+        _default = shared;
+        _cameras = cameras;
+        HasMasks = shared?.Mask is not null || cameras.Values.Any(camera => camera.Mask is not null);
+    }
+
+    public string Path { get; }
+
+    public ModelCard Card { get; }
+
+    /// <summary>The bytes of <c>model.onnx</c>.</summary>
+    public ReadOnlyMemory<byte> Graph { get; }
+
+    /// <summary>SHA-256 of the graph: the model's identity in records.</summary>
+    public string Digest { get; }
+
+    /// <summary>Calibration and mask of every camera that has none of its own.</summary>
+    public CameraModel Default => _default ?? throw new InvalidOperationException("the package is not calibrated yet");
+
+    /// <summary>Whether any camera has a region of interest.</summary>
+    public bool HasMasks { get; private init; }
+
+    /// <summary>A camera's calibration and mask: its own where it has one.</summary>
+    public CameraModel For(string camera) => _cameras.Count > 0 && _cameras.TryGetValue(camera, out var own) ? own : Default;
+
+    /// <summary>A graph whose scores are not calibrated yet, so that they can be.</summary>
+    public static ModelPackage Uncalibrated(ModelCard card, byte[] graph, FrameMask? mask) =>
+        new(card.Name, card, graph, null, []) { HasMasks = mask is not null };
+
+    /// <summary>Reads a package.</summary>
+    /// <exception cref="ModelPackageException">A file is missing, truncated, damaged, or belongs to another package.</exception>
+    public static ModelPackage Load(string path)
+    {
+        if (!Directory.Exists(path))
+            throw new ModelPackageException(path,
+                "no such model package (expected a directory with model.json, model.onnx and calibration.json)");
+        var card = ReadCard(System.IO.Path.Combine(path, "model.json"));
+        byte[] graph = ReadChecked(path, "model.onnx", card);
+        var mask = ReadMask(path, card.Mask, card);
+        var shared = ReadCamera(path, "calibration.json", mask, card.Mask, card);
+        var cameras = (card.Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(
+            camera => camera.Key,
+            camera => ReadCamera(path, camera.Value.Calibration, ReadMask(path, camera.Value.Mask, card) ?? mask, camera.Value.Mask
+                ?? card.Mask, card));
+        return new ModelPackage(path, card, graph, shared, cameras);
+    }
+
+    /// <summary>The bytes of a file that the card describes.</summary>
+    /// <exception cref="ModelPackageException">The file is missing or is not the one described.</exception>
+    public byte[] ReadFile(string name) => ReadChecked(Path, name, Card);
+
+    private static CameraModel ReadCamera(string path, string file, FrameMask? mask, string? maskFile, ModelCard card)
+    {
+        byte[] json = ReadChecked(path, file, card);
+        try
+        {
+            var calibration = Calibration.Parse(json);
+            if (!calibration.Scores.SequenceEqual(card.Scores))
+                throw new JsonException(
+                    $"scores [{string.Join(", ", calibration.Scores)}] are not those of model.json [{string.Join(", ", card.Scores)}]");
+            if (calibration.LatentMap is { } map && map.Mean.Length != card.Network.Latent)
+                throw new JsonException(
+                    $"latentMap is of codes of length {map.Mean.Length}, those of model.json have {card.Network.Latent}");
+            string parts = card.Files["model.onnx"] + card.Files[file] + (maskFile is null ? "" : card.Files[maskFile]);
+            return new CameraModel(calibration, mask, DigestOf(System.Text.Encoding.ASCII.GetBytes(parts)));
+        }
+        catch (JsonException e)
+        {
+            throw new ModelPackageException(System.IO.Path.Combine(path, file), $"cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static FrameMask? ReadMask(string path, string? file, ModelCard card)
+    {
+        if (file is null) return null;
+        try
+        {
+            return FrameMask.Decode(ReadChecked(path, file, card), card.Network.Size, file);
+        }
+        catch (FootageException e)
+        {
+            throw new ModelPackageException(System.IO.Path.Combine(path, file), e.Message, e);
+        }
+    }
+
+    /// <summary>The digest as it stands in cards and records.</summary>
+    public static string DigestOf(ReadOnlySpan<byte> content) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(content));
+
+    private static ModelCard ReadCard(string file)
+    {
+        try
+        {
+            var card = JsonSerializer.Deserialize<ModelCard>(Read(file), ModelCard.Json) ?? throw new JsonException("the file holds null");
+            return card.Checked();
+        }
+        catch (JsonException e)
+        {
+            throw new ModelPackageException(file, $"cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static byte[] ReadChecked(string path, string name, ModelCard card)
+    {
+        string file = System.IO.Path.Combine(path, name);
+        if (!card.Files.TryGetValue(name, out string? expected))
+            throw new ModelPackageException(System.IO.Path.Combine(path, "model.json"), $"files does not name {name}");
+        byte[] content = Read(file);
+        string actual = DigestOf(content);
+        return actual == expected
+            ? content
+            : throw new ModelPackageException(file,
+            $"is not the file that model.json describes (truncated, changed, or of another package): digest {actual}, expected {expected}");
+    }
+
+    private static byte[] Read(string file)
+    {
+        try
+        {
+            return File.ReadAllBytes(file);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new ModelPackageException(file, "is missing", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ModelPackageException(file, $"cannot be read: {e.Message}", e);
+        }
+    }
+}

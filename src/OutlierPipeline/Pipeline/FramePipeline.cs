@@ -1,0 +1,249 @@
+using System.Diagnostics.Metrics;
+using System.Threading.Channels;
+using Microsoft.Extensions.Logging;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Batching;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
+using OutlierPipeline.Telemetry;
+
+namespace OutlierPipeline.Pipeline;
+
+/// <summary>
+/// The whole way of a frame: consume, decode, batch, infer, detect, publish. One consumer, one detection thread, and a lane for each model
+/// package. Where to start reading.
+/// </summary>
+public sealed partial class FramePipeline : IDisposable
+{
+    /// <summary>For leaving the group, beyond what is drained.</summary>
+    private static readonly TimeSpan Farewell = TimeSpan.FromMilliseconds(300);
+
+    private readonly PipelineOptions _options;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly Dictionary<string, ModelLane> _lanes = [];
+    private readonly Channel<MicroBatch> _scored = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true,
+        AllowSynchronousContinuations = true });
+    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ResultPublisher _publisher;
+    private readonly FrameConsumer _consumer;
+    private readonly OffsetCommitter _committer;
+    private readonly PartitionEnds _ends;
+    private readonly BrokerHealth _health;
+    private readonly TopicIdentity _identity;
+    private readonly DetectionWorker _detection;
+    private readonly FrameRouter _router;
+    private readonly IDisposable _gauges;
+    private bool _isDisposed;
+
+    /// <summary>Loads the model packages and builds the stages; nothing is read yet.</summary>
+    /// <exception cref="PipelineException">The configuration is not valid.</exception>
+    /// <exception cref="ModelPackageException">A model package was refused.</exception>
+    /// <exception cref="AcceleratorException">The accelerator named is not there.</exception>
+    public FramePipeline(PipelineOptions options, ILogger log, TimeProvider? time = null)
+        : this(options, package => new InferenceEngine(package, options.Inference, log), log, time)
+    {
+    }
+
+    /// <summary>The same with engines of another making.</summary>
+    internal FramePipeline(PipelineOptions options, Func<ModelPackage, InferenceEngine> createEngine, ILogger log,
+        TimeProvider? time = null)
+    {
+        if (options.Validate().FirstOrDefault() is { } fault) throw new PipelineException(fault);
+        _options = options;
+        _time = time ?? TimeProvider.System;
+        _log = log;
+        foreach (string path in options.Model.Cameras.Values.Append(options.Model.Path).Distinct())
+            _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _time) { Failed = e =>
+                _failed.TrySetException(e) };
+        _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)],
+            _lanes.Values.First().QueueCapacity);
+        _health = new BrokerHealth(options.Kafka, log, _time);
+        _identity = new TopicIdentity(options.Kafka, _health);
+        var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
+        _publisher = new ResultPublisher(options.Kafka, budget, _health, _time, log);
+        _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
+        _ends = new PartitionEnds(options.Kafka, assignment => _consumer!.Reset(assignment), _health, _identity, _time);
+        _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget,
+            new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _health, _time, log);
+        _detection = new DetectionWorker(_scored.Reader, _publisher, options, _time, log);
+        _detection.Assignments = () => [.. _consumer.Assignments];
+        _detection.Packages = () => _lanes.Values.Select(lane => lane.Package);
+        _detection.PackageFor = camera => _lanes[options.Model.PathFor(camera)].Package;
+        foreach (var lane in _lanes.Values) WarnOfDelay(lane.Package);
+        _publisher.RewindNeeded = assignment => _consumer.Rewind(assignment);
+        _publisher.DeadLetterBlocked = (assignment, blocked) => _consumer.SetPaused(assignment, PauseReason.DeadLetter, blocked);
+        _publisher.Failed = e => _failed.TrySetException(e);
+        _gauges = PipelineTelemetry.Observe(
+            () => _consumer.Assignments.Sum(assignment => (long)assignment.Ledger.InFlight),
+            () => Enum.GetValues<PauseReason>().Where(reason => reason != PauseReason.None).Select(reason =>
+                new Measurement<long>(_consumer.Paused(reason),
+                new KeyValuePair<string, object?>("reason", reason.ToString().ToLowerInvariant()))),
+            () => _consumer.Assignments.Select(assignment =>
+                new Measurement<long>(assignment.Lag,
+                new KeyValuePair<string, object?>("partition", assignment.Partition.Partition.Value))),
+            CountOpenIncidents);
+    }
+
+    /// <summary>An alert was produced; called on the detection thread, so it must be quick.</summary>
+    public Action<AlertStep> Alerted
+    {
+        set => _detection.Alerted = value;
+    }
+
+    /// <summary>What became of each scored frame; called on the detection thread, so it must be quick.</summary>
+    public FrameObserver Observed
+    {
+        set => _detection.Observed = value;
+    }
+
+    /// <summary>How many partitions this process reads now.</summary>
+    public int AssignedPartitions => _consumer.Assignments.Count;
+
+    /// <summary>What computes, and in batches of how many frames at most, one entry a model package.</summary>
+    public IEnumerable<(ModelPackage Package, Accelerator Accelerator, int MaxBatchSize)> Models =>
+        _lanes.Values.Select(lane => (lane.Package, lane.Engine.Accelerator, lane.BatchCapacity));
+
+    /// <summary>Why the pipeline is not ready to do its work, one line each; empty when it is.</summary>
+    public IReadOnlyList<string> NotReady
+    {
+        get
+        {
+            var reasons = new List<string>();
+            if (!IsRunning) reasons.Add($"not connected to Kafka at {_options.Kafka.BootstrapServers}");
+            else if (!_consumer.HasJoined) reasons.Add($"joining the consumer group {_options.Kafka.GroupId}");
+            if (IsRunning && _health.Fault is { } fault) reasons.Add(fault);
+            if (_consumer.Paused(PauseReason.DeadLetter) is > 0 and int blocked)
+                reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
+            if (_consumer.Paused(PauseReason.Retry) is > 0 and int retrying)
+                reasons.Add($"{_publisher.LastFailure}; {retrying} partitions wait and are read again");
+            if (_consumer.Paused(PauseReason.Restore) is > 0 and int restoring) reasons.Add($"{restoring} partitions are being restored");
+            return reasons;
+        }
+    }
+
+    /// <summary>What people should look at although frames are scored, one line each: cameras whose clocks are wrong.</summary>
+    public IReadOnlyList<string> Warnings
+    {
+        get
+        {
+            const int Named = 5;
+            var clocks = _detection.WrongClocks;
+            var lines = clocks.Take(Named).Select(clock =>
+                $"the clock of camera {clock.Camera}: {ClockWatch.Describe(clock.Fault)} ({clock.Frames} frames)").ToList();
+            if (clocks.Count > Named) lines.Add($"the clocks of {clocks.Count - Named} more cameras are wrong");
+            return lines;
+        }
+    }
+
+    private bool IsRunning { get; set; }
+
+    /// <summary>Runs until cancelled, then drains, commits and leaves the group.</summary>
+    /// <exception cref="PipelineException">Topics are missing or do not fit.</exception>
+    /// <exception cref="Exception">A stage failed; the process should end and be started again: it goes on at the last commit.</exception>
+    public async Task RunAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            await TopicCheck.RunAsync(_options.Kafka, _health, _time, _log, cancellation);
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return;
+        }
+        _identity.Begin();
+        foreach (var lane in _lanes.Values) lane.Start();
+        var detection = new Thread(RunDetection) { Name = "detect", IsBackground = true };
+        detection.Start();
+        _consumer.Start();
+        IsRunning = true;
+        using var committing = new CancellationTokenSource();
+        var commits = _committer.RunAsync(() => [.. _consumer.Assignments], committing.Token);
+        var ends = _ends.RunAsync(() => [.. _consumer.Assignments], committing.Token);
+        var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using (cancellation.Register(() => stop.TrySetResult()))
+        {
+            var first = await Task.WhenAny(stop.Task, _failed.Task, _consumer.Completion, commits);
+            IsRunning = false;
+            _consumer.Stop(drain: !_failed.Task.IsFaulted);
+            // The consumer drains first: the stages behind it must still run, and commits must not stand in its way. One of them may fail
+            // only now.
+            _ = _failed.Task.ContinueWith(_ => _consumer.Abandon(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted,
+                TaskScheduler.Default);
+            bool hasLeft = await EndsAsync(_consumer.Completion, _options.Kafka.DrainTimeout + Farewell);
+            if (!hasLeft) Log.LeftWithoutFarewell(_log, _options.Kafka.BootstrapServers);
+            _consumer.Abandon();
+            await committing.CancelAsync();
+            await EndsAsync(Task.WhenAll(commits, ends), Farewell);
+            _publisher.Abandon();
+            _router.Complete();
+            foreach (var lane in _lanes.Values) lane.Stop(abort: () => _failed.Task.IsFaulted);
+            _scored.Writer.TryComplete();
+            detection.Join();
+            if (_failed.Task.IsFaulted) await _failed.Task;
+            await first;
+            if (hasLeft) await _consumer.Completion;
+            if (commits.IsCompleted) await commits;
+        }
+    }
+
+    /// <summary>Whether a task ends in time, be it with an error.</summary>
+    private static async Task<bool> EndsAsync(Task task, TimeSpan timeout)
+    {
+        await Task.WhenAny(task, Task.Delay(timeout));
+        return task.IsCompleted;
+    }
+
+    public void Dispose()
+    {
+        if (_isDisposed) return;
+        _isDisposed = true;
+        _gauges.Dispose();
+        _consumer.Dispose();
+        _publisher.Dispose();
+        foreach (var lane in _lanes.Values) lane.Dispose();
+    }
+
+    private void WarnOfDelay(ModelPackage package)
+    {
+        var delay = _options.Detection.ShortestDelay(package.Default.Calibration);
+        if (delay < TimeSpan.Zero) Log.NeverGuaranteed(_log, package.Card.Name, package.Default.Calibration.EffectiveFrames);
+        else if (delay > _options.Detection.MaxDelay)
+            Log.Slow(_log, package.Card.Name, package.Default.Calibration.EffectiveFrames, delay.TotalSeconds, _options.Detection.MaxDelay);
+    }
+
+    private void RunDetection()
+    {
+        try
+        {
+            _detection.Run();
+        }
+        catch (Exception e)
+        {
+            _failed.TrySetException(e);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(110, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: with " +
+            "Detection:FalseAlarmProbability as it is, an incident takes {Seconds:0.0} s by guaranteed evidence, longer than " +
+            "Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow a larger probability. What is gross is found " +
+                    "sooner, by extrapolation.")]
+        public static partial void Slow(ILogger log, string model, double frames, double seconds, TimeSpan maxDelay);
+
+        [LoggerMessage(112, LogLevel.Warning,
+            "Kafka at {Servers} did not answer while the service stopped. What was not committed is read again at the next start.")]
+        public static partial void LeftWithoutFarewell(ILogger log, string servers);
+
+        [LoggerMessage(111, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: too few for " +
+            "guaranteed evidence of any incident, so all rest on extrapolation. Calibrate on more footage.")]
+        public static partial void NeverGuaranteed(ILogger log, string model, double frames);
+    }
+
+    private long CountOpenIncidents() => _consumer.Assignments.Sum(assignment =>
+    {
+        lock (assignment.Gate) return (long)assignment.Detectors.Values.Count(detector => detector.HasOpenIncident);
+    });
+}

@@ -1,0 +1,131 @@
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+
+namespace OutlierPipeline.Pipeline;
+
+/// <summary>Builds the librdkafka clients from <see cref="KafkaOptions"/>, with the settings on which the promises rest.</summary>
+internal static partial class KafkaClients
+{
+    public static IConsumer<CameraKey, RentedPayload> FrameConsumer(
+        KafkaOptions options,
+        CameraKeys keys,
+        PayloadBudget budget,
+        BrokerHealth health,
+        Func<IConsumer<CameraKey, RentedPayload>, List<TopicPartition>, IEnumerable<TopicPartitionOffset>> assigned,
+        Action<IConsumer<CameraKey, RentedPayload>, List<TopicPartitionOffset>> revoked,
+        Action<IConsumer<CameraKey, RentedPayload>, List<TopicPartitionOffset>> lost)
+    {
+        var config = new ConsumerConfig(Common(options))
+        {
+            GroupId = options.GroupId,
+            GroupInstanceId = options.InstanceId,
+            PartitionAssignmentStrategy = PartitionAssignmentStrategy.CooperativeSticky,
+            EnableAutoCommit = false,
+            EnableAutoOffsetStore = false,
+            // Positions are chosen in the assign handler; one that the log no longer holds is an outcome, never a silent reset.
+            AutoOffsetReset = AutoOffsetReset.Error,
+            // Tells when a partition is read to its end, behind control records and holes.
+            EnablePartitionEof = true,
+            IsolationLevel = IsolationLevel.ReadCommitted,
+        };
+        // librdkafka's own queue counts into the memory bound: 64 MiB by default there, for every consumer.
+        SetDefault(config, options, "queued.max.messages.kbytes", "16384");
+        return Built(new ConsumerBuilder<CameraKey, RentedPayload>(config)
+            .SetKeyDeserializer(keys)
+            .SetValueDeserializer(budget)
+            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetErrorHandler((_, error) => health.NoteError(error))
+            .SetPartitionsAssignedHandler(assigned)
+            .SetPartitionsRevokedHandler(revoked)
+            .SetPartitionsLostHandler(lost)
+            .Build);
+    }
+
+    /// <summary>A consumer outside the group, for reading <c>ood.state</c> and for watermarks.</summary>
+    public static IConsumer<byte[], byte[]> Reader(KafkaOptions options, BrokerHealth health)
+    {
+        var config = new ConsumerConfig(Common(options))
+        {
+            GroupId = options.GroupId,
+            EnableAutoCommit = false,
+            EnableAutoOffsetStore = false,
+            AutoOffsetReset = AutoOffsetReset.Earliest,
+            IsolationLevel = IsolationLevel.ReadCommitted,
+            EnablePartitionEof = true,
+        };
+        return Built(new ConsumerBuilder<byte[], byte[]>(config)
+            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetErrorHandler((_, error) => health.NoteError(error))
+            .Build);
+    }
+
+    public static IProducer<byte[], byte[]> Producer(KafkaOptions options, BrokerHealth health)
+    {
+        var config = new ProducerConfig(Common(options)) { EnableIdempotence = true, Acks = Acks.All };
+        // A millisecond joins the results of one batch in one request and costs little of the latency.
+        SetDefault(config, options, "linger.ms", "1");
+        SetDefault(config, options, "compression.type", "lz4");
+        return Built(new ProducerBuilder<byte[], byte[]>(config)
+            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetErrorHandler((_, error) => health.NoteError(error))
+            .Build);
+    }
+
+    /// <summary>A producer that may only be asked whether it may use its id.</summary>
+    public static IProducer<byte[], byte[]> Transactional(KafkaOptions options, string id, BrokerHealth health) =>
+        Built(new ProducerBuilder<byte[], byte[]>(new ProducerConfig(Common(options)) { TransactionalId = id })
+            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetErrorHandler((_, error) => health.NoteError(error))
+            .Build);
+
+    /// <param name="errors">Hears what the client says, beside the log.</param>
+    public static IAdminClient Admin(KafkaOptions options, BrokerHealth health, Action<Error>? errors = null) =>
+        Built(new AdminClientBuilder(new AdminClientConfig(Common(options)))
+            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetErrorHandler((_, error) =>
+            {
+                errors?.Invoke(error);
+                health.NoteError(error);
+            })
+            .Build);
+
+    /// <summary>The cluster's own id; null if it does not tell one in time.</summary>
+    public static string? ClusterId(KafkaOptions options, TimeSpan patience) => Librdkafka.ClusterId(Common(options), patience);
+
+    private static Dictionary<string, string> Common(KafkaOptions options)
+    {
+        var config = new Dictionary<string, string>(options.Client)
+        {
+            ["bootstrap.servers"] = options.BootstrapServers,
+        };
+        config.TryAdd("client.id", "outlier-pipeline");
+        return config;
+    }
+
+    /// <exception cref="PipelineException">librdkafka knows no such property, or the value is not one of its.</exception>
+    private static T Built<T>(Func<T> build)
+    {
+        try
+        {
+            return build();
+        }
+        catch (Exception e) when (e is InvalidOperationException or ArgumentException)
+        {
+            throw new PipelineException($"Kafka:Client cannot be used: {e.Message}");
+        }
+    }
+
+    private static void SetDefault(ClientConfig config, KafkaOptions options, string key, string value)
+    {
+        if (!options.Client.ContainsKey(key)) config.Set(key, value);
+    }
+
+    private static void Forward(ILogger log, LogMessage message) =>
+        Log.Librdkafka(log, message.Level <= SyslogLevel.Critical ? LogLevel.Error : LogLevel.Debug, message.Facility, message.Message);
+
+    private static partial class Log
+    {
+        [LoggerMessage(EventId = 201, Message = "librdkafka {Facility}: {Message}")]
+        public static partial void Librdkafka(ILogger log, LogLevel level, string facility, string message);
+    }
+}

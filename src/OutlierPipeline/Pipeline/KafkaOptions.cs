@@ -1,0 +1,106 @@
+namespace OutlierPipeline.Pipeline;
+
+/// <summary>What a crash may cost.</summary>
+public enum Delivery
+{
+    /// <summary>Nothing is lost; what is done twice carries the same ids.</summary>
+    AtLeastOnce,
+
+    /// <summary>Results and offsets in one Kafka transaction. Not built yet: refused at start.</summary>
+    ExactlyOnce,
+}
+
+/// <summary>Where a group begins that has committed nothing yet.</summary>
+public enum StartFrom
+{
+    Earliest,
+    Latest,
+}
+
+/// <summary>Configuration section <c>Kafka</c>.</summary>
+public sealed record KafkaOptions
+{
+    /// <summary>
+    /// librdkafka properties on which the service's promises rest, so that they cannot be set through <see cref="Client"/>, with what to
+    /// use instead.
+    /// </summary>
+    private static readonly Dictionary<string, string> Reserved = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["bootstrap.servers"] = "Kafka:BootstrapServers",
+        ["metadata.broker.list"] = "Kafka:BootstrapServers",
+        ["group.id"] = "Kafka:GroupId",
+        ["group.instance.id"] = "Kafka:InstanceId",
+        ["enable.auto.commit"] = "",
+        ["enable.auto.offset.store"] = "",
+        ["auto.offset.reset"] = "Kafka:StartFrom",
+        ["isolation.level"] = "",
+        ["partition.assignment.strategy"] = "",
+        ["group.protocol"] = "",
+        ["transactional.id"] = "Kafka:Delivery",
+        ["enable.idempotence"] = "",
+        ["acks"] = "",
+        ["request.required.acks"] = "",
+    };
+
+    /// <summary><c>host:port</c>, several separated by commas.</summary>
+    public string BootstrapServers { get; init; } = "";
+
+    public string GroupId { get; init; } = "outlier-pipeline";
+
+    /// <summary>Static group membership: a restart within the session time-out moves no partition. Must differ between replicas.</summary>
+    public string? InstanceId { get; init; }
+
+    public string FramesTopic { get; init; } = "camera.frames";
+
+    public string ScoresTopic { get; init; } = "ood.scores";
+
+    public string AlertsTopic { get; init; } = "ood.alerts";
+
+    public string StateTopic { get; init; } = "ood.state";
+
+    public string DeadLetterTopic { get; init; } = "camera.frames.dlq";
+
+    public Delivery Delivery { get; init; } = Delivery.AtLeastOnce;
+
+    public StartFrom StartFrom { get; init; } = StartFrom.Earliest;
+
+    /// <summary>How often the detectors' state and the offsets are committed: what a crash repeats.</summary>
+    public TimeSpan CommitInterval { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>How long a revoked partition, or a stop, waits for the frames in flight.</summary>
+    public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>
+    /// Cameras that one replica keeps in mind. Beyond it, cameras that sent a single frame and have no incident are forgotten first, the
+    /// oldest first; then frames of new
+    /// cameras go to the dead letters.
+    /// </summary>
+    public int MaxCameras { get; init; } = 100_000;
+
+    /// <summary>Any other librdkafka property, for TLS, SASL and tuning.</summary>
+    public Dictionary<string, string> Client { get; init; } = [];
+
+    /// <summary>Messages for what is missing or out of range.</summary>
+    public IEnumerable<string> Validate()
+    {
+        if (string.IsNullOrWhiteSpace(BootstrapServers)) yield return "Kafka:BootstrapServers is not set; expected host:port of a broker";
+        if (string.IsNullOrWhiteSpace(GroupId)) yield return "Kafka:GroupId is empty; expected the consumer group's name";
+        var topics = new[] { FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic };
+        if (topics.Any(string.IsNullOrWhiteSpace))
+            yield return "a topic's name (Kafka:FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic) is empty";
+        else if (topics.Distinct().Count() < topics.Length)
+            yield return $"two of the topics [{string.Join(", ", topics)}] have the same name; each needs its own";
+        if (Delivery == Delivery.ExactlyOnce) yield return "Kafka:Delivery is ExactlyOnce, which this version does not do; use " +
+            "AtLeastOnce (what is repeated carries the same ids)";
+        else if (!Enum.IsDefined(Delivery)) yield return $"Kafka:Delivery is {Delivery}; expected AtLeastOnce";
+        if (!Enum.IsDefined(StartFrom)) yield return $"Kafka:StartFrom is {StartFrom}; expected Earliest or Latest";
+        if (CommitInterval < TimeSpan.FromMilliseconds(10) || CommitInterval > TimeSpan.FromMinutes(1))
+            yield return $"Kafka:CommitInterval is {CommitInterval}; expected 00:00:00.010 to 00:01:00";
+        if (DrainTimeout < TimeSpan.FromSeconds(1) || DrainTimeout > TimeSpan.FromMinutes(2))
+            yield return $"Kafka:DrainTimeout is {DrainTimeout}; expected 00:00:01 to 00:02:00";
+        if (MaxCameras < 1) yield return $"Kafka:MaxCameras is {MaxCameras}; expected at least 1";
+        foreach (string key in Client.Keys.Where(Reserved.ContainsKey))
+            yield return $"Kafka:Client:{key} cannot be set: what the service promises rests on it" + (Reserved[key].Length > 0
+                ? $"; use {Reserved[key]}" : "");
+    }
+}

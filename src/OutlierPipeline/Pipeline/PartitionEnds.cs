@@ -1,0 +1,77 @@
+using Confluent.Kafka;
+using Confluent.Kafka.Admin;
+
+namespace OutlierPipeline.Pipeline;
+
+/// <summary>
+/// Asks the brokers again and again where the assigned partitions end. What the consumer's own fetches say of it stands still in an outage,
+/// and would take an outage for silence.
+/// </summary>
+/// <param name="recreated">Told of a partition whose topic was recreated while it was read.</param>
+internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssignment> recreated, BrokerHealth health,
+    TopicIdentity identity, TimeProvider time)
+{
+    public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
+    private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(5);
+
+    /// <summary>Every so many rounds the topic's id is asked for.</summary>
+    private const int IdentityRounds = 10;
+
+    private int _round;
+
+    /// <summary>Measures until cancelled; what the broker does not answer is asked again.</summary>
+    public async Task RunAsync(Func<IReadOnlyCollection<PartitionAssignment>> assignments, CancellationToken cancellation)
+    {
+        using var admin = KafkaClients.Admin(options, health);
+        using var timer = new PeriodicTimer(Interval, time);
+        try
+        {
+            do
+            {
+                var current = assignments();
+                if (current.Count == 0) continue;
+                try
+                {
+                    await MeasureAsync(admin, current, cancellation);
+                }
+                catch (KafkaException)
+                {
+                    // The clients log what they cannot reach; the next round asks again.
+                }
+            }
+            while (await timer.WaitForNextTickAsync(cancellation));
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            // Stopping.
+        }
+    }
+
+    private async Task MeasureAsync(IAdminClient admin, IReadOnlyCollection<PartitionAssignment> assignments,
+        CancellationToken cancellation)
+    {
+        var asked = time.GetUtcNow();
+        var query = assignments.Select(assignment =>
+            new TopicPartitionOffsetSpec { TopicPartition = assignment.Partition, OffsetSpec = OffsetSpec.Latest() });
+        var result = await admin.ListOffsetsAsync(query, new ListOffsetsOptions { RequestTimeout = BrokerTimeout,
+            IsolationLevel = IsolationLevel.ReadCommitted }).WaitAsync(cancellation);
+        var ends = result.ResultInfos.Where(info => !info.TopicPartitionOffsetError.Error.IsError)
+            .ToDictionary(info => info.TopicPartitionOffsetError.TopicPartition, info => info.TopicPartitionOffsetError.Offset.Value);
+        health.NoteAnswer();
+        foreach (var assignment in assignments)
+        {
+            if (!ends.TryGetValue(assignment.Partition, out long end)) continue;
+            // Twice in a row: a new leader may lag behind for a moment.
+            bool isShort = end < assignment.Ledger.Next;
+            if (isShort && assignment.Watch.End.Offset == end && assignment.IsRestored) recreated(assignment);
+            assignment.Watch.Measure(end, asked, assignment.Ledger.ProcessedFrontier);
+        }
+        if (++_round % IdentityRounds != 0) return;
+        identity.AskAgain();
+        foreach (var assignment in assignments.Where(assignment => assignment.IsRestored && identity.Id is not null))
+        {
+            assignment.TopicId ??= identity.Id;
+            if (assignment.TopicId != identity.Id || assignment.IsOfAnotherTopic) recreated(assignment);
+        }
+    }
+}

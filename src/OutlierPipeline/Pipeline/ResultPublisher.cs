@@ -1,0 +1,255 @@
+using System.Text;
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+using OutlierPipeline.Batching;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Telemetry;
+
+namespace OutlierPipeline.Pipeline;
+
+/// <summary>
+/// Produces what a frame leads to, to the partition number that the frame came from, and tells the frame's ledger when the broker has
+/// acknowledged the last of it. A result that cannot be produced rewinds its partition; a dead letter that cannot be produced is tried
+/// again
+/// while its partition pauses. Thread-safe.
+/// </summary>
+internal sealed partial class ResultPublisher : IDisposable
+{
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    /// <summary>A result up to this size that is refused says that the topic takes nothing, and not that the frame is at fault.</summary>
+    private const int SmallResult = 4096;
+
+    private readonly KafkaOptions _options;
+    private readonly PayloadBudget _budget;
+    private readonly TimeProvider _time;
+    private readonly ILogger _log;
+    private readonly IProducer<byte[], byte[]> _producer;
+    private readonly CancellationTokenSource _stopping = new();
+
+    public ResultPublisher(KafkaOptions options, PayloadBudget budget, BrokerHealth health, TimeProvider time, ILogger log)
+    {
+        _options = options;
+        _budget = budget;
+        _time = time;
+        _log = log;
+        _producer = KafkaClients.Producer(options, health);
+    }
+
+    /// <summary>The results of a partition are lost on their way: it has to be read again from its last commit.</summary>
+    public Action<PartitionAssignment> RewindNeeded { get; set; } = _ => { };
+
+    /// <summary>Why results could not be written the last time.</summary>
+    public string? LastFailure { get; private set; }
+
+    /// <summary>A dead letter of the partition cannot be written (true), or at last was (false).</summary>
+    public Action<PartitionAssignment, bool> DeadLetterBlocked { get; set; } = (_, _) => { };
+
+    /// <summary>The producer cannot go on.</summary>
+    public Action<Exception> Failed { get; set; } = _ => { };
+
+    /// <summary>Produces one result of a frame, with the trace that it belongs to.</summary>
+    public void Publish(Frame frame, string topic, byte[] json, Headers? headers = null)
+    {
+        frame.AddPending();
+        if (PipelineTelemetry.TraceParent(frame.TraceParent) is { } trace) (headers ??= []).Add("traceparent", trace);
+        Produce(new TopicPartition(topic, frame.Assignment.Partition.Partition),
+            new Message<byte[], byte[]> { Key = frame.CameraBytes, Value = json, Headers = headers }, report =>
+        {
+            if (IsTooLarge(report.Error) && json.Length > SmallResult && frame.Assignment.IsCurrent)
+            {
+                // It would be too large again: the frame is put aside with its reason, and the partition goes on.
+                Log.ResultTooLarge(_log, topic, frame.Assignment.Partition.Partition.Value, frame.Offset, json.Length);
+                DeadLetter(frame, FrameError.ResultTooLarge,
+                    $"a record of {json.Length} bytes was refused by {topic}: raise the topic's max.message.bytes");
+            }
+            else if (report.Error.IsError)
+            {
+                frame.IsFailed = true;
+                OnFailed(frame.Assignment, topic, report.Error);
+            }
+            Complete(frame);
+        });
+    }
+
+    /// <summary>
+    /// Produces an alert that belongs to no frame: of a camera that sends none, or of the fleet. It is part of the partition's next commit.
+    /// </summary>
+    public void PublishAlone(PartitionAssignment assignment, string topic, byte[] key, byte[] json, Headers headers)
+    {
+        var acknowledged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        assignment.Alone = Task.WhenAll(assignment.Alone, acknowledged.Task);
+        Produce(new TopicPartition(topic, assignment.Partition.Partition),
+            new Message<byte[], byte[]> { Key = key, Value = json, Headers = headers }, report =>
+        {
+            if (report.Error.IsError) OnFailed(assignment, topic, report.Error);
+            // A failure has ended the assignment: nothing of it is committed any more.
+            acknowledged.TrySetResult();
+        });
+    }
+
+    /// <summary>Sends the record as received to the dead-letter topic, with its reason.</summary>
+    public void DeadLetter(Frame frame) => DeadLetter(frame, frame.Error, frame.ErrorMessage);
+
+    private void DeadLetter(Frame frame, FrameError reason, string? text)
+    {
+        frame.AddPending();
+        PipelineTelemetry.CountDeadLetter(reason);
+        Log.DeadLetter(_log, frame.Assignment.Partition.Topic, frame.Assignment.Partition.Partition.Value, frame.Offset, frame.Camera,
+            reason, text);
+        SendDeadLetter(frame, new DeadLetter(frame, reason, text), blocked: false);
+    }
+
+    /// <summary>Produces a state record, or a tombstone for an empty one; completes when it is acknowledged.</summary>
+    /// <exception cref="KafkaException">It could not be produced.</exception>
+    public Task PublishStateAsync(PartitionAssignment assignment, string camera, byte[]? state)
+    {
+        var acknowledged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var message = new Message<byte[], byte[]> { Key = Encoding.UTF8.GetBytes(camera), Value = state! };
+        Produce(new TopicPartition(_options.StateTopic, assignment.Partition.Partition), message, report =>
+        {
+            if (report.Error.IsError) acknowledged.TrySetException(new KafkaException(report.Error));
+            else acknowledged.TrySetResult();
+        });
+        return acknowledged.Task;
+    }
+
+    /// <summary>The detector has let go of the frame: it is done as soon as its results are acknowledged.</summary>
+    public void Complete(Frame frame)
+    {
+        if (!frame.RemovePending()) return;
+        _budget.Return(frame.Payload);
+        frame.Payload = default;
+        if (frame.IsFailed) return;
+        if (frame.Assignment.IsCurrent) frame.Assignment.Ledger.MarkAcknowledged(frame.Offset);
+        if (frame.Error != FrameError.None || frame.IsSkipped || frame.IsDriveEnd || frame.ProducedMilliseconds == 0) return;
+        double milliseconds = _time.GetUtcNow().ToUnixTimeMilliseconds() - frame.ProducedMilliseconds;
+        PipelineTelemetry.RecordLatency(Math.Max(0, milliseconds / 1000));
+    }
+
+    /// <summary>The frame belongs to an assignment that has ended: its memory goes back and nothing is said about it.</summary>
+    public void Discard(Frame frame)
+    {
+        _budget.Return(frame.Payload);
+        frame.Payload = default;
+    }
+
+    /// <summary>
+    /// Nothing more is waited for: whoever waits for room in the producer's queue goes on, and what is refused is not tried again.
+    /// </summary>
+    public void Abandon() => _stopping.Cancel();
+
+    public void Dispose()
+    {
+        _stopping.Cancel();
+        // What is still queued is repeated after the next start, with the same ids: waiting for an absent broker would only hold up the
+        // stop.
+        _producer.Flush(TimeSpan.FromMilliseconds(300));
+        _producer.Dispose();
+        _stopping.Dispose();
+    }
+
+    private void SendDeadLetter(Frame frame, DeadLetter letter, bool blocked) =>
+        Produce(new TopicPartition(_options.DeadLetterTopic, Partition.Any), letter.ToMessage(), report =>
+        OnDeadLetter(frame, letter, report.Error, blocked));
+
+    private void OnDeadLetter(Frame frame, DeadLetter letter, Error error, bool blocked)
+    {
+        if (!error.IsError)
+        {
+            if (blocked) DeadLetterBlocked(frame.Assignment, false);
+            Complete(frame);
+            return;
+        }
+        if (!frame.Assignment.IsCurrent || _stopping.IsCancellationRequested)
+        {
+            frame.IsFailed = true;
+            Complete(frame);
+            return;
+        }
+        if (IsTooLarge(error) && letter.TryShorten())
+        {
+            SendDeadLetter(frame, letter, blocked);
+            return;
+        }
+        if (!blocked)
+        {
+            Log.DeadLetterBlocked(_log, _options.DeadLetterTopic, frame.Assignment.Partition.Partition.Value, error.Reason);
+            DeadLetterBlocked(frame.Assignment, true);
+        }
+        _ = RetryDeadLetterAsync(frame, letter);
+    }
+
+    private async Task RetryDeadLetterAsync(Frame frame, DeadLetter letter)
+    {
+        try
+        {
+            await Task.Delay(RetryAfter, _time, _stopping.Token);
+        }
+        catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
+        {
+            return;
+        }
+        SendDeadLetter(frame, letter, blocked: true);
+    }
+
+    private static bool IsTooLarge(Error error) => error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge
+        or ErrorCode.InvalidMsgSize;
+
+    private void Produce(TopicPartition target, Message<byte[], byte[]> message, Action<DeliveryReport<byte[], byte[]>> delivered)
+    {
+        while (true)
+        {
+            try
+            {
+                _producer.Produce(target, message, delivered);
+                PipelineTelemetry.CountSent(target.Topic);
+                return;
+            }
+            catch (ProduceException<byte[], byte[]> e) when (e.Error.Code == ErrorCode.Local_QueueFull
+                && !_stopping.IsCancellationRequested)
+            {
+                // librdkafka's queue is the bound: whoever produces waits, and with it the stages before.
+                Thread.Sleep(5);
+            }
+            catch (ProduceException<byte[], byte[]> e)
+            {
+                // Known at once to be undeliverable (too large, not authorized): the same as if the broker had said so.
+                delivered(new DeliveryReport<byte[], byte[]> { Error = e.Error, Message = message });
+                return;
+            }
+        }
+    }
+
+    private void OnFailed(PartitionAssignment assignment, string topic, Error error)
+    {
+        if (!assignment.IsCurrent || _stopping.IsCancellationRequested) return;
+        if (error.IsFatal)
+        {
+            Failed(new KafkaException(error));
+            return;
+        }
+        LastFailure = $"{topic} cannot be written: {error.Reason}";
+        Log.ResultFailed(_log, topic, assignment.Partition.Partition.Value, error.Reason);
+        RewindNeeded(assignment);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(210, LogLevel.Debug,
+            "{Topic}[{Partition}]@{Offset} of camera {Camera} goes to the dead letters: {Reason} {Message}")]
+        public static partial void DeadLetter(ILogger log, string topic, int partition, long offset, string? camera, FrameError reason,
+            string? message);
+
+        [LoggerMessage(211, LogLevel.Error,
+            "{Topic} cannot be written ({Reason}); partition {Partition} pauses and tries again until it can.")]
+        public static partial void DeadLetterBlocked(ILogger log, string topic, int partition, string reason);
+
+        [LoggerMessage(213, LogLevel.Error,
+            "A result of {Topic}[{Partition}]@{Offset} has {Bytes} bytes, more than the topic takes; the frame goes to the dead letters.")]
+        public static partial void ResultTooLarge(ILogger log, string topic, int partition, long offset, int bytes);
+
+        [LoggerMessage(212, LogLevel.Error,
+            "A result could not be written to {Topic}[{Partition}] ({Reason}); the partition is read again from its last commit.")]
+        public static partial void ResultFailed(ILogger log, string topic, int partition, string reason);
+    }
+}

@@ -1,0 +1,100 @@
+using System.Text;
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+
+namespace OutlierPipeline.Pipeline;
+
+/// <summary>Reads the state records of a partition to their end, while the partition is paused.</summary>
+internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth health, TopicIdentity identity, TimeProvider time,
+    ILogger log)
+{
+    private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>
+    /// Fills <see cref="PartitionAssignment.Restored"/> with the latest record of every camera. Tries again while the broker cannot be
+    /// reached
+    /// or a result topic lacks the partition, until the assignment ends.
+    /// </summary>
+    public async Task RestoreAsync(PartitionAssignment assignment, CancellationToken cancellation)
+    {
+        bool told = false;
+        await identity.First.WaitAsync(cancellation);
+        while (assignment.IsCurrent && !cancellation.IsCancellationRequested)
+        {
+            try
+            {
+                if (await Task.Run(() => TryRestore(assignment, ref told, cancellation), cancellation))
+                {
+                    assignment.CompleteRestore();
+                    return;
+                }
+            }
+            catch (KafkaException e)
+            {
+                if (health.IsNews($"restore {assignment.Partition}"))
+                    Log.Retry(log, options.StateTopic, assignment.Partition.Partition.Value, e.Error.Reason);
+            }
+            await Task.Delay(RetryAfter, time, cancellation);
+        }
+    }
+
+    private bool TryRestore(PartitionAssignment assignment, ref bool told, CancellationToken cancellation)
+    {
+        using var admin = KafkaClients.Admin(options, health);
+        if (MissingPartition(admin, assignment.Partition.Partition.Value) is { } topic)
+        {
+            if (!told) Log.TooFewPartitions(log, topic, assignment.Partition.Partition.Value, options.FramesTopic);
+            told = true;
+            return false;
+        }
+        using var reader = KafkaClients.Reader(options, health);
+        var partition = new TopicPartition(options.StateTopic, assignment.Partition.Partition);
+        var watermarks = reader.QueryWatermarkOffsets(partition, BrokerTimeout);
+        assignment.TopicId = identity.Id;
+        if (watermarks.High.Value <= watermarks.Low.Value) return true;
+        reader.Assign(new TopicPartitionOffset(partition, watermarks.Low));
+        assignment.Restored.Clear();
+        assignment.Reserved.Clear();
+        while (true)
+        {
+            // What is half read must never pass for the whole: cameras that are missing from it would be forgotten.
+            if (!assignment.IsCurrent || cancellation.IsCancellationRequested) return false;
+            var record = reader.Consume(TimeSpan.FromMilliseconds(100));
+            if (record is null) continue;
+            // The end of the partition, and not the last record's offset: a compacted log has holes, also at its end.
+            if (record.IsPartitionEOF) break;
+            string camera = Encoding.UTF8.GetString(record.Message.Key ?? []);
+            if (record.Message.Value is not { Length: > 0 } state)
+                _ = assignment.Restored.Remove(camera) || assignment.Reserved.Remove(camera);
+            else if (camera.StartsWith('\0')) assignment.Reserved[camera] = (state, true);
+            else assignment.Restored[camera] = state;
+        }
+        reader.Close();
+        Log.Restored(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Restored.Count);
+        return true;
+    }
+
+    private string? MissingPartition(IAdminClient admin, int partition)
+    {
+        foreach (string topic in new[] { options.ScoresTopic, options.AlertsTopic, options.StateTopic })
+        {
+            if (admin.GetMetadata(topic, BrokerTimeout).Topics.All(found => found.Partitions.All(known => known.PartitionId != partition)))
+                return topic;
+        }
+        return null;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(230, LogLevel.Warning, "The state of {Topic}[{Partition}] cannot be read ({Reason}); trying again.")]
+        public static partial void Retry(ILogger log, string topic, int partition, string reason);
+
+        [LoggerMessage(231, LogLevel.Error, "{Topic} has no partition {Partition}, which {Frames} has; the partition pauses until it has " +
+            "('outlier check --create' adds it).")]
+        public static partial void TooFewPartitions(ILogger log, string topic, int partition, string frames);
+
+        [LoggerMessage(232, LogLevel.Information, "{Topic}[{Partition}] is restored: the state of {Cameras} cameras was read.")]
+        public static partial void Restored(ILogger log, string topic, int partition, int cameras);
+    }
+}

@@ -1,0 +1,71 @@
+using System.Text;
+using Confluent.Kafka;
+using Confluent.Kafka.Admin;
+
+namespace OutlierPipeline.Pipeline;
+
+/// <summary>
+/// The id that brokers give a topic when it is created: another one under the same name is another topic. It is kept in <c>ood.state</c>
+/// beside the cameras' state, under a key that no
+/// camera has.
+/// </summary>
+internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
+{
+    /// <summary>Its control character keeps it apart from cameras' ids.</summary>
+    public const string Key = "\0topic";
+
+    /// <summary>A start waits for no longer: the broker of the demo and of tests has no controller, and tells no ids.</summary>
+    private static readonly TimeSpan FirstTimeout = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+    private Task _asking = Task.CompletedTask;
+
+    /// <summary>The frames' topic's id as it was told last; null where the brokers tell none.</summary>
+    public string? Id { get; private set; }
+
+    /// <summary>Completes with the first answer, or when it is waited for no longer.</summary>
+    public Task First { get; private set; } = Task.CompletedTask;
+
+    /// <summary>Asks for the first time.</summary>
+    public void Begin() => First = _asking = Task.Run(() => AskAsync(FirstTimeout));
+
+    /// <summary>Asks again, unless the last question is still open.</summary>
+    public void AskAgain()
+    {
+        if (_asking.IsCompleted) _asking = Task.Run(() => AskAsync(Timeout));
+    }
+
+    private async Task AskAsync(TimeSpan timeout)
+    {
+        try
+        {
+            using var admin = KafkaClients.Admin(options, health);
+            var found = await admin.DescribeTopicsAsync(TopicCollection.OfTopicNames([options.FramesTopic]),
+                new DescribeTopicsOptions { RequestTimeout = timeout });
+            var id = found.TopicDescriptions.Single().TopicId;
+            if (id.MostSignificantBits != 0 || id.LeastSignificantBits != 0) Id = id.ToString();
+        }
+        catch (KafkaException)
+        {
+            // Not told, or not now: a recreated topic is then known by its end alone.
+        }
+    }
+
+    public static byte[] Write(string id) => Encoding.UTF8.GetBytes($$"""{"schema":1,"topicId":"{{id}}"}""");
+
+    /// <summary>The id in a record; null if it cannot be read.</summary>
+    public static string? Read(ReadOnlySpan<byte> record)
+    {
+        try
+        {
+            var reader = new System.Text.Json.Utf8JsonReader(record);
+            return System.Text.Json.JsonDocument.ParseValue(ref reader).RootElement.TryGetProperty("topicId", out var id)
+                ? id.GetString()
+                : null;
+        }
+        catch (System.Text.Json.JsonException)
+        {
+            return null;
+        }
+    }
+}
