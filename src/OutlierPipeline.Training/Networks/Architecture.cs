@@ -9,7 +9,7 @@ namespace OutlierPipeline.Training.Networks;
 public sealed record Architecture(string Name, string Paper, bool IsVariational, double Beta)
 {
     /// <summary>What is trained unless another is asked for.</summary>
-    public const string Default = "vae";
+    public const string Default = "feature-vae";
 
     private const string Features = "of features: He et al., Deep Residual Learning for Image Recognition, CVPR 2016";
     private const string SigmaVae =

@@ -17,11 +17,13 @@ public sealed class ModelLifeTests : IDisposable
 
     private string At(string name) => Path.Combine(_directory, name);
 
-    [Fact]
-    public async Task Training_that_is_interrupted_leaves_a_checkpoint_goes_on_and_ends_with_a_package_that_scores()
+    [Theory]
+    [InlineData("--architecture", "vae", "--height", "48", "--width", "80")]
+    [InlineData("--width", "80")]
+    public async Task Training_that_is_interrupted_leaves_a_checkpoint_goes_on_and_ends_with_a_package_that_scores(params string[] kind)
     {
         Write("drive", SmallFrames.FullDrive(40, 140));
-        string[] train = ["exec", Tool.Trainer, "--frames", At("drive"), "--out", At("model"), "--height", "48", "--width", "80",
+        string[] train = ["exec", Tool.Trainer, "--frames", At("drive"), "--out", At("model"), .. kind,
             "--latent", "8", "--epochs", "30000", "--threads", "2"];
         using (var process = Tool.Start("dotnet", train))
         {
@@ -59,7 +61,7 @@ public sealed class ModelLifeTests : IDisposable
             (["--frames", At("empty")], "no pictures"),
             (["--frames", At("nowhere")], "no such directory"),
             (["--frames", At("drive"), "--device", "cuda"], "no CUDA device answers"),
-            (["--frames", At("drive"), "--height", "50", "--width", "80", "--split", "100,0,0", "--calibration", At("drive")],
+            (["--frames", At("drive"), "--architecture", "vae", "--height", "50", "--width", "80", "--split", "100,0,0", "--calibration", At("drive")],
                 "what trains must not calibrate"),
             (["--frames", At("drive"), "--resume"], "too few"),
             (["--frames", At("drive"), "--libtorch", At("empty")], "no such library"),
