@@ -100,6 +100,11 @@ internal sealed class TrainingRun(TrainingRequest request)
         OutputPath.CheckDirectory(request.Directory);
         LibTorch.Prepare(request.LibTorch);
         var device = TrainingDevice.Choose(request.Device);
+        if (request.Architecture.IsOfFeatures && device.type == DeviceType.CUDA)
+        {
+            if (request.Device == "cuda") throw new TrainingException($"--device cuda: {request.Architecture.Name} trains on the CPU, in a minute");
+            device = CPU;
+        }
         if (request.Threads > 0) set_num_threads(request.Threads);
         using var all = await LoadAsync("frames", request.Frames, size: null, cancellation);
         using var apart = request.Calibration.Length > 0
@@ -169,8 +174,8 @@ internal sealed class TrainingRun(TrainingRequest request)
         if (training.Trainer.Epochs == 0)
             throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
         AnsiConsole.WriteLine("Fitting densities, training what draws codes …");
-        var (exporter, crossFitted, error) = training.Finish(cancellation);
-        return new Trained(exporter, crossFitted, training.Trainer.Figures, training.Trainer.Epochs, rate) { PixelError = error };
+        var (exporter, crossFitted) = training.Finish(cancellation);
+        return new Trained(exporter, crossFitted, training.Trainer.Figures, training.Trainer.Epochs, rate);
     }
 
     private Task<DecodedFootage> LoadAsync(string what, string[] inputs, FrameSize? size, CancellationToken cancellation)
@@ -254,11 +259,6 @@ internal sealed class TrainingRun(TrainingRequest request)
         }
     }
 
-    private sealed record Trained(IModelExporter Exporter, float[][] CrossFitted, EpochFigures Figures, int Epochs, double FramesPerSecond)
-    {
-        /// <summary>
-        /// Mean squared error of what draws a frame's code, which no score reads; NaN where the network itself draws pixels.
-        /// </summary>
-        public double PixelError { get; init; } = double.NaN;
-    }
+    private sealed record Trained(
+        IModelExporter Exporter, float[][] CrossFitted, EpochFigures Figures, int Epochs, double FramesPerSecond);
 }

@@ -71,13 +71,13 @@ internal sealed class FeatureTraining : IDisposable
     }
 
     /// <summary>Fits the scores to all training frames and trains what draws codes.</summary>
-    /// <returns>The scores of each frame where its block of time was left out, and the mean squared error of what is drawn.</returns>
-    public (FeatureExporter Exporter, float[][] CrossFitted, double PixelError) Finish(CancellationToken cancellation)
+    /// <returns>The scores of each frame where its block of time was left out.</returns>
+    public (FeatureExporter Exporter, float[][] CrossFitted) Finish(CancellationToken cancellation)
     {
         var exporter = new FeatureExporter(_backbone, _network, Trainer.Weights, _fill, _mask);
         var (crossFitted, codes, frames) = exporter.Fit(_features, [.. Enumerable.Range(0, _footage.Count)]);
-        double error = exporter.TrainPixels(_footage, codes, frames, PixelSteps, _seed, cancellation);
-        return (exporter, crossFitted, error);
+        exporter.TrainPixels(_footage, codes, frames, PixelSteps, _seed, cancellation);
+        return (exporter, crossFitted);
     }
 
     public void Dispose()
