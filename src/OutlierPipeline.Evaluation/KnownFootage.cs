@@ -84,8 +84,10 @@ public sealed record KnownFootage
         // Four bytes of a hash agree by chance once in a thousand drives: two frames have to.
         bool Has(FrameSet set)
         {
-            var known = Enumerable.Range(0, set.Hashes.Length / HashBytes).Select(i => BitConverter.ToInt32(set.Hashes, i * HashBytes)).ToHashSet();
-            return Enumerable.Range(drive.First, drive.Count).Count(i => known.Contains(BitConverter.ToInt32(footage.HashOf(i)))) >= Math.Min(2, drive.Count);
+            var known = Enumerable.Range(0, set.Hashes.Length / HashBytes).Select(i => BitConverter.ToInt32(set.Hashes, i * HashBytes))
+                .ToHashSet();
+            return Enumerable.Range(drive.First, drive.Count).Count(i =>
+                known.Contains(BitConverter.ToInt32(footage.HashOf(i)))) >= Math.Min(2, drive.Count);
         }
     }
 

@@ -102,7 +102,8 @@ internal sealed class TrainingRun(TrainingRequest request)
         var device = TrainingDevice.Choose(request.Device);
         if (request.Architecture.IsOfFeatures && device.type == DeviceType.CUDA)
         {
-            if (request.Device == "cuda") throw new TrainingException($"--device cuda: {request.Architecture.Name} trains on the CPU, in a minute");
+            if (request.Device == "cuda")
+                throw new TrainingException($"--device cuda: {request.Architecture.Name} trains on the CPU, in a minute");
             device = CPU;
         }
         if (request.Threads > 0) set_num_threads(request.Threads);
@@ -116,7 +117,8 @@ internal sealed class TrainingRun(TrainingRequest request)
         string region = mask is null ? "" : $", {mask.Share:P0} of the picture counts";
         AnsiConsole.WriteLine($"{blocks.Training.Count} frames train (the last {Validation:P0} of each drive are held back from it), " +
             $"{blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at {all.Size}{region}.");
-        AnsiConsole.WriteLine($"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most {settings.Epochs} epochs " +
+        AnsiConsole.WriteLine(
+            $"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most {settings.Epochs} epochs " +
             $"in batches of {settings.Batch}, seed {settings.Seed}.");
         var trained = request.Architecture.IsOfFeatures
             ? TrainFeatures(blocks, mask, settings, cancellation)

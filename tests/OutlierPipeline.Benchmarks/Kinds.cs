@@ -114,7 +114,8 @@ internal static class Kinds
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{mean:0.000} worst {worst:0.000} {name}"));
     }
 
-    private static float[][] Score(FootageScorer scorer, DecodedFootage footage, int[] chosen, string corruption, CancellationToken cancellation)
+    private static float[][] Score(FootageScorer scorer, DecodedFootage footage, int[] chosen, string corruption,
+        CancellationToken cancellation)
     {
         float[][] rows = new float[chosen.Length][];
         var size = footage.Size;

@@ -58,7 +58,8 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
         Table(["level", "share of normal frames at or below it"], normal.FalseAlarmRates.Select(rate =>
             new[] { rate.Key, Text($"{rate.Value:P2}") }));
         Table(["set", "drive", "frames", "which", "of its frames at or below the level"], report.Drives.Select(drive =>
-            new[] { drive.Set, drive.Drive, Text($"{drive.Frames}"), EvaluateCommand.Meaning(drive.Acquaintance), Text($"{drive.StrangeRate:P2}") }));
+            new[] { drive.Set, drive.Drive, Text($"{drive.Frames}"), EvaluateCommand.Meaning(drive.Acquaintance),
+            Text($"{drive.StrangeRate:P2}") }));
         _html.Append("<h3>Worst false alarms</h3><p>The normal frames that were strangest: frame, and the same with the error map.</p>");
         Show(evaluator.Normal, Enumerable.Range(0, evaluator.Normal.Combined.Length).OrderByDescending(i => evaluator.Normal.Combined[i]));
     }

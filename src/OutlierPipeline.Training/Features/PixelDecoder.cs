@@ -50,7 +50,8 @@ public sealed class PixelDecoder(FrameSize size, int latent)
     /// <param name="at">The frame in the footage that each code is of.</param>
     /// <returns>The weights, rounded to half precision, in which packages keep them; and the mean squared error of the last tenth of the
     /// steps.</returns>
-    public (Dictionary<string, (float[] Values, long[] Shape)> Weights, double Error) Train(DecodedFootage footage, float[][] codes, int[] at,
+    public (Dictionary<string, (float[] Values, long[] Shape)> Weights, double Error) Train(DecodedFootage footage,
+        float[][] codes, int[] at,
         int steps, int seed, CancellationToken cancellation)
     {
         manual_seed(seed);

@@ -33,7 +33,8 @@ public sealed class KnownFootageTests : IDisposable
             Assert.Equal(Acquaintance.Unseen, Of(memory, three));
         }
         // Where it lies on this machine does not travel.
-        Assert.DoesNotContain(Path.GetDirectoryName(_rendered.Directory)!, System.Text.Encoding.UTF8.GetString(known.ToJson()), StringComparison.Ordinal);
+        Assert.DoesNotContain(Path.GetDirectoryName(_rendered.Directory)!, System.Text.Encoding.UTF8.GetString(known.ToJson()),
+            StringComparison.Ordinal);
     }
 
     private Acquaintance Of(KnownFootage known, string input)
