@@ -57,6 +57,7 @@ internal static class ModelsCommand
         Row("network", string.Create(CultureInfo.InvariantCulture, $"{card.Network.Architecture}, {card.Network.Size}, code of " +
             $"{card.Network.Latent}, {card.Network.Parameters:N0} parameters, {card.Network.FlopsPerFrame / 1e6:0} MFLOP a frame"));
         Row("paper", card.Network.Paper);
+        if (card.Network.Backbone is { } backbone) Row("backbone", $"{backbone.Name}; licence {backbone.Licence}; {backbone.Digest}");
         Row("scores", string.Join(", ", card.Scores));
         Row("trained on", $"{card.Training.Footage.Frames} frames: {card.Training.Footage.Source}");
         Row("by", string.Create(CultureInfo.InvariantCulture,
