@@ -1,6 +1,5 @@
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging.Abstractions;
-using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
@@ -44,8 +43,8 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
         var table = new Table().AddColumns("partition@offset", "camera", "format", "bytes", "picture", "decoded", "model");
         var reader = new FrameReader(new FramesOptions(), new CameraKeys(), TimeProvider.System);
         var clocks = new Dictionary<string, ClockFault>();
-        var before = new Dictionary<string, Frame>();
-        var frames = new List<Frame>();
+        var before = new Dictionary<string, ConsumedFrame>();
+        var frames = new List<ConsumedFrame>();
         int bad = 0;
         int seen = 0;
         int ended = 0;
@@ -93,7 +92,7 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
     /// <summary>
     /// A header whose few values would be better camera ids than keys of which nearly each is another; null where the keys are good.
     /// </summary>
-    internal static string? BetterCameraHeader(IReadOnlyList<Frame> frames)
+    internal static string? BetterCameraHeader(IReadOnlyList<ConsumedFrame> frames)
     {
         if (frames.Count < 4 || frames.Select(frame => Convert.ToHexString(frame.Key.Bytes)).Distinct().Count() < 0.8 * frames.Count)
             return null;
@@ -108,7 +107,7 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
             name.Key).FirstOrDefault();
     }
 
-    private static void NoteClock(Frame frame, Dictionary<string, Frame> before, Dictionary<string, ClockFault> clocks)
+    private static void NoteClock(ConsumedFrame frame, Dictionary<string, ConsumedFrame> before, Dictionary<string, ClockFault> clocks)
     {
         if (frame.Camera is null) return;
         var fault = frame.ClockFault;
@@ -122,7 +121,7 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
         if (fault != ClockFault.None) clocks[frame.Camera] = fault;
     }
 
-    private bool Describe(Frame frame, Table table)
+    private bool Describe(ConsumedFrame frame, Table table)
     {
         string format = "";
         string picture = "";

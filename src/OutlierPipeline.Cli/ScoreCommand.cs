@@ -71,7 +71,7 @@ internal static class ScoreCommand
                     detectors[frame.Drive] = detector = new CameraDetector(id, package, new DetectionOptions());
                 batch.SetMask(0, package.For(id).Mask);
                 batch.Count = 1;
-                engine.Run(batch);
+                batch.Run();
                 var at = new FrameRef(frame.Drive, 0, total, rate is null && frame.Time is { } time
                     ? ScoredSet.Nanoseconds(time)
                     : (long)(total * 1e9 / (rate ?? ScoredSet.DefaultRate)));

@@ -10,7 +10,7 @@ namespace OutlierPipeline.Evaluation;
 public sealed class FootageScorer : IDisposable
 {
     private readonly InferenceEngine _engine;
-    private readonly FrameBatch _batch;
+    private readonly BatchMemory _batch;
 
     public FootageScorer(InferenceEngine engine, int batchSize = 16)
     {
@@ -22,7 +22,7 @@ public sealed class FootageScorer : IDisposable
     public delegate void Fill(int index, Span<byte> rgb);
 
     /// <summary>Looks at one scored frame: scores, error map, code and pixels of the batch's slot.</summary>
-    public delegate void Visit(int index, FrameBatch batch, int slot);
+    public delegate void Visit(int index, BatchMemory batch, int slot);
 
     public ModelPackage Package => _engine.Package;
 
@@ -38,7 +38,7 @@ public sealed class FootageScorer : IDisposable
                 fill(first + slot, _batch.WritePixels(slot));
                 _batch.SetMask(slot, mask);
             }
-            _engine.Run(_batch);
+            _batch.Run();
             for (int slot = 0; slot < _batch.Count; slot++) visit(first + slot, _batch, slot);
         }
     }

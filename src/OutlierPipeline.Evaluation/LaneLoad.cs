@@ -16,7 +16,7 @@ internal sealed class LaneLoad : IDisposable
     /// <summary>Waiting beyond this many batches would only take memory.</summary>
     private const int BatchesAhead = 6;
 
-    private readonly Channel<MicroBatch> _scored = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true,
+    private readonly Channel<FrameBatch> _scored = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions { SingleReader = true,
         AllowSynchronousContinuations = true });
     private readonly ModelLane _lane;
     private readonly Frame[] _frames;
@@ -30,7 +30,7 @@ internal sealed class LaneLoad : IDisposable
         var assignment = new PartitionAssignment(new TopicPartition("bench", 0), 1, 0);
         var budget = new PayloadBudget(long.MaxValue);
         // Frame and payload belong to reading, which is not measured: they are made once.
-        _frames = [.. Enumerable.Range(0, Math.Max(encoded.Count, Ahead)).Select(i => new Frame
+        _frames = [.. Enumerable.Range(0, Math.Max(encoded.Count, Ahead)).Select(i => new ConsumedFrame
         {
             Assignment = assignment,
             Offset = i,

@@ -82,7 +82,7 @@ internal static class EndToEnd
             int first = Math.Abs(done);
             Parallel.For(0, BatchSize, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, slot =>
                 batch.DecodeHere(slot, frames[(first + slot) % frames.Length], decoders.Value!));
-            engine.Run(batch);
+            batch.Run();
             done += BatchSize;
         }
         foreach (var decoder in decoders.Values) decoder.Dispose();

@@ -60,7 +60,7 @@ internal static class Streams
             {
                 batch.DecodeHere(0, camera.Render(i / FramesPerSecond, i >= Onset ? trouble : Trouble.None), decoder);
                 batch.Count = 1;
-                engine.Run(batch);
+                batch.Run();
                 var frame = new FrameRef("", 0, i, (long)((i + 1) * 1e9 / FramesPerSecond));
                 bool isOpen = detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(0),
                     ErrorMap = batch.ErrorMap(0), Pixels = batch.Pixels(0) }, alerts).IsOutlier;

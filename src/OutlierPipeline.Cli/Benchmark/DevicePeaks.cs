@@ -1,10 +1,9 @@
 using System.Runtime.InteropServices;
 using Google.Protobuf;
 using Microsoft.ML.OnnxRuntime;
-using OutlierPipeline.Models;
-using OutlierPipeline.Batching;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Inference.Cuda;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli.Benchmark;
 
@@ -46,7 +45,7 @@ internal static class DevicePeaks
         if (engine.Device is { } device)
         {
             using var stream = new CudaStream(device);
-            using var buffer = new BatchBuffer(Copied, stream);
+            using var buffer = new DeviceBuffer(Copied, stream);
             runs = NetworkBench.Time(
                 () =>
                 {

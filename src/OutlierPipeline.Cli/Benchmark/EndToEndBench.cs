@@ -48,7 +48,7 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
             new FrameDecoder(package.Card.Network.Size, options.Frames.Limits)).ToArray();
         try
         {
-            double score = NetworkBench.Time(() => engine.Run(batch), time / 2, cancellation).Average() / batch.Capacity;
+            double score = NetworkBench.Time(() => batch.Run(), time / 2, cancellation).Average() / batch.Capacity;
             int next = 0;
             double decode = decoder == DecoderChoice.NvJpeg
                 ? NetworkBench.Time(() => Run(engine, batch, decoders, ref next), time / 2, cancellation).Average() / batch.Capacity - score
@@ -75,7 +75,7 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
     private InferenceEngine Engine() => new(package, inference, NullLogger.Instance);
 
     /// <summary>Every core decodes, or hands over to the device; then the engine scores; and nothing else.</summary>
-    private double BareLoop(InferenceEngine engine, FrameBatch batch, FrameDecoder[] decoders)
+    private double BareLoop(InferenceEngine engine, BatchMemory batch, FrameDecoder[] decoders)
     {
         int done = 0;
         var clock = Stopwatch.StartNew();
@@ -87,7 +87,7 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
         return done / clock.Elapsed.TotalSeconds;
     }
 
-    private void Run(InferenceEngine engine, FrameBatch batch, FrameDecoder[] decoders, ref int done)
+    private void Run(InferenceEngine engine, BatchMemory batch, FrameDecoder[] decoders, ref int done)
     {
         int first = done;
         batch.Clear();
@@ -100,14 +100,14 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
                 batch.Decode(slot, picture, decoders[worker]);
             }
         });
-        engine.Run(batch);
+        batch.Run();
         done += batch.Capacity;
     }
 
     /// <summary>
     /// Mean difference, in grey levels, of the pictures that the device decodes from the CPU's; and how many of a hundred it does not take.
     /// </summary>
-    private (double Difference, double Refused) Compare(InferenceEngine engine, FrameBatch batch, FrameDecoder cpu)
+    private (double Difference, double Refused) Compare(InferenceEngine engine, BatchMemory batch, FrameDecoder cpu)
     {
         byte[] expected = new byte[package.Card.Network.Size.Bytes];
         double sum = 0;
@@ -117,7 +117,7 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
             batch.Clear();
             batch.Count = Math.Min(batch.Capacity, encoded.Length - first);
             bool[] isLeft = [.. Enumerable.Range(0, batch.Count).Select(slot => batch.TryLeave(slot, encoded[first + slot]))];
-            engine.Run(batch);
+            batch.Run();
             for (int slot = 0; slot < batch.Count; slot++)
             {
                 if (!isLeft[slot] || cpu.Decode(encoded[first + slot], expected) != FrameError.None) continue;

@@ -26,7 +26,7 @@ internal static class NetworkBench
             var batch = engine.CreateBatch(size);
             batch.Count = size;
             for (int slot = 0; slot < size; slot++) random.NextBytes(batch.WritePixels(slot));
-            double[] runs = Time(() => engine.Run(batch), time, cancellation);
+            double[] runs = Time(() => batch.Run(), time, cancellation);
             // Delays are those of a batch alone, the rate is that of full load.
             double rate = size * Overlapped(engine, size, random, time, cancellation);
             double flops = rate * engine.Package.Card.Network.FlopsPerFrame;
@@ -60,19 +60,19 @@ internal static class NetworkBench
         {
             batch.Count = size;
             for (int slot = 0; slot < size; slot++) random.NextBytes(batch.WritePixels(slot));
-            engine.Begin(batch);
+            batch.Begin();
         }
         int next = 0;
         double[] runs = Time(
             () =>
             {
-                InferenceEngine.End(batches[next]);
-                engine.Begin(batches[next]);
+                batches[next].End();
+                batches[next].Begin();
                 next = (next + 1) % batches.Length;
             },
             time,
             cancellation);
-        foreach (var batch in batches) InferenceEngine.End(batch);
+        foreach (var batch in batches) batch.End();
         return 1 / runs.Average();
     }
 
@@ -94,7 +94,7 @@ internal static class NetworkBench
         }
         foreach (var batch in batches) batch.Count = Frames;
         reference.Run(batches[0]);
-        engine.Run(batches[1]);
+        batches[1].Run();
         return Enumerable.Range(0, Frames).Max(slot =>
             batches[0].Scores(slot).ToArray().Zip(batches[1].Scores(slot).ToArray(), (expected, actual) =>
             Math.Abs(expected - actual) / (1 + Math.Abs((double)expected))).Max());

@@ -69,7 +69,7 @@ internal sealed class ScoredSet
 
     public static long Nanoseconds(int index, double framesPerSecond) => (long)((index + 1) * 1e9 / framesPerSecond);
 
-    public static Verdict Observe(CameraDetector detector, int index, long nanoseconds, FrameBatch batch, int slot, List<AlertStep> alerts)
+    public static Verdict Observe(CameraDetector detector, int index, long nanoseconds, BatchMemory batch, int slot, List<AlertStep> alerts)
     {
         var frame = new FrameRef("", 0, index, nanoseconds);
         return detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(slot), ErrorMap = batch.ErrorMap(slot),

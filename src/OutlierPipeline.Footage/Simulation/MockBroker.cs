@@ -15,7 +15,7 @@ public sealed partial class MockBroker : IDisposable
     private readonly nint _client;
     private readonly nint _cluster;
 
-    static MockBroker() => Librdkafka.Find();
+    static MockBroker() => Librdkafka.FindFor(typeof(MockBroker).Assembly);
 
     /// <param name="brokers">Number of brokers, at least 1.</param>
     /// <exception cref="InvalidOperationException">librdkafka could not start it.</exception>

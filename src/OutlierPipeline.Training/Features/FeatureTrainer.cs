@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using TorchSharp.Modules;
 using TorchSharp;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training.Features;

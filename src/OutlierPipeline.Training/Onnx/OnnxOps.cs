@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Google.Protobuf;
-using OutlierPipeline.Models;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Training.Onnx;
 

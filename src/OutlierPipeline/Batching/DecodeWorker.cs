@@ -4,7 +4,7 @@ using OutlierPipeline.Telemetry;
 namespace OutlierPipeline.Batching;
 
 /// <summary>One picture to decode into one slot.</summary>
-public readonly record struct DecodeJob(MicroBatch Batch, int Slot, Frame Frame);
+public readonly record struct DecodeJob(FrameBatch Batch, int Slot, Frame Frame);
 
 /// <summary>One thread that decodes pictures into their batch's slots.</summary>
 public sealed class DecodeWorker(DecodeBacklog jobs, FrameDecoder decoder, TimeProvider time) : IDisposable
@@ -15,11 +15,11 @@ public sealed class DecodeWorker(DecodeBacklog jobs, FrameDecoder decoder, TimeP
         while (jobs.Read(out var job))
         {
             var frame = job.Frame;
-            if (frame.Assignment.IsCurrent)
+            if (frame.IsCurrent)
             {
                 long begun = time.GetTimestamp();
                 using var span = PipelineTelemetry.StartFrameSpan("decode", frame.Trace);
-                frame.Error = job.Batch.Tensor.Decode(job.Slot, frame.EncodedSegment, decoder);
+                frame.Error = job.Batch.Memory.Decode(job.Slot, frame.Encoded, decoder);
                 PipelineTelemetry.RecordStage(Stage.Decode, time.GetElapsedTime(begun));
             }
             job.Batch.MarkDecoded();

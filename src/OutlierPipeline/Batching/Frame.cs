@@ -1,94 +1,59 @@
 using System.Diagnostics;
-using Confluent.Kafka;
-using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Batching;
 
-/// <summary>A record of <c>camera.frames</c> on its way through the stages; owned by exactly one of them at a time.</summary>
-public sealed class Frame
+/// <summary>What a record of a camera is to the stages.</summary>
+public enum FrameKind
 {
-    private int _pending = 1;
+    /// <summary>A picture to be decoded and scored.</summary>
+    Picture,
 
-    /// <summary>The partition and the assignment epoch that the record was read in.</summary>
-    public required PartitionAssignment Assignment { get; init; }
+    /// <summary>No picture, or one that cannot be decoded: see <see cref="Frame.Error"/>.</summary>
+    Undecodable,
 
-    public required long Offset { get; init; }
+    /// <summary>Too old to be worth scoring (<c>Overload:Policy</c> is <c>SkipStale</c>).</summary>
+    Skipped,
 
-    /// <summary>The key as received.</summary>
-    public required CameraKey Key { get; init; }
+    /// <summary>A record without a picture that says that the drive is over (header <c>drive-event: end</c>).</summary>
+    DriveEnd,
+}
 
+/// <summary>
+/// One frame on its way through the stages; owned by exactly one of them at a time. Where it comes from is known to who made it alone.
+/// </summary>
+public abstract class Frame
+{
     /// <summary>The camera's id; null only with <see cref="FrameError.MissingCamera"/>.</summary>
     public string? Camera { get; init; }
-
-    /// <summary>The camera's id as the key of the results.</summary>
-    public byte[] CameraBytes { get; init; } = [];
-
-    public Headers? Headers { get; init; }
-
-    /// <summary>
-    /// When the picture was taken, Unix nanoseconds: the header <c>frame-timestamp</c>, else the payload's own, else the record's
-    /// timestamp.
-    /// </summary>
-    public long TimestampNanoseconds { get; init; }
-
-    /// <summary>When the record was produced, Unix milliseconds by the record's timestamp; 0 where that cannot be a time.</summary>
-    public long ProducedMilliseconds { get; init; }
-
-    /// <summary>Whether the broker wrote that time when it appended the record, and not the producer.</summary>
-    public bool IsAppendTime { get; init; }
-
-    /// <summary>What was wrong with the camera's stamp on its own.</summary>
-    public ClockFault ClockFault { get; init; }
-
-    /// <summary>Whether the camera stated a time at all.</summary>
-    public bool IsStamped { get; init; }
-
-    /// <summary>When it was read, in ticks of <see cref="TimeProvider.GetTimestamp"/>.</summary>
-    public long ReadAt { get; init; }
-
-    /// <summary>The record's value as received, in rented memory.</summary>
-    public RentedPayload Payload { get; set; }
-
-    /// <summary>Where in the value the encoded picture lies.</summary>
-    public Range Image { get; init; }
 
     /// <summary>The producer's trace, if it sent one and somebody listens.</summary>
     public ActivityContext Trace { get; init; }
 
-    /// <summary>The header <c>traceparent</c> as received, to be handed on where no span of our own takes its place.</summary>
-    public byte[]? TraceParent { get; init; }
-
+    /// <summary>What is wrong with it, as far as is known by now.</summary>
     public FrameError Error { get; set; }
 
     /// <summary>What is wrong, in a sentence, where <see cref="Error"/> alone does not say it.</summary>
     public string? ErrorMessage { get; set; }
 
-    /// <summary>A record without a picture that says that the drive is over (header <c>drive-event: end</c>).</summary>
+    /// <summary>See <see cref="FrameKind.DriveEnd"/>.</summary>
     public bool IsDriveEnd { get; init; }
 
-    /// <summary>Too old to be worth scoring (<c>Overload:Policy</c> is <c>SkipStale</c>).</summary>
+    /// <summary>See <see cref="FrameKind.Skipped"/>.</summary>
     public bool IsSkipped { get; set; }
 
-    public ReadOnlySpan<byte> Encoded => Payload.Span[Image];
-
-    /// <summary>The encoded picture; of a record that has a value.</summary>
-    public ArraySegment<byte> EncodedSegment
+    /// <summary>What it is by now: a picture may turn out not to be one when it is decoded.</summary>
+    public FrameKind Kind => this switch
     {
-        get
-        {
-            var (offset, length) = Image.GetOffsetAndLength(Payload.Length);
-            return new ArraySegment<byte>(Payload.Array!, offset, length);
-        }
-    }
+        { IsDriveEnd: true } => FrameKind.DriveEnd,
+        { IsSkipped: true } => FrameKind.Skipped,
+        { Error: not FrameError.None } => FrameKind.Undecodable,
+        _ => FrameKind.Picture,
+    };
 
-    /// <summary>One more result has to be acknowledged before the frame is done.</summary>
-    internal void AddPending() => Interlocked.Increment(ref _pending);
+    /// <summary>False when nobody waits for it any more: the stages drop it.</summary>
+    public abstract bool IsCurrent { get; }
 
-    /// <summary>A result could not be produced: the frame will be read again.</summary>
-    internal bool IsFailed { get; set; }
-
-    /// <summary>One result is acknowledged, or the detector has let go. True for the last.</summary>
-    internal bool RemovePending() => Interlocked.Decrement(ref _pending) == 0;
+    /// <summary>The encoded picture; stays until the frame is done.</summary>
+    public abstract ArraySegment<byte> Encoded { get; }
 }

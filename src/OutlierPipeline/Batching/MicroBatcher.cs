@@ -12,9 +12,9 @@ namespace OutlierPipeline.Batching;
 public sealed class MicroBatcher : IDisposable
 {
     private readonly BlockingReader<Frame> _frames;
-    private readonly BlockingReader<MicroBatch> _free;
+    private readonly BlockingReader<FrameBatch> _free;
     private readonly DecodeBacklog _decode;
-    private readonly ChannelWriter<MicroBatch> _batches;
+    private readonly ChannelWriter<FrameBatch> _batches;
     private readonly BatchingOptions _options;
     private readonly TimeProvider _time;
     private readonly int _concurrency;
@@ -28,11 +28,11 @@ public sealed class MicroBatcher : IDisposable
     /// <param name="decode">Receives a job a slot.</param>
     /// <param name="batches">Receives batches in order; never blocks.</param>
     /// <param name="concurrency">Batches that the engine computes at once; with fewer it is idle.</param>
-    public MicroBatcher(ChannelReader<Frame> frames, ChannelReader<MicroBatch> free, DecodeBacklog decode,
-        ChannelWriter<MicroBatch> batches, BatchingOptions options, int concurrency, TimeProvider time)
+    public MicroBatcher(ChannelReader<Frame> frames, ChannelReader<FrameBatch> free, DecodeBacklog decode,
+        ChannelWriter<FrameBatch> batches, BatchingOptions options, int concurrency, TimeProvider time)
     {
         _frames = new BlockingReader<Frame>(frames);
-        _free = new BlockingReader<MicroBatch>(free);
+        _free = new BlockingReader<FrameBatch>(free);
         _wake = _frames.Wake;
         _decode = decode;
         _batches = batches;
@@ -51,9 +51,9 @@ public sealed class MicroBatcher : IDisposable
                 using (var span = PipelineTelemetry.StartBatchSpan("batch"))
                 {
                     Fill(batch, frame);
-                    span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Tensor.Count);
+                    span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Memory.Count);
                 }
-                PipelineTelemetry.RecordBatchSize(batch.Tensor.Count);
+                PipelineTelemetry.RecordBatchSize(batch.Memory.Count);
                 Interlocked.Increment(ref _computing);
                 _batches.TryWrite(batch);
                 batch.MarkDecoded();
@@ -79,7 +79,7 @@ public sealed class MicroBatcher : IDisposable
         _free.Dispose();
     }
 
-    private void Fill(MicroBatch batch, Frame first)
+    private void Fill(FrameBatch batch, Frame first)
     {
         long begun = _time.GetTimestamp();
         batch.Begin(_wake);
@@ -94,7 +94,7 @@ public sealed class MicroBatcher : IDisposable
     }
 
     /// <summary>The next frame of a batch, or false when it is to leave.</summary>
-    private bool TryNext(MicroBatch batch, long begun, out Frame frame)
+    private bool TryNext(FrameBatch batch, long begun, out Frame frame)
     {
         while (true)
         {

@@ -1,3 +1,5 @@
+using OutlierPipeline.Frames;
+
 namespace OutlierPipeline.Detection;
 
 /// <summary>Remembers what is wrong with a camera's clock, so that it is told once a change and not once a frame.</summary>

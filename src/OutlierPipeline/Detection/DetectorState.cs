@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Detection;
 

@@ -1,53 +1,63 @@
 using Microsoft.ML.OnnxRuntime;
-using OutlierPipeline.Batching;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference.Cuda;
+using OutlierPipeline.Models;
 using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Inference;
 
 /// <summary>
-/// How one batch runs on a GPU: a session, a stream and a thread of its own, so that the copies of one batch overlap the computing of
-/// another. The thread is the same for
-/// every run, since ONNX Runtime keeps its CUDA graphs by thread.
+/// A batch on a GPU: a session, a stream and a thread of its own, so that the copies of one batch overlap the computing of another. The
+/// thread is the same for every run, since ONNX Runtime keeps its CUDA graphs by thread.
 /// </summary>
-internal sealed class DeviceBatch : IDisposable
+internal sealed class DeviceBatch : BoundBatch
 {
+    private readonly CudaStream _stream;
+    private readonly InferenceSession _session;
     private readonly PartPool _thread;
+    private readonly PartRun _run;
+    private readonly RunOptions[] _options;
     private readonly Action<int> _refused;
-    private RunOptions[] _options = [];
-    private FrameBatch? _batch;
-    private JpegBatch? _jpegs;
-    private FrameLimits? _limits;
-    private FrameDecoder? _decoder;
+    private readonly JpegBatch? _jpegs;
+    private readonly FrameLimits? _limits;
+    private readonly FrameDecoder? _decoder;
 
-    /// <param name="create">Makes the session that computes in the stream.</param>
-    public DeviceBatch(CudaDevice device, Func<CudaStream, InferenceSession> create, string name)
-    {
-        Stream = new CudaStream(device);
-        Session = create(Stream);
-        _thread = new PartPool(1, name);
-        _refused = DecodeHere;
-    }
-
-    public CudaStream Stream { get; }
-
-    public InferenceSession Session { get; }
-
-    /// <summary>Takes the memory that is run, which owns this.</summary>
+    /// <param name="stream">Owned by the batch.</param>
+    /// <param name="session">Computes in the stream; owned by the batch.</param>
     /// <param name="jpegLimits">Of pictures that the device decodes; null where the CPU does.</param>
-    public void Attach(FrameBatch batch, FrameSize size, FrameLimits? jpegLimits)
+    /// <param name="name">Of its thread.</param>
+    /// <inheritdoc/>
+    public DeviceBatch(CudaStream stream, InferenceSession session, OrtMemoryInfo memory, ModelPackage package, int capacity,
+        IReadOnlyList<int> sizes, FrameLimits? jpegLimits, string name)
+        : base(package, capacity, sizes, 1, bytes => new DeviceBuffer(bytes, stream))
     {
-        _batch = batch;
-        _options = [.. batch.Sizes.Select(Options)];
-        if (jpegLimits is null) return;
-        _limits = jpegLimits;
-        _jpegs = Stream.Device.CreateJpegBatch(Stream, batch.Capacity, size);
-        _decoder = new FrameDecoder(size, jpegLimits);
+        _stream = stream;
+        _session = session;
+        _options = [.. sizes.Select(Options)];
+        _refused = DecodeRefused;
+        _run = new PartRun(_ => Compute());
+        if (jpegLimits is not null)
+        {
+            var size = package.Card.Network.Size;
+            _limits = jpegLimits;
+            _jpegs = stream.Device.CreateJpegBatch(stream, capacity, size);
+            _decoder = new FrameDecoder(size, jpegLimits);
+        }
+        Bind(session, memory, package);
+        _thread = new PartPool(1, name);
     }
 
-    /// <inheritdoc cref="FrameBatch.TryLeave"/>
-    public bool TryLeave(int slot, ArraySegment<byte> encoded)
+    private protected override void BeginRun() => _thread.Begin(_run, 1);
+
+    private protected override void EndRun() => _run.End();
+
+    internal override void Clear()
+    {
+        base.Clear();
+        _jpegs?.Clear();
+    }
+
+    internal override bool TryLeave(int slot, ArraySegment<byte> encoded)
     {
         if (_jpegs is null) return false;
         if (ImageHeader.Read(encoded, _limits!, out var header) != FrameError.None || header.Format != ImageFormat.Jpeg) return false;
@@ -60,46 +70,45 @@ internal sealed class DeviceBatch : IDisposable
         return true;
     }
 
-    public void Clear() => _jpegs?.Clear();
+    /// <summary>Waits for a run that nobody waited for, and ends the thread: what it uses may be disposed then.</summary>
+    private protected override void EndRuns()
+    {
+        _thread.Dispose();
+        base.EndRuns();
+    }
 
-    /// <summary>Begins a run of the batch.</summary>
-    public void Begin() => _thread.Begin(_batch!.Parts, 1);
+    private protected override void Release()
+    {
+        _run.Dispose();
+        foreach (var options in _options) options.Dispose();
+        _jpegs?.Dispose();
+        _decoder?.Dispose();
+        _session.Dispose();
+        _stream.Dispose();
+    }
 
     /// <summary>Decodes, copies, computes and copies back; on the batch's own thread.</summary>
-    public void Run()
+    private void Compute()
     {
-        var batch = _batch!;
-        Stream.Enter();
+        _stream.Enter();
         try
         {
             unsafe
             {
-                _jpegs?.Decode(batch.Count, batch.DevicePixels, _refused);
+                _jpegs?.Decode(Count, SessionPixels(0), _refused);
             }
             CopyPixels(ofDecoded: false);
-            Session.RunWithBinding(_options[batch.SizeIndex()], batch.Bindings()[0]);
-            batch.DownloadOutputs();
+            _session.RunWithBinding(_options[SizeIndex()], Bindings()[0]);
+            DownloadOutputs();
             // The detector looks at the pictures too: whether they change, how dark they are, what an alert shows. These are small.
             if (_jpegs is not null) CopyPixels(ofDecoded: true);
-            Stream.Synchronize();
+            _stream.Synchronize();
             if (_jpegs is not null) MarkDecoded();
         }
         finally
         {
             _jpegs?.Release();
         }
-    }
-
-    /// <summary>Waits for a run that nobody waited for, and ends the thread: what it uses may be disposed then.</summary>
-    public void Stop() => _thread.Dispose();
-
-    public void Dispose()
-    {
-        foreach (var options in _options) options.Dispose();
-        _jpegs?.Dispose();
-        _decoder?.Dispose();
-        Session.Dispose();
-        Stream.Dispose();
     }
 
     private static RunOptions Options(int size)
@@ -117,27 +126,27 @@ internal sealed class DeviceBatch : IDisposable
     private void CopyPixels(bool ofDecoded)
     {
         int first = 0;
-        for (int slot = 0; slot <= _batch!.Count; slot++)
+        for (int slot = 0; slot <= Count; slot++)
         {
-            if (slot < _batch.Count && (_jpegs is not null && _jpegs.Has(slot)) == ofDecoded) continue;
-            if (slot > first && ofDecoded) _batch.DownloadPixels(first, slot - first);
-            else if (slot > first) _batch.UploadPixels(first, slot - first);
+            if (slot < Count && (_jpegs is not null && _jpegs.Has(slot)) == ofDecoded) continue;
+            if (slot > first && ofDecoded) DownloadPixels(first, slot - first);
+            else if (slot > first) UploadPixels(first, slot - first);
             first = slot + 1;
         }
     }
 
     /// <summary>nvJPEG does not take a picture: the CPU does, or says what is wrong with it.</summary>
-    private void DecodeHere(int slot)
+    private void DecodeRefused(int slot)
     {
         PipelineTelemetry.CountDecodedByCpu();
-        _batch!.DecodeHere(slot, _jpegs!.Encoded(slot), _decoder!);
+        DecodeHere(slot, _jpegs!.Encoded(slot), _decoder!);
     }
 
     private void MarkDecoded()
     {
-        for (int slot = 0; slot < _batch!.Count; slot++)
+        for (int slot = 0; slot < Count; slot++)
         {
-            if (_jpegs!.Has(slot)) _batch.MarkWritten(slot);
+            if (_jpegs!.Has(slot)) MarkWritten(slot);
         }
     }
 }

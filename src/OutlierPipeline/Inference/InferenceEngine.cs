@@ -8,8 +8,7 @@ using OutlierPipeline.Models;
 namespace OutlierPipeline.Inference;
 
 /// <summary>
-/// One model package in ONNX Runtime. Calls are for one thread at a time, but that <see cref="End"/> may be another's than
-/// <see cref="Begin"/>.
+/// One model package in ONNX Runtime. Calls are for one thread at a time.
 /// </summary>
 public sealed partial class InferenceEngine : IDisposable
 {
@@ -23,7 +22,7 @@ public sealed partial class InferenceEngine : IDisposable
     private readonly InferenceSession _session;
     private readonly ILogger _log;
     private readonly RunOptions _run = new();
-    private readonly List<FrameBatch> _batches = [];
+    private readonly List<BoundBatch> _batches = [];
     private readonly PartPool? _cores;
     private byte[]? _frameGraph;
     private InferenceSession? _frames;
@@ -77,7 +76,7 @@ public sealed partial class InferenceEngine : IDisposable
     /// <summary>What computes.</summary>
     public Accelerator Accelerator => _sessions.Accelerator;
 
-    /// <summary>How exactly <see cref="Run"/> computes the network; tools always have float32.</summary>
+    /// <summary>How exactly <see cref="BatchMemory.Run"/> computes the network; tools always have float32.</summary>
     public Precision Precision => _sessions.Precision;
 
     /// <summary>Whether a GPU computes.</summary>
@@ -87,19 +86,19 @@ public sealed partial class InferenceEngine : IDisposable
     /// <param name="frames">How JPEGs are decoded that come encoded; null where none do.</param>
     /// <exception cref="AcceleratorException"><see cref="DecoderChoice.NvJpeg"/> is asked for and not to be had, or the device does not run
     /// the network.</exception>
-    public FrameBatch CreateBatch(int capacity, FramesOptions? frames = null)
+    public BatchMemory CreateBatch(int capacity, FramesOptions? frames = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
         var limits = frames is not null && DecodesOnDevice(frames.Decoder) ? frames.Limits : null;
         try
         {
-            var batch = OnDevice ? DeviceBatch(capacity, limits) : HostBatch(capacity);
+            BoundBatch batch = _cores is null ? CreateDeviceBatch(capacity, limits) : CreateHostBatch(capacity, _cores);
             _batches.Add(batch);
             // The first run of a size chooses kernels, allocates, and records a CUDA graph: not at the expense of the first frames.
             foreach (int size in batch.Sizes)
             {
                 batch.Count = Math.Min(capacity, size * Parts);
-                Run(batch);
+                batch.Run();
             }
             batch.Count = 0;
             return batch;
@@ -123,30 +122,6 @@ public sealed partial class InferenceEngine : IDisposable
     /// </summary>
     public static IReadOnlyList<int> DeviceBatchSizes(int capacity) =>
         [.. Enumerable.Range(0, 31).Select(power => 1 << power).Where(size => size > 0 && size < capacity).Append(capacity)];
-
-    /// <summary>Computes scores, error map and code of the batch's first <see cref="FrameBatch.Count"/> slots.</summary>
-    /// <exception cref="OnnxRuntimeException">The device failed: the process cannot go on with this engine.</exception>
-    /// <exception cref="CudaException">The same.</exception>
-    public void Run(FrameBatch batch)
-    {
-        Begin(batch);
-        End(batch);
-    }
-
-    /// <summary>Begins a run, which must be followed by <see cref="End"/>.</summary>
-    public void Begin(FrameBatch batch)
-    {
-        if (batch.Count == 0) return;
-        if (_cores is null) batch.Device!.Begin();
-        else _cores.Begin(batch.Parts, batch.Bindings().Length);
-    }
-
-    /// <summary>Blocks until a run has ended.</summary>
-    /// <inheritdoc cref="Run"/>
-    public static void End(FrameBatch batch)
-    {
-        if (batch.Count > 0) batch.Parts.End();
-    }
 
     /// <summary>The decoder's drawings of some pictures; for tools, not for the frame path.</summary>
     /// <param name="pixels"><c>[n, H, W, 3]</c> uint8, RGB.</param>
@@ -190,27 +165,22 @@ public sealed partial class InferenceEngine : IDisposable
         return read(outputs);
     }
 
-    private FrameBatch HostBatch(int capacity)
+    private HostBatch CreateHostBatch(int capacity, PartPool cores)
     {
         _frames ??= _sessions.Create(FrameGraph(), threads: 1);
-        int parts = Parts;
         using var memory = _sessions.CreateMemoryInfo();
-        return new FrameBatch(_frames, memory, _run, Package.Card.Network, Package.Card.Scores.Count, capacity,
-            BatchSizes((capacity + parts - 1) / parts), parts, Package.HasMasks);
+        return new HostBatch(_frames, memory, _run, Package, capacity, BatchSizes((capacity + Parts - 1) / Parts), cores);
     }
 
-    private FrameBatch DeviceBatch(int capacity, FrameLimits? jpegLimits)
+    private DeviceBatch CreateDeviceBatch(int capacity, FrameLimits? jpegLimits)
     {
         var network = Package.Card.Network;
-        string shapes = $"image:{{0}}x{network.Height}x{network.Width}x3" + (Package.HasMasks
-            ? $",mask:{{0}}x{network.Height}x{network.Width}" : "");
-        var device = new DeviceBatch(_sessions.Device!, stream =>
-            _sessions.Create(FrameGraph(), stream, shapes, capacity), $"infer {Package.Card.Name} {_batches.Count}");
+        string mask = Package.HasMasks ? $",mask:{{0}}x{network.Height}x{network.Width}" : "";
+        var stream = new CudaStream(_sessions.Device!);
+        var session = _sessions.Create(FrameGraph(), stream, $"image:{{0}}x{network.Height}x{network.Width}x3{mask}", capacity);
         using var memory = _sessions.CreateMemoryInfo();
-        var batch = new FrameBatch(device.Session, memory, _run, network, Package.Card.Scores.Count, capacity, DeviceBatchSizes(capacity),
-            1, Package.HasMasks, device);
-        device.Attach(batch, network.Size, jpegLimits);
-        return batch;
+        return new DeviceBatch(stream, session, memory, Package, capacity, DeviceBatchSizes(capacity), jpegLimits,
+            $"infer {Package.Card.Name} {_batches.Count}");
     }
 
     private bool DecodesOnDevice(DecoderChoice choice)
@@ -236,7 +206,7 @@ public sealed partial class InferenceEngine : IDisposable
     internal static byte[] FrameGraph(ModelPackage package, Precision precision)
     {
         var graph = OnnxGraph.Parse(package.Graph.ToArray());
-        graph.Keep(FrameBatch.Outputs);
+        graph.Keep(BoundBatch.Outputs);
         if (!package.HasMasks) graph.Fix("mask");
         if (precision != Precision.Fp16) return graph.ToArray();
         try

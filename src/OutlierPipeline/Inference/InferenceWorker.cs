@@ -9,10 +9,10 @@ namespace OutlierPipeline.Inference;
 /// The two threads of one engine: batches in, batches with scores out, in order. One begins runs, as many as the engine takes at once; the
 /// other waits for them.
 /// </summary>
-public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWriter<MicroBatch> scored, InferenceEngine engine,
+public sealed class InferenceWorker(ChannelReader<FrameBatch> batches, ChannelWriter<FrameBatch> scored,
     MicroBatcher batcher, TimeProvider time)
 {
-    private readonly Channel<MicroBatch> _begun = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true,
+    private readonly Channel<FrameBatch> _begun = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions { SingleReader = true,
         SingleWriter = true, AllowSynchronousContinuations = true });
 
     /// <summary>Begins what the channel brings, until it is complete.</summary>
@@ -20,14 +20,14 @@ public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWr
     {
         try
         {
-            using var reader = new BlockingReader<MicroBatch>(batches);
+            using var reader = new BlockingReader<FrameBatch>(batches);
             while (reader.Read(out var batch))
             {
                 batch.WaitDecoded();
                 batch.BegunAt = time.GetTimestamp();
-                using var span = batch.Tensor.Count > 0 ? PipelineTelemetry.StartBatchSpan("infer") : null;
-                span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Tensor.Count);
-                engine.Begin(batch.Tensor);
+                using var span = batch.Memory.Count > 0 ? PipelineTelemetry.StartBatchSpan("infer") : null;
+                span?.SetTag(PipelineTelemetry.BatchSizeTag, batch.Memory.Count);
+                batch.Memory.Begin();
                 _begun.Writer.TryWrite(batch);
             }
         }
@@ -40,17 +40,17 @@ public sealed class InferenceWorker(ChannelReader<MicroBatch> batches, ChannelWr
     /// <summary>Hands on what has ended, until nothing more is begun.</summary>
     public void End()
     {
-        using var reader = new BlockingReader<MicroBatch>(_begun.Reader);
+        using var reader = new BlockingReader<FrameBatch>(_begun.Reader);
         while (reader.Read(out var batch))
         {
-            InferenceEngine.End(batch.Tensor);
-            if (batch.Tensor.Count > 0) PipelineTelemetry.RecordStage(Stage.Infer, time.GetElapsedTime(batch.BegunAt));
+            batch.Memory.End();
+            if (batch.Memory.Count > 0) PipelineTelemetry.RecordStage(Stage.Infer, time.GetElapsedTime(batch.BegunAt));
             batcher.MarkComputed();
             for (int i = 0; i < batch.Count; i++)
             {
                 // A picture that was left to the device can turn out bad as late as here; and a slot that was not written is never a
                 // frame's.
-                if (batch[i] is { Slot: >= 0 } filled && batch.Tensor.Error(filled.Slot) is not FrameError.None and var error)
+                if (batch[i] is { Slot: >= 0 } filled && batch.Memory.Error(filled.Slot) is not FrameError.None and var error)
                     filled.Frame.Error = error;
             }
             scored.TryWrite(batch);

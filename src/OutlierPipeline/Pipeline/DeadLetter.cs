@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text;
 using Confluent.Kafka;
-using OutlierPipeline.Batching;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 
@@ -22,7 +21,7 @@ internal sealed class DeadLetter
     private byte[] _value;
     private Headers? _received;
 
-    public DeadLetter(Frame frame, FrameError reason, string? text)
+    public DeadLetter(ConsumedFrame frame, FrameError reason, string? text)
     {
         // Copied: the frame's memory may be used again before the broker has taken it.
         _value = frame.Payload.Span.ToArray();

@@ -14,7 +14,7 @@ namespace OutlierPipeline.Pipeline;
 /// <summary>
 /// The thread of the detectors: scored batches in; score records, alerts and dead letters out, frame by frame in each camera's order.
 /// </summary>
-internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches, ResultPublisher publisher, PipelineOptions options,
+internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches, ResultPublisher publisher, PipelineOptions options,
     TimeProvider time, ILogger log)
 {
     /// <summary>How often absent cameras are looked for.</summary>
@@ -56,7 +56,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
     /// <summary>Runs until the channel is complete.</summary>
     public void Run()
     {
-        using var reader = new BlockingReader<MicroBatch>(batches);
+        using var reader = new BlockingReader<FrameBatch>(batches);
         using var records = new ScoreRecord();
         long examined = time.GetTimestamp();
         while (true)
@@ -67,7 +67,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
                 {
                     var (frame, slot) = batch[i];
                     long begun = time.GetTimestamp();
-                    Observe(frame, slot, batch, records);
+                    Observe((ConsumedFrame)frame, slot, batch, records);
                     PipelineTelemetry.RecordStage(Stage.Detect, time.GetElapsedTime(begun));
                 }
                 batch.Return();
@@ -83,7 +83,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         }
     }
 
-    private void Observe(Frame frame, int slot, MicroBatch batch, ScoreRecord records)
+    private void Observe(ConsumedFrame frame, int slot, FrameBatch batch, ScoreRecord records)
     {
         var assignment = frame.Assignment;
         lock (assignment.Gate)
@@ -113,30 +113,29 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             var now = time.GetUtcNow();
             var record = new RecordTime(frame.ProducedMilliseconds, now, frame.ClockFault, !frame.IsStamped);
             detector.MarkSeen(assignment.Watch.WatchedAt(now));
-            if (frame.IsDriveEnd)
+            switch (frame.Kind)
             {
-                detector.ObserveDriveEnd(at, _alerts, record);
-            }
-            else if (frame.IsSkipped)
-            {
-                detector.ObserveSkipped(at, _alerts, record);
-                publisher.Publish(frame, options.Kafka.ScoresTopic, records.Skipped(frame.Camera!, at, batch.Package.Card));
-                PipelineTelemetry.CountSkipped();
-            }
-            else if (frame.Error != FrameError.None)
-            {
-                verdict = detector.ObserveUndecodable(at, frame.Error, _alerts, record);
-                publisher.DeadLetter(frame);
-            }
-            else
-            {
-                scores = batch.Tensor.Scores(slot);
-                verdict = detector.Observe(new FrameObservation { Frame = at, Record = record, Scores = scores,
-                    ErrorMap = batch.Tensor.ErrorMap(slot), Pixels = batch.Tensor.Pixels(slot) }, _alerts);
-                publisher.Publish(frame, options.Kafka.ScoresTopic,
-                    records.Scored(frame.Camera!, at, batch.Package, scores, verdict, detector.Incident, detector.IsShadow));
-                PipelineTelemetry.CountScored(batch.Package.Card.Name);
-                WatchDrift(frame, at, batch.Package, detector, verdict);
+                case FrameKind.DriveEnd:
+                    detector.ObserveDriveEnd(at, _alerts, record);
+                    break;
+                case FrameKind.Skipped:
+                    detector.ObserveSkipped(at, _alerts, record);
+                    publisher.Publish(frame, options.Kafka.ScoresTopic, records.Skipped(frame.Camera!, at, batch.Package.Card));
+                    PipelineTelemetry.CountSkipped();
+                    break;
+                case FrameKind.Undecodable:
+                    verdict = detector.ObserveUndecodable(at, frame.Error, _alerts, record);
+                    publisher.DeadLetter(frame);
+                    break;
+                default:
+                    scores = batch.Memory.Scores(slot);
+                    verdict = detector.Observe(new FrameObservation { Frame = at, Record = record, Scores = scores,
+                        ErrorMap = batch.Memory.ErrorMap(slot), Pixels = batch.Memory.Pixels(slot) }, _alerts);
+                    publisher.Publish(frame, options.Kafka.ScoresTopic,
+                        records.Scored(frame.Camera!, at, batch.Package, scores, verdict, detector.Incident, detector.IsShadow));
+                    PipelineTelemetry.CountScored(batch.Package.Card.Name);
+                    WatchDrift(frame, at, batch.Package, detector, verdict);
+                    break;
             }
             if (verdict.IsReplayed) PipelineTelemetry.CountReplayed();
             else NoteClock(assignment, frame.Camera!, detector);
@@ -150,7 +149,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         publisher.Complete(frame);
     }
 
-    private void Show(Frame frame, FrameRef at, MicroBatch batch, int slot, in Verdict verdict, CameraDetector detector)
+    private void Show(ConsumedFrame frame, FrameRef at, FrameBatch batch, int slot, in Verdict verdict, CameraDetector detector)
     {
         if (Observed is not { } observed) return;
         observed(new ObservedFrame
@@ -163,20 +162,20 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
             IsShadow = detector.IsShadow,
             ClockFault = detector.ClockFault,
             ClockCorrections = detector.ClockCorrections,
-            Scores = batch.Tensor.Scores(slot),
-            ErrorMap = batch.Tensor.ErrorMap(slot),
-            Latent = batch.Tensor.Latent(slot),
-            Pixels = batch.Tensor.Pixels(slot),
+            Scores = batch.Memory.Scores(slot),
+            ErrorMap = batch.Memory.ErrorMap(slot),
+            Latent = batch.Memory.Latent(slot),
+            Pixels = batch.Memory.Pixels(slot),
             Encoded = frame.Encoded,
         });
     }
 
-    private void Publish(Frame frame, AlertStep alert, MicroBatch batch, int slot, ReadOnlySpan<float> scores, in Verdict verdict)
+    private void Publish(ConsumedFrame frame, AlertStep alert, FrameBatch batch, int slot, ReadOnlySpan<float> scores, in Verdict verdict)
     {
         var network = batch.Package.Card.Network;
         var rule = options.Pictures.For(alert.Camera);
         byte[] picture = alert.Type == AlertType.Opened && slot >= 0 && !scores.IsEmpty
-            ? AlertPicture.Encode(batch.Tensor.Pixels(slot), network.Size, batch.Tensor.ErrorMap(slot), network.ErrorMapHeight,
+            ? AlertPicture.Encode(batch.Memory.Pixels(slot), network.Size, batch.Memory.ErrorMap(slot), network.ErrorMapHeight,
                 network.ErrorMapWidth, rule)
             : [];
         publisher.Publish(frame, options.Kafka.AlertsTopic,
@@ -246,7 +245,7 @@ internal sealed partial class DetectionWorker(ChannelReader<MicroBatch> batches,
         }
     }
 
-    private void WatchDrift(Frame frame, FrameRef at, ModelPackage package, CameraDetector detector, in Verdict verdict)
+    private void WatchDrift(ConsumedFrame frame, FrameRef at, ModelPackage package, CameraDetector detector, in Verdict verdict)
     {
         if (verdict.IsReplayed) return;
         var monitor = MonitorOf(package);

@@ -1,5 +1,3 @@
-using OutlierPipeline.Batching;
-
 namespace OutlierPipeline.Pipeline;
 
 /// <summary>
@@ -16,7 +14,7 @@ internal sealed class FrameAges(TimeSpan maxSkew)
 
     /// <param name="frame">Of a known camera.</param>
     /// <param name="end">The partition's end, and when it was measured: a record behind it was appended later.</param>
-    public TimeSpan AgeOf(Frame frame, (long Offset, DateTimeOffset At) end, DateTimeOffset now)
+    public TimeSpan AgeOf(ConsumedFrame frame, (long Offset, DateTimeOffset At) end, DateTimeOffset now)
     {
         var byRecord = now - DateTimeOffset.UnixEpoch - TimeSpan.FromMilliseconds(frame.ProducedMilliseconds);
         // What states no time that can be one is not known to be old.
@@ -38,7 +36,7 @@ internal sealed class FrameAges(TimeSpan maxSkew)
     /// <summary>
     /// What the camera's stamps lie behind by when nothing waits; null where that was not seen, or its clock was set since.
     /// </summary>
-    private TimeSpan? Usual(Frame frame)
+    private TimeSpan? Usual(ConsumedFrame frame)
     {
         if (!_cameras.TryGetValue(frame.Camera!, out var known)) return null;
         double contradiction = (frame.TimestampNanoseconds - (double)known.Stamp) / 1e9

@@ -38,7 +38,7 @@ internal sealed partial class FrameConsumer : IDisposable
     private readonly ILogger _log;
     private readonly ConcurrentDictionary<TopicPartition, PartitionAssignment> _assignments = new();
     private readonly Dictionary<TopicPartition, int> _epochs = [];
-    private readonly Dictionary<TopicPartition, Queue<Frame>> _held = [];
+    private readonly Dictionary<TopicPartition, Queue<ConsumedFrame>> _held = [];
     private readonly ConcurrentQueue<Action> _requests = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _abandoned = new();
@@ -236,10 +236,10 @@ internal sealed partial class FrameConsumer : IDisposable
     private long Expected(PartitionAssignment assignment) =>
         _held.TryGetValue(assignment.Partition, out var queue) && queue.Count > 0 ? queue.Last().Offset + 1 : assignment.Ledger.Next;
 
-    private void Accept(Frame frame)
+    private void Accept(ConsumedFrame frame)
     {
         PipelineTelemetry.CountConsumed();
-        frame.IsSkipped = _overload.Policy == OverloadPolicy.SkipStale && frame.Error == FrameError.None && !frame.IsDriveEnd
+        frame.IsSkipped = _overload.Policy == OverloadPolicy.SkipStale && frame.Kind == FrameKind.Picture
             && _ages.AgeOf(frame, frame.Assignment.Watch.End, _time.GetUtcNow()) > _overload.MaxFrameAge;
         var partition = frame.Assignment.Partition;
         if (_held.TryGetValue(partition, out var queue))
@@ -268,9 +268,9 @@ internal sealed partial class FrameConsumer : IDisposable
 
     private bool IsOverfull => _budget.IsExceeded || _assignments.Values.Sum(assignment => assignment.Ledger.InFlight) > MaxUnacknowledged;
 
-    private void Hold(Frame frame, PauseReason reason)
+    private void Hold(ConsumedFrame frame, PauseReason reason)
     {
-        _held.Add(frame.Assignment.Partition, new Queue<Frame>([frame]));
+        _held.Add(frame.Assignment.Partition, new Queue<ConsumedFrame>([frame]));
         _pauses.Add(frame.Assignment.Partition, reason);
         _pauses.Reapply(frame.Assignment.Partition);
     }
@@ -291,7 +291,7 @@ internal sealed partial class FrameConsumer : IDisposable
         }
     }
 
-    private bool TryDispatch(Frame frame)
+    private bool TryDispatch(ConsumedFrame frame)
     {
         var ledger = frame.Assignment.Ledger;
         // Before the frame is handed on: it may be done before this method goes on.

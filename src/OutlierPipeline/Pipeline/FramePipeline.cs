@@ -23,7 +23,7 @@ public sealed partial class FramePipeline : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly Dictionary<string, ModelLane> _lanes = [];
-    private readonly Channel<MicroBatch> _scored = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true,
+    private readonly Channel<FrameBatch> _scored = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions { SingleReader = true,
         AllowSynchronousContinuations = true });
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ResultPublisher _publisher;

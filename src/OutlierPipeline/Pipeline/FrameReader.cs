@@ -2,7 +2,6 @@ using System.Buffers.Text;
 using System.Text;
 using Confluent.Kafka;
 using OutlierPipeline.Batching;
-using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Telemetry;
 
@@ -16,7 +15,7 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
 {
     private readonly string? _cameraHeader = options.CameraHeader;
 
-    public Frame Read(ConsumeResult<CameraKey, RentedPayload> record, PartitionAssignment assignment)
+    public ConsumedFrame Read(ConsumeResult<CameraKey, RentedPayload> record, PartitionAssignment assignment)
     {
         byte[]? contentType = null;
         byte[]? schema = null;
@@ -47,7 +46,7 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
         var (content, nanoseconds, fault, isStated) = Examine(endsDrive, record.Message.Value, id, contentType, schema,
             timestamp, produced);
         if (content.IsMislabelled) PipelineTelemetry.CountMislabelled();
-        return new Frame
+        return new ConsumedFrame
         {
             Assignment = assignment,
             Offset = record.Offset.Value,

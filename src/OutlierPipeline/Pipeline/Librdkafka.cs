@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Runtime.InteropServices;
 
 namespace OutlierPipeline.Pipeline;
@@ -5,14 +6,17 @@ namespace OutlierPipeline.Pipeline;
 /// <summary>What librdkafka can do and Confluent.Kafka does not hand on.</summary>
 internal static partial class Librdkafka
 {
-    /// <summary>For <see cref="LibraryImportAttribute"/>, once <see cref="Find"/> was called.</summary>
+    /// <summary>For <see cref="LibraryImportAttribute"/>, once <see cref="FindFor"/> was called.</summary>
     public const string Library = "librdkafka";
 
     private const int ProducerType = 0;
     private const int ErrorSize = 512;
 
     // Confluent.Kafka ships several builds of librdkafka for Linux and takes the first that the system's libraries let it load: so do we.
-    static Librdkafka() => NativeLibrary.SetDllImportResolver(typeof(Librdkafka).Assembly, (name, assembly, path) =>
+    static Librdkafka() => FindFor(typeof(Librdkafka).Assembly);
+
+    /// <summary>Makes the library be found by what an assembly imports from it; once for each assembly.</summary>
+    public static void FindFor(Assembly importer) => NativeLibrary.SetDllImportResolver(importer, (name, assembly, path) =>
     {
         if (name != Library) return 0;
         foreach (string build in new[] { Library, "centos8-librdkafka", "alpine-librdkafka" })
@@ -21,12 +25,6 @@ internal static partial class Librdkafka
         }
         return 0;
     });
-
-    /// <summary>Makes the library be found.</summary>
-    public static void Find()
-    {
-        // The static constructor does it.
-    }
 
     /// <summary>The cluster's own id, as every broker tells it with its metadata; also one without a controller, which answers no
     /// DescribeCluster.</summary>

@@ -15,16 +15,16 @@ internal sealed class ModelLane : IDisposable
     /// <summary>How often a stop looks whether a stage has failed.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
 
-    private readonly MicroBatch[] _batches;
+    private readonly FrameBatch[] _batches;
     private readonly DecodeWorker[] _workers;
     private readonly DecodeBacklog _jobs;
     private readonly MicroBatcher _batcher;
     private readonly InferenceWorker _inference;
     private readonly List<Thread> _threads = [];
-    private readonly ChannelWriter<MicroBatch> _free;
+    private readonly ChannelWriter<FrameBatch> _free;
 
     /// <param name="engine">Owned by the lane.</param>
-    public ModelLane(InferenceEngine engine, PipelineOptions options, ChannelWriter<MicroBatch> scored, TimeProvider time)
+    public ModelLane(InferenceEngine engine, PipelineOptions options, ChannelWriter<FrameBatch> scored, TimeProvider time)
     {
         Engine = engine;
         BatchCapacity = options.Batching.Capacity(engine.OnDevice);
@@ -32,19 +32,19 @@ internal sealed class ModelLane : IDisposable
         Frames = Channel.CreateBounded<Frame>(new BoundedChannelOptions(QueueCapacity) { SingleReader = true, SingleWriter = true,
             AllowSynchronousContinuations = true });
         // These are bounded by the number of batches; a channel's own bound would only be a second one.
-        var free = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true,
+        var free = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions { SingleReader = true,
             AllowSynchronousContinuations = true });
         _free = free.Writer;
         _jobs = new DecodeBacklog();
-        var filled = Channel.CreateUnbounded<MicroBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true,
+        var filled = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true,
             AllowSynchronousContinuations = true });
         _batches = [.. Enumerable.Range(0, InferenceEngine.Concurrency + MoreBatches).Select(_ =>
-            new MicroBatch(Package, engine.CreateBatch(BatchCapacity, options.Frames), free.Writer))];
+            new FrameBatch(Package, engine.CreateBatch(BatchCapacity, options.Frames), free.Writer))];
         foreach (var batch in _batches) free.Writer.TryWrite(batch);
         _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, InferenceEngine.Concurrency, time);
         _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ =>
             new DecodeWorker(_jobs, new FrameDecoder(Package.Card.Network.Size, options.Frames.Limits), time))];
-        _inference = new InferenceWorker(filled.Reader, scored, engine, _batcher, time);
+        _inference = new InferenceWorker(filled.Reader, scored, _batcher, time);
     }
 
     public InferenceEngine Engine { get; }

@@ -1,5 +1,5 @@
 using OutlierPipeline.Alerts;
-using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Pipeline;

@@ -1,7 +1,6 @@
 using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
-using OutlierPipeline.Batching;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Telemetry;
 
@@ -48,7 +47,7 @@ internal sealed partial class ResultPublisher : IDisposable
     public Action<Exception> Failed { get; set; } = _ => { };
 
     /// <summary>Produces one result of a frame, with the trace that it belongs to.</summary>
-    public void Publish(Frame frame, string topic, byte[] json, Headers? headers = null)
+    public void Publish(ConsumedFrame frame, string topic, byte[] json, Headers? headers = null)
     {
         frame.AddPending();
         if (PipelineTelemetry.TraceParent(frame.TraceParent) is { } trace) (headers ??= []).Add("traceparent", trace);
@@ -88,9 +87,9 @@ internal sealed partial class ResultPublisher : IDisposable
     }
 
     /// <summary>Sends the record as received to the dead-letter topic, with its reason.</summary>
-    public void DeadLetter(Frame frame) => DeadLetter(frame, frame.Error, frame.ErrorMessage);
+    public void DeadLetter(ConsumedFrame frame) => DeadLetter(frame, frame.Error, frame.ErrorMessage);
 
-    private void DeadLetter(Frame frame, FrameError reason, string? text)
+    private void DeadLetter(ConsumedFrame frame, FrameError reason, string? text)
     {
         frame.AddPending();
         PipelineTelemetry.CountDeadLetter(reason);
@@ -114,7 +113,7 @@ internal sealed partial class ResultPublisher : IDisposable
     }
 
     /// <summary>The detector has let go of the frame: it is done as soon as its results are acknowledged.</summary>
-    public void Complete(Frame frame)
+    public void Complete(ConsumedFrame frame)
     {
         if (!frame.RemovePending()) return;
         _budget.Return(frame.Payload);
@@ -127,7 +126,7 @@ internal sealed partial class ResultPublisher : IDisposable
     }
 
     /// <summary>The frame belongs to an assignment that has ended: its memory goes back and nothing is said about it.</summary>
-    public void Discard(Frame frame)
+    public void Discard(ConsumedFrame frame)
     {
         _budget.Return(frame.Payload);
         frame.Payload = default;
@@ -148,11 +147,11 @@ internal sealed partial class ResultPublisher : IDisposable
         _stopping.Dispose();
     }
 
-    private void SendDeadLetter(Frame frame, DeadLetter letter, bool blocked) =>
+    private void SendDeadLetter(ConsumedFrame frame, DeadLetter letter, bool blocked) =>
         Produce(new TopicPartition(_options.DeadLetterTopic, Partition.Any), letter.ToMessage(), report =>
         OnDeadLetter(frame, letter, report.Error, blocked));
 
-    private void OnDeadLetter(Frame frame, DeadLetter letter, Error error, bool blocked)
+    private void OnDeadLetter(ConsumedFrame frame, DeadLetter letter, Error error, bool blocked)
     {
         if (!error.IsError)
         {
@@ -179,7 +178,7 @@ internal sealed partial class ResultPublisher : IDisposable
         _ = RetryDeadLetterAsync(frame, letter);
     }
 
-    private async Task RetryDeadLetterAsync(Frame frame, DeadLetter letter)
+    private async Task RetryDeadLetterAsync(ConsumedFrame frame, DeadLetter letter)
     {
         try
         {

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using System.Text;
-using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Telemetry;

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using OutlierPipeline.Inference;
 using OutlierPipeline.IntegrationTests.Support;
 
 namespace OutlierPipeline.IntegrationTests.Deploy;

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using OutlierPipeline.Batching;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Pipeline;
 

@@ -1,3 +1,4 @@
+using OutlierPipeline.Footage;
 using OutlierPipeline.Footage.Simulation;
 using SkiaSharp;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Batching;
 using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 

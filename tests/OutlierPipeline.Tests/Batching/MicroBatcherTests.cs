@@ -16,9 +16,9 @@ public sealed class MicroBatcherTests : IDisposable
     private const int Capacity = 8;
     private readonly InferenceEngine _engine = new(ModelPackage.Load(Repository.StreetDemo), new InferenceOptions(), NullLogger.Instance);
     private readonly Channel<Frame> _frames = Channel.CreateUnbounded<Frame>();
-    private readonly Channel<MicroBatch> _free = Channel.CreateUnbounded<MicroBatch>();
+    private readonly Channel<FrameBatch> _free = Channel.CreateUnbounded<FrameBatch>();
     private readonly DecodeBacklog _jobs = new();
-    private readonly Channel<MicroBatch> _batches = Channel.CreateUnbounded<MicroBatch>();
+    private readonly Channel<FrameBatch> _batches = Channel.CreateUnbounded<FrameBatch>();
     private readonly PartitionAssignment _assignment = new(new TopicPartition("camera.frames", 0), 1, 0);
     private MicroBatcher? _batcher;
     private long _offset;
@@ -85,7 +85,7 @@ public sealed class MicroBatcherTests : IDisposable
         Write(1);
         var batch = Take();
         Assert.Equal([0, 1, -1, 2], Enumerable.Range(0, 4).Select(i => batch[i].Slot));
-        Assert.Equal(3, batch.Tensor.Count);
+        Assert.Equal(3, batch.Memory.Count);
     }
 
     [Fact]
@@ -106,7 +106,7 @@ public sealed class MicroBatcherTests : IDisposable
 
     private void Start(TimeSpan delay)
     {
-        for (int i = 0; i < 2; i++) _free.Writer.TryWrite(new MicroBatch(_engine.Package, _engine.CreateBatch(Capacity), _free.Writer));
+        for (int i = 0; i < 2; i++) _free.Writer.TryWrite(new FrameBatch(_engine.Package, _engine.CreateBatch(Capacity), _free.Writer));
         _batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs, _batches.Writer,
             new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, 1, TimeProvider.System);
         new Thread(_batcher.Run) { IsBackground = true }.Start();
@@ -115,7 +115,8 @@ public sealed class MicroBatcherTests : IDisposable
     private void Write(int count, FrameError error = FrameError.None)
     {
         for (int i = 0; i < count; i++)
-            _frames.Writer.TryWrite(new Frame { Assignment = _assignment, Offset = _offset++, Key = new CameraKey("c", []), Camera = "c",
+            _frames.Writer.TryWrite(new ConsumedFrame { Assignment = _assignment, Offset = _offset++, Key = new CameraKey("c", []),
+                Camera = "c",
                 Error = error });
     }
 
@@ -128,10 +129,10 @@ public sealed class MicroBatcherTests : IDisposable
         }
     }
 
-    private MicroBatch Take()
+    private FrameBatch Take()
     {
         var begun = Stopwatch.StartNew();
-        MicroBatch? batch;
+        FrameBatch? batch;
         while (!_batches.Reader.TryRead(out batch)) Assert.True(begun.Elapsed < TimeSpan.FromSeconds(10), "no batch came");
         return batch;
     }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;

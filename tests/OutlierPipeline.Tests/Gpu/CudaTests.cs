@@ -92,7 +92,7 @@ public sealed class CudaTests
         jpegs[7].AsSpan(jpegs[7].Length / 3, 40).Fill(0xff);
         batch.Count = Frames;
         for (int slot = 0; slot < Frames; slot++) Assert.True(batch.TryLeave(slot, jpegs[slot]));
-        engine.Run(batch);
+        batch.Run();
         using var decoder = new FrameDecoder(_package.Card.Network.Size, new FrameLimits());
         byte[] expected = new byte[_package.Card.Network.Size.Bytes];
         for (int slot = 0; slot < Frames; slot++)

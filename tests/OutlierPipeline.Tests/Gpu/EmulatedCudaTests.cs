@@ -35,7 +35,7 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
         byte[] expected = Decoded(jpeg);
         batch.Count = 1;
         Assert.True(batch.TryLeave(0, jpeg));
-        engine.Run(batch);
+        batch.Run();
         Assert.Equal(FrameError.None, batch.Error(0));
         byte[] actual = batch.Pixels(0).ToArray();
         double mean = expected.Zip(actual, (a, b) => (double)Math.Abs(a - b)).Average();
@@ -75,7 +75,7 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
                 Assert.Equal(isLeft, batch.TryLeave(slot, Surrounded(encoded)));
                 if (!isLeft) Assert.Equal(error, batch.DecodeHere(slot, encoded, decoder));
             }
-            engine.Run(batch);
+            batch.Run();
             for (int slot = 0; slot < pictures.Length; slot++)
             {
                 var (encoded, isLeft, error) = pictures[slot];
@@ -109,7 +109,7 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
             batch.Decode(1, Jpegs.Before(sound, 0xda, new byte[16]), decoder);
             if (round == 0) batch.Decode(2, sound, decoder);
             if (round == 0) batch.Decode(3, Jpegs.Before(sound, 0xda, new byte[16]), decoder);
-            engine.Run(batch);
+            batch.Run();
             var left = round == 0 ? FrameError.None : FrameError.Corrupt;
             Assert.Equal([FrameError.None, FrameError.None, left, left], Enumerable.Range(0, 4).Select(batch.Error));
         }
@@ -131,7 +131,7 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
             }
             batches[0].Count = batches[1].Count = count;
             reference.Run(batches[0]);
-            engine.Run(batches[1]);
+            batches[1].Run();
             for (int slot = 0; slot < count; slot++)
             {
                 for (int k = 0; k < batches[0].Scores(slot).Length; k++)
@@ -162,7 +162,7 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
         double[][] combined = [.. batches.Select(batch =>
         {
             batch.Count = Frames;
-            engine.Run(batch);
+            batch.Run();
             return Enumerable.Range(0, Frames).Select(slot => package.Default.Calibration.Combine(batch.Scores(slot))).ToArray();
         })];
         double shift = combined[0].Zip(combined[1], (device, cpu) => device - cpu).Average();
@@ -204,7 +204,7 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
             cuda.Fail(700);
             try
             {
-                var lost = Assert.Throws<CudaException>(() => engine.Run(batch));
+                var lost = Assert.Throws<CudaException>(() => batch.Run());
                 Assert.Contains("illegal memory access", lost.Message, StringComparison.Ordinal);
                 Assert.Contains("700", lost.Message, StringComparison.Ordinal);
             }

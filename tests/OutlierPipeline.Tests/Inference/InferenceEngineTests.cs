@@ -39,14 +39,14 @@ public sealed class InferenceEngineTests : IDisposable
         byte[] sound = Jpegs.Sound();
         batch.Count = 3;
         for (int slot = 0; slot < 3; slot++) Assert.Equal(FrameError.None, batch.Decode(slot, sound, decoder));
-        engine.Run(batch);
+        batch.Run();
         for (int slot = 0; slot < 3; slot++) Assert.Equal(FrameError.None, batch.Error(slot));
         // The next batch: a good frame, a bad one, and one that nobody decodes. What lies in the memory is the batch's before.
         batch.Clear();
         batch.Count = 3;
         batch.Decode(0, sound, decoder);
         batch.Decode(1, Jpegs.Cut(sound, 0.5), decoder);
-        engine.Run(batch);
+        batch.Run();
         Assert.Equal([FrameError.None, FrameError.Truncated, FrameError.Corrupt], Enumerable.Range(0, 3).Select(batch.Error));
     }
 

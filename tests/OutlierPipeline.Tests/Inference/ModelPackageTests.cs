@@ -141,12 +141,12 @@ public sealed class ModelPackageTests : IDisposable
         foreach (int count in new[] { 1, 2, 3, 5, 11, 12 })
         {
             batch.Count = count;
-            engine.Run(batch);
+            batch.Run();
             for (int i = 0; i < count; i++)
             {
                 batch.Pixels(i).CopyTo(alone.WritePixels(0));
                 alone.Count = 1;
-                engine.Run(alone);
+                alone.Run();
                 for (int k = 0; k < batch.Scores(i).Length; k++)
                     Assert.Equal(alone.Scores(0)[k], batch.Scores(i)[k], 1e-3f * (1 + Math.Abs(alone.Scores(0)[k])));
             }

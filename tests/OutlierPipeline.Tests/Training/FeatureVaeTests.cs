@@ -3,9 +3,9 @@ using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
+using OutlierPipeline.Training;
 using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Networks;
-using OutlierPipeline.Training;
 
 namespace OutlierPipeline.Tests.Training;
 

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using OutlierPipeline.Batching;
 using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Inference.Cuda;
@@ -20,7 +19,7 @@ internal sealed unsafe class JpegBatch : IDisposable
     private readonly FrameSize _size;
     private readonly nint _state;
     private readonly int _threads = Environment.ProcessorCount;
-    private readonly BatchBuffer _parameters;
+    private readonly DeviceBuffer _parameters;
     private readonly Jpeg[] _jpegs;
     private readonly GCHandle[] _pins;
     private readonly byte** _data;
@@ -37,7 +36,7 @@ internal sealed unsafe class JpegBatch : IDisposable
         _stream = stream;
         _size = size;
         _state = nvJpeg.CreateState();
-        _parameters = new BatchBuffer((long)capacity * sizeof(ScaledPicture), stream);
+        _parameters = new DeviceBuffer((long)capacity * sizeof(ScaledPicture), stream);
         _jpegs = new Jpeg[capacity];
         _pins = new GCHandle[capacity];
         _data = (byte**)NativeMemory.Alloc((nuint)capacity, (nuint)sizeof(byte*));
