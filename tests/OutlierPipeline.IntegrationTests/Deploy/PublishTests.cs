@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using OutlierPipeline.Inference;
 using OutlierPipeline.IntegrationTests.Support;
 
 namespace OutlierPipeline.IntegrationTests.Deploy;

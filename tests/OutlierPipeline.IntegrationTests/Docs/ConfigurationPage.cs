@@ -8,7 +8,6 @@ using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
-using OutlierPipeline.Inference.Cuda;
 using OutlierPipeline.Models;
 using OutlierPipeline.Pipeline;
 using OutlierPipeline.Service.Access;

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using OutlierPipeline.Alerts;
-using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.IntegrationTests.Support;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using OutlierPipeline.Batching;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Pipeline;
 

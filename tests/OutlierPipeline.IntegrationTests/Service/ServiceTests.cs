@@ -4,9 +4,7 @@ using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Configuration;
 using OutlierPipeline.Alerts;
-using OutlierPipeline.Inference;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Pipeline;
 using OutlierPipeline.Service;
 
 namespace OutlierPipeline.IntegrationTests.Service;

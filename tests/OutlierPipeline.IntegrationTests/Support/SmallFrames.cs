@@ -1,4 +1,3 @@
-using OutlierPipeline.Footage;
 using OutlierPipeline.Footage.Simulation;
 using SkiaSharp;
 

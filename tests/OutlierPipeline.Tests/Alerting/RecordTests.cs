@@ -1,6 +1,5 @@
 using System.Text.Json;
 using OutlierPipeline.Alerts;
-using OutlierPipeline.Batching;
 using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 

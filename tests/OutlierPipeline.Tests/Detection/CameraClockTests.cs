@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using OutlierPipeline.Alerts;
-using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;

@@ -1,6 +1,5 @@
 using System.Buffers;
 using OutlierPipeline.Alerts;
-using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
