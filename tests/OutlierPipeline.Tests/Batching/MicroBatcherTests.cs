@@ -36,10 +36,10 @@ public sealed class MicroBatcherTests : IDisposable
         var begun = Stopwatch.StartNew();
         Write(Capacity + 3);
         var full = Take();
-        Assert.Equal(Enumerable.Range(0, Capacity).Select(i => (long)i), Enumerable.Range(0, full.Count).Select(i => full[i].Frame.Offset));
+        Assert.Equal(Enumerable.Range(0, Capacity).Select(i => (long)i), Enumerable.Range(0, full.Count).Select(i => OffsetOf(full, i)));
         Assert.True(begun.Elapsed < TimeSpan.FromMilliseconds(290), "a full batch waited");
         var rest = Take();
-        Assert.Equal([8L, 9L, 10L], Enumerable.Range(0, rest.Count).Select(i => rest[i].Frame.Offset));
+        Assert.Equal([8L, 9L, 10L], Enumerable.Range(0, rest.Count).Select(i => OffsetOf(rest, i)));
         Assert.True(begun.Elapsed >= TimeSpan.FromMilliseconds(290), "a partial batch did not wait for others");
     }
 
@@ -136,4 +136,6 @@ public sealed class MicroBatcherTests : IDisposable
         while (!_batches.Reader.TryRead(out batch)) Assert.True(begun.Elapsed < TimeSpan.FromSeconds(10), "no batch came");
         return batch;
     }
+
+    private static long OffsetOf(FrameBatch batch, int index) => ((ConsumedFrame)batch[index].Frame).Offset;
 }

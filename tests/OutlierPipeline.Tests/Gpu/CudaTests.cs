@@ -38,8 +38,8 @@ public sealed class CudaTests
                 batches[0].Pixels(slot).CopyTo(batches[1].WritePixels(slot));
             }
             batches[0].Count = batches[1].Count = count;
-            reference.Run(batches[0]);
-            device.Run(batches[1]);
+            batches[0].Run();
+            batches[1].Run();
             for (int slot = 0; slot < count; slot++)
             {
                 var expected = batches[0].Scores(slot);

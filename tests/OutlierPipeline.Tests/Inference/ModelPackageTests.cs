@@ -196,8 +196,8 @@ public sealed class ModelPackageTests : IDisposable
         batch.SetMask(1, after.For("car-2/front").Mask);
         batch.Count = 2;
         single.Count = 1;
-        masked.Run(batch);
-        open.Run(single);
+        batch.Run();
+        single.Run();
         for (int k = 0; k < card.Scores.Count; k++)
             Assert.Equal(single.Scores(0)[k], batch.Scores(1)[k], 1e-3f * (1 + Math.Abs(single.Scores(0)[k])));
         Assert.All(batch.ErrorMap(0)[(batch.ErrorMap(0).Length / 2)..].ToArray(), value => Assert.Equal(0, value));
