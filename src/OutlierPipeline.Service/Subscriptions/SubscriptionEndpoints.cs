@@ -4,7 +4,6 @@ using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.EntityFrameworkCore;
 using OutlierPipeline.Service.Access;
 using OutlierPipeline.Service.Alerts;
-using OutlierPipeline.Service.Webhooks;
 
 namespace OutlierPipeline.Service.Subscriptions;
 

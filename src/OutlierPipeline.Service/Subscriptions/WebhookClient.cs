@@ -4,7 +4,6 @@ using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
 using OutlierPipeline.Alerts;
-using OutlierPipeline.Service.Webhooks;
 
 namespace OutlierPipeline.Service.Subscriptions;
 

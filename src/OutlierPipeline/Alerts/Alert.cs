@@ -1,4 +1,3 @@
-using OutlierPipeline.Detection;
 using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Alerts;
@@ -134,21 +133,3 @@ public sealed record AlertStep(AlertType Type, string Incident, int Step, string
 /// <param name="IsOutlier">Whether an incident is open.</param>
 /// <param name="IsReplayed">The frame was seen before; the evidence is that of later frames.</param>
 public readonly record struct Verdict(double PValue, double? TailPValue, double Martingale, bool IsOutlier, bool IsReplayed);
-
-/// <summary>One scored frame.</summary>
-public readonly ref struct FrameObservation
-{
-    public required FrameRef Frame { get; init; }
-
-    /// <summary>What the record says of the time.</summary>
-    public RecordTime Record { get; init; }
-
-    /// <summary>S scores.</summary>
-    public required ReadOnlySpan<float> Scores { get; init; }
-
-    /// <summary><c>[h, w]</c>.</summary>
-    public required ReadOnlySpan<float> ErrorMap { get; init; }
-
-    /// <summary><c>[H, W, 3]</c> uint8, RGB.</summary>
-    public required ReadOnlySpan<byte> Pixels { get; init; }
-}

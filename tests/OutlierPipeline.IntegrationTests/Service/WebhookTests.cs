@@ -12,7 +12,6 @@ using OutlierPipeline.Service.Access;
 using OutlierPipeline.Service.Alerts;
 using OutlierPipeline.Service.Streams;
 using OutlierPipeline.Service.Subscriptions;
-using OutlierPipeline.Service.Webhooks;
 
 namespace OutlierPipeline.IntegrationTests.Service;
 

@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
+using OutlierPipeline.Service.Subscriptions;
 
-namespace OutlierPipeline.Service.Webhooks;
+namespace OutlierPipeline.IntegrationTests.Support;
 
 /// <summary>What a webhook's signature is worth.</summary>
 public enum WebhookCheck
@@ -19,43 +20,6 @@ public enum WebhookCheck
     /// Signed and in time, but seen before: somebody's copy. A retry is signed anew; who must not do a thing twice looks at the id too.
     /// </summary>
     Replayed,
-}
-
-/// <summary>Signs webhooks.</summary>
-/// <remarks>Standard Webhooks (standardwebhooks.com), symmetric signatures.</remarks>
-public static class WebhookSignature
-{
-    private const string SecretPrefix = "whsec_";
-
-    /// <summary>A new secret of 256 random bits, <c>whsec_</c> and Base64.</summary>
-    public static string CreateSecret() => SecretPrefix + Convert.ToBase64String(RandomNumberGenerator.GetBytes(32));
-
-    /// <summary>Whether a text is a secret: 24 to 64 bytes.</summary>
-    public static bool IsSecret(string secret)
-    {
-        try
-        {
-            return Key(secret).Length is >= 24 and <= 64;
-        }
-        catch (FormatException)
-        {
-            return false;
-        }
-    }
-
-    /// <summary>The header <c>webhook-signature</c>.</summary>
-    /// <param name="secret"><c>whsec_</c> and Base64.</param>
-    /// <param name="id">The header <c>webhook-id</c>.</param>
-    /// <param name="timestamp">The header <c>webhook-timestamp</c>, Unix seconds.</param>
-    /// <exception cref="FormatException">The secret is none.</exception>
-    public static string Sign(string secret, string id, long timestamp, ReadOnlySpan<byte> body)
-    {
-        byte[] head = Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{id}.{timestamp}."));
-        return "v1," + Convert.ToBase64String(HMACSHA256.HashData(Key(secret), (byte[])[.. head, .. body]));
-    }
-
-    private static byte[] Key(string secret) => secret.StartsWith(SecretPrefix, StringComparison.Ordinal)
-        ? Convert.FromBase64String(secret[SecretPrefix.Length..]) : throw new FormatException($"a secret begins with {SecretPrefix}");
 }
 
 /// <summary>Checks webhooks where they are received. Thread-safe.</summary>
@@ -77,9 +41,8 @@ public sealed class WebhookVerifier(string secret, TimeSpan? tolerance = null, T
         if (!long.TryParse(timestamp, NumberStyles.None, CultureInfo.InvariantCulture, out long seconds)) return WebhookCheck.Forged;
         byte[] expected = Encoding.ASCII.GetBytes(WebhookSignature.Sign(secret, id, seconds, body));
         bool isSigned = false;
-        foreach (string signature in signatures.Split(' ',
-            StringSplitOptions.RemoveEmptyEntries)) isSigned |= CryptographicOperations.FixedTimeEquals(expected,
-            Encoding.UTF8.GetBytes(signature));
+        foreach (string signature in signatures.Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            isSigned |= CryptographicOperations.FixedTimeEquals(expected, Encoding.UTF8.GetBytes(signature));
         if (!isSigned) return WebhookCheck.Forged;
         var now = _time.GetUtcNow();
         if (Math.Abs(now.ToUnixTimeSeconds() - seconds) > _tolerance.TotalSeconds) return WebhookCheck.TooOld;
