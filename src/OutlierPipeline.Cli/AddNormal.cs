@@ -30,8 +30,12 @@ internal static class AddNormal
         files[name + ".json"] = after.ToJson();
         var known = package.Card.Cameras?.GetValueOrDefault(camera);
         var footage = known?.Footage ?? package.Card.Calibration;
-        var own = new CameraCard { Calibration = name + ".json", Mask = known?.Mask,
-            Footage = footage with { Source = $"{footage.Source}; and incident {incident}", Frames = footage.Frames + records.Length } };
+        var own = new CameraCard
+        {
+            Calibration = name + ".json",
+            Mask = known?.Mask,
+            Footage = footage with { Source = $"{footage.Source}; and incident {incident}", Frames = footage.Frames + records.Length }
+        };
         ModelPackageWriter.Write(output, package.Card.With(camera, own), files);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{records.Length} frames of incident {incident} are normal for " +
             $"camera {camera} now; every other camera's calibration is as it was; {Path.GetFullPath(output)}"));

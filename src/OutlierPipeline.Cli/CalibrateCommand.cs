@@ -25,21 +25,40 @@ internal static class CalibrateCommand
     public static Command Build()
     {
         var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
-        var incident = new Option<string?>("--add-normal") { Description =
-            "An incident that turned out to be normal: its recorded scores join its camera's calibration" };
+        var incident = new Option<string?>("--add-normal")
+        {
+            Description =
+            "An incident that turned out to be normal: its recorded scores join its camera's calibration"
+        };
         var scores = new Option<string?>("--scores") { Description = $"For --add-normal: {StoredScore.Kinds}" };
-        var report = new Option<DirectoryInfo?>("--report") { Description =
-            "For --add-normal: the directory of the last evaluation, to show what happens to its detections" };
-        var frames = new Option<string[]>("--frames") { AllowMultipleArgumentsPerToken = true,
-            Description = $"Normal footage that trained nothing: {FootageSource.Kinds}" };
+        var report = new Option<DirectoryInfo?>("--report")
+        {
+            Description =
+            "For --add-normal: the directory of the last evaluation, to show what happens to its detections"
+        };
+        var frames = new Option<string[]>("--frames")
+        {
+            AllowMultipleArgumentsPerToken = true,
+            Description = $"Normal footage that trained nothing: {FootageSource.Kinds}"
+        };
         var camera =
-            new Option<string?>("--camera") { Description =
-            "Give this camera a calibration of its own; every other camera's stays as it is" };
-        var mask = new Option<FileInfo?>("--mask") { Description = "Region of interest: a picture of the frames' shape, white where " +
-            "pixels count, black for the car's own bonnet or a burned-in clock" };
+            new Option<string?>("--camera")
+            {
+                Description =
+            "Give this camera a calibration of its own; every other camera's stays as it is"
+            };
+        var mask = new Option<FileInfo?>("--mask")
+        {
+            Description = "Region of interest: a picture of the frames' shape, white where " +
+            "pixels count, black for the car's own bonnet or a burned-in clock"
+        };
         var output = new Option<string?>("--out") { Description = "Write another package instead of changing this one" };
-        var source = new Option<string>("--source") { DefaultValueFactory = _ =>
-            "not stated", Description = "For the model card: where the footage comes from" };
+        var source = new Option<string>("--source")
+        {
+            DefaultValueFactory = _ =>
+            "not stated",
+            Description = "For the model card: where the footage comes from"
+        };
         var command = new Command("calibrate",
             "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, mask,
             output, source, incident, scores, report };
@@ -123,9 +142,15 @@ internal static class CalibrateCommand
             // What was measured with another calibration is not true of this one.
             var quality = card.Quality.Where(figure => !figure.Key.StartsWith("test", StringComparison.Ordinal)).ToDictionary();
             quality["smallestPValue"] = Math.Round(calibration.SmallestPValue, 6);
-            card = card with { Calibration = described, CalibrationCommand = request.Command, Mask = mask is null
+            card = card with
+            {
+                Calibration = described,
+                CalibrationCommand = request.Command,
+                Mask = mask is null
                 ? null
-                : "mask.png", Quality = quality };
+                : "mask.png",
+                Quality = quality
+            };
         }
         else
         {

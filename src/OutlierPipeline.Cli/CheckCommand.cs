@@ -12,14 +12,29 @@ internal static class CheckCommand
     {
         var kafka = new KafkaArguments();
         var create = new Option<bool>("--create") { Description = "Make the topics that are missing, and add the partitions that are" };
-        var partitions = new Option<int>("--partitions") { DefaultValueFactory = _ =>
-            8, Description = "Partitions of a topic that --create makes" };
-        var replication = new Option<short>("--replication") { DefaultValueFactory = _ =>
-            -1, Description = "Replicas of a topic that --create makes; -1 takes the broker's default" };
-        var group = new Option<string>("--group") { DefaultValueFactory = _ =>
-            new KafkaOptions().GroupId, Description = "The service's consumer group" };
-        var model = new Option<string[]>("--model") { AllowMultipleArgumentsPerToken = true,
-            Description = "Model packages as in the service: DIR for every camera, PATTERN=DIR for some" };
+        var partitions = new Option<int>("--partitions")
+        {
+            DefaultValueFactory = _ =>
+            8,
+            Description = "Partitions of a topic that --create makes"
+        };
+        var replication = new Option<short>("--replication")
+        {
+            DefaultValueFactory = _ =>
+            -1,
+            Description = "Replicas of a topic that --create makes; -1 takes the broker's default"
+        };
+        var group = new Option<string>("--group")
+        {
+            DefaultValueFactory = _ =>
+            new KafkaOptions().GroupId,
+            Description = "The service's consumer group"
+        };
+        var model = new Option<string[]>("--model")
+        {
+            AllowMultipleArgumentsPerToken = true,
+            Description = "Model packages as in the service: DIR for every camera, PATTERN=DIR for some"
+        };
         var command = new Command("check", "Check broker, permissions, topics and frames; each line says what to do") { create, partitions,
             replication, group, model };
         kafka.AddTo(command);

@@ -75,8 +75,11 @@ internal static class DeadLetters
     {
         var config = new ConsumerConfig(client)
         {
-            GroupId = "outlier-deadletters", EnableAutoCommit = false, EnablePartitionEof = true,
-                AutoOffsetReset = AutoOffsetReset.Earliest, IsolationLevel = IsolationLevel.ReadCommitted,
+            GroupId = "outlier-deadletters",
+            EnableAutoCommit = false,
+            EnablePartitionEof = true,
+            AutoOffsetReset = AutoOffsetReset.Earliest,
+            IsolationLevel = IsolationLevel.ReadCommitted,
         };
         using var consumer = new ConsumerBuilder<byte[], byte[]>(config).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) =>
             { }).Build();

@@ -29,8 +29,11 @@ internal static class DeadLettersCommand
     {
         var arguments = new Arguments();
         var to = new Option<string>("--to") { DefaultValueFactory = _ => "camera.frames", Description = "The topic that they go back to" };
-        var send = new Option<bool>("--send") { Description =
-            "Send them. Without it nothing is sent: the command only says what it would do" };
+        var send = new Option<bool>("--send")
+        {
+            Description =
+            "Send them. Without it nothing is sent: the command only says what it would do"
+        };
         var command = new Command("replay", "Send dead letters back to the frames' topic, with their own keys, headers and timestamps. " +
             "Run it twice, and they are scored twice") { to, send };
         arguments.AddTo(command);
@@ -90,8 +93,13 @@ internal static class DeadLettersCommand
                 if (meant <= 10) Console.WriteLine($"{letter.Reason}  {letter.Camera ?? "(none)"}  {Time(letter.Time)}  {letter.Source}");
                 continue;
             }
-            var message = new Message<byte[]?, byte[]?> { Key = letter.Key, Value = letter.Value, Headers = letter.Received(),
-                Timestamp = new Timestamp(letter.Time) };
+            var message = new Message<byte[]?, byte[]?>
+            {
+                Key = letter.Key,
+                Value = letter.Value,
+                Headers = letter.Received(),
+                Timestamp = new Timestamp(letter.Time)
+            };
             // Where it came from: a camera's state is kept by partition.
             var target = new TopicPartition(topic, letter.SourcePartition is { } partition ? partition : Partition.Any);
             while (!TryProduce(target, message)) producer.Poll(TimeSpan.FromMilliseconds(50));
@@ -149,8 +157,12 @@ internal static class DeadLettersCommand
 
         public KafkaArguments Kafka { get; } = new();
 
-        public Option<string> Topic { get; } = new("--topic") { DefaultValueFactory = _ =>
-            "camera.frames.dlq", Description = "The dead-letter topic" };
+        public Option<string> Topic { get; } = new("--topic")
+        {
+            DefaultValueFactory = _ =>
+            "camera.frames.dlq",
+            Description = "The dead-letter topic"
+        };
 
         public void AddTo(Command command)
         {

@@ -19,21 +19,45 @@ internal static class EvaluateCommand
     {
         var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
         var scores = new Option<string?>("--scores") { Description = $"For --what-if: {StoredScore.Kinds}" };
-        var whatIf = new Option<string?>("--what-if") { Description = "FalseAlarmProbability=1e-4,1e-6,…: run the detector with other " +
-            "settings over stored scores, without the network, and show incidents a day against delay" };
-        var normal = new Option<string[]>("--normal") { AllowMultipleArgumentsPerToken = true,
-            Description = $"Normal footage that neither trained nor calibrated: {FootageSource.Kinds}" };
-        var outlier = new Option<string[]>("--outlier") { AllowMultipleArgumentsPerToken = true,
-            Description = "NAME=FOOTAGE of outliers; may be given several times" };
-        var corruptions = new Option<bool>("--corruptions") { Description =
-            "Also corrupt normal frames: noise, blur, weather, digital, camera faults, obstacles, at severities 1 to 5" };
-        var frames = new Option<int>("--corruption-frames") { DefaultValueFactory = _ =>
-            200, Description = "Normal frames that each corruption is shown on, evenly spread" };
+        var whatIf = new Option<string?>("--what-if")
+        {
+            Description = "FalseAlarmProbability=1e-4,1e-6,…: run the detector with other " +
+            "settings over stored scores, without the network, and show incidents a day against delay"
+        };
+        var normal = new Option<string[]>("--normal")
+        {
+            AllowMultipleArgumentsPerToken = true,
+            Description = $"Normal footage that neither trained nor calibrated: {FootageSource.Kinds}"
+        };
+        var outlier = new Option<string[]>("--outlier")
+        {
+            AllowMultipleArgumentsPerToken = true,
+            Description = "NAME=FOOTAGE of outliers; may be given several times"
+        };
+        var corruptions = new Option<bool>("--corruptions")
+        {
+            Description =
+            "Also corrupt normal frames: noise, blur, weather, digital, camera faults, obstacles, at severities 1 to 5"
+        };
+        var frames = new Option<int>("--corruption-frames")
+        {
+            DefaultValueFactory = _ =>
+            200,
+            Description = "Normal frames that each corruption is shown on, evenly spread"
+        };
         var output = new Option<DirectoryInfo>("--out") { Description = "Directory for report.html, report.json and scores.csv" };
-        var camera = new Option<string>("--camera") { DefaultValueFactory = _ =>
-            "", Description = "Score as this camera, with its own calibration and mask if the package has them" };
-        var level = new Option<double>("--level") { DefaultValueFactory = _ =>
-            0.05, Description = "The level of the p-value at which false alarms are counted" };
+        var camera = new Option<string>("--camera")
+        {
+            DefaultValueFactory = _ =>
+            "",
+            Description = "Score as this camera, with its own calibration and mask if the package has them"
+        };
+        var level = new Option<double>("--level")
+        {
+            DefaultValueFactory = _ =>
+            0.05,
+            Description = "The level of the p-value at which false alarms are counted"
+        };
         var rate = new Option<double?>("--fps") { Description = "Frames a second of the footage; by default a video's own times, else 10" };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of corruptions and bootstrap" };
         var command = new Command("evaluate",

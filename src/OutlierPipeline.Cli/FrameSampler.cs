@@ -29,8 +29,13 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
     private void Look()
     {
         var budget = new PayloadBudget(64 * 1024 * 1024);
-        var config = new ConsumerConfig(new Dictionary<string, string>(kafka.Client)) { BootstrapServers = kafka.BootstrapServers,
-            GroupId = kafka.GroupId, EnableAutoCommit = false, EnablePartitionEof = true };
+        var config = new ConsumerConfig(new Dictionary<string, string>(kafka.Client))
+        {
+            BootstrapServers = kafka.BootstrapServers,
+            GroupId = kafka.GroupId,
+            EnableAutoCommit = false,
+            EnablePartitionEof = true
+        };
         using var consumer = new ConsumerBuilder<CameraKey, RentedPayload>(config).SetKeyDeserializer(new CameraKeys())
             .SetValueDeserializer(budget).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
         var starts = Starts(consumer);

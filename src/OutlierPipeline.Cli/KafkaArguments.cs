@@ -5,11 +5,17 @@ namespace OutlierPipeline.Cli;
 /// <summary>The options of every command that talks to Kafka.</summary>
 internal sealed class KafkaArguments
 {
-    private readonly Option<string[]> _client = new("--client") { AllowMultipleArgumentsPerToken = true,
-        Description = "librdkafka properties KEY=VALUE, such as security.protocol=SSL" };
+    private readonly Option<string[]> _client = new("--client")
+    {
+        AllowMultipleArgumentsPerToken = true,
+        Description = "librdkafka properties KEY=VALUE, such as security.protocol=SSL"
+    };
 
-    public Option<string> Bootstrap { get; } = new("--bootstrap") { Required = true,
-        Description = "host:port of a broker, several separated by commas" };
+    public Option<string> Bootstrap { get; } = new("--bootstrap")
+    {
+        Required = true,
+        Description = "host:port of a broker, several separated by commas"
+    };
 
     public void AddTo(Command command)
     {

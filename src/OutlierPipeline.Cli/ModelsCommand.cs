@@ -10,8 +10,12 @@ internal static class ModelsCommand
 {
     public static Command Build()
     {
-        var path = new Argument<string>("path") { DefaultValueFactory = _ =>
-            "models", Description = "A directory of packages, or one package" };
+        var path = new Argument<string>("path")
+        {
+            DefaultValueFactory = _ =>
+            "models",
+            Description = "A directory of packages, or one package"
+        };
         var command = new Command("models", "List model packages with their cards") { path };
         command.SetAction((options, _) => CommandRunner.RunAsync(() => Task.FromResult(List(options.GetRequiredValue(path)))));
         return command;

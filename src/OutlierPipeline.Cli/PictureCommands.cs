@@ -63,8 +63,11 @@ internal static class PictureCommands
     public static Command BuildTraverse()
     {
         var (model, output, columns) = (Model, Out, Columns);
-        var input = new Option<string?>("--input") { Description = $"Start from the first frame of this footage, and walk the widest " +
-            $"dimensions first: {FootageSource.Kinds}. Without it, from the middle of the prior" };
+        var input = new Option<string?>("--input")
+        {
+            Description = $"Start from the first frame of this footage, and walk the widest " +
+            $"dimensions first: {FootageSource.Kinds}. Without it, from the middle of the prior"
+        };
         var rows = new Option<int>("--rows") { DefaultValueFactory = _ => 8, Description = "Number of dimensions, a row each" };
         var command = new Command("traverse", "Draw walks along single dimensions of the code") { model, input, rows, columns, output };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(async () =>

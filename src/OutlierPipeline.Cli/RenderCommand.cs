@@ -16,10 +16,16 @@ internal static class RenderCommand
         var frames = new Option<int>("--frames") { DefaultValueFactory = _ => 100, Description = "Frames of each drive" };
         var rate = new Option<double>("--fps") { DefaultValueFactory = _ => 10, Description = "Frames a second of drive" };
         var trouble = new Option<Trouble>("--trouble") { Description = "Weather or fault in every frame" };
-        var size = new Option<string?>("--size") { Description =
-            "Pixels, such as 1280x720, for pictures as large as a real camera's; the simulated one has 320x192" };
-        var sheet = new Option<bool>("--contact-sheet") { Description =
-            "Write one picture, troubles.jpg, that shows every trouble instead" };
+        var size = new Option<string?>("--size")
+        {
+            Description =
+            "Pixels, such as 1280x720, for pictures as large as a real camera's; the simulated one has 320x192"
+        };
+        var sheet = new Option<bool>("--contact-sheet")
+        {
+            Description =
+            "Write one picture, troubles.jpg, that shows every trouble instead"
+        };
         var command = new Command("render", "Draw drives of the simulated camera into a directory") { output, first, drives, frames, rate,
             trouble, size, sheet };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(async () =>

@@ -19,13 +19,22 @@ internal static class ScoreCommand
     {
         var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
         var input = new Option<string>("--input") { Required = true, Description = $"Footage: {FootageSource.Kinds}" };
-        var output = new Option<FileInfo>("--out") { Required = true,
-            Description = "The CSV file: file, score, one column a named score, p_value, martingale" };
-        var rate = new Option<double?>("--fps") { Description =
-            "Frames a second of the footage: neighbouring frames are weak evidence; by default a video's own times, else 10" };
+        var output = new Option<FileInfo>("--out")
+        {
+            Required = true,
+            Description = "The CSV file: file, score, one column a named score, p_value, martingale"
+        };
+        var rate = new Option<double?>("--fps")
+        {
+            Description =
+            "Frames a second of the footage: neighbouring frames are weak evidence; by default a video's own times, else 10"
+        };
         var camera =
-            new Option<string?>("--camera") { Description =
-            "Score as this camera, with its own calibration and mask if the package has them" };
+            new Option<string?>("--camera")
+            {
+                Description =
+            "Score as this camera, with its own calibration and mask if the package has them"
+            };
         var command = new Command("score", "Score footage to a CSV file") { model, input, output, rate, camera };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
             ScoreAsync(options.GetRequiredValue(model), options.GetRequiredValue(input), options.GetRequiredValue(output),
@@ -75,8 +84,13 @@ internal static class ScoreCommand
                 var at = new FrameRef(frame.Drive, 0, total, rate is null && frame.Time is { } time
                     ? ScoredSet.Nanoseconds(time)
                     : (long)(total * 1e9 / (rate ?? ScoredSet.DefaultRate)));
-                var verdict = detector.Observe(new FrameObservation { Frame = at, Scores = batch.Scores(0), ErrorMap = batch.ErrorMap(0),
-                    Pixels = batch.Pixels(0) }, alerts);
+                var verdict = detector.Observe(new FrameObservation
+                {
+                    Frame = at,
+                    Scores = batch.Scores(0),
+                    ErrorMap = batch.ErrorMap(0),
+                    Pixels = batch.Pixels(0)
+                }, alerts);
                 table.Add(name, package.For(id).Calibration.Combine(batch.Scores(0)), batch.Scores(0), verdict);
                 scored++;
                 if (verdict.IsOutlier) strange++;

@@ -80,7 +80,8 @@ public sealed class FootageScorer : IDisposable
                 $"{footage.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
         var (rows, codes, isNew) = ScoreAndEncode(footage, mask, cancellation);
         return Calibration.Fit(Package.Card.Scores, combines, rows, [.. footage.Drives.Select(drive => drive.Count)], more,
-            isNew) with { LatentMap = LatentMap.Fit(codes) };
+            isNew) with
+        { LatentMap = LatentMap.Fit(codes) };
     }
 
     public void Dispose() => _batch.Dispose();

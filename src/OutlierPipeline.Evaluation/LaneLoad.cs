@@ -16,8 +16,11 @@ internal sealed class LaneLoad : IDisposable
     /// <summary>Waiting beyond this many batches would only take memory.</summary>
     private const int BatchesAhead = 6;
 
-    private readonly Channel<FrameBatch> _scored = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions { SingleReader = true,
-        AllowSynchronousContinuations = true });
+    private readonly Channel<FrameBatch> _scored = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions
+    {
+        SingleReader = true,
+        AllowSynchronousContinuations = true
+    });
     private readonly ModelLane _lane;
     private readonly Frame[] _frames;
 

@@ -87,12 +87,13 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
         double deviation = active.Length == 0 ? 1 : Median([.. active.Select(d => Math.Sqrt(variances.Average(row => row[d])))]);
         yield return new("posterior deviation, median of active units", deviation, "0.02 to 0.95", deviation is >= 0.02
             and <= 0.95, deviation switch
-        {
-            < 0.02 => "The posteriors are spikes, so the model is hardly more than an autoencoder with holes between its codes: raise " +
-                "--beta.",
-            > 0.95 => "The posteriors are as wide as the prior, so frames are hardly told apart: lower --beta or train longer.",
-            _ => "Frames are told apart, and neighbouring codes overlap.",
-        });
+            {
+                < 0.02 => "The posteriors are spikes, so the model is hardly more than an autoencoder with holes between its " +
+                    "codes: raise " +
+                    "--beta.",
+                > 0.95 => "The posteriors are as wide as the prior, so frames are hardly told apart: lower --beta or train longer.",
+                _ => "Frames are told apart, and neighbouring codes overlap.",
+            });
     }
 
     /// <summary>Root mean square of the correlations between different active units.</summary>

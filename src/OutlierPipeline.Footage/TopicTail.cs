@@ -96,8 +96,14 @@ internal sealed class TopicTail
 
     private IConsumer<CameraKey, RentedPayload> Connect(PayloadBudget budget, out Dictionary<TopicPartition, long> ends)
     {
-        var config = new ConsumerConfig(new Dictionary<string, string>(_options.Client)) { BootstrapServers = _options.BootstrapServers,
-            GroupId = _options.GroupId, EnableAutoCommit = false, EnablePartitionEof = true, AutoOffsetReset = AutoOffsetReset.Earliest };
+        var config = new ConsumerConfig(new Dictionary<string, string>(_options.Client))
+        {
+            BootstrapServers = _options.BootstrapServers,
+            GroupId = _options.GroupId,
+            EnableAutoCommit = false,
+            EnablePartitionEof = true,
+            AutoOffsetReset = AutoOffsetReset.Earliest
+        };
         var consumer = new ConsumerBuilder<CameraKey, RentedPayload>(config).SetKeyDeserializer(new CameraKeys())
             .SetValueDeserializer(budget).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) => _errors.Add(error)).Build();
         try

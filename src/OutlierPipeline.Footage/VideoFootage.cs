@@ -56,8 +56,12 @@ internal sealed partial class VideoFootage : FootageSource
 
     private Process Start()
     {
-        var start = new ProcessStartInfo("ffmpeg") { RedirectStandardOutput = true, RedirectStandardError = true,
-            RedirectStandardInput = true };
+        var start = new ProcessStartInfo("ffmpeg")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true
+        };
         // 'file:' since a name may hold a colon or begin with a dash. Frames pass as they come: else a gap, or a late first frame, would be
         // filled with copies.
         string[] input = ["-nostdin", "-hide_banner", "-nostats", "-v", "level+info", "-i", "file:" + _file];

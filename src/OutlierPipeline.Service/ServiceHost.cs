@@ -43,8 +43,12 @@ internal static class ServiceHost
     /// <exception cref="PipelineException">A setting or a section is missing, unknown or out of range.</exception>
     public static async Task<WebApplication> BuildAsync(string[] args, Action<WebApplicationBuilder> configure)
     {
-        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args,
-            ApplicationName = typeof(ServiceHost).Assembly.GetName().Name, ContentRootPath = AppContext.BaseDirectory });
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions
+        {
+            Args = args,
+            ApplicationName = typeof(ServiceHost).Assembly.GetName().Name,
+            ContentRootPath = AppContext.BaseDirectory
+        });
         configure(builder);
         UnknownSettings.Refuse(builder.Configuration);
         var options = BindOptions(builder.Configuration);

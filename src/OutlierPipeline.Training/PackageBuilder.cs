@@ -79,11 +79,19 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
                 Epochs = epochs,
                 Device = description.Device,
                 Seconds = Math.Round(time.TotalSeconds),
-                Footage = new FootageCard { Source = description.Source, Frames = footage.Training.Count,
-                    Digest = footage.Training.Digest },
+                Footage = new FootageCard
+                {
+                    Source = description.Source,
+                    Frames = footage.Training.Count,
+                    Digest = footage.Training.Digest
+                },
             },
-            Calibration = new FootageCard { Source = description.Source + " (calibration block)", Frames = footage.Calibration.Count,
-                Digest = footage.Calibration.Digest },
+            Calibration = new FootageCard
+            {
+                Source = description.Source + " (calibration block)",
+                Frames = footage.Calibration.Count,
+                Digest = footage.Calibration.Digest
+            },
             Quality = new Dictionary<string, double>(),
             Files = new Dictionary<string, string>(),
         };

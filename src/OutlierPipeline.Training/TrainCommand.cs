@@ -11,69 +11,147 @@ namespace OutlierPipeline.Training;
 /// <summary><c>outlier train</c>: the options, and what goes wrong as one line.</summary>
 internal sealed class TrainCommand
 {
-    private readonly Option<string[]> _frames = new("--frames") { Required = true, AllowMultipleArgumentsPerToken = true,
-        Description = $"Normal footage: {FootageSource.Kinds}" };
-    private readonly Option<string[]> _calibration = new("--calibration") { AllowMultipleArgumentsPerToken = true,
-        Description = "Normal footage that calibrates; without it a block of --frames does" };
+    private readonly Option<string[]> _frames = new("--frames")
+    {
+        Required = true,
+        AllowMultipleArgumentsPerToken = true,
+        Description = $"Normal footage: {FootageSource.Kinds}"
+    };
+    private readonly Option<string[]> _calibration = new("--calibration")
+    {
+        AllowMultipleArgumentsPerToken = true,
+        Description = "Normal footage that calibrates; without it a block of --frames does"
+    };
     private readonly Option<string> _split =
-        new("--split") { Description =
-        "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, or 100,0,0 with --calibration" };
-    private readonly Option<FileInfo?> _mask = new("--mask") { Description = "Region of interest: a picture of the frames' shape, white " +
-        "where pixels count, black for the car's own bonnet or a burned-in clock" };
-    private readonly Option<DirectoryInfo> _out = new("--out") { Required = true,
-        Description = "The package's directory, such as models/NAME; checkpoints go beside it" };
-    private readonly Option<string> _architecture = new("--architecture") { DefaultValueFactory = _ =>
-        Architecture.Default, Description = "What is trained" };
+        new("--split")
+        {
+            Description =
+        "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, or 100,0,0 with --calibration"
+        };
+    private readonly Option<FileInfo?> _mask = new("--mask")
+    {
+        Description = "Region of interest: a picture of the frames' shape, white " +
+        "where pixels count, black for the car's own bonnet or a burned-in clock"
+    };
+    private readonly Option<DirectoryInfo> _out = new("--out")
+    {
+        Required = true,
+        Description = "The package's directory, such as models/NAME; checkpoints go beside it"
+    };
+    private readonly Option<string> _architecture = new("--architecture")
+    {
+        DefaultValueFactory = _ =>
+        Architecture.Default,
+        Description = "What is trained"
+    };
     private readonly Option<int> _height =
         new("--height") { Description = "Input height in pixels, a multiple of 16; chosen by the frames' shape by default" };
     private readonly Option<int> _width =
-        new("--width") { Description =
-        "Input width in pixels, a multiple of 16; alone for the feature architectures, 80 to 320 (160), a multiple of 8" };
-    private readonly Option<FileInfo?> _backbone = new("--backbone") { Description = "For the feature architectures: an ONNX file of " +
-        "your own instead of ResNet18, with one input of RGB planes normalised as for ImageNet" };
-    private readonly Option<string[]> _outputs = new("--backbone-outputs") { AllowMultipleArgumentsPerToken = true,
-        Description = "The values of --backbone to read: planes that are not negative, such as the ends of its stages" };
-    private readonly Option<string> _backboneLicence = new("--backbone-licence") { DefaultValueFactory = _ =>
-        "not stated", Description = "For the model card: the licence of --backbone" };
-    private readonly Option<int> _stages = new("--stages") { DefaultValueFactory = _ =>
-        2, Description = "For the feature architectures: how many of ResNet18's stages are read, 1 to 3" };
+        new("--width")
+        {
+            Description =
+        "Input width in pixels, a multiple of 16; alone for the feature architectures, 80 to 320 (160), a multiple of 8"
+        };
+    private readonly Option<FileInfo?> _backbone = new("--backbone")
+    {
+        Description = "For the feature architectures: an ONNX file of " +
+        "your own instead of ResNet18, with one input of RGB planes normalised as for ImageNet"
+    };
+    private readonly Option<string[]> _outputs = new("--backbone-outputs")
+    {
+        AllowMultipleArgumentsPerToken = true,
+        Description = "The values of --backbone to read: planes that are not negative, such as the ends of its stages"
+    };
+    private readonly Option<string> _backboneLicence = new("--backbone-licence")
+    {
+        DefaultValueFactory = _ =>
+        "not stated",
+        Description = "For the model card: the licence of --backbone"
+    };
+    private readonly Option<int> _stages = new("--stages")
+    {
+        DefaultValueFactory = _ =>
+        2,
+        Description = "For the feature architectures: how many of ResNet18's stages are read, 1 to 3"
+    };
     private readonly Option<int> _latent = new("--latent") { DefaultValueFactory = _ => 32, Description = "Dimensions of the latent code" };
     private readonly Option<int> _epochs =
         new("--epochs") { Description = "At most so many passes over the frames; by default as many as their number asks for" };
     private readonly Option<int> _patience =
-        new("--patience") { Description =
-        "End after so many epochs without a better validation loss; a quarter of the epochs by default, at least 10" };
+        new("--patience")
+        {
+            Description =
+        "End after so many epochs without a better validation loss; a quarter of the epochs by default, at least 10"
+        };
     private readonly Option<int> _batch = new("--batch") { Description = "Frames of a step; 16 or 32 by default, 256 on a GPU" };
     private readonly Option<double?> _rate =
-        new("--learning-rate") { Description =
-        "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, and 0.002 for the feature architectures" };
+        new("--learning-rate")
+        {
+            Description =
+        "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, and 0.002 for the feature architectures"
+        };
     private readonly Option<double?> _beta = new("--beta") { Description = "Weight of the KL divergence; 1 for vae, 4 for beta-vae" };
-    private readonly Option<double> _freeBits = new("--free-bits") { DefaultValueFactory = _ =>
-        0.05, Description = "Nats of each dimension of the code that cost nothing" };
-    private readonly Option<int> _seed = new("--seed") { DefaultValueFactory = _ =>
-        1, Description = "Seed of weights, order, augmentation and codes" };
+    private readonly Option<double> _freeBits = new("--free-bits")
+    {
+        DefaultValueFactory = _ =>
+        0.05,
+        Description = "Nats of each dimension of the code that cost nothing"
+    };
+    private readonly Option<int> _seed = new("--seed")
+    {
+        DefaultValueFactory = _ =>
+        1,
+        Description = "Seed of weights, order, augmentation and codes"
+    };
     private readonly Option<string> _device = new("--device") { DefaultValueFactory = _ => "auto", Description = "What computes" };
-    private readonly Option<string> _precision = new("--precision") { DefaultValueFactory = _ =>
-        "auto", Description = "Of the network's arithmetic; weights and losses are always float32. auto is bfloat16 on a GPU" };
+    private readonly Option<string> _precision = new("--precision")
+    {
+        DefaultValueFactory = _ =>
+        "auto",
+        Description = "Of the network's arithmetic; weights and losses are always float32. auto is bfloat16 on a GPU"
+    };
     private readonly Option<int> _threads =
         new("--threads") { Description = "Threads on CPU, one a core by default; the last digits of a result depend on it" };
     private readonly Option<DirectoryInfo?> _libtorch =
-        new("--libtorch") { Description =
-        "Load libtorch from this folder, such as torch/lib of a pip-installed PyTorch with CUDA (or LIBTORCH_DIR)" };
+        new("--libtorch")
+        {
+            Description =
+        "Load libtorch from this folder, such as torch/lib of a pip-installed PyTorch with CUDA (or LIBTORCH_DIR)"
+        };
     private readonly Option<bool> _resume =
         new("--resume") { Description = "Go on from the checkpoint of an interrupted run with the same options" };
     private readonly Option<bool> _finish =
         new("--finish") { Description = "With --resume: train no further, and write the package of the best epoch so far" };
-    private readonly Option<string> _description = new("--description") { DefaultValueFactory = _ =>
-        "A model of normal footage.", Description = "For the model card: what the model is for" };
-    private readonly Option<string> _source = new("--source") { DefaultValueFactory = _ =>
-        "not stated", Description = "For the model card: where the footage comes from" };
-    private readonly Option<string> _licence = new("--licence") { DefaultValueFactory = _ =>
-        "not stated", Description = "For the model card: the licence of weights and footage" };
-    private readonly Option<string> _version = new("--model-version") { DefaultValueFactory = _ =>
-        "1.0.0", Description = "For the model card: the package's version" };
-    private readonly Option<string> _prepare = new("--prepare") { DefaultValueFactory = _ =>
-        "", Description = "For the model card: the command that made the footage, to be run before this one" };
+    private readonly Option<string> _description = new("--description")
+    {
+        DefaultValueFactory = _ =>
+        "A model of normal footage.",
+        Description = "For the model card: what the model is for"
+    };
+    private readonly Option<string> _source = new("--source")
+    {
+        DefaultValueFactory = _ =>
+        "not stated",
+        Description = "For the model card: where the footage comes from"
+    };
+    private readonly Option<string> _licence = new("--licence")
+    {
+        DefaultValueFactory = _ =>
+        "not stated",
+        Description = "For the model card: the licence of weights and footage"
+    };
+    private readonly Option<string> _version = new("--model-version")
+    {
+        DefaultValueFactory = _ =>
+        "1.0.0",
+        Description = "For the model card: the package's version"
+    };
+    private readonly Option<string> _prepare = new("--prepare")
+    {
+        DefaultValueFactory = _ =>
+        "",
+        Description = "For the model card: the command that made the footage, to be run before this one"
+    };
 
     /// <summary>Pixels across of what the feature architectures see.</summary>
     private const int DefaultWidth = 160;

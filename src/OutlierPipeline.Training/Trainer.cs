@@ -81,9 +81,12 @@ public sealed class Trainer : IDisposable
             : network.Counted(_ops, tensor(mask.Pixels.ToArray(), [1, network.Size.Height, network.Size.Width]).to(_device));
         _share = _mask is null ? 1 : _mask.mean().ToDouble();
         _optimizer = optim.Adam(_parameters, settings.LearningRate);
-        _checkpoint = new Checkpoint { Fingerprint = _settings.Fingerprint(training.Digest, network, mask is null
+        _checkpoint = new Checkpoint
+        {
+            Fingerprint = _settings.Fingerprint(training.Digest, network, mask is null
             ? null
-            : ModelPackage.DigestOf(mask.Pixels)) };
+            : ModelPackage.DigestOf(mask.Pixels))
+        };
     }
 
     /// <summary>What was measured after the best epoch.</summary>

@@ -56,8 +56,11 @@ internal sealed class BrokerProcess : IDisposable
         using var broker = new MockBroker();
         foreach (string topic in new[] { Frames, "ood.scores", "ood.alerts", "ood.state", "camera.frames.dlq" })
             broker.CreateTopic(topic, partitions);
-        using var producer = new ProducerBuilder<string, byte[]>(new ProducerConfig { BootstrapServers = broker.BootstrapServers,
-            LingerMs = 1 }).SetLogHandler((_, _) => { }).Build();
+        using var producer = new ProducerBuilder<string, byte[]>(new ProducerConfig
+        {
+            BootstrapServers = broker.BootstrapServers,
+            LingerMs = 1
+        }).SetLogHandler((_, _) => { }).Build();
         byte[][] frames = EndToEnd.Street();
         Console.WriteLine(broker.BootstrapServers);
         while (Console.ReadLine() is { } command)

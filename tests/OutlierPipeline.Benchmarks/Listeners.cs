@@ -45,8 +45,12 @@ internal static class Listeners
     /// <summary>What runs in another process: clients that read and throw away. Prints when all are connected.</summary>
     public static async Task<int> ListenAsync(string address, int count)
     {
-        using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = int.MaxValue }) { BaseAddress =
-            new Uri(address), Timeout = Timeout.InfiniteTimeSpan };
+        using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = int.MaxValue })
+        {
+            BaseAddress =
+            new Uri(address),
+            Timeout = Timeout.InfiniteTimeSpan
+        };
         var reading = new List<Task>();
         for (int i = 0; i < count; i++)
         {
@@ -111,7 +115,8 @@ internal static class Listeners
             using var clients = Process.Start(new ProcessStartInfo(Environment.ProcessPath!,
                 Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
                 ? [typeof(Listeners).Assembly.Location, "listen", Address(app), $"{Clients}"]
-                : ["listen", Address(app), $"{Clients}"]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+                : ["listen", Address(app), $"{Clients}"])
+            { RedirectStandardInput = true, RedirectStandardOutput = true })!;
             await clients.StandardOutput.ReadLineAsync();
             using var stop = new CancellationTokenSource();
             var alerting = AlertAsync(broker.BootstrapServers, round, interval, stop.Token);
@@ -156,8 +161,11 @@ internal static class Listeners
             var step = new AlertStep(AlertType.Opened, $"{round}-{i}", 1, "car-9", AlertKind.Scene, Severity.Warning, frame, frame,
                 "bands", "the picture is strange for 0.4 s, most by its bands score (odds 10^7)");
             producer.Produce("ood.alerts",
-                new Message<Null, byte[]> { Value = AlertEvent.Write(step, package, new float[package.Card.Scores.Count],
-                new Verdict(0.001, null, 7, true, false), []) });
+                new Message<Null, byte[]>
+                {
+                    Value = AlertEvent.Write(step, package, new float[package.Card.Scores.Count],
+                new Verdict(0.001, null, 7, true, false), [])
+                });
             await Task.Delay(interval, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }

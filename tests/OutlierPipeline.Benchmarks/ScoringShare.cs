@@ -61,11 +61,17 @@ internal static class ScoringShare
     {
         var settings = new TrainingSettings
         {
-            Architecture = Architecture.Named("feature-vae"), Epochs = 1, Batch = 512, Seed = 1, Beta = 1, LearningRate = 2e-3,
-                Patience = 1,
+            Architecture = Architecture.Named("feature-vae"),
+            Epochs = 1,
+            Batch = 512,
+            Seed = 1,
+            Beta = 1,
+            LearningRate = 2e-3,
+            Patience = 1,
         };
         using var training = new FeatureTraining(Backbone.ResNet18(), frames, null, settings, 32, 2, 0.1, checkpoint,
-            default) { PixelSteps = 1 };
+            default)
+        { PixelSteps = 1 };
         training.Trainer.Run(_ => { }, default);
         return training.Finish(default).Exporter;
     }

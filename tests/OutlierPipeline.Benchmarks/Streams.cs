@@ -62,8 +62,13 @@ internal static class Streams
                 batch.Count = 1;
                 batch.Run();
                 var frame = new FrameRef("", 0, i, (long)((i + 1) * 1e9 / FramesPerSecond));
-                bool isOpen = detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(0),
-                    ErrorMap = batch.ErrorMap(0), Pixels = batch.Pixels(0) }, alerts).IsOutlier;
+                bool isOpen = detector.Observe(new FrameObservation
+                {
+                    Frame = frame,
+                    Scores = batch.Scores(0),
+                    ErrorMap = batch.ErrorMap(0),
+                    Pixels = batch.Pixels(0)
+                }, alerts).IsOutlier;
                 if (isOpen && i < Onset) before = true;
                 if (isOpen && i >= Onset) opened ??= i - Onset;
             }

@@ -94,13 +94,23 @@ internal static class DevicePeaks
                 : MemoryMarshal.AsBytes(values.AsSpan()).ToArray();
             byte[] all = new byte[(long)bytes.Length * height / 16];
             for (int at = 0; at < all.Length; at += bytes.Length) bytes.CopyTo(all, at);
-            graph.Initializer.Add(new TensorProto { Name = name, DataType = type, RawData = UnsafeByteOperations.UnsafeWrap(all),
-                Dims = { height, side } });
+            graph.Initializer.Add(new TensorProto
+            {
+                Name = name,
+                DataType = type,
+                RawData = UnsafeByteOperations.UnsafeWrap(all),
+                Dims = { height, side }
+            });
         }
 
         void Integers(string name, params long[] values) =>
-            graph.Initializer.Add(new TensorProto { Name = name, DataType = 7,
-            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())), Dims = { values.Length } });
+            graph.Initializer.Add(new TensorProto
+            {
+                Name = name,
+                DataType = 7,
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())),
+                Dims = { values.Length }
+            });
 
         NodeProto Node(string operation, string output, params string[] inputs)
         {
@@ -113,9 +123,15 @@ internal static class DevicePeaks
 
     private static ValueInfoProto Value(string name, int sides)
     {
-        var shape = new TensorShapeProto { Dim = { new TensorShapeProto.Types.Dimension { DimValue = sides },
-            new TensorShapeProto.Types.Dimension { DimValue = sides } } };
-        return new ValueInfoProto { Name = name,
-            Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = Float32, Shape = shape } } };
+        var shape = new TensorShapeProto
+        {
+            Dim = { new TensorShapeProto.Types.Dimension { DimValue = sides },
+            new TensorShapeProto.Types.Dimension { DimValue = sides } }
+        };
+        return new ValueInfoProto
+        {
+            Name = name,
+            Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = Float32, Shape = shape } }
+        };
     }
 }

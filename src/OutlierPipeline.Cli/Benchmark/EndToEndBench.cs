@@ -39,8 +39,12 @@ internal sealed class EndToEndBench(ModelPackage package, InferenceOptions infer
 
     private EndToEndFigures Measure(DecoderChoice decoder, bool onDevice)
     {
-        var options = new PipelineOptions { Inference = inference,
-            Frames = new FramesOptions { Decoder = decoder, MaxBufferedBytes = 1L << 30 }, Batching = new BatchingOptions() };
+        var options = new PipelineOptions
+        {
+            Inference = inference,
+            Frames = new FramesOptions { Decoder = decoder, MaxBufferedBytes = 1L << 30 },
+            Batching = new BatchingOptions()
+        };
         using var engine = Engine();
         var batch = engine.CreateBatch(options.Batching.Capacity(onDevice), options.Frames);
         batch.Count = batch.Capacity;

@@ -42,8 +42,13 @@ internal sealed class LoadGenerator : IDisposable
         _producer = new ProducerBuilder<string, byte[]>(producer).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) =>
             _fault = error.Reason).Build();
         // Scores are read without a group: nothing is committed, and nobody's assignment changes.
-        var reader = new ConsumerConfig(client) { GroupId = "outlier-load", EnableAutoCommit = false,
-            AutoOffsetReset = AutoOffsetReset.Latest, FetchWaitMaxMs = 5 };
+        var reader = new ConsumerConfig(client)
+        {
+            GroupId = "outlier-load",
+            EnableAutoCommit = false,
+            AutoOffsetReset = AutoOffsetReset.Latest,
+            FetchWaitMaxMs = 5
+        };
         _scores = new ConsumerBuilder<string, byte[]>(reader).SetLogHandler((_, _) => { }).SetErrorHandler((_, error) =>
             _fault = error.Reason).Build();
         _group = new ConsumerBuilder<string, byte[]>(new ConsumerConfig(client) { GroupId = group, EnableAutoCommit = false })

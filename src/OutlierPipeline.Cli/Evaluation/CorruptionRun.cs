@@ -35,8 +35,12 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
             for (int severity = 1; severity <= Corruption.Severities && !corruption.IsFrozen; severity++)
                 Measure(corruption, severity, chosen, kind, cancellation);
             var delays = Starts().Select(start => Delay(corruption, start, cancellation)).ToArray();
-            kinds[corruption.Name] = kind with { DetectionDelayFrames = Evaluator.MedianDelay(delays),
-                DetectedSequences = delays.Count(delay => delay is not null), Sequences = delays.Length };
+            kinds[corruption.Name] = kind with
+            {
+                DetectionDelayFrames = Evaluator.MedianDelay(delays),
+                DetectedSequences = delays.Count(delay => delay is not null),
+                Sequences = delays.Length
+            };
             progress(++done / (double)CorruptionSuite.All.Count);
         }
         var mean = new SortedDictionary<string, double>(Enumerable.Range(1, Corruption.Severities).ToDictionary(Text, severity =>

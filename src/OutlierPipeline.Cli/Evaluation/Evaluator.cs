@@ -111,8 +111,12 @@ internal sealed class Evaluator : IDisposable
 
     private async Task<ScoredSet> ScoreAsync(string name, string[] inputs, Action<string, double> progress, CancellationToken cancellation)
     {
-        var loader = new FootageLoader { Camera = _request.Camera.Length > 0 ? _request.Camera : null, Progress = (seen, total) =>
-            progress($"reading {name}", total is null ? 0 : (double)seen / total.Value) };
+        var loader = new FootageLoader
+        {
+            Camera = _request.Camera.Length > 0 ? _request.Camera : null,
+            Progress = (seen, total) =>
+            progress($"reading {name}", total is null ? 0 : (double)seen / total.Value)
+        };
         var footage = await loader.LoadAsync(inputs, Package.Card.Network.Size, cancellation);
         _footage.Add(footage);
         return ScoredSet.Of(name, footage, _scorer, _request.Camera, _request.FramesPerSecond, done =>

@@ -72,8 +72,13 @@ internal sealed class ScoredSet
     public static Verdict Observe(CameraDetector detector, int index, long nanoseconds, BatchMemory batch, int slot, List<AlertStep> alerts)
     {
         var frame = new FrameRef("", 0, index, nanoseconds);
-        return detector.Observe(new FrameObservation { Frame = frame, Scores = batch.Scores(slot), ErrorMap = batch.ErrorMap(slot),
-            Pixels = batch.Pixels(slot) }, alerts);
+        return detector.Observe(new FrameObservation
+        {
+            Frame = frame,
+            Scores = batch.Scores(slot),
+            ErrorMap = batch.ErrorMap(slot),
+            Pixels = batch.Pixels(slot)
+        }, alerts);
     }
 
     /// <summary>Frames of each drive before its incident is open; null where none opens.</summary>

@@ -52,18 +52,18 @@ internal static class AccessSetup
             };
             limits.GlobalLimiter = PartitionedRateLimiter.Create<HttpContext, string>(context =>
                 RateLimitPartition.GetTokenBucketLimiter(Caller(context), _ => new TokenBucketRateLimiterOptions
-            {
-                TokenLimit = 4 * options.RequestsPerSecond,
-                TokensPerPeriod = Math.Max(1, options.RequestsPerSecond / 10),
-                ReplenishmentPeriod = TimeSpan.FromMilliseconds(100),
-            }));
+                {
+                    TokenLimit = 4 * options.RequestsPerSecond,
+                    TokensPerPeriod = Math.Max(1, options.RequestsPerSecond / 10),
+                    ReplenishmentPeriod = TimeSpan.FromMilliseconds(100),
+                }));
             limits.AddPolicy(SignInLimit, context =>
                 RateLimitPartition.GetFixedWindowLimiter($"{context.Request.Method} {Caller(context)}", _ =>
                 new FixedWindowRateLimiterOptions
-            {
-                PermitLimit = HttpMethods.IsPost(context.Request.Method) ? 10 : 1000,
-                Window = TimeSpan.FromMinutes(1),
-            }));
+                {
+                    PermitLimit = HttpMethods.IsPost(context.Request.Method) ? 10 : 1000,
+                    Window = TimeSpan.FromMinutes(1),
+                }));
         });
     }
 

@@ -32,8 +32,11 @@ internal sealed class AlertDatabase(DbContextOptions<AlertDatabase> options) : D
     public static void Configure(DbContextOptionsBuilder builder, AlertsOptions options)
     {
         if (options.IsPostgreSql) builder.UseNpgsql(options.Database);
-        else builder.UseSqlite(new Microsoft.Data.Sqlite.SqliteConnectionStringBuilder { DataSource = options.Database,
-            DefaultTimeout = 30 }.ToString());
+        else builder.UseSqlite(new Microsoft.Data.Sqlite.SqliteConnectionStringBuilder
+        {
+            DataSource = options.Database,
+            DefaultTimeout = 30
+        }.ToString());
     }
 
     protected override void OnModelCreating(ModelBuilder model)

@@ -191,8 +191,15 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
                 mute.Row.FromMilliseconds <= recorded && recorded < mute.Row.UntilMilliseconds && mute.Cameras.Fits(alert.Camera));
         if (incident is null)
         {
-            incident = new IncidentRow { Id = alert.Incident, Camera = alert.Camera, Kind = alert.Kind,
-                OpenedNanoseconds = alert.FirstNanoseconds, RecordedMilliseconds = recorded, IsMuted = true };
+            incident = new IncidentRow
+            {
+                Id = alert.Incident,
+                Camera = alert.Camera,
+                Kind = alert.Kind,
+                OpenedNanoseconds = alert.FirstNanoseconds,
+                RecordedMilliseconds = recorded,
+                IsMuted = true
+            };
             database.Incidents.Add(incident);
         }
         Update(incident, alert, isMuted);
@@ -222,8 +229,14 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         foreach (var (subscription, filter) in subscriptions)
         {
             if (!filter.Fits(alert.Camera, alert.Severity, alert.Kind)) continue;
-            database.Deliveries.Add(new DeliveryRow { Subscription = subscription.Id, EventId = alert.EventId, Incident = alert.Incident,
-                Offset = record.Offset.Value, NextMilliseconds = now });
+            database.Deliveries.Add(new DeliveryRow
+            {
+                Subscription = subscription.Id,
+                EventId = alert.EventId,
+                Incident = alert.Incident,
+                Offset = record.Offset.Value,
+                NextMilliseconds = now
+            });
         }
     }
 

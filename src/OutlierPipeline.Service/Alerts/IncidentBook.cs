@@ -133,8 +133,15 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
     public async Task<Mute> MuteAsync(CameraPattern cameras, DateTimeOffset from, DateTimeOffset until, Actor who, string? reason,
         CancellationToken cancellation)
     {
-        var row = new MuteRow { Id = Guid.CreateVersion7(), Cameras = cameras.Text, FromMilliseconds = from.ToUnixTimeMilliseconds(),
-            UntilMilliseconds = until.ToUnixTimeMilliseconds(), Who = who.Name, Reason = reason };
+        var row = new MuteRow
+        {
+            Id = Guid.CreateVersion7(),
+            Cameras = cameras.Text,
+            FromMilliseconds = from.ToUnixTimeMilliseconds(),
+            UntilMilliseconds = until.ToUnixTimeMilliseconds(),
+            Who = who.Name,
+            Reason = reason
+        };
         await using var database = await databases.CreateDbContextAsync(cancellation);
         database.Mutes.Add(row);
         await database.SaveChangesAsync(cancellation);
@@ -159,8 +166,15 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
         await using var database = await databases.CreateDbContextAsync(cancellation);
         if (await database.Incidents.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } incident) return false;
         change(incident, now);
-        database.Actions.Add(new ActionRow { Id = Guid.CreateVersion7(), Incident = id, Milliseconds = now, Who = who.Name, Action = action,
-            Text = string.IsNullOrWhiteSpace(text) ? null : text });
+        database.Actions.Add(new ActionRow
+        {
+            Id = Guid.CreateVersion7(),
+            Incident = id,
+            Milliseconds = now,
+            Who = who.Name,
+            Action = action,
+            Text = string.IsNullOrWhiteSpace(text) ? null : text
+        });
         await database.SaveChangesAsync(cancellation);
         Changed?.Invoke(id);
         return true;

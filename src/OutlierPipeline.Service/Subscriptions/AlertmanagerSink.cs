@@ -103,8 +103,14 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
     {
         string? link = options.PublicUrl is { } url ? $"{url.ToString().TrimEnd('/')}/incidents/{incident.Id}" : null;
         return new PostedAlert(
-            new() { ["alertname"] = "OutlierIncident", ["camera"] = incident.Camera, ["vehicle"] = incident.Vehicle,
-            ["kind"] = incident.Kind.ToString().ToLowerInvariant(), ["severity"] = incident.Severity.ToString().ToLowerInvariant() },
+            new()
+            {
+                ["alertname"] = "OutlierIncident",
+                ["camera"] = incident.Camera,
+                ["vehicle"] = incident.Vehicle,
+                ["kind"] = incident.Kind.ToString().ToLowerInvariant(),
+                ["severity"] = incident.Severity.ToString().ToLowerInvariant()
+            },
             new() { ["summary"] = $"{incident.Camera}: {incident.Reason}", ["incident"] = incident.Id },
             now, now + 3 * options.ResendInterval, link);
     }

@@ -136,9 +136,16 @@ internal static class SubscriptionEndpoints
         if (await database.Subscriptions.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } row)
             return TypedResults.NotFound();
         string eventId = $"test-{Guid.NewGuid():n}";
-        var body = new JsonObject { ["specversion"] = "1.0", ["id"] = eventId, ["source"] = "urn:outlier-pipeline",
-            ["type"] = "outlier.test", ["time"] = time.GetUtcNow().ToString("O", CultureInfo.InvariantCulture),
-            ["datacontenttype"] = "application/json", ["data"] = new JsonObject { ["subscription"] = row.Name } };
+        var body = new JsonObject
+        {
+            ["specversion"] = "1.0",
+            ["id"] = eventId,
+            ["source"] = "urn:outlier-pipeline",
+            ["type"] = "outlier.test",
+            ["time"] = time.GetUtcNow().ToString("O", CultureInfo.InvariantCulture),
+            ["datacontenttype"] = "application/json",
+            ["data"] = new JsonObject { ["subscription"] = row.Name }
+        };
         var answer = await client.SendAsync(row, eventId, body.ToJsonString(), cancellation);
         return TypedResults.Ok(new SubscriptionTest(answer.IsDelivered, answer.Status, answer.Error));
     }

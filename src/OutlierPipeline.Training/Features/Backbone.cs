@@ -66,8 +66,12 @@ public sealed class Backbone
         graph.Halve(SmallWeight);
         return new Backbone(graph, [.. all.Take(stages)], [124, 117, 104], [1, 1, 1])
         {
-            Card = new BackboneCard { Name = $"ResNet18, stages 1 to {stages} (Microsoft.ML.DnnImageFeaturizer.ResNet18 0.23.1)",
-                Licence = "MIT", Digest = Digest },
+            Card = new BackboneCard
+            {
+                Name = $"ResNet18, stages 1 to {stages} (Microsoft.ML.DnnImageFeaturizer.ResNet18 0.23.1)",
+                Licence = "MIT",
+                Digest = Digest
+            },
         };
     }
 
@@ -86,8 +90,15 @@ public sealed class Backbone
         var shapes = FeatureRunner.ShapesOf(graph, outputs, size, file);
         var stages = outputs.Select((output, k) =>
             new BackboneStage(output, shapes[k].Channels, Stride(output, shapes[k].Height, shapes[k].Width))).ToArray();
-        return new Backbone(graph, stages, mean, deviation) { Card = new BackboneCard { Name = Path.GetFileName(file), Licence = licence,
-            Digest = ModelPackage.DigestOf(content) } };
+        return new Backbone(graph, stages, mean, deviation)
+        {
+            Card = new BackboneCard
+            {
+                Name = Path.GetFileName(file),
+                Licence = licence,
+                Digest = ModelPackage.DigestOf(content)
+            }
+        };
 
         int Stride(string output, int height, int width)
         {

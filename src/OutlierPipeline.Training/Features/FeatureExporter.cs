@@ -193,8 +193,13 @@ public sealed class FeatureExporter : IModelExporter
         ErrorMapWidth = _network.Columns,
         Parameters = _backbone.Parameters + _weights.Values.Sum(weight => (long)weight.Values.Length),
         FlopsPerFrame = _backbone.Flops(Size) + _network.FlopsPerFrame(),
-        HyperParameters = new Dictionary<string, double> { ["batch"] = settings.Batch, ["learningRate"] = settings.LearningRate,
-            ["beta"] = settings.Beta, ["freeBits"] = settings.FreeBits },
+        HyperParameters = new Dictionary<string, double>
+        {
+            ["batch"] = settings.Batch,
+            ["learningRate"] = settings.LearningRate,
+            ["beta"] = settings.Beta,
+            ["freeBits"] = settings.FreeBits
+        },
     };
 
     /// <summary>The scores in the order of the graph's output.</summary>

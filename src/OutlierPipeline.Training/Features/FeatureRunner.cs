@@ -76,8 +76,11 @@ public sealed class FeatureRunner : IDisposable
     {
         try
         {
-            using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
-                IntraOpNumThreads = threads };
+            using var options = new SessionOptions
+            {
+                LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR,
+                IntraOpNumThreads = threads
+            };
             options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
             return new InferenceSession(graph, options);
         }

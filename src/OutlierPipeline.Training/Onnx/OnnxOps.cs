@@ -225,8 +225,11 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
         var shape = new TensorShapeProto();
         shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimParam = frames });
         shape.Dim.Add(frameShape.Select(side => new TensorShapeProto.Types.Dimension { DimValue = side }));
-        return new ValueInfoProto { Name = name,
-            Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = type, Shape = shape } } };
+        return new ValueInfoProto
+        {
+            Name = name,
+            Type = new TypeProto { TensorType = new TypeProto.Types.Tensor { ElemType = type, Shape = shape } }
+        };
     }
 
     private static AttributeProto Int(string name, long value) => new() { Name = name, I = value, Type = 2 };

@@ -55,7 +55,8 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
     {
         if (state.Incident is not { } incident) return;
         alerts.Add(Step(AlertType.Closed, incident with { Step = incident.Step + 1 }, frame, text,
-            new Finding(null, null, null, null, where)) with { Closed = reason });
+            new Finding(null, null, null, null, where)) with
+        { Closed = reason });
         state.Incident = null;
     }
 

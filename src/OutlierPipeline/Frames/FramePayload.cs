@@ -22,8 +22,11 @@ public static class FramePayload
         if (ImageHeader.FormatOf(value) is { } format)
             return new FrameContent { Image = Range.All, IsMislabelled = Contradicts(type, format) };
         if (IsFramedByRegistry(value))
-            return new FrameContent { Error = FrameError.UnsupportedFormat,
-                Message = "the message has the five bytes of a schema registry in front; send the foxglove.CompressedImage alone" };
+            return new FrameContent
+            {
+                Error = FrameError.UnsupportedFormat,
+                Message = "the message has the five bytes of a schema registry in front; send the foxglove.CompressedImage alone"
+            };
         bool saysMessage = schema == CompressedImage || schema is null && type is "application/x-protobuf" or "application/protobuf"
             or "application/vnd.google.protobuf";
         var message = ReadMessage(value);
@@ -124,8 +127,11 @@ public static class FramePayload
         if (isVideo && ImageHeader.FormatOf(message[found]) is null)
             return new FrameContent { Error = FrameError.UnsupportedFormat, Message = "the message holds video, not a picture" };
         if (!isTimeValid)
-            return new FrameContent { Error = FrameError.InvalidHeader,
-                Message = "the message's own timestamp is not valid: seconds from 0 on and nanoseconds from 0 to 999999999 are expected" };
+            return new FrameContent
+            {
+                Error = FrameError.InvalidHeader,
+                Message = "the message's own timestamp is not valid: seconds from 0 on and nanoseconds from 0 to 999999999 are expected"
+            };
         return new FrameContent { Image = found, TimestampNanoseconds = timestamp };
 
         static FrameContent Cut() => new() { Error = FrameError.Truncated, Message = "the message is cut off" };

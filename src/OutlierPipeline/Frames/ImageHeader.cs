@@ -68,8 +68,12 @@ public readonly record struct ImageHeader(ImageFormat Format, int StoredWidth, i
     private static FrameError ReadJpeg(ReadOnlySpan<byte> encoded, out ImageHeader header)
     {
         var error = JpegFile.Read(encoded, out var file);
-        header = new ImageHeader(ImageFormat.Jpeg, file.Width, file.Height) { Orientation = file.Orientation,
-            Cost = DecodeCost.OfJpeg(file, encoded.Length), Jpeg = file };
+        header = new ImageHeader(ImageFormat.Jpeg, file.Width, file.Height)
+        {
+            Orientation = file.Orientation,
+            Cost = DecodeCost.OfJpeg(file, encoded.Length),
+            Jpeg = file
+        };
         return error;
     }
 }

@@ -28,8 +28,11 @@ internal static class WebPFile
             if (type.SequenceEqual("EXIF"u8)) orientation = Exif.Orientation(content.StartsWith("Exif\0\0"u8) ? content[6..] : content);
             position += 8 + (int)length + (int)(length & 1);
         }
-        header = new ImageHeader(ImageFormat.WebP, width, height) { Orientation = orientation,
-            Cost = DecodeCost.OfWebP((long)width * height, isLossless, chunks, webP.Length) };
+        header = new ImageHeader(ImageFormat.WebP, width, height)
+        {
+            Orientation = orientation,
+            Cost = DecodeCost.OfWebP((long)width * height, isLossless, chunks, webP.Length)
+        };
         return FrameError.None;
     }
 

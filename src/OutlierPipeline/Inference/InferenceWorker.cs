@@ -12,8 +12,12 @@ namespace OutlierPipeline.Inference;
 public sealed class InferenceWorker(ChannelReader<FrameBatch> batches, ChannelWriter<FrameBatch> scored,
     MicroBatcher batcher, TimeProvider time)
 {
-    private readonly Channel<FrameBatch> _begun = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions { SingleReader = true,
-        SingleWriter = true, AllowSynchronousContinuations = true });
+    private readonly Channel<FrameBatch> _begun = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions
+    {
+        SingleReader = true,
+        SingleWriter = true,
+        AllowSynchronousContinuations = true
+    });
 
     /// <summary>Begins what the channel brings, until it is complete.</summary>
     public void Begin()

@@ -67,8 +67,11 @@ internal sealed partial class SessionFactory : IDisposable
 
     private InferenceSession Create(byte[] graph, int threads, CudaStream? stream, string shapes, int capacity = 0)
     {
-        using var session = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
-            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        using var session = new SessionOptions
+        {
+            GraphOptimizationLevel = GraphOptimizationLevel.ORT_ENABLE_ALL,
+            LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR
+        };
         // Spinning worker threads would take the cores that decode the next batch.
         session.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
         if (threads > 0) session.IntraOpNumThreads = threads;

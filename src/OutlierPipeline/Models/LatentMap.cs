@@ -41,8 +41,11 @@ public sealed record LatentMap
         var axes = PrincipalAxes(Covariance(codes, mean));
         var map = new LatentMap { Mean = Round(mean), First = Round(axes[0]), Second = Round(length > 1 ? axes[1] : [0]), Points = [] };
         int points = Math.Min(codes.Count, MaxPoints);
-        return map with { Points = [.. Enumerable.Range(0, points).Select(i =>
-            Point(codes[(int)((long)i * (codes.Count - 1) / Math.Max(points - 1, 1))]))] };
+        return map with
+        {
+            Points = [.. Enumerable.Range(0, points).Select(i =>
+            Point(codes[(int)((long)i * (codes.Count - 1) / Math.Max(points - 1, 1))]))]
+        };
 
         float[] Point(float[] code)
         {

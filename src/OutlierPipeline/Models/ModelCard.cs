@@ -79,8 +79,12 @@ public sealed record ModelCard
         if (Schema == SilentSchema)
         {
             string[] local = [.. Scores.Intersect(["local", "region"])];
-            return (this with { Schema = CurrentSchema, LocalScores = local,
-                Network = Network with { CellSide = FrameMask.CellSide, LastWeight = "draw.weight" } }).Checked();
+            return (this with
+            {
+                Schema = CurrentSchema,
+                LocalScores = local,
+                Network = Network with { CellSide = FrameMask.CellSide, LastWeight = "draw.weight" }
+            }).Checked();
         }
         if (Schema != CurrentSchema) throw new JsonException($"schema is {Schema}, this version reads {SilentSchema} and {CurrentSchema}");
         if (Network.Height < FrameMask.CellSide || Network.Width < FrameMask.CellSide)
@@ -103,8 +107,12 @@ public sealed record ModelCard
 
     /// <summary>This card with one camera's own calibration added or replaced.</summary>
     public ModelCard With(string camera, CameraCard own) =>
-        this with { Cameras = new SortedDictionary<string, CameraCard>((Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(),
-        StringComparer.Ordinal) { [camera] = own } };
+        this with
+        {
+            Cameras = new SortedDictionary<string, CameraCard>((Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(),
+        StringComparer.Ordinal)
+            { [camera] = own }
+        };
 
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Json);
 }

@@ -24,8 +24,11 @@ public static class ModelPackageWriter
                 Directory.CreateDirectory(Path.GetDirectoryName(file)!);
                 File.WriteAllBytes(file, content);
             }
-            card = card with { Files = files.Where(file => !file.Key.StartsWith(Preview, StringComparison.Ordinal)).ToDictionary(file =>
-                file.Key, file => ModelPackage.DigestOf(file.Value)) };
+            card = card with
+            {
+                Files = files.Where(file => !file.Key.StartsWith(Preview, StringComparison.Ordinal)).ToDictionary(file =>
+                file.Key, file => ModelPackage.DigestOf(file.Value))
+            };
             File.WriteAllBytes(Path.Combine(aside, "model.json"), card.ToJson());
             _ = ModelPackage.Load(aside);
             Clear(old);

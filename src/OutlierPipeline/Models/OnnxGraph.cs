@@ -84,8 +84,12 @@ internal sealed class OnnxGraph
             var values = MemoryMarshal.Cast<byte, float>(weight.RawData.Span);
             var halves = new Half[values.Length];
             TensorPrimitives.ConvertToHalf(values, halves);
-            var tensor = new TensorProto { Name = name, DataType = Float16,
-                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(halves.AsSpan())) };
+            var tensor = new TensorProto
+            {
+                Name = name,
+                DataType = Float16,
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(halves.AsSpan()))
+            };
             tensor.Dims.Add(weight.Dims);
             Graph.Initializer.Add(tensor);
             return name;

@@ -41,8 +41,14 @@ internal sealed class CameraKeys : IDeserializer<CameraKey>
     /// <summary>Why a key is no camera's id.</summary>
     public static string Describe(CameraKey key)
     {
-        string found = key.Bytes.Length switch { 0 => "there is none", > MaxBytes =>
-            $"it has {key.Bytes.Length} bytes", _ when Utf8.IsValid(key.Bytes) => "it has control characters", _ => "it is not UTF-8" };
+        string found = key.Bytes.Length switch
+        {
+            0 => "there is none",
+            > MaxBytes =>
+            $"it has {key.Bytes.Length} bytes",
+            _ when Utf8.IsValid(key.Bytes) => "it has control characters",
+            _ => "it is not UTF-8"
+        };
         return $"a camera id is text of 1 to {MaxBytes} bytes without control characters; {found}";
     }
 }

@@ -129,8 +129,14 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
                     break;
                 default:
                     scores = batch.Memory.Scores(slot);
-                    verdict = detector.Observe(new FrameObservation { Frame = at, Record = record, Scores = scores,
-                        ErrorMap = batch.Memory.ErrorMap(slot), Pixels = batch.Memory.Pixels(slot) }, _alerts);
+                    verdict = detector.Observe(new FrameObservation
+                    {
+                        Frame = at,
+                        Record = record,
+                        Scores = scores,
+                        ErrorMap = batch.Memory.ErrorMap(slot),
+                        Pixels = batch.Memory.Pixels(slot)
+                    }, _alerts);
                     publisher.Publish(frame, options.Kafka.ScoresTopic,
                         records.Scored(frame.Camera!, at, batch.Package, scores, verdict, detector.Incident, detector.IsShadow));
                     PipelineTelemetry.CountScored(batch.Package.Card.Name);
@@ -261,7 +267,8 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
                 AlertText.FleetDrifts(package.Card.Name, options.Detection.DriftAfter,
                 $"outlier calibrate --model {package.Path} --frames FOOTAGE"))
             : new AlertStep(AlertType.Closed, monitor.Incident, 2, fleet, AlertKind.Drift, Severity.Info, at, at, null,
-            AlertText.FleetIsWell) { Closed = CloseReason.Calm };
+            AlertText.FleetIsWell)
+            { Closed = CloseReason.Calm };
         PublishAlone(frame.Assignment, fleet, step, package);
     }
 

@@ -23,8 +23,11 @@ public sealed partial class FramePipeline : IDisposable
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly Dictionary<string, ModelLane> _lanes = [];
-    private readonly Channel<FrameBatch> _scored = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions { SingleReader = true,
-        AllowSynchronousContinuations = true });
+    private readonly Channel<FrameBatch> _scored = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions
+    {
+        SingleReader = true,
+        AllowSynchronousContinuations = true
+    });
     private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ResultPublisher _publisher;
     private readonly FrameConsumer _consumer;
@@ -55,8 +58,11 @@ public sealed partial class FramePipeline : IDisposable
         _time = time ?? TimeProvider.System;
         _log = log;
         foreach (string path in options.Model.Cameras.Values.Append(options.Model.Path).Distinct())
-            _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _time) { Failed = e =>
-                _failed.TrySetException(e) };
+            _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _time)
+            {
+                Failed = e =>
+                _failed.TrySetException(e)
+            };
         _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)],
             _lanes.Values.First().QueueCapacity);
         _health = new BrokerHealth(options.Kafka, log, _time);

@@ -32,10 +32,12 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
                 case "content-type": contentType = header.GetValueBytes(); break;
                 case "schema": schema = header.GetValueBytes(); break;
                 case "frame-timestamp": timestamp = header.GetValueBytes(); break;
-                case "traceparent": trace = header.GetValueBytes() is { } parent && PipelineTelemetry.IsTraceParent(parent)
+                case "traceparent":
+                    trace = header.GetValueBytes() is { } parent && PipelineTelemetry.IsTraceParent(parent)
                     ? parent
                     : null; break;
-                case "drive-event": endsDrive = record.Message.Value.Length == 0 && header.GetValueBytes() is { } what
+                case "drive-event":
+                    endsDrive = record.Message.Value.Length == 0 && header.GetValueBytes() is { } what
                     && what.AsSpan().SequenceEqual("end"u8); break;
             }
             if (_cameraHeader is not null && header.Key == _cameraHeader) camera = header.GetValueBytes();

@@ -29,15 +29,26 @@ internal sealed class ModelLane : IDisposable
         Engine = engine;
         BatchCapacity = options.Batching.Capacity(engine.OnDevice);
         QueueCapacity = Math.Max(16, 2 * BatchCapacity);
-        Frames = Channel.CreateBounded<Frame>(new BoundedChannelOptions(QueueCapacity) { SingleReader = true, SingleWriter = true,
-            AllowSynchronousContinuations = true });
+        Frames = Channel.CreateBounded<Frame>(new BoundedChannelOptions(QueueCapacity)
+        {
+            SingleReader = true,
+            SingleWriter = true,
+            AllowSynchronousContinuations = true
+        });
         // These are bounded by the number of batches; a channel's own bound would only be a second one.
-        var free = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions { SingleReader = true,
-            AllowSynchronousContinuations = true });
+        var free = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions
+        {
+            SingleReader = true,
+            AllowSynchronousContinuations = true
+        });
         _free = free.Writer;
         _jobs = new DecodeBacklog();
-        var filled = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true,
-            AllowSynchronousContinuations = true });
+        var filled = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions
+        {
+            SingleReader = true,
+            SingleWriter = true,
+            AllowSynchronousContinuations = true
+        });
         _batches = [.. Enumerable.Range(0, InferenceEngine.Concurrency + MoreBatches).Select(_ =>
             new FrameBatch(Package, engine.CreateBatch(BatchCapacity, options.Frames), free.Writer))];
         foreach (var batch in _batches) free.Writer.TryWrite(batch);
@@ -104,7 +115,8 @@ internal sealed class ModelLane : IDisposable
             {
                 Failed(e);
             }
-        }) { Name = $"{stage} {Package.Card.Name}", IsBackground = true };
+        })
+        { Name = $"{stage} {Package.Card.Name}", IsBackground = true };
         _threads.Add(thread);
         thread.Start();
     }

@@ -53,8 +53,11 @@ internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssign
         var asked = time.GetUtcNow();
         var query = assignments.Select(assignment =>
             new TopicPartitionOffsetSpec { TopicPartition = assignment.Partition, OffsetSpec = OffsetSpec.Latest() });
-        var result = await admin.ListOffsetsAsync(query, new ListOffsetsOptions { RequestTimeout = BrokerTimeout,
-            IsolationLevel = IsolationLevel.ReadCommitted }).WaitAsync(cancellation);
+        var result = await admin.ListOffsetsAsync(query, new ListOffsetsOptions
+        {
+            RequestTimeout = BrokerTimeout,
+            IsolationLevel = IsolationLevel.ReadCommitted
+        }).WaitAsync(cancellation);
         var ends = result.ResultInfos.Where(info => !info.TopicPartitionOffsetError.Error.IsError)
             .ToDictionary(info => info.TopicPartitionOffsetError.TopicPartition, info => info.TopicPartitionOffsetError.Offset.Value);
         health.NoteAnswer();

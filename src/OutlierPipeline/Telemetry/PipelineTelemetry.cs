@@ -25,8 +25,11 @@ public static class PipelineTelemetry
     private static readonly System.Buffers.SearchValues<byte> Hexadecimal = System.Buffers.SearchValues.Create("0123456789abcdef"u8);
     private static readonly Meter Meter = new(Name);
     private static readonly ActivitySource Activities = new(Name);
-    private static readonly InstrumentAdvice<double> Seconds = new() { HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01,
-        0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] };
+    private static readonly InstrumentAdvice<double> Seconds = new()
+    {
+        HistogramBucketBoundaries = [0.0005, 0.001, 0.0025, 0.005, 0.01,
+        0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
+    };
     private static readonly Counter<long> Consumed = Meter.CreateCounter<long>("outlier.frames.consumed", "{frame}",
         "Records read from the frames topic.");
     private static readonly Counter<long> Scored = Meter.CreateCounter<long>("outlier.frames.scored", "{frame}",

@@ -114,13 +114,18 @@ public sealed class SecuredBrokerTests(SecuredKafka kafka) : IClassFixture<Secur
         string address = $"kafka://{kafka.Servers}/{Topic}?seconds=60&{SecuredKafka.Query("admin")}";
         Assert.Contains("holds no record", (await CalibrateAsync(address)).Error, StringComparison.Ordinal);
         var config = new ProducerConfig(SecuredKafka.Login("admin").Select(pair => pair.Split('=', 2)).ToDictionary(pair =>
-            pair[0], pair => pair[1])) { BootstrapServers = kafka.Servers };
+            pair[0], pair => pair[1]))
+        { BootstrapServers = kafka.Servers };
         using (var producer = new ProducerBuilder<string, byte[]>(config).Build())
         {
             for (int i = 0; i < 5; i++)
                 await producer.ProduceAsync(Topic,
-                    new Message<string, byte[]> { Key = "car-1", Value = [1],
-                    Timestamp = new Timestamp(new DateTime(2020, 1, 2 + i, 3, 4, 5, DateTimeKind.Utc)) },
+                    new Message<string, byte[]>
+                    {
+                        Key = "car-1",
+                        Value = [1],
+                        Timestamp = new Timestamp(new DateTime(2020, 1, 2 + i, 3, 4, 5, DateTimeKind.Utc))
+                    },
                     TestContext.Current.CancellationToken);
         }
         var old = await CalibrateAsync(address);

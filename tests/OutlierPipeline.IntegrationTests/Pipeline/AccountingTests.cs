@@ -52,8 +52,14 @@ public sealed class AccountingTests
         cluster.Flush();
         // A commit interval that never comes is a crash as far as the group can tell: results are out, offsets are not.
         var options = cluster.Options();
-        var crashing = options with { Kafka = options.Kafka with { CommitInterval = TimeSpan.FromMinutes(1),
-            DrainTimeout = TimeSpan.FromSeconds(1) } };
+        var crashing = options with
+        {
+            Kafka = options.Kafka with
+            {
+                CommitInterval = TimeSpan.FromMinutes(1),
+                DrainTimeout = TimeSpan.FromSeconds(1)
+            }
+        };
         await using (var first = new RunningPipeline(crashing))
         {
             cluster.Read(records => records.Count == 120, TestCluster.Scores);
@@ -126,7 +132,8 @@ public sealed class AccountingTests
                 case 2: (frame, outcome) = (frame[..(frame.Length / 2)], "Truncated"); break;
                 case 3: (camera, outcome) = (null, "MissingCamera"); break;
                 case 4: (headers, outcome) = ([("frame-timestamp", "yesterday")], "InvalidHeader"); break;
-                case 5: (frame, headers, outcome) = (Encoding.UTF8.GetBytes("{}"), [("content-type", "application/json")],
+                case 5:
+                    (frame, headers, outcome) = (Encoding.UTF8.GetBytes("{}"), [("content-type", "application/json")],
                     "UnsupportedFormat"); break;
                 case 6: frame = png; break;
             }

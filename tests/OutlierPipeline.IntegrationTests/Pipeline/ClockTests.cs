@@ -107,8 +107,14 @@ public sealed class ClockTests
             await first.StopAsync();
         }
         await using var second =
-            new RunningPipeline(options with { Detection = options.Detection with { ForgetAfter = TimeSpan.FromMinutes(1),
-            DriveGap = TimeSpan.FromDays(30) } }, new LaterTimeProvider(TimeSpan.FromDays(1)));
+            new RunningPipeline(options with
+            {
+                Detection = options.Detection with
+                {
+                    ForgetAfter = TimeSpan.FromMinutes(1),
+                    DriveGap = TimeSpan.FromDays(30)
+                }
+            }, new LaterTimeProvider(TimeSpan.FromDays(1)));
         cluster.Read(records => records.Any(record => record.Message.Value is null), TestCluster.State);
         Assert.Equal((AlertType.Closed, incident), (second.Alerts.Single().Type, second.Alerts.Single().Incident));
     }
@@ -117,8 +123,14 @@ public sealed class ClockTests
     public async Task A_producer_whose_clock_is_slow_loses_no_frame_to_SkipStale()
     {
         using var cluster = new TestCluster(1);
-        var options = cluster.Options() with { Overload = new OverloadOptions { Policy = OverloadPolicy.SkipStale,
-            MaxFrameAge = TimeSpan.FromSeconds(3) } };
+        var options = cluster.Options() with
+        {
+            Overload = new OverloadOptions
+            {
+                Policy = OverloadPolicy.SkipStale,
+                MaxFrameAge = TimeSpan.FromSeconds(3)
+            }
+        };
         await using var pipeline = new RunningPipeline(options);
         await pipeline.Until(() => pipeline.NotReady.Count == 0, "being ready");
         byte[][] frames = SmallFrames.Drive(1, 10);

@@ -17,8 +17,11 @@ public sealed class ContainerTests
         var created = await Tool.OutlierAsync("check", "--bootstrap", servers, "--create", "--partitions", "2");
         Assert.True(created.Code == 0, created.Output + created.Error);
         Assert.Contains("cleanup.policy: compact", created.Output, StringComparison.Ordinal);
-        var options = new PipelineOptions { Kafka = new KafkaOptions { BootstrapServers = servers },
-            Model = new ModelOptions { Path = Repository.StreetDemo } };
+        var options = new PipelineOptions
+        {
+            Kafka = new KafkaOptions { BootstrapServers = servers },
+            Model = new ModelOptions { Path = Repository.StreetDemo }
+        };
         await using var pipeline = new RunningPipeline(options);
         var sent = await Tool.OutlierAsync("simulate", "--bootstrap", servers, "--duration", "00:00:05");
         Assert.True(sent.Code == 0, sent.Error);

@@ -92,8 +92,11 @@ public sealed class FaultTests
         foreach (byte[] frame in SmallFrames.FullDrive(1, 200, Trouble.Fog))
             cluster.Produce("car-1", frame, 0, ("frame-timestamp", $"{time += 100_000_000}"));
         cluster.Flush();
-        using var pipeline = new FramePipeline(cluster.Options(), new RecordingLogger()) { Alerted = _ =>
-            throw new InvalidOperationException("the stage failed") };
+        using var pipeline = new FramePipeline(cluster.Options(), new RecordingLogger())
+        {
+            Alerted = _ =>
+            throw new InvalidOperationException("the stage failed")
+        };
         var failed = await Assert.ThrowsAsync<InvalidOperationException>(() =>
             pipeline.RunAsync(TestContext.Current.CancellationToken)
             .WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken));
@@ -148,8 +151,16 @@ public sealed class FaultTests
         for (int i = 0; i < 600; i++) cluster.Produce($"car-{i % 4}", large, i % 4);
         cluster.Flush();
         const long bound = 256 * 1024;
-        var options = cluster.Options() with { Frames = new FramesOptions { MaxBytes = 16 * 1024, MaxBufferedBytes = bound,
-            DecodeWorkers = 1 }, Batching = new() { MaxBatchSize = 64 } };
+        var options = cluster.Options() with
+        {
+            Frames = new FramesOptions
+            {
+                MaxBytes = 16 * 1024,
+                MaxBufferedBytes = bound,
+                DecodeWorkers = 1
+            },
+            Batching = new() { MaxBatchSize = 64 }
+        };
         using var metrics = new MetricRecorder();
         await using var pipeline = new RunningPipeline(options);
         await pipeline.Until(() =>
@@ -186,8 +197,13 @@ public sealed class FaultTests
         Integers("fail/end", 1, 1, 1);
         Integers("fail/axes", 1, 2, 3);
         Integers("fail/shape", -1, 1);
-        graph.Initializer.Add(new TensorProto { Name = "fail/table", DataType = 1, Dims = { 255 },
-            RawData = ByteString.CopyFrom(new byte[255 * sizeof(float)]) });
+        graph.Initializer.Add(new TensorProto
+        {
+            Name = "fail/table",
+            DataType = 1,
+            Dims = { 255 },
+            RawData = ByteString.CopyFrom(new byte[255 * sizeof(float)])
+        });
         Node("Slice", "fail/pixel", "image", "fail/first", "fail/end", "fail/axes");
         Node("Cast", "fail/index", "fail/pixel").Attribute.Add(new AttributeProto { Name = "to", I = 7, Type = 2 });
         Node("Gather", "fail/found", "fail/table", "fail/index");
@@ -197,8 +213,13 @@ public sealed class FaultTests
         return ModelPackageWriter.Write(directory, package.Card, files).Path;
 
         void Integers(string name, params long[] values) =>
-            graph.Initializer.Add(new TensorProto { Name = name, DataType = 7, Dims = { values.Length },
-            RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan())) });
+            graph.Initializer.Add(new TensorProto
+            {
+                Name = name,
+                DataType = 7,
+                Dims = { values.Length },
+                RawData = ByteString.CopyFrom(MemoryMarshal.AsBytes(values.AsSpan()))
+            });
 
         NodeProto Node(string type, string output, params string[] inputs)
         {

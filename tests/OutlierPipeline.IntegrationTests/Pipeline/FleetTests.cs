@@ -26,8 +26,14 @@ public sealed class FleetTests
     {
         using var cluster = await TestCluster.StartAsync(onKafka, 2);
         var options = cluster.Options();
-        options = options with { Detection = options.Detection with { DriftAfter = TimeSpan.FromSeconds(40),
-            DriveGap = TimeSpan.FromHours(1) } };
+        options = options with
+        {
+            Detection = options.Detection with
+            {
+                DriftAfter = TimeSpan.FromSeconds(40),
+                DriveGap = TimeSpan.FromHours(1)
+            }
+        };
         int sent = 0;
         await using (var first = new RunningPipeline(options))
         {
@@ -143,9 +149,14 @@ public sealed class FleetTests
                 Confluent.Kafka.SerializationContext.Empty);
             var detector = new CameraDetector(key.Camera!, package, options);
             float[] scores = [.. package.Default.Calibration.Location.Select(location => (float)location)];
-            detector.Observe(new FrameObservation { Frame = new FrameRef(TestCluster.Frames, 0, i, _time),
-                Record = new RecordTime(_time / 1_000_000, DateTimeOffset.UtcNow), Scores = scores,
-                ErrorMap = new float[package.Card.Network.ErrorMapHeight * package.Card.Network.ErrorMapWidth], Pixels = pixels }, []);
+            detector.Observe(new FrameObservation
+            {
+                Frame = new FrameRef(TestCluster.Frames, 0, i, _time),
+                Record = new RecordTime(_time / 1_000_000, DateTimeOffset.UtcNow),
+                Scores = scores,
+                ErrorMap = new float[package.Card.Network.ErrorMapHeight * package.Card.Network.ErrorMapWidth],
+                Pixels = pixels
+            }, []);
             assignment.Detectors[key.Camera!] = detector;
             record.Clear();
             detector.WriteState(record, DateTimeOffset.UtcNow);

@@ -76,8 +76,11 @@ public sealed class LostDeviceTests(EmulatedCuda cuda)
         byte[][] street = SmallFrames.Drive(1, 40);
         using var cluster = new TestCluster(1);
         var options = cluster.Options();
-        options = options with { Frames = new FramesOptions { Decoder = DecoderChoice.NvJpeg },
-            Kafka = options.Kafka with { DrainTimeout = TimeSpan.FromSeconds(30) } };
+        options = options with
+        {
+            Frames = new FramesOptions { Decoder = DecoderChoice.NvJpeg },
+            Kafka = options.Kafka with { DrainTimeout = TimeSpan.FromSeconds(30) }
+        };
         for (int i = 0; i < 600; i++) cluster.Produce("car-1", street[i % street.Length]);
         cluster.Flush();
         using var pipeline = new FramePipeline(options, Engine, new RecordingLogger());

@@ -65,8 +65,14 @@ public sealed class StateTests
         foreach (string camera in new[] { "car-1/front", "truck-7/front", "truck-7/rear" }) cluster.Produce(camera, frame);
         cluster.Flush();
         var options = cluster.Options();
-        options = options with { Model = new ModelOptions { Path = Repository.StreetDemo,
-            Cameras = new() { ["truck-*"] = Repository.CamVidDay, ["truck-?/rear"] = Repository.StreetDemo } } };
+        options = options with
+        {
+            Model = new ModelOptions
+            {
+                Path = Repository.StreetDemo,
+                Cameras = new() { ["truck-*"] = Repository.CamVidDay, ["truck-?/rear"] = Repository.StreetDemo }
+            }
+        };
         await using var pipeline = new RunningPipeline(options);
         var scores = cluster.Read(records => records.Count == 3, TestCluster.Scores).Select(record =>
             JsonDocument.Parse(record.Message.Value).RootElement).ToDictionary(score => score.GetProperty("camera").GetString()!, score =>
@@ -85,8 +91,14 @@ public sealed class StateTests
         cluster.Flush();
         await Task.Delay(50, TestContext.Current.CancellationToken);
         await using var pipeline =
-            new RunningPipeline(cluster.Options() with { Overload = new OverloadOptions { Policy = OverloadPolicy.SkipStale,
-            MaxFrameAge = TimeSpan.FromMilliseconds(20) } });
+            new RunningPipeline(cluster.Options() with
+            {
+                Overload = new OverloadOptions
+                {
+                    Policy = OverloadPolicy.SkipStale,
+                    MaxFrameAge = TimeSpan.FromMilliseconds(20)
+                }
+            });
         var scores = cluster.Read(records => records.Count == 5, TestCluster.Scores).Select(record =>
             JsonDocument.Parse(record.Message.Value).RootElement);
         Assert.All(scores, score =>

@@ -102,7 +102,8 @@ public sealed partial class AccessTests
         async Task<HttpStatusCode> Status(Action<HttpRequestMessage> change)
         {
             using var request = new HttpRequestMessage(HttpMethod.Post,
-                "/api/alerts/x/acknowledge") { Content = JsonContent.Create(new { text = "hello" }) };
+                "/api/alerts/x/acknowledge")
+            { Content = JsonContent.Create(new { text = "hello" }) };
             change(request);
             using var response = await service.Http.SendAsync(request, Cancellation);
             return response.StatusCode;
@@ -117,8 +118,12 @@ public sealed partial class AccessTests
         string key = ApiKey.Create();
         await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"),
             $"Api:Keys:ops:Hash={ApiKey.HashOf(key)}", "Api:Keys:ops:Scopes:0=Read");
-        using var browser = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false,
-            CookieContainer = new CookieContainer() }) { BaseAddress = service.Address };
+        using var browser = new HttpClient(new HttpClientHandler
+        {
+            AllowAutoRedirect = false,
+            CookieContainer = new CookieContainer()
+        })
+        { BaseAddress = service.Address };
         browser.DefaultRequestHeaders.Accept.ParseAdd("text/html");
         using var refused = await browser.GetAsync("/incidents?open=true", Cancellation);
         Assert.Equal(HttpStatusCode.Redirect, refused.StatusCode);
@@ -139,8 +144,12 @@ public sealed partial class AccessTests
 
         Task<HttpResponseMessage> SignInAsync(string to, string given, string antiforgery) =>
             browser.PostAsync(to,
-            new FormUrlEncodedContent(new Dictionary<string, string> { ["_handler"] = "sign-in", ["Key"] = given,
-            ["__RequestVerificationToken"] = antiforgery }), Cancellation);
+            new FormUrlEncodedContent(new Dictionary<string, string>
+            {
+                ["_handler"] = "sign-in",
+                ["Key"] = given,
+                ["__RequestVerificationToken"] = antiforgery
+            }), Cancellation);
     }
 
     [Fact]
@@ -229,14 +238,20 @@ public sealed partial class AccessTests
         open.ForEach(stream => stream.Dispose());
 
         HttpClient Client(string key) =>
-            new() { BaseAddress = service.Address,
-            DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
+            new()
+            {
+                BaseAddress = service.Address,
+                DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) }
+            };
     }
 
     private static HttpClient Browser(RunningService service, CookieContainer cookies)
     {
-        var browser = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, CookieContainer = cookies }) { BaseAddress =
-            service.Address };
+        var browser = new HttpClient(new HttpClientHandler { AllowAutoRedirect = false, CookieContainer = cookies })
+        {
+            BaseAddress =
+            service.Address
+        };
         browser.DefaultRequestHeaders.Accept.ParseAdd("text/html");
         return browser;
     }
@@ -247,7 +262,8 @@ public sealed partial class AccessTests
         string token = AntiforgeryToken().Match(await browser.GetStringAsync("/sign-in", Cancellation)).Groups[1].Value;
         using var signedIn = await browser.PostAsync("/sign-in",
             new FormUrlEncodedContent(new Dictionary<string,
-            string> { ["_handler"] = "sign-in", ["Key"] = key, ["__RequestVerificationToken"] = token }), Cancellation);
+            string>
+            { ["_handler"] = "sign-in", ["Key"] = key, ["__RequestVerificationToken"] = token }), Cancellation);
         Assert.Equal(HttpStatusCode.Redirect, signedIn.StatusCode);
     }
 

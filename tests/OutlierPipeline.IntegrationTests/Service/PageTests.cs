@@ -86,8 +86,12 @@ public sealed class PageTests
     {
         await using var database = await service.Services.GetRequiredService<IDbContextFactory<AlertDatabase>>()
             .CreateDbContextAsync(Cancellation);
-        return JsonSerializer.Serialize(new { Incidents = await database.Incidents.ToListAsync(Cancellation),
-            Actions = await database.Actions.ToListAsync(Cancellation), Mutes = await database.Mutes.ToListAsync(Cancellation),
-            Subscriptions = await database.Subscriptions.ToListAsync(Cancellation) });
+        return JsonSerializer.Serialize(new
+        {
+            Incidents = await database.Incidents.ToListAsync(Cancellation),
+            Actions = await database.Actions.ToListAsync(Cancellation),
+            Mutes = await database.Mutes.ToListAsync(Cancellation),
+            Subscriptions = await database.Subscriptions.ToListAsync(Cancellation)
+        });
     }
 }

@@ -123,8 +123,15 @@ public sealed class WebhookTests
     public async Task What_only_this_machine_can_reach_no_webhook_reaches(string url, string what)
     {
         using var client = new WebhookClient(new WebhookOptions { Timeout = TimeSpan.FromSeconds(5) }, TimeProvider.System);
-        var answer = await client.SendAsync(new SubscriptionRow { Id = Guid.NewGuid(), Name = "x", Url = url,
-            Secret = WebhookSignature.CreateSecret(), CreatedBy = "x", CreatedMilliseconds = 0 }, "id", "{}", Cancellation);
+        var answer = await client.SendAsync(new SubscriptionRow
+        {
+            Id = Guid.NewGuid(),
+            Name = "x",
+            Url = url,
+            Secret = WebhookSignature.CreateSecret(),
+            CreatedBy = "x",
+            CreatedMilliseconds = 0
+        }, "id", "{}", Cancellation);
         Assert.Null(answer.Status);
         Assert.Contains($"is {what} address", answer.Error, StringComparison.Ordinal);
     }
@@ -426,16 +433,28 @@ public sealed class WebhookTests
 
         public async Task AlertAsync(byte[] record)
         {
-            var result = new ConsumeResult<byte[], byte[]> { Topic = "ood.alerts", Partition = 0, Offset = _offset,
-                Message = new Message<byte[], byte[]> { Value = record, Timestamp = new Timestamp(_time.GetUtcNow()) } };
+            var result = new ConsumeResult<byte[], byte[]>
+            {
+                Topic = "ood.alerts",
+                Partition = 0,
+                Offset = _offset,
+                Message = new Message<byte[], byte[]> { Value = record, Timestamp = new Timestamp(_time.GetUtcNow()) }
+            };
             Assert.True(await _alerts.TryStoreAsync("test", "ood.alerts", 0, _offset == 0 ? null : _offset, [result], Cancellation));
             _offset++;
         }
 
         public async Task<Guid> SubscribeAsync(Uri url, string secret)
         {
-            var row = new SubscriptionRow { Id = Guid.NewGuid(), Name = "test", Url = url.ToString(), Secret = secret, CreatedBy = "test",
-                CreatedMilliseconds = 0 };
+            var row = new SubscriptionRow
+            {
+                Id = Guid.NewGuid(),
+                Name = "test",
+                Url = url.ToString(),
+                Secret = secret,
+                CreatedBy = "test",
+                CreatedMilliseconds = 0
+            };
             await using var database = CreateDbContext();
             database.Subscriptions.Add(row);
             await database.SaveChangesAsync(Cancellation);

@@ -31,8 +31,13 @@ internal sealed class Browser : IAsyncDisposable
 
     public async Task<IPage> OpenAsync(Uri address, ColorScheme scheme = ColorScheme.Light, int width = 1440, int height = 900)
     {
-        var context = await _browser.NewContextAsync(new() { BaseURL = address.ToString(), ColorScheme = scheme,
-            ViewportSize = new() { Width = width, Height = height }, ReducedMotion = ReducedMotion.Reduce });
+        var context = await _browser.NewContextAsync(new()
+        {
+            BaseURL = address.ToString(),
+            ColorScheme = scheme,
+            ViewportSize = new() { Width = width, Height = height },
+            ReducedMotion = ReducedMotion.Reduce
+        });
         var page = await context.NewPageAsync();
         page.SetDefaultTimeout(60_000);
         page.Console += (_, message) =>

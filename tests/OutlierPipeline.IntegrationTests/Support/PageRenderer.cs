@@ -99,8 +99,11 @@ internal sealed class PageRenderer : Renderer, IAsyncDisposable
             for (int i = 0; i < frames.Count; i++)
             {
                 ref var frame = ref frames.Array[i];
-                if (frame is { FrameType: RenderTreeFrameType.Attribute,
-                    AttributeEventHandlerId: > 0 }) handlers.Add(frame.AttributeEventHandlerId);
+                if (frame is
+                    {
+                        FrameType: RenderTreeFrameType.Attribute,
+                        AttributeEventHandlerId: > 0
+                    }) handlers.Add(frame.AttributeEventHandlerId);
                 else if (frame.FrameType == RenderTreeFrameType.Component) components.Enqueue(frame.ComponentId);
             }
         }

@@ -113,8 +113,12 @@ internal sealed class PostgresServer : IDisposable
 
     private static Process Start(string[] command)
     {
-        var process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true,
-            RedirectStandardError = true, WorkingDirectory = "/" })!;
+        var process = Process.Start(new ProcessStartInfo(command[0], command[1..])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = "/"
+        })!;
         process.OutputDataReceived += (_, _) => { };
         process.ErrorDataReceived += (_, _) => { };
         process.BeginOutputReadLine();

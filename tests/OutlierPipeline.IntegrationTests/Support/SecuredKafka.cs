@@ -49,8 +49,13 @@ public sealed class SecuredKafka : IAsyncLifetime
         await admin.CreateAclsAsync(operations.Select(operation => new AclBinding
         {
             Pattern = new ResourcePattern { Type = type, Name = name, ResourcePatternType = pattern },
-            Entry = new AccessControlEntry { Principal = "User:nobody", Host = "*", Operation = operation,
-                PermissionType = AclPermissionType.Allow },
+            Entry = new AccessControlEntry
+            {
+                Principal = "User:nobody",
+                Host = "*",
+                Operation = operation,
+                PermissionType = AclPermissionType.Allow
+            },
         }));
     }
 

@@ -50,8 +50,12 @@ internal sealed class TestCluster : IDisposable
     {
         BootstrapServers = bootstrapServers;
         _partitions = partitions;
-        _producer = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig { BootstrapServers = bootstrapServers, LingerMs = 1,
-            MessageMaxBytes = 20_000_000 }).SetLogHandler((_, _) => { }).Build();
+        _producer = new ProducerBuilder<byte[]?, byte[]?>(new ProducerConfig
+        {
+            BootstrapServers = bootstrapServers,
+            LingerMs = 1,
+            MessageMaxBytes = 20_000_000
+        }).SetLogHandler((_, _) => { }).Build();
     }
 
     public string BootstrapServers { get; }
@@ -60,8 +64,12 @@ internal sealed class TestCluster : IDisposable
 
     public PipelineOptions Options() => new()
     {
-        Kafka = new KafkaOptions { BootstrapServers = BootstrapServers, CommitInterval = TimeSpan.FromMilliseconds(100),
-            Client = Client() },
+        Kafka = new KafkaOptions
+        {
+            BootstrapServers = BootstrapServers,
+            CommitInterval = TimeSpan.FromMilliseconds(100),
+            Client = Client()
+        },
         Model = new ModelOptions { Path = Repository.StreetDemo },
         Inference = new InferenceOptions { Accelerator = Accelerator.Cpu },
         Detection = new DetectionOptions(),
@@ -87,8 +95,13 @@ internal sealed class TestCluster : IDisposable
 
     private void Produce(byte[]? key, byte[]? frame, int partition, (string Name, string Value)[] headers, Timestamp time)
     {
-        var message = new Message<byte[]?, byte[]?> { Timestamp = time, Key = key, Value = frame,
-            Headers = [.. headers.Select(header => new Header(header.Name, System.Text.Encoding.UTF8.GetBytes(header.Value)))] };
+        var message = new Message<byte[]?, byte[]?>
+        {
+            Timestamp = time,
+            Key = key,
+            Value = frame,
+            Headers = [.. headers.Select(header => new Header(header.Name, System.Text.Encoding.UTF8.GetBytes(header.Value)))]
+        };
         while (true)
         {
             try
@@ -110,7 +123,8 @@ internal sealed class TestCluster : IDisposable
     /// <summary>Produces a record of any topic.</summary>
     public void Produce(string topic, string key, byte[]? value, int partition = 0) =>
         _producer.Produce(new TopicPartition(topic, partition), new Message<byte[]?,
-            byte[]?> { Key = System.Text.Encoding.UTF8.GetBytes(key), Value = value });
+            byte[]?>
+        { Key = System.Text.Encoding.UTF8.GetBytes(key), Value = value });
 
     public void Flush() => _producer.Flush(TimeSpan.FromSeconds(30));
 
@@ -183,8 +197,13 @@ internal sealed class TestCluster : IDisposable
 
     private IConsumer<string, byte[]> Consumer(string group)
     {
-        var config = new ConsumerConfig { BootstrapServers = BootstrapServers, GroupId = group, EnableAutoCommit = false,
-            AutoOffsetReset = AutoOffsetReset.Earliest };
+        var config = new ConsumerConfig
+        {
+            BootstrapServers = BootstrapServers,
+            GroupId = group,
+            EnableAutoCommit = false,
+            AutoOffsetReset = AutoOffsetReset.Earliest
+        };
         config.Set("fetch.wait.max.ms", "5");
         // Keys that are no text are part of some tests.
         return new ConsumerBuilder<string, byte[]>(config).SetKeyDeserializer(Latin1Keys.Instance).Build();

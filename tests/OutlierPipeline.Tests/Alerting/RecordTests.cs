@@ -31,8 +31,13 @@ public sealed class RecordTests
         foreach (var kind in Enum.GetValues<AlertKind>())
         {
             var step = new AlertStep(AlertType.Opened, "abc", 1, "car \"1\"/<front>", kind, Severity.Critical, Frame, Frame, "local",
-                "because") { Closed = CloseReason.DriveEnded, Where = new PictureRegion(0.1, 0.2, 0.05, 0.1), Strangeness = 7,
-                IsExtrapolated = true };
+                "because")
+            {
+                Closed = CloseReason.DriveEnded,
+                Where = new PictureRegion(0.1, 0.2, 0.05, 0.1),
+                Strangeness = 7,
+                IsExtrapolated = true
+            };
             var alert = Parse(AlertEvent.Write(step, Package, scores, new Verdict(0.001, null, 9, true, false), [0xFF, 0xD8]));
             AssertFits(alert, Schema("alert.json"), all: true);
             Assert.Equal("abc-1", alert.GetProperty("id").GetString());

@@ -115,9 +115,14 @@ public sealed class MicroBatcherTests : IDisposable
     private void Write(int count, FrameError error = FrameError.None)
     {
         for (int i = 0; i < count; i++)
-            _frames.Writer.TryWrite(new ConsumedFrame { Assignment = _assignment, Offset = _offset++, Key = new CameraKey("c", []),
+            _frames.Writer.TryWrite(new ConsumedFrame
+            {
+                Assignment = _assignment,
+                Offset = _offset++,
+                Key = new CameraKey("c", []),
                 Camera = "c",
-                Error = error });
+                Error = error
+            });
     }
 
     private void Decode(int count)

@@ -106,8 +106,11 @@ public sealed partial class DeploymentTests
     {
         Repository.Needs("promtool");
         var start = new ProcessStartInfo("promtool",
-            ["check", "config", Path.Combine(Repository.Root, "deploy/prometheus/prometheus.yml")]) { RedirectStandardOutput = true,
-            RedirectStandardError = true };
+            ["check", "config", Path.Combine(Repository.Root, "deploy/prometheus/prometheus.yml")])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        };
         using var promtool = Process.Start(start)!;
         string output = promtool.StandardOutput.ReadToEnd() + promtool.StandardError.ReadToEnd();
         promtool.WaitForExit();

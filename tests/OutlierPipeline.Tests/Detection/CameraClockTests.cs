@@ -249,14 +249,30 @@ public sealed class CameraClockTests
         var frame = new FrameRef(new string('t', 40), int.MaxValue, long.MaxValue, long.MaxValue) { Clock = long.MaxValue };
         var state = new DetectorState
         {
-            Digest = Package.For("car-1").Digest, NextOffset = long.MaxValue, Timestamp = long.MaxValue, Produced = long.MaxValue,
-                Clock = long.MaxValue, WrittenSeconds = long.MaxValue,
-            Evidence = -double.MaxValue / 3, Calm = -double.MaxValue / 3, EvidenceFrom = frame, Picture = ulong.MaxValue,
-                PictureFrom = frame, PictureFrames = int.MaxValue, Undecodable = int.MaxValue, UndecodableFrom = frame,
-            Cell = int.MaxValue, CellFrames = int.MaxValue, WasCalm = true, Guaranteed = -double.MaxValue / 3,
+            Digest = Package.For("car-1").Digest,
+            NextOffset = long.MaxValue,
+            Timestamp = long.MaxValue,
+            Produced = long.MaxValue,
+            Clock = long.MaxValue,
+            WrittenSeconds = long.MaxValue,
+            Evidence = -double.MaxValue / 3,
+            Calm = -double.MaxValue / 3,
+            EvidenceFrom = frame,
+            Picture = ulong.MaxValue,
+            PictureFrom = frame,
+            PictureFrames = int.MaxValue,
+            Undecodable = int.MaxValue,
+            UndecodableFrom = frame,
+            Cell = int.MaxValue,
+            CellFrames = int.MaxValue,
+            WasCalm = true,
+            Guaranteed = -double.MaxValue / 3,
             Incident = new OpenIncident(new string('0', 32), AlertKind.Undecodable, Severity.Critical, int.MaxValue, frame,
                 new string('s', 32), long.MaxValue, -double.MaxValue / 3),
-            Once = true, DriftMean = -double.MaxValue / 3, DriftSeconds = -double.MaxValue / 3, ClockFault = ClockFault.Backward,
+            Once = true,
+            DriftMean = -double.MaxValue / 3,
+            DriftSeconds = -double.MaxValue / 3,
+            ClockFault = ClockFault.Backward,
         };
         Assert.InRange(JsonSerializer.SerializeToUtf8Bytes(state, DetectorState.Json).Length, 1024, 2048);
     }
@@ -301,7 +317,13 @@ public sealed class CameraClockTests
         new Random(picture ?? i).NextBytes(pixels);
         var frame = new FrameRef("camera.frames", 0, i, stamp);
         var record = new RecordTime(producedMilliseconds, DateTimeOffset.UnixEpoch.AddTicks((Begin + i * Second / 10) / 100));
-        return detector.Observe(new FrameObservation { Frame = frame, Record = record, Scores = scores,
-            ErrorMap = new float[network.ErrorMapHeight * network.ErrorMapWidth], Pixels = pixels }, alerts);
+        return detector.Observe(new FrameObservation
+        {
+            Frame = frame,
+            Record = record,
+            Scores = scores,
+            ErrorMap = new float[network.ErrorMapHeight * network.ErrorMapWidth],
+            Pixels = pixels
+        }, alerts);
     }
 }

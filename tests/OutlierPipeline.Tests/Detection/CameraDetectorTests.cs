@@ -192,8 +192,11 @@ public sealed class CameraDetectorTests
     {
         foreach (bool isWatched in new[] { true, false })
         {
-            var options = new DetectionOptions { SilentAfter = isWatched
-                ? new Dictionary<string, TimeSpan> { ["car-*"] = TimeSpan.FromSeconds(10) } : [] };
+            var options = new DetectionOptions
+            {
+                SilentAfter = isWatched
+                ? new Dictionary<string, TimeSpan> { ["car-*"] = TimeSpan.FromSeconds(10) } : []
+            };
             var detector = new CameraDetector("car-1", Package, options);
             var alerts = new List<AlertStep>();
             detector.ObserveAbsence("camera.frames", 0, TimeSpan.FromDays(1), alerts);

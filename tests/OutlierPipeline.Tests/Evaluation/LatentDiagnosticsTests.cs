@@ -85,9 +85,18 @@ public sealed class LatentDiagnosticsTests : IDisposable
     {
         var shipped = ModelPackage.Load(Repository.StreetDemo).Card;
         var (rows, columns) = exporter.ErrorMap;
-        return shipped with { Network = shipped.Network with { Height = network.Size.Height, Width = network.Size.Width,
-            Latent = network.Latent, ErrorMapHeight = rows, ErrorMapWidth = columns },
-            Scores = [.. exporter.Scores.Select(score => score.Name)] };
+        return shipped with
+        {
+            Network = shipped.Network with
+            {
+                Height = network.Size.Height,
+                Width = network.Size.Width,
+                Latent = network.Latent,
+                ErrorMapHeight = rows,
+                ErrorMapWidth = columns
+            },
+            Scores = [.. exporter.Scores.Select(score => score.Name)]
+        };
     }
 
     private static LatentDiagnostic Find(LatentReport report, string name) =>

@@ -322,8 +322,18 @@ public sealed class FrameFateTests
         {
             for (int x = 0; x <= w; x++)
             {
-                var (column, row) = orientation switch { 2 => (w - x, y), 3 => (w - x, h - y), 4 => (x, h - y), 5 => (y, x), 6 =>
-                    (y, w - x), 7 => (h - y, w - x), 8 => (h - y, x), _ => (x, y) };
+                var (column, row) = orientation switch
+                {
+                    2 => (w - x, y),
+                    3 => (w - x, h - y),
+                    4 => (x, h - y),
+                    5 => (y, x),
+                    6 =>
+                    (y, w - x),
+                    7 => (h - y, w - x),
+                    8 => (h - y, x),
+                    _ => (x, y)
+                };
                 stored.SetPixel(column, row, upright.GetPixel(x, y));
             }
         }

@@ -109,8 +109,11 @@ public sealed class VideoFootageTests : IDisposable
 
     private static string Run(params string[] arguments)
     {
-        using var ffmpeg = Process.Start(new ProcessStartInfo("ffmpeg", ["-nostdin", .. arguments]) { RedirectStandardOutput = true,
-            RedirectStandardError = true })!;
+        using var ffmpeg = Process.Start(new ProcessStartInfo("ffmpeg", ["-nostdin", .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        })!;
         var errors = ffmpeg.StandardError.ReadToEndAsync();
         string output = ffmpeg.StandardOutput.ReadToEnd();
         ffmpeg.WaitForExit();

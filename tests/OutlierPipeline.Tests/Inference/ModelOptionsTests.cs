@@ -14,8 +14,11 @@ public sealed class ModelOptionsTests
     [InlineData("line\nbreak", "newline")]
     public void The_longest_pattern_that_fits_decides(string camera, string expected)
     {
-        var options = new ModelOptions { Path = "day",
-            Cameras = new() { ["truck-*"] = "truck", ["truck-?/rear"] = "rear", ["line*break"] = "newline" } };
+        var options = new ModelOptions
+        {
+            Path = "day",
+            Cameras = new() { ["truck-*"] = "truck", ["truck-?/rear"] = "rear", ["line*break"] = "newline" }
+        };
         Assert.Equal(expected, options.PathFor(camera));
     }
 }

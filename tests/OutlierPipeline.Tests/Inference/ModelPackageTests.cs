@@ -175,8 +175,14 @@ public sealed class ModelPackageTests : IDisposable
         var files = ModelPackageWriter.ReadAll(before);
         files["cameras/one.json"] = own.ToJson();
         files["cameras/one.mask.png"] = new FrameMask(size, pixels).ToPng();
-        var card = before.Card with { Cameras = new Dictionary<string, CameraCard> { ["car-1/front"] =
-            new() { Calibration = "cameras/one.json", Mask = "cameras/one.mask.png", Footage = before.Card.Calibration } } };
+        var card = before.Card with
+        {
+            Cameras = new Dictionary<string, CameraCard>
+            {
+                ["car-1/front"] =
+            new() { Calibration = "cameras/one.json", Mask = "cameras/one.mask.png", Footage = before.Card.Calibration }
+            }
+        };
         var after = ModelPackageWriter.Write(_copy, card, files);
         Assert.True(after.HasMasks);
         Assert.Equal(before.Default.Digest, after.For("car-2/front").Digest);

@@ -36,7 +36,8 @@ public sealed partial class LayerTests
     public void The_table_names_every_folder_and_has_no_circle()
     {
         var table = Table();
-        Assert.Equal(Sources(Path.Combine("src", Root)).Select(file => Path.GetRelativePath(Library(), file).Split('/', '\\')).Where(path => path.Length > 1)
+        Assert.Equal(Sources(Path.Combine("src", Root)).Select(file => Path.GetRelativePath(Library(), file).Split('/', '\\'))
+            .Where(path => path.Length > 1)
             .Select(path => path[0]).Distinct().Order(),
             table.Keys.Order());
         Assert.Null(Circle(table));

@@ -160,7 +160,8 @@ public sealed class FeatureVaeTests : IDisposable
         LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
         TorchSharp.torch.set_num_threads(2);
         return new FeatureTraining(backbone, footage, mask, settings, 8, 2, 0.1, Checkpoint,
-            TestContext.Current.CancellationToken) { PixelSteps = 20 };
+            TestContext.Current.CancellationToken)
+        { PixelSteps = 20 };
     }
 
     private DecodedFootage Drive(int frames) => _rendered.Load(_rendered.Drive("drive", frames, 4), Size);

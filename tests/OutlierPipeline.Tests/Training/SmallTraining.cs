@@ -13,14 +13,14 @@ internal static class SmallTraining
 
     public static TrainingSettings Settings(string architecture = "vae", int epochs = 2, int batch = 16, int seed = 3,
         int patience = 1000) => new()
-    {
-        Architecture = Architecture.Named(architecture),
-        Epochs = epochs,
-        Batch = batch,
-        Seed = seed,
-        Beta = Architecture.Named(architecture).Beta,
-        Patience = patience,
-    };
+        {
+            Architecture = Architecture.Named(architecture),
+            Epochs = epochs,
+            Batch = batch,
+            Seed = seed,
+            Beta = Architecture.Named(architecture).Beta,
+            Patience = patience,
+        };
 
     public static PatchNetwork Network(TrainingSettings settings, int latent = 8) => new(Size, latent, settings.Architecture.IsVariational);
 

@@ -27,8 +27,16 @@ internal unsafe struct ScaledPicture
     {
         int eighths = DecodeScale.Eighths(width, height, target);
         var crop = AreaScaler.Crop((width * eighths + 7) / 8, (height * eighths + 7) / 8, target);
-        return new ScaledPicture { Width = width, Height = height, Square = 8 / eighths, CropX = crop.X, CropY = crop.Y,
-            CropWidth = crop.Width, CropHeight = crop.Height };
+        return new ScaledPicture
+        {
+            Width = width,
+            Height = height,
+            Square = 8 / eighths,
+            CropX = crop.X,
+            CropY = crop.Y,
+            CropWidth = crop.Width,
+            CropHeight = crop.Height
+        };
     }
 }
 
