@@ -28,7 +28,7 @@ internal sealed class LaneLoad : IDisposable
     /// <param name="encoded">JPEG, PNG or WebP; they go round.</param>
     public LaneLoad(InferenceEngine engine, PipelineOptions options, IReadOnlyList<byte[]> encoded)
     {
-        _lane = new ModelLane(engine, options, _scored.Writer, TimeProvider.System);
+        _lane = new ModelLane(engine, options, _scored.Writer, new PipelineFailure(), TimeProvider.System);
         Ahead = BatchesAhead * _lane.BatchCapacity;
         var assignment = new PartitionAssignment(new TopicPartition("bench", 0), 1, 0);
         var budget = new PayloadBudget(long.MaxValue);

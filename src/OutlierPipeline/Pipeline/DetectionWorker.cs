@@ -14,8 +14,10 @@ namespace OutlierPipeline.Pipeline;
 /// <summary>
 /// The thread of the detectors: scored batches in; score records, alerts and dead letters out, frame by frame in each camera's order.
 /// </summary>
-internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches, ResultPublisher publisher, PipelineOptions options,
-    TimeProvider time, ILogger log)
+/// <param name="packages">The packages that are run.</param>
+/// <param name="packageOf">The package of a camera.</param>
+internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches, PartitionTable partitions, ResultPublisher publisher,
+    IReadOnlyList<ModelPackage> packages, Func<string, ModelPackage> packageOf, PipelineOptions options, TimeProvider time, ILogger log)
 {
     /// <summary>How often absent cameras are looked for.</summary>
     private static readonly TimeSpan Tick = TimeSpan.FromMilliseconds(250);
@@ -32,15 +34,6 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
     /// <summary>Cameras in the order of their first frame, some of which were not seen again.</summary>
     private readonly Queue<(PartitionAssignment Assignment, string Camera)> _once = new();
     private readonly ConcurrentDictionary<string, (PartitionAssignment Assignment, CameraDetector Detector)> _wrongClocks = [];
-
-    /// <summary>The partitions that are read now, where silent cameras are looked for.</summary>
-    public Func<IReadOnlyCollection<PartitionAssignment>> Assignments { get; set; } = () => [];
-
-    /// <summary>The packages that are run.</summary>
-    public Func<IEnumerable<ModelPackage>> Packages { get; set; } = () => [];
-
-    /// <summary>The package of a camera.</summary>
-    public Func<string, ModelPackage> PackageFor { get; set; } = _ => throw new InvalidOperationException("no packages");
 
     /// <summary>An alert was produced; for whoever shows it in the same process.</summary>
     public Action<AlertStep> Alerted { get; set; } = _ => { };
@@ -78,7 +71,7 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
             }
             if (time.GetElapsedTime(examined) < Tick) continue;
             examined = time.GetTimestamp();
-            foreach (var assignment in Assignments()) FindAbsent(assignment);
+            foreach (var assignment in partitions.Current) FindAbsent(assignment);
             foreach (var gone in _wrongClocks.Where(entry => !IsKnown(entry))) _wrongClocks.TryRemove(gone.Key, out _);
         }
     }
@@ -229,7 +222,7 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
             if (!assignment.Watch.HasCaughtUp && !assignment.IsReset) return;
             // Cameras that fell silent before this process took over are known by their state alone.
             foreach (string camera in assignment.WakeAbsent(camera => options.Detection.SilentAfterFor(camera) is not null))
-                DetectorOf(assignment, camera, PackageFor(camera));
+                DetectorOf(assignment, camera, packageOf(camera));
             var watched = assignment.Watch.Watched;
             var forget = time.GetUtcNow() - options.Detection.ForgetAfter;
             foreach (var (camera, detector) in assignment.Detectors)
@@ -239,7 +232,7 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
                 if (detector.HasOpenIncident && detector.WrittenAt < forget && !detector.Changed)
                     detector.Forget(topic, partition, _alerts);
                 else detector.ObserveAbsence(topic, partition, watched, _alerts);
-                if (!detector.IsShadow) foreach (var alert in _alerts) PublishAlone(assignment, camera, alert, PackageFor(camera));
+                if (!detector.IsShadow) foreach (var alert in _alerts) PublishAlone(assignment, camera, alert, packageOf(camera));
                 if (detector.IsIdle(watched)) (_idle ??= []).Add(camera);
             }
             foreach (string camera in _idle ?? [])
@@ -287,7 +280,7 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
         {
             if (_once.Dequeue() is var entry && entry.Assignment.IsCurrent) _once.Enqueue(entry);
         }
-        foreach (var package in Packages())
+        foreach (var package in packages)
         {
             var monitor = MonitorOf(package);
             if (assignment.Reserved.TryGetValue(monitor.Key, out var record)) monitor.Merge(record.Value);
@@ -305,7 +298,7 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
     private bool IsAdmitted(PartitionAssignment assignment, string camera)
     {
         if (assignment.Detectors.ContainsKey(camera) || assignment.Restored.ContainsKey(camera)) return true;
-        if (Assignments().Sum(other => other.Cameras) >= options.Kafka.MaxCameras && !TryEvict()) return false;
+        if (partitions.Current.Sum(other => other.Cameras) >= options.Kafka.MaxCameras && !TryEvict()) return false;
         _once.Enqueue((assignment, camera));
         return true;
     }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
 using OutlierPipeline.Batching;
@@ -15,7 +14,6 @@ internal sealed partial class FrameConsumer : IDisposable
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan PollWhileHolding = TimeSpan.FromMilliseconds(2);
-    private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>A short stall is waited out: pausing makes librdkafka throw away what it has fetched.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(250);
@@ -36,20 +34,19 @@ internal sealed partial class FrameConsumer : IDisposable
     private readonly BrokerHealth _health;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
-    private readonly ConcurrentDictionary<TopicPartition, PartitionAssignment> _assignments = new();
-    private readonly Dictionary<TopicPartition, int> _epochs = [];
-    private readonly Dictionary<TopicPartition, Queue<ConsumedFrame>> _held = [];
-    private readonly ConcurrentQueue<Action> _requests = new();
+    private readonly PartitionTable _partitions;
+    private readonly HeldFrames _held = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationTokenSource _abandoned = new();
     private readonly TaskCompletionSource _stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly PartitionPauses _pauses;
     private readonly RewindBackoff _backoff = new();
     private IConsumer<CameraKey, RentedPayload>? _consumer;
+    private PartitionPositions? _positions;
     private volatile bool _drains = true;
 
     public FrameConsumer(KafkaOptions options, FramesOptions frames, OverloadOptions overload, FrameRouter router, PayloadBudget budget,
-        StateRestorer restorer, OffsetCommitter committer, ResultPublisher publisher, BrokerHealth health, TimeProvider time, ILogger log)
+        PartitionTable partitions, StateRestorer restorer, OffsetCommitter committer, ResultPublisher publisher, BrokerHealth health,
+        TimeProvider time, ILogger log)
     {
         _options = options;
         _overload = overload;
@@ -64,19 +61,14 @@ internal sealed partial class FrameConsumer : IDisposable
         _health = health;
         _time = time;
         _log = log;
-        _pauses = new PartitionPauses(Pause, partition => _consumer!.Resume([partition]));
+        _partitions = partitions;
     }
-
-    /// <summary>The partitions read at present.</summary>
-    public ICollection<PartitionAssignment> Assignments => _assignments.Values;
 
     /// <summary>Completes when the thread has ended; with an error if it could not go on.</summary>
     public Task Completion => _stopped.Task;
 
     /// <summary>The group has given this member its share, be it nothing.</summary>
     public bool HasJoined { get; private set; }
-
-    public int Paused(PauseReason reason) => _pauses.Count(reason);
 
     public void Start() => new Thread(Run) { Name = "consume", IsBackground = true }.Start();
 
@@ -98,83 +90,85 @@ internal sealed partial class FrameConsumer : IDisposable
         _abandoned.Dispose();
     }
 
-    /// <summary>
-    /// Reads the partitions again from their last commit: a new epoch, restored detectors, and everything in flight dropped.
-    /// </summary>
-    public void Rewind(params PartitionAssignment[] assignments) => _requests.Enqueue(() =>
+    /// <summary>Commits one offset to the group; for any thread, once a partition is assigned.</summary>
+    public void Commit(TopicPartitionOffset offset) => _consumer!.Commit([offset]);
+
+    private void Do(PartitionRequest request)
     {
-        foreach (var assignment in assignments)
+        var assignment = request.Assignment;
+        switch (request.Action)
         {
-            if (!IsRead(assignment)) continue;
-            var delay = _backoff.Next(assignment.Partition, assignment.Committed);
-            Log.Rewound(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed, delay.TotalSeconds);
-            Restart(assignment, assignment.Committed, isReset: assignment.IsReset);
-            if (delay == TimeSpan.Zero || !_assignments.TryGetValue(assignment.Partition, out var next)) continue;
-            _pauses.Add(assignment.Partition, PauseReason.Retry);
-            _ = ResumeAfterAsync(next, delay);
+            case PartitionAction.Rewind:
+                Rewind(assignment);
+                break;
+            case PartitionAction.Reset:
+                ResetLog(assignment);
+                break;
+            case PartitionAction.Pause:
+                Pause(assignment.Partition, request.Reason);
+                break;
+            case PartitionAction.Resume:
+                Resume(assignment.Partition, request.Reason);
+                break;
+            case PartitionAction.Fetch:
+                Fetch(assignment, request.Offset);
+                break;
         }
-    });
+    }
+
+    /// <summary>A new epoch from the last commit on, restored detectors, and everything in flight dropped.</summary>
+    private void Rewind(PartitionAssignment assignment)
+    {
+        var delay = _backoff.Next(assignment.Partition, assignment.Committed);
+        Log.Rewound(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed, delay.TotalSeconds);
+        var next = Restart(assignment, assignment.Committed, isReset: assignment.IsReset);
+        if (delay == TimeSpan.Zero) return;
+        Pause(assignment.Partition, PauseReason.Retry);
+        _ = ResumeAfterAsync(next, delay);
+    }
 
     private async Task ResumeAfterAsync(PartitionAssignment assignment, TimeSpan delay)
     {
         await Task.Delay(delay, _time);
-        SetPaused(assignment, PauseReason.Retry, paused: false);
+        _partitions.Post(assignment, PartitionAction.Resume, PauseReason.Retry);
     }
 
     /// <summary>
     /// The topic was recreated under a partition: what was known of its offsets counts no more, and it is read from its start.
     /// </summary>
-    public void Reset(PartitionAssignment assignment) => _requests.Enqueue(() =>
-    {
-        if (IsRead(assignment)) ResetLog(assignment);
-    });
-
-    /// <summary>Pauses a partition for a reason, or takes the reason back; from any thread.</summary>
-    public void SetPaused(PartitionAssignment assignment, PauseReason reason, bool paused) => _requests.Enqueue(() =>
-    {
-        if (!assignment.IsCurrent) return;
-        if (paused) _pauses.Add(assignment.Partition, reason);
-        else _pauses.Remove(assignment.Partition, reason);
-    });
-
-    private bool IsRead(PartitionAssignment assignment) => assignment.IsCurrent && _assignments.ContainsKey(assignment.Partition);
-
     private void ResetLog(PartitionAssignment assignment)
     {
-        var watermarks = Retried(() => _consumer!.QueryWatermarkOffsets(assignment.Partition, BrokerTimeout));
-        long low = Math.Max(0, watermarks.Low.Value);
+        var (low, _) = _positions!.Range(assignment.Partition);
         Log.LogWasReset(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Ledger.Next, low);
         Restart(assignment, low, isReset: true);
     }
 
     /// <summary>Ends an assignment and begins another of the same partition.</summary>
-    private void Restart(PartitionAssignment assignment, long offset, bool isReset)
+    private PartitionAssignment Restart(PartitionAssignment assignment, long offset, bool isReset)
     {
         End(assignment);
-        Begin(assignment.Partition, offset, assignment.Watch.End.Offset, lostFrom: null, isReset);
-        Fetch(assignment.Partition, offset);
+        var next = Begin(assignment.Partition, offset, assignment.Watch.End.Offset, lostFrom: null, isReset);
+        Fetch(next, offset);
+        return next;
     }
 
     /// <summary>
     /// Fetches a partition from an offset on. A seek would not do: librdkafka has stopped a partition whose position was out of range, and
     /// then refuses to seek ("Erroneous state").
     /// </summary>
-    private void Fetch(TopicPartition partition, long offset)
+    private void Fetch(PartitionAssignment assignment, long offset)
     {
         try
         {
-            _consumer!.IncrementalUnassign([partition]);
-            _consumer.IncrementalAssign([new TopicPartitionOffset(partition, offset)]);
-            _pauses.Reapply(partition);
+            _consumer!.IncrementalUnassign([assignment.Partition]);
+            _consumer.IncrementalAssign([new TopicPartitionOffset(assignment.Partition, offset)]);
+            PauseAgain(assignment.Partition);
         }
         catch (KafkaException e) when (!e.Error.IsFatal)
         {
             // A rebalance is under way: either it takes the partition away, or it is tried again afterwards.
             Log.Retried(_log, e.Error.Reason);
-            _requests.Enqueue(() =>
-            {
-                if (_assignments.ContainsKey(partition)) Fetch(partition, offset);
-            });
+            _partitions.Post(assignment, PartitionAction.Fetch, offset: offset);
         }
     }
 
@@ -184,19 +178,19 @@ internal sealed partial class FrameConsumer : IDisposable
         {
             using var consumer = KafkaClients.FrameConsumer(_options, _keys, _budget, _health, OnAssigned, OnRevoked, OnLost);
             _consumer = consumer;
-            _committer.Commit = offset => consumer.Commit([offset]);
+            _positions = new PartitionPositions(consumer, _options.StartFrom, _health, _log, _stopping.Token);
             consumer.Subscribe(_options.FramesTopic);
             while (!_stopping.IsCancellationRequested) Step(consumer);
-            foreach (var assignment in _assignments.Values) Pause(assignment.Partition);
-            if (_drains) Drain([.. _assignments.Values]);
-            else foreach (var assignment in _assignments.Values) End(assignment);
+            foreach (var assignment in _partitions.Current) PauseClient(assignment.Partition);
+            if (_drains) Drain(_partitions.Current);
+            else foreach (var assignment in _partitions.Current) End(assignment);
             // Leaving revokes what is assigned: it is drained and ended by now.
             consumer.Close();
             _stopped.TrySetResult();
         }
         catch (Exception e)
         {
-            foreach (var assignment in _assignments.Values) assignment.End();
+            foreach (var assignment in _partitions.Current) assignment.End();
             _stopped.TrySetException(e);
         }
     }
@@ -204,27 +198,27 @@ internal sealed partial class FrameConsumer : IDisposable
     private void Step(IConsumer<CameraKey, RentedPayload> consumer)
     {
         // What is asked for while these are done waits for the next step.
-        for (int left = _requests.Count; left > 0 && _requests.TryDequeue(out var request); left--) request();
+        foreach (var request in _partitions.Take()) Do(request);
         DispatchHeld();
         ConsumeResult<CameraKey, RentedPayload>? record;
         try
         {
-            record = consumer.Consume(_held.Count > 0 ? PollWhileHolding : Poll);
+            record = consumer.Consume(_held.IsEmpty ? Poll : PollWhileHolding);
         }
         catch (ConsumeException e)
         {
-            OnConsumeError(consumer, e);
+            OnConsumeError(e);
             return;
         }
         if (record is null) return;
         if (record.IsPartitionEOF)
         {
             // Nothing is left but what was handed on: what lies between the last record and here are control records and holes.
-            if (_assignments.TryGetValue(record.TopicPartition, out var ended) && !_held.ContainsKey(record.TopicPartition))
+            if (_partitions.Of(record.TopicPartition) is { } ended && !_held.Has(record.TopicPartition))
                 ended.Ledger.SkipTo(record.Offset.Value);
             return;
         }
-        if (_assignments.TryGetValue(record.TopicPartition, out var assignment) && record.Offset.Value >= Expected(assignment))
+        if (_partitions.Of(record.TopicPartition) is { } assignment && record.Offset.Value >= Expected(assignment))
         {
             Accept(_reader.Read(record, assignment));
             return;
@@ -234,7 +228,7 @@ internal sealed partial class FrameConsumer : IDisposable
 
     /// <summary>The offset that comes next, held frames included.</summary>
     private long Expected(PartitionAssignment assignment) =>
-        _held.TryGetValue(assignment.Partition, out var queue) && queue.Count > 0 ? queue.Last().Offset + 1 : assignment.Ledger.Next;
+        _held.LastOffset(assignment.Partition) is { } last ? last + 1 : assignment.Ledger.Next;
 
     private void Accept(ConsumedFrame frame)
     {
@@ -242,12 +236,12 @@ internal sealed partial class FrameConsumer : IDisposable
         frame.IsSkipped = _overload.Policy == OverloadPolicy.SkipStale && frame.Kind == FrameKind.Picture
             && _ages.AgeOf(frame, frame.Assignment.Watch.End, _time.GetUtcNow()) > _overload.MaxFrameAge;
         var partition = frame.Assignment.Partition;
-        if (_held.TryGetValue(partition, out var queue))
+        if (_held.Has(partition))
         {
-            queue.Enqueue(frame);
+            _held.Add(frame);
             return;
         }
-        if ((_pauses[partition] & (PauseReason.Restore | PauseReason.Retry)) == 0)
+        if (!IsBlocked(partition))
         {
             long begun = _time.GetTimestamp();
             while (!TryDispatch(frame))
@@ -259,35 +253,34 @@ internal sealed partial class FrameConsumer : IDisposable
                 }
                 Thread.Sleep(1);
             }
-            if (IsOverfull) _pauses.Add(partition, PauseReason.Backpressure);
+            if (IsOverfull) Pause(partition, PauseReason.Backpressure);
             return;
         }
         // An assignment may deliver before its pause takes effect.
         Hold(frame, PauseReason.Restore);
     }
 
-    private bool IsOverfull => _budget.IsExceeded || _assignments.Values.Sum(assignment => assignment.Ledger.InFlight) > MaxUnacknowledged;
+    private bool IsOverfull => _budget.IsExceeded || _partitions.InFlight > MaxUnacknowledged;
+
+    /// <summary>Whether nothing of a partition may be handed on, however much room there is.</summary>
+    private bool IsBlocked(TopicPartition partition) => (_partitions.Reasons(partition) & (PauseReason.Restore | PauseReason.Retry)) != 0;
 
     private void Hold(ConsumedFrame frame, PauseReason reason)
     {
-        _held.Add(frame.Assignment.Partition, new Queue<ConsumedFrame>([frame]));
-        _pauses.Add(frame.Assignment.Partition, reason);
-        _pauses.Reapply(frame.Assignment.Partition);
+        _held.Add(frame);
+        Pause(frame.Assignment.Partition, reason);
+        PauseAgain(frame.Assignment.Partition);
     }
 
     private void DispatchHeld()
     {
-        foreach (var (partition, queue) in _held)
+        if (!_held.IsEmpty) _held.Dispatch(IsBlocked, TryDispatch);
+        if (_partitions.Paused(PauseReason.Backpressure) == 0 || IsOverfull) return;
+        foreach (var assignment in _partitions.Current)
         {
-            if ((_pauses[partition] & (PauseReason.Restore | PauseReason.Retry)) != 0) continue;
-            while (queue.TryPeek(out var frame) && TryDispatch(frame)) queue.Dequeue();
-            if (queue.Count == 0) _held.Remove(partition);
-        }
-        if (_pauses.Count(PauseReason.Backpressure) == 0 || IsOverfull) return;
-        foreach (var partition in _assignments.Keys)
-        {
-            if (_pauses[partition].HasFlag(PauseReason.Backpressure) && !_held.ContainsKey(partition) && _router.HasRoom)
-                _pauses.Remove(partition, PauseReason.Backpressure);
+            var partition = assignment.Partition;
+            if (_partitions.Reasons(partition).HasFlag(PauseReason.Backpressure) && !_held.Has(partition) && _router.HasRoom)
+                Resume(partition, PauseReason.Backpressure);
         }
     }
 
@@ -313,35 +306,24 @@ internal sealed partial class FrameConsumer : IDisposable
     {
         HasJoined = true;
         var starts = new List<TopicPartitionOffset>();
-        var committed = Retried(() => consumer.Committed(partitions, BrokerTimeout));
-        foreach (var position in committed)
+        foreach (var start in _positions!.Starts(partitions))
         {
-            var watermarks = Retried(() => consumer.QueryWatermarkOffsets(position.TopicPartition, BrokerTimeout));
-            long low = Math.Max(0, watermarks.Low.Value);
-            long high = Math.Max(low, watermarks.High.Value);
-            long stored = position.Offset.Value;
-            long start = stored switch
-            {
-                < 0 => _options.StartFrom == StartFrom.Earliest ? low : high,
-                _ when stored > high => low,
-                _ => Math.Max(stored, low),
-            };
-            if (stored > high) Log.LogWasReset(_log, position.Topic, position.Partition.Value, stored, low);
-            Begin(position.TopicPartition, start, high, lostFrom: stored >= 0 && stored < low ? stored : null, isReset: stored > high);
-            starts.Add(new TopicPartitionOffset(position.TopicPartition, start));
+            var partition = start.Partition;
+            if (start.IsReset) Log.LogWasReset(_log, partition.Topic, partition.Partition.Value, start.Stored, start.Start);
+            Begin(partition, start.Start, start.End, start.LostFrom, start.IsReset);
+            starts.Add(new TopicPartitionOffset(partition, start.Start));
         }
         return starts;
     }
 
-    private void Begin(TopicPartition partition, long start, long end, long? lostFrom, bool isReset)
+    private PartitionAssignment Begin(TopicPartition partition, long start, long end, long? lostFrom, bool isReset)
     {
-        int epoch = _epochs[partition] = _epochs.GetValueOrDefault(partition) + 1;
-        var assignment = new PartitionAssignment(partition, epoch, start, end, _time.GetUtcNow()) { IsReset = isReset };
+        var assignment = _partitions.Begin(partition, start, end, _time.GetUtcNow(), isReset);
         if (lostFrom is { } from) ReportLost(assignment, from, start);
-        _assignments[partition] = assignment;
-        _pauses.Add(partition, PauseReason.Restore);
-        Log.Assigned(_log, partition.Topic, partition.Partition.Value, start, epoch);
+        PauseAgain(partition);
+        Log.Assigned(_log, partition.Topic, partition.Partition.Value, start, assignment.Epoch);
         _ = RestoreAsync(assignment);
+        return assignment;
     }
 
     private async Task RestoreAsync(PartitionAssignment assignment)
@@ -349,8 +331,8 @@ internal sealed partial class FrameConsumer : IDisposable
         try
         {
             await _restorer.RestoreAsync(assignment, _stopping.Token);
-            if (assignment.IsOfAnotherTopic) Reset(assignment);
-            else SetPaused(assignment, PauseReason.Restore, paused: false);
+            if (assignment.IsOfAnotherTopic) _partitions.Post(assignment, PartitionAction.Reset);
+            else _partitions.Post(assignment, PartitionAction.Resume, PauseReason.Restore);
         }
         catch (OperationCanceledException)
         {
@@ -365,8 +347,7 @@ internal sealed partial class FrameConsumer : IDisposable
 
     private void OnRevoked(IConsumer<CameraKey, RentedPayload> consumer, List<TopicPartitionOffset> partitions)
     {
-        var revoked = partitions.Select(partition => _assignments.GetValueOrDefault(partition.TopicPartition))
-            .OfType<PartitionAssignment>().ToArray();
+        var revoked = partitions.Select(partition => _partitions.Of(partition.TopicPartition)).OfType<PartitionAssignment>().ToArray();
         Drain(revoked);
         foreach (var assignment in revoked)
             Log.Revoked(_log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed);
@@ -376,37 +357,34 @@ internal sealed partial class FrameConsumer : IDisposable
     {
         foreach (var partition in partitions)
         {
-            if (!_assignments.TryGetValue(partition.TopicPartition, out var assignment)) continue;
+            if (_partitions.Of(partition.TopicPartition) is not { } assignment) continue;
             Log.Lost(_log, partition.Topic, partition.Partition.Value);
             End(assignment);
         }
     }
 
     /// <summary>Finishes what was handed on, commits, and ends the assignments; what was held goes back unread.</summary>
-    private void Drain(PartitionAssignment[] assignments)
+    private void Drain(IReadOnlyList<PartitionAssignment> assignments)
     {
         foreach (var assignment in assignments) DropHeld(assignment.Partition);
         using var timeout = new CancellationTokenSource(_options.DrainTimeout, _time);
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _abandoned.Token);
-        Task.WhenAll(assignments.Select(assignment => _committer.DrainAsync(assignment, deadline.Token))).GetAwaiter().GetResult();
+        Task.WhenAll(assignments.Select(assignment => _committer.DrainAsync(assignment, Commit, deadline.Token))).GetAwaiter().GetResult();
         foreach (var assignment in assignments) End(assignment);
     }
 
     private void End(PartitionAssignment assignment)
     {
-        assignment.End();
+        _partitions.End(assignment);
         DropHeld(assignment.Partition);
-        _assignments.TryRemove(assignment.Partition, out _);
-        _pauses.Forget(assignment.Partition);
     }
 
     private void DropHeld(TopicPartition partition)
     {
-        if (!_held.Remove(partition, out var queue)) return;
-        foreach (var frame in queue) _publisher.Discard(frame);
+        foreach (var frame in _held.Drop(partition)) _publisher.Discard(frame);
     }
 
-    private void OnConsumeError(IConsumer<CameraKey, RentedPayload> consumer, ConsumeException e)
+    private void OnConsumeError(ConsumeException e)
     {
         if (e.Error.IsFatal) throw e;
         if (e.Error.Code is not (ErrorCode.Local_AutoOffsetReset or ErrorCode.OffsetOutOfRange))
@@ -415,18 +393,17 @@ internal sealed partial class FrameConsumer : IDisposable
             return;
         }
         var partition = e.ConsumerRecord?.TopicPartition;
-        if (partition is null || !_assignments.TryGetValue(partition, out var assignment)) return;
-        var watermarks = Retried(() => consumer.QueryWatermarkOffsets(partition, BrokerTimeout));
+        if (partition is null || _partitions.Of(partition) is not { } assignment) return;
+        var (low, high) = _positions!.Range(partition);
         long next = Expected(assignment);
-        long low = Math.Max(0, watermarks.Low.Value);
-        if (next > watermarks.High.Value)
+        if (next > high)
         {
             ResetLog(assignment);
             return;
         }
         // The log no longer holds the position: retention was faster than the service.
         if (next < low) ReportLost(assignment, next, low);
-        Fetch(partition, Math.Max(next, low));
+        Fetch(assignment, Math.Max(next, low));
     }
 
     private void ReportLost(PartitionAssignment assignment, long from, long to)
@@ -435,26 +412,26 @@ internal sealed partial class FrameConsumer : IDisposable
         PipelineTelemetry.CountLostBeforeRead(to - from);
         // The detectors learn it in the frames' order, when they have seen what was read before.
         lock (assignment.Gate) assignment.Lost = (from, to);
-        if (!_held.ContainsKey(assignment.Partition)) assignment.Ledger.SkipTo(to);
+        if (!_held.Has(assignment.Partition)) assignment.Ledger.SkipTo(to);
     }
 
-    private T Retried<T>(Func<T> request)
+    private void Pause(TopicPartition partition, PauseReason reason)
     {
-        while (true)
-        {
-            try
-            {
-                return request();
-            }
-            catch (KafkaException e) when (!e.Error.IsFatal && !_stopping.IsCancellationRequested)
-            {
-                if (_health.IsNews("positions " + e.Error.Code)) Log.Retried(_log, e.Error.Reason);
-                Thread.Sleep(200);
-            }
-        }
+        if (_partitions.Pause(partition, reason)) PauseClient(partition);
     }
 
-    private void Pause(TopicPartition partition)
+    private void Resume(TopicPartition partition, PauseReason reason)
+    {
+        if (_partitions.Resume(partition, reason)) _consumer!.Resume([partition]);
+    }
+
+    /// <summary>Pauses what should be: an assignment may have undone it.</summary>
+    private void PauseAgain(TopicPartition partition)
+    {
+        if (_partitions.Reasons(partition) != PauseReason.None) PauseClient(partition);
+    }
+
+    private void PauseClient(TopicPartition partition)
     {
         try
         {
@@ -490,7 +467,7 @@ internal sealed partial class FrameConsumer : IDisposable
         [LoggerMessage(246, LogLevel.Warning, "Reading frames: {Reason}; trying again.")]
         public static partial void ConsumeError(ILogger log, string reason);
 
-        [LoggerMessage(247, LogLevel.Warning, "Asking Kafka for positions: {Reason}; trying again.")]
+        [LoggerMessage(248, LogLevel.Warning, "Fetching again: {Reason}; trying again.")]
         public static partial void Retried(ILogger log, string reason);
     }
 }

@@ -28,7 +28,8 @@ public sealed partial class FramePipeline : IDisposable
         SingleReader = true,
         AllowSynchronousContinuations = true
     });
-    private readonly TaskCompletionSource _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly PipelineFailure _failure = new();
+    private readonly PartitionTable _partitions = new();
     private readonly ResultPublisher _publisher;
     private readonly FrameConsumer _consumer;
     private readonly OffsetCommitter _committer;
@@ -58,35 +59,26 @@ public sealed partial class FramePipeline : IDisposable
         _time = time ?? TimeProvider.System;
         _log = log;
         foreach (string path in options.Model.Cameras.Values.Append(options.Model.Path).Distinct())
-            _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _time)
-            {
-                Failed = e =>
-                _failed.TrySetException(e)
-            };
+            _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _failure, _time);
         _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)],
             _lanes.Values.First().QueueCapacity);
         _health = new BrokerHealth(options.Kafka, log, _time);
         _identity = new TopicIdentity(options.Kafka, _health);
         var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
-        _publisher = new ResultPublisher(options.Kafka, budget, _health, _time, log);
+        _publisher = new ResultPublisher(options.Kafka, budget, _partitions, _failure, _health, _time, log);
         _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
-        _ends = new PartitionEnds(options.Kafka, assignment => _consumer!.Reset(assignment), _health, _identity, _time);
-        _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget,
+        _ends = new PartitionEnds(options.Kafka, _partitions, _health, _identity, _time);
+        _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, _partitions,
             new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _health, _time, log);
-        _detection = new DetectionWorker(_scored.Reader, _publisher, options, _time, log);
-        _detection.Assignments = () => [.. _consumer.Assignments];
-        _detection.Packages = () => _lanes.Values.Select(lane => lane.Package);
-        _detection.PackageFor = camera => _lanes[options.Model.PathFor(camera)].Package;
+        _detection = new DetectionWorker(_scored.Reader, _partitions, _publisher, [.. _lanes.Values.Select(lane => lane.Package)],
+            camera => _lanes[options.Model.PathFor(camera)].Package, options, _time, log);
         foreach (var lane in _lanes.Values) WarnOfDelay(lane.Package);
-        _publisher.RewindNeeded = assignment => _consumer.Rewind(assignment);
-        _publisher.DeadLetterBlocked = (assignment, blocked) => _consumer.SetPaused(assignment, PauseReason.DeadLetter, blocked);
-        _publisher.Failed = e => _failed.TrySetException(e);
         _gauges = PipelineTelemetry.Observe(
-            () => _consumer.Assignments.Sum(assignment => (long)assignment.Ledger.InFlight),
+            () => _partitions.Current.Sum(assignment => (long)assignment.Ledger.InFlight),
             () => Enum.GetValues<PauseReason>().Where(reason => reason != PauseReason.None).Select(reason =>
-                new Measurement<long>(_consumer.Paused(reason),
+                new Measurement<long>(_partitions.Paused(reason),
                 new KeyValuePair<string, object?>("reason", reason.ToString().ToLowerInvariant()))),
-            () => _consumer.Assignments.Select(assignment =>
+            () => _partitions.Current.Select(assignment =>
                 new Measurement<long>(assignment.Lag,
                 new KeyValuePair<string, object?>("partition", assignment.Partition.Partition.Value))),
             CountOpenIncidents);
@@ -105,7 +97,7 @@ public sealed partial class FramePipeline : IDisposable
     }
 
     /// <summary>How many partitions this process reads now.</summary>
-    public int AssignedPartitions => _consumer.Assignments.Count;
+    public int AssignedPartitions => _partitions.Current.Count;
 
     /// <summary>What computes, and in batches of how many frames at most, one entry a model package.</summary>
     public IEnumerable<(ModelPackage Package, Accelerator Accelerator, int MaxBatchSize)> Models =>
@@ -120,11 +112,11 @@ public sealed partial class FramePipeline : IDisposable
             if (!IsRunning) reasons.Add($"not connected to Kafka at {_options.Kafka.BootstrapServers}");
             else if (!_consumer.HasJoined) reasons.Add($"joining the consumer group {_options.Kafka.GroupId}");
             if (IsRunning && _health.Fault is { } fault) reasons.Add(fault);
-            if (_consumer.Paused(PauseReason.DeadLetter) is > 0 and int blocked)
+            if (_partitions.Paused(PauseReason.DeadLetter) is > 0 and int blocked)
                 reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
-            if (_consumer.Paused(PauseReason.Retry) is > 0 and int retrying)
+            if (_partitions.Paused(PauseReason.Retry) is > 0 and int retrying)
                 reasons.Add($"{_publisher.LastFailure}; {retrying} partitions wait and are read again");
-            if (_consumer.Paused(PauseReason.Restore) is > 0 and int restoring) reasons.Add($"{restoring} partitions are being restored");
+            if (_partitions.Paused(PauseReason.Restore) is > 0 and int restoring) reasons.Add($"{restoring} partitions are being restored");
             return reasons;
         }
     }
@@ -165,17 +157,17 @@ public sealed partial class FramePipeline : IDisposable
         _consumer.Start();
         IsRunning = true;
         using var committing = new CancellationTokenSource();
-        var commits = _committer.RunAsync(() => [.. _consumer.Assignments], committing.Token);
-        var ends = _ends.RunAsync(() => [.. _consumer.Assignments], committing.Token);
+        var commits = _committer.RunAsync(_partitions, _consumer.Commit, committing.Token);
+        var ends = _ends.RunAsync(committing.Token);
         var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using (cancellation.Register(() => stop.TrySetResult()))
         {
-            var first = await Task.WhenAny(stop.Task, _failed.Task, _consumer.Completion, commits);
+            var first = await Task.WhenAny(stop.Task, _failure.Task, _consumer.Completion, commits);
             IsRunning = false;
-            _consumer.Stop(drain: !_failed.Task.IsFaulted);
+            _consumer.Stop(drain: !_failure.HasHappened);
             // The consumer drains first: the stages behind it must still run, and commits must not stand in its way. One of them may fail
             // only now.
-            _ = _failed.Task.ContinueWith(_ => _consumer.Abandon(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted,
+            _ = _failure.Task.ContinueWith(_ => _consumer.Abandon(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted,
                 TaskScheduler.Default);
             bool hasLeft = await EndsAsync(_consumer.Completion, _options.Kafka.DrainTimeout + Farewell);
             if (!hasLeft) Log.LeftWithoutFarewell(_log, _options.Kafka.BootstrapServers);
@@ -184,10 +176,10 @@ public sealed partial class FramePipeline : IDisposable
             await EndsAsync(Task.WhenAll(commits, ends), Farewell);
             _publisher.Abandon();
             _router.Complete();
-            foreach (var lane in _lanes.Values) lane.Stop(abort: () => _failed.Task.IsFaulted);
+            foreach (var lane in _lanes.Values) lane.Stop(abort: () => _failure.HasHappened);
             _scored.Writer.TryComplete();
             detection.Join();
-            if (_failed.Task.IsFaulted) await _failed.Task;
+            if (_failure.HasHappened) await _failure.Task;
             await first;
             if (hasLeft) await _consumer.Completion;
             if (commits.IsCompleted) await commits;
@@ -227,7 +219,7 @@ public sealed partial class FramePipeline : IDisposable
         }
         catch (Exception e)
         {
-            _failed.TrySetException(e);
+            _failure.Report(e);
         }
     }
 
@@ -248,7 +240,7 @@ public sealed partial class FramePipeline : IDisposable
         public static partial void NeverGuaranteed(ILogger log, string model, double frames);
     }
 
-    private long CountOpenIncidents() => _consumer.Assignments.Sum(assignment =>
+    private long CountOpenIncidents() => _partitions.Current.Sum(assignment =>
     {
         lock (assignment.Gate) return (long)assignment.Detectors.Values.Count(detector => detector.HasOpenIncident);
     });

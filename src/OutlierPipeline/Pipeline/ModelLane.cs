@@ -15,6 +15,7 @@ internal sealed class ModelLane : IDisposable
     /// <summary>How often a stop looks whether a stage has failed.</summary>
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
 
+    private readonly PipelineFailure _failure;
     private readonly FrameBatch[] _batches;
     private readonly DecodeWorker[] _workers;
     private readonly DecodeBacklog _jobs;
@@ -24,9 +25,12 @@ internal sealed class ModelLane : IDisposable
     private readonly ChannelWriter<FrameBatch> _free;
 
     /// <param name="engine">Owned by the lane.</param>
-    public ModelLane(InferenceEngine engine, PipelineOptions options, ChannelWriter<FrameBatch> scored, TimeProvider time)
+    /// <param name="failure">Told when a stage of the lane ends with an error.</param>
+    public ModelLane(InferenceEngine engine, PipelineOptions options, ChannelWriter<FrameBatch> scored, PipelineFailure failure,
+        TimeProvider time)
     {
         Engine = engine;
+        _failure = failure;
         BatchCapacity = options.Batching.Capacity(engine.OnDevice);
         QueueCapacity = Math.Max(16, 2 * BatchCapacity);
         Frames = Channel.CreateBounded<Frame>(new BoundedChannelOptions(QueueCapacity)
@@ -67,9 +71,6 @@ internal sealed class ModelLane : IDisposable
     public int BatchCapacity { get; }
 
     public int QueueCapacity { get; }
-
-    /// <summary>A stage of the lane ended with an error: the device failed, or there is a fault in the code.</summary>
-    public Action<Exception> Failed { get; set; } = _ => { };
 
     public void Start()
     {
@@ -113,7 +114,7 @@ internal sealed class ModelLane : IDisposable
             }
             catch (Exception e)
             {
-                Failed(e);
+                _failure.Report(e);
             }
         })
         { Name = $"{stage} {Package.Card.Name}", IsBackground = true };

@@ -14,14 +14,11 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Commits one offset to the group; set by the consumer, which owns the client.</summary>
-    public Action<TopicPartitionOffset> Commit { get; set; } = _ => throw new InvalidOperationException("no consumer");
-
     /// <summary>
     /// Commits every current assignment again and again until cancelled. None waits for another: a partition whose dead letter cannot be
     /// written is not committed for as long, the others are.
     /// </summary>
-    public async Task RunAsync(Func<IReadOnlyCollection<PartitionAssignment>> assignments, CancellationToken cancellation)
+    public async Task RunAsync(PartitionTable partitions, Action<TopicPartitionOffset> commit, CancellationToken cancellation)
     {
         var running = new Dictionary<PartitionAssignment, Task<ErrorCode?>>();
         using var timer = new PeriodicTimer(options.CommitInterval, time);
@@ -29,13 +26,13 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         {
             while (await timer.WaitForNextTickAsync(cancellation))
             {
-                foreach (var (assignment, commit) in running.Where(pair => pair.Value.IsCompleted).ToList())
+                foreach (var (assignment, last) in running.Where(pair => pair.Value.IsCompleted).ToList())
                 {
-                    await commit;
+                    await last;
                     running.Remove(assignment);
                 }
-                foreach (var assignment in assignments().Where(assignment => !running.ContainsKey(assignment)))
-                    running[assignment] = CommitAsync(assignment, cancellation);
+                foreach (var assignment in partitions.Current.Where(assignment => !running.ContainsKey(assignment)))
+                    running[assignment] = CommitAsync(assignment, commit, cancellation);
             }
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
@@ -49,14 +46,14 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
     /// Waits until every frame handed on is done, then commits. Where the deadline passes first, or the group takes no commit of this
     /// member any more, what was not committed is repeated elsewhere, and the log says so.
     /// </summary>
-    public async Task DrainAsync(PartitionAssignment assignment, CancellationToken deadline)
+    public async Task DrainAsync(PartitionAssignment assignment, Action<TopicPartitionOffset> commit, CancellationToken deadline)
     {
         try
         {
             await Task.WhenAny(assignment.Ledger.WhenAcknowledged(assignment.Ledger.Next), assignment.Ended).WaitAsync(deadline);
             // A group that is still agreeing on who reads what refuses commits for a moment; whoever comes next would repeat what is not
             // committed.
-            while (await CommitAsync(assignment, deadline) is { } refusal)
+            while (await CommitAsync(assignment, commit, deadline) is { } refusal)
             {
                 if (refusal is ErrorCode.UnknownMemberId or ErrorCode.IllegalGeneration or ErrorCode.FencedInstanceId)
                 {
@@ -75,7 +72,8 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
     }
 
     /// <summary>One commit of one partition. An error of the broker's is logged, returned, and left to the next one.</summary>
-    private async Task<ErrorCode?> CommitAsync(PartitionAssignment assignment, CancellationToken cancellation)
+    private async Task<ErrorCode?> CommitAsync(PartitionAssignment assignment, Action<TopicPartitionOffset> commit,
+        CancellationToken cancellation)
     {
         if (!await assignment.CommitTurn.WaitAsync(0, CancellationToken.None)) await assignment.CommitTurn.WaitAsync(cancellation);
         try
@@ -92,7 +90,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
                 .WaitAsync(cancellation);
             if (!assignment.IsCurrent || offset <= assignment.Committed) return null;
             // The client waits for the broker's answer, however long: a deadline must not.
-            await Task.Run(() => Commit(new TopicPartitionOffset(assignment.Partition, offset)), cancellation).WaitAsync(cancellation);
+            await Task.Run(() => commit(new TopicPartitionOffset(assignment.Partition, offset)), cancellation).WaitAsync(cancellation);
             assignment.Committed = offset;
             return null;
         }

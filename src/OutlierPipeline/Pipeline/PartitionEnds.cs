@@ -7,8 +7,8 @@ namespace OutlierPipeline.Pipeline;
 /// Asks the brokers again and again where the assigned partitions end. What the consumer's own fetches say of it stands still in an outage,
 /// and would take an outage for silence.
 /// </summary>
-/// <param name="recreated">Told of a partition whose topic was recreated while it was read.</param>
-internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssignment> recreated, BrokerHealth health,
+/// <param name="partitions">Told of a partition whose topic was recreated while it was read.</param>
+internal sealed class PartitionEnds(KafkaOptions options, PartitionTable partitions, BrokerHealth health,
     TopicIdentity identity, TimeProvider time)
 {
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
@@ -20,7 +20,7 @@ internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssign
     private int _round;
 
     /// <summary>Measures until cancelled; what the broker does not answer is asked again.</summary>
-    public async Task RunAsync(Func<IReadOnlyCollection<PartitionAssignment>> assignments, CancellationToken cancellation)
+    public async Task RunAsync(CancellationToken cancellation)
     {
         using var admin = KafkaClients.Admin(options, health);
         using var timer = new PeriodicTimer(Interval, time);
@@ -28,7 +28,7 @@ internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssign
         {
             do
             {
-                var current = assignments();
+                var current = partitions.Current;
                 if (current.Count == 0) continue;
                 try
                 {
@@ -66,7 +66,7 @@ internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssign
             if (!ends.TryGetValue(assignment.Partition, out long end)) continue;
             // Twice in a row: a new leader may lag behind for a moment.
             bool isShort = end < assignment.Ledger.Next;
-            if (isShort && assignment.Watch.End.Offset == end && assignment.IsRestored) recreated(assignment);
+            if (isShort && assignment.Watch.End.Offset == end && assignment.IsRestored) partitions.Post(assignment, PartitionAction.Reset);
             assignment.Watch.Measure(end, asked, assignment.Ledger.ProcessedFrontier);
         }
         if (++_round % IdentityRounds != 0) return;
@@ -74,7 +74,7 @@ internal sealed class PartitionEnds(KafkaOptions options, Action<PartitionAssign
         foreach (var assignment in assignments.Where(assignment => assignment.IsRestored && identity.Id is not null))
         {
             assignment.TopicId ??= identity.Id;
-            if (assignment.TopicId != identity.Id || assignment.IsOfAnotherTopic) recreated(assignment);
+            if (assignment.TopicId != identity.Id || assignment.IsOfAnotherTopic) partitions.Post(assignment, PartitionAction.Reset);
         }
     }
 }

@@ -21,10 +21,8 @@ public enum PauseReason
     Retry = 8,
 }
 
-/// <summary>
-/// Pauses partitions for reasons: one is read again when its last reason is gone. For the consumer's thread; counts may be read from any.
-/// </summary>
-internal sealed class PartitionPauses(Action<TopicPartition> pause, Action<TopicPartition> resume)
+/// <summary>Why partitions pause: one is read again when its last reason is gone. Counts may be read from any thread.</summary>
+internal sealed class PartitionPauses
 {
     private readonly Dictionary<TopicPartition, PauseReason> _reasons = [];
     private readonly int[] _counts = new int[4];
@@ -33,29 +31,29 @@ internal sealed class PartitionPauses(Action<TopicPartition> pause, Action<Topic
 
     public int Count(PauseReason reason) => Volatile.Read(ref _counts[Index(reason)]);
 
-    public void Add(TopicPartition partition, PauseReason reason)
+    /// <summary>Adds a reason; true if it is the first.</summary>
+    public bool Add(TopicPartition partition, PauseReason reason)
     {
         var before = this[partition];
-        if (before.HasFlag(reason)) return;
+        if (before.HasFlag(reason)) return false;
         _reasons[partition] = before | reason;
         Interlocked.Increment(ref _counts[Index(reason)]);
-        if (before == PauseReason.None) pause(partition);
+        return before == PauseReason.None;
     }
 
-    public void Remove(TopicPartition partition, PauseReason reason)
+    /// <summary>Takes a reason back; true if it was the last.</summary>
+    public bool Remove(TopicPartition partition, PauseReason reason)
     {
         var before = this[partition];
-        if (!before.HasFlag(reason)) return;
+        if (!before.HasFlag(reason)) return false;
         Interlocked.Decrement(ref _counts[Index(reason)]);
-        if (before == reason)
-        {
-            _reasons.Remove(partition);
-            resume(partition);
-        }
-        else
+        if (before != reason)
         {
             _reasons[partition] = before & ~reason;
+            return false;
         }
+        _reasons.Remove(partition);
+        return true;
     }
 
     /// <summary>The partition is no longer ours: nothing to resume.</summary>
@@ -66,12 +64,6 @@ internal sealed class PartitionPauses(Action<TopicPartition> pause, Action<Topic
         {
             if (reasons.HasFlag(reason)) Interlocked.Decrement(ref _counts[Index(reason)]);
         }
-    }
-
-    /// <summary>Pauses again what should be: an assignment or a seek may have undone it.</summary>
-    public void Reapply(TopicPartition partition)
-    {
-        if (this[partition] != PauseReason.None) pause(partition);
     }
 
     private static int Index(PauseReason reason) => reason switch

@@ -20,31 +20,27 @@ internal sealed partial class ResultPublisher : IDisposable
 
     private readonly KafkaOptions _options;
     private readonly PayloadBudget _budget;
+    private readonly PartitionTable _partitions;
+    private readonly PipelineFailure _failure;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
     private readonly IProducer<byte[], byte[]> _producer;
     private readonly CancellationTokenSource _stopping = new();
 
-    public ResultPublisher(KafkaOptions options, PayloadBudget budget, BrokerHealth health, TimeProvider time, ILogger log)
+    public ResultPublisher(KafkaOptions options, PayloadBudget budget, PartitionTable partitions, PipelineFailure failure,
+        BrokerHealth health, TimeProvider time, ILogger log)
     {
         _options = options;
         _budget = budget;
+        _partitions = partitions;
+        _failure = failure;
         _time = time;
         _log = log;
         _producer = KafkaClients.Producer(options, health);
     }
 
-    /// <summary>The results of a partition are lost on their way: it has to be read again from its last commit.</summary>
-    public Action<PartitionAssignment> RewindNeeded { get; set; } = _ => { };
-
     /// <summary>Why results could not be written the last time.</summary>
     public string? LastFailure { get; private set; }
-
-    /// <summary>A dead letter of the partition cannot be written (true), or at last was (false).</summary>
-    public Action<PartitionAssignment, bool> DeadLetterBlocked { get; set; } = (_, _) => { };
-
-    /// <summary>The producer cannot go on.</summary>
-    public Action<Exception> Failed { get; set; } = _ => { };
 
     /// <summary>Produces one result of a frame, with the trace that it belongs to.</summary>
     public void Publish(ConsumedFrame frame, string topic, byte[] json, Headers? headers = null)
@@ -155,7 +151,7 @@ internal sealed partial class ResultPublisher : IDisposable
     {
         if (!error.IsError)
         {
-            if (blocked) DeadLetterBlocked(frame.Assignment, false);
+            if (blocked) _partitions.Post(frame.Assignment, PartitionAction.Resume, PauseReason.DeadLetter);
             Complete(frame);
             return;
         }
@@ -173,7 +169,7 @@ internal sealed partial class ResultPublisher : IDisposable
         if (!blocked)
         {
             Log.DeadLetterBlocked(_log, _options.DeadLetterTopic, frame.Assignment.Partition.Partition.Value, error.Reason);
-            DeadLetterBlocked(frame.Assignment, true);
+            _partitions.Post(frame.Assignment, PartitionAction.Pause, PauseReason.DeadLetter);
         }
         _ = RetryDeadLetterAsync(frame, letter);
     }
@@ -224,12 +220,12 @@ internal sealed partial class ResultPublisher : IDisposable
         if (!assignment.IsCurrent || _stopping.IsCancellationRequested) return;
         if (error.IsFatal)
         {
-            Failed(new KafkaException(error));
+            _failure.Report(new KafkaException(error));
             return;
         }
         LastFailure = $"{topic} cannot be written: {error.Reason}";
         Log.ResultFailed(_log, topic, assignment.Partition.Partition.Value, error.Reason);
-        RewindNeeded(assignment);
+        _partitions.Post(assignment, PartitionAction.Rewind);
     }
 
     private static partial class Log
