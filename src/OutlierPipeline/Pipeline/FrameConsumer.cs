@@ -248,7 +248,7 @@ internal sealed partial class FrameConsumer : IDisposable
             {
                 if (_time.GetElapsedTime(begun) > Patience || _stopping.IsCancellationRequested)
                 {
-                    Hold(frame, PauseReason.Backpressure);
+                    Hold(frame);
                     return;
                 }
                 Thread.Sleep(1);
@@ -256,8 +256,9 @@ internal sealed partial class FrameConsumer : IDisposable
             if (IsOverfull) Pause(partition, PauseReason.Backpressure);
             return;
         }
-        // An assignment may deliver before its pause takes effect.
-        Hold(frame, PauseReason.Restore);
+        // An assignment may deliver before its pause takes effect. It has its reason already, and no other that nobody would take back.
+        _held.Add(frame);
+        PauseAgain(partition);
     }
 
     private bool IsOverfull => _budget.IsExceeded || _partitions.InFlight > MaxUnacknowledged;
@@ -265,10 +266,10 @@ internal sealed partial class FrameConsumer : IDisposable
     /// <summary>Whether nothing of a partition may be handed on, however much room there is.</summary>
     private bool IsBlocked(TopicPartition partition) => (_partitions.Reasons(partition) & (PauseReason.Restore | PauseReason.Retry)) != 0;
 
-    private void Hold(ConsumedFrame frame, PauseReason reason)
+    private void Hold(ConsumedFrame frame)
     {
         _held.Add(frame);
-        Pause(frame.Assignment.Partition, reason);
+        Pause(frame.Assignment.Partition, PauseReason.Backpressure);
         PauseAgain(frame.Assignment.Partition);
     }
 
