@@ -17,8 +17,9 @@ internal static class AddNormal
         var package = ModelPackage.Load(model);
         var records = StoredScore.Read(source, package.Card, framesPerSecond: 10, cancellation).Where(score =>
             score.Incident == incident).ToArray();
-        if (records.Length == 0) throw new CommandException($"{source}: no scores of incident {incident} by a model with these scores " +
-            $"(they are kept as long as the topic's retention)");
+        if (records.Length == 0)
+            throw new CommandException($"{source}: no scores of incident {incident} by {package.Card.Name}: another model scored it, or " +
+                $"the topic no longer has them");
         if (records.FirstOrDefault(record => record.ModelDigest != package.Digest) is { } other)
             throw new CommandException($"incident {incident} was scored by another model ({other.ModelDigest ?? "not named"}; " +
                 $"{package.Card.Name} is {package.Digest}): its scores mean nothing to this one");

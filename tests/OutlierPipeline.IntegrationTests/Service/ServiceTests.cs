@@ -86,7 +86,7 @@ public sealed partial class ServiceTests
     [InlineData("--Kafka:Delivery=ExactlyOnce", "Kafka:Delivery is ExactlyOnce")]
     [InlineData("--Inference:Accelerator=Cuda", "Inference:Accelerator is Cuda")]
     [InlineData("--urls=http://0.0.0.0:0", "the service would listen at http://0.0.0.0:0, where anybody could acknowledge alerts")]
-    [InlineData("--Api:Keys:ops:Hash=secret", "Api:Keys:ops:Hash is no hash")]
+    [InlineData("--Api:Keys:ops:Hash=secret", "Api:Keys:ops:Hash is not a hash")]
     [InlineData("--Api:Proxy:UserHeader=X-Forwarded-User", "Api:Proxy:Networks is empty")]
     [InlineData("--Alerts:VehiclePattern=(", "Alerts:VehiclePattern is no regular expression")]
     [InlineData("--Alerts:Database=/nowhere/alerts.db", "Alerts:Database cannot be used")]
