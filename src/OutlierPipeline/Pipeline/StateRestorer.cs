@@ -13,13 +13,12 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
 
     /// <summary>
     /// Fills <see cref="PartitionAssignment.Restored"/> with the latest record of every camera. Tries again while the broker cannot be
-    /// reached
-    /// or a result topic lacks the partition, until the assignment ends.
+    /// reached or a result topic lacks the partition, until the assignment ends.
     /// </summary>
     public async Task RestoreAsync(PartitionAssignment assignment, CancellationToken cancellation)
     {
         bool told = false;
-        await identity.First.WaitAsync(cancellation);
+        assignment.TopicId = await identity.AskNowAsync(cancellation);
         while (assignment.IsCurrent && !cancellation.IsCancellationRequested)
         {
             try
@@ -51,7 +50,6 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         using var reader = KafkaClients.Reader(options, health);
         var partition = new TopicPartition(options.StateTopic, assignment.Partition.Partition);
         var watermarks = reader.QueryWatermarkOffsets(partition, BrokerTimeout);
-        assignment.TopicId = identity.Id;
         if (watermarks.High.Value <= watermarks.Low.Value) return true;
         reader.Assign(new TopicPartitionOffset(partition, watermarks.Low));
         assignment.Restored.Clear();

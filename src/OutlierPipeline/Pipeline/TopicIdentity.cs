@@ -6,8 +6,7 @@ namespace OutlierPipeline.Pipeline;
 
 /// <summary>
 /// The id that brokers give a topic when it is created: another one under the same name is another topic. It is kept in <c>ood.state</c>
-/// beside the cameras' state, under a key that no
-/// camera has.
+/// beside the cameras' state, under a key that no camera has.
 /// </summary>
 internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
 {
@@ -19,15 +18,24 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
 
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
     private Task _asking = Task.CompletedTask;
+    private Task _first = Task.CompletedTask;
 
     /// <summary>The frames' topic's id as it was told last; null where the brokers tell none.</summary>
     public string? Id { get; private set; }
 
-    /// <summary>Completes with the first answer, or when it is waited for no longer.</summary>
-    public Task First { get; private set; } = Task.CompletedTask;
-
     /// <summary>Asks for the first time.</summary>
-    public void Begin() => First = _asking = Task.Run(() => AskAsync(FirstTimeout));
+    public void Begin() => _first = _asking = Task.Run(() => AskAsync(FirstTimeout));
+
+    /// <summary>
+    /// The id at this moment, for a partition that was just assigned: what was told before the assignment may be of the topic before.
+    /// Null where the brokers tell none.
+    /// </summary>
+    public async Task<string?> AskNowAsync(CancellationToken cancellation)
+    {
+        await _first.WaitAsync(cancellation);
+        if (Id is not null) await AskAsync(Timeout).WaitAsync(cancellation);
+        return Id;
+    }
 
     /// <summary>Asks again, unless the last question is still open.</summary>
     public void AskAgain()

@@ -92,7 +92,7 @@ public sealed class RetentionTests
             await second.Until(() => cluster.Committed()[0] == 20, "the newest topic's frames");
             Send(cluster, 30, Trouble.Fog);
             await second.Until(() => cluster.Committed()[0] == 50, "the fog");
-            Assert.NotEmpty(second.Alerts);
+            Assert.True(second.Alerts.Count > 0, string.Join(Environment.NewLine, second.Log.Messages.TakeLast(40)));
         }
     }
 
