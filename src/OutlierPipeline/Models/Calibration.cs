@@ -55,6 +55,10 @@ public sealed record Calibration
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public LatentMap? LatentMap { get; init; }
 
+    /// <summary>What changes against a camera's own recent frames are held against; null in packages without an onset test.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public OnsetCalibration? Onset { get; init; }
+
     /// <summary>Number of calibration frames, n.</summary>
     [JsonIgnore]
     public int Frames => Combined.Length;
@@ -146,6 +150,7 @@ public sealed record Calibration
             if (!IsAscending(column)) throw new JsonException($"sorted.{name} is not ascending");
         }
         calibration.LatentMap?.Check();
+        calibration.Onset?.Check(calibration.Combines.Count);
         return IsAscending(calibration.Combined) ? calibration : throw new JsonException("combined is not ascending");
     }
 
@@ -222,7 +227,10 @@ public sealed record Calibration
         return [.. rows.Select((row, i) => (isNew?[i] ?? true) && seen.Add(Convert.ToHexString(MemoryMarshal.AsBytes(row.AsSpan()))))];
     }
 
-    private double RankPValue(double[] ascending, double score)
+    private double RankPValue(double[] ascending, double score) => RankPValue(ascending, Weight, score);
+
+    /// <summary>(1 + w #{values ≥ score}) / (1 + w n).</summary>
+    internal static double RankPValue(double[] ascending, double weight, double score)
     {
         int low = 0;
         int high = ascending.Length;
@@ -232,10 +240,10 @@ public sealed record Calibration
             if (ascending[middle] < score) low = middle + 1;
             else high = middle;
         }
-        return (1 + Weight * (ascending.Length - low)) / (1 + Weight * ascending.Length);
+        return (1 + weight * (ascending.Length - low)) / (1 + weight * ascending.Length);
     }
 
-    private static double Quantile(double[] ascending, double q)
+    internal static double Quantile(double[] ascending, double q)
     {
         double position = q * (ascending.Length - 1);
         int below = (int)position;
@@ -243,7 +251,7 @@ public sealed record Calibration
         return ascending[below] + (position - below) * (ascending[above] - ascending[below]);
     }
 
-    private static bool IsAscending(double[] values)
+    internal static bool IsAscending(double[] values)
     {
         for (int i = 1; i < values.Length; i++)
         {
