@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Service.Alerts;
 
@@ -139,7 +140,7 @@ internal sealed record AlertRecord
             throw new FormatException($"{time} is no RFC 3339 time");
         if (parsed.UtcDateTime.Year is < 1678 or > 2261) throw new FormatException($"{time} is not within the years 1678 to 2261");
         long beyond = digits == 0 ? 0 : long.Parse(time.AsSpan(dot + 1, digits).ToString().PadRight(9, '0'), CultureInfo.InvariantCulture);
-        return (parsed.UtcTicks - DateTime.UnixEpoch.Ticks) * 100 + beyond;
+        return UnixNanoseconds.Of(parsed) + beyond;
     }
 
     /// <summary>Ids stand in headers and addresses.</summary>

@@ -97,7 +97,7 @@ public sealed record OnsetNull
         Func<double[], double> effective)
     {
         double[] raw = [.. smallest.Select((least, k) => Math.Max(1e-9 * least,
-            Calibration.Quantile([.. deviations.Select(row => row[k]).Order()], UnitQuantile) / UnitDeviations))];
+            Quantiles.Of([.. deviations.Select(row => row[k]).Order()], UnitQuantile) / UnitDeviations))];
         double independent = effective([.. deviations.Select(row => Combine(row, raw))]);
         double share = independent / (independent + UsualCount);
         double[] units = [.. raw.Zip(smallest, (unit, least) =>

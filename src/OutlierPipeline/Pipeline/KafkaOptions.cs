@@ -80,16 +80,18 @@ public sealed record KafkaOptions
     /// <summary>Any other librdkafka property, for TLS, SASL and tuning.</summary>
     public Dictionary<string, string> Client { get; init; } = [];
 
+    /// <summary>All topics, the frames' first.</summary>
+    internal IReadOnlyList<string> Topics => [FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic];
+
     /// <summary>Messages for what is missing or out of range.</summary>
     public IEnumerable<string> Validate()
     {
         if (string.IsNullOrWhiteSpace(BootstrapServers)) yield return "Kafka:BootstrapServers is not set; expected host:port of a broker";
         if (string.IsNullOrWhiteSpace(GroupId)) yield return "Kafka:GroupId is empty; expected the consumer group's name";
-        var topics = new[] { FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic };
-        if (topics.Any(string.IsNullOrWhiteSpace))
+        if (Topics.Any(string.IsNullOrWhiteSpace))
             yield return "a topic's name (Kafka:FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic) is empty";
-        else if (topics.Distinct().Count() < topics.Length)
-            yield return $"two of the topics [{string.Join(", ", topics)}] have the same name; each needs its own";
+        else if (Topics.Distinct().Count() < Topics.Count)
+            yield return $"two of the topics [{string.Join(", ", Topics)}] have the same name; each needs its own";
         if (Delivery == Delivery.ExactlyOnce) yield return "Kafka:Delivery is ExactlyOnce, which this version does not do; use " +
             "AtLeastOnce (what is repeated carries the same ids)";
         else if (!Enum.IsDefined(Delivery)) yield return $"Kafka:Delivery is {Delivery}; expected AtLeastOnce";
