@@ -12,8 +12,8 @@ namespace OutlierPipeline.Cli.Evaluation;
 /// <summary>Footage with what the model and the detector said of each frame, each drive watched from its first frame on.</summary>
 internal sealed class ScoredSet
 {
-    /// <summary>Frames a second of footage that does not say when its frames were taken.</summary>
-    public const double DefaultRate = 10;
+    /// <inheritdoc cref="FootageScorer.DefaultRate"/>
+    public const double DefaultRate = FootageScorer.DefaultRate;
 
     private ScoredSet(string name, DecodedFootage footage)
     {

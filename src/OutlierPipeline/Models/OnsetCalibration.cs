@@ -9,8 +9,12 @@ namespace OutlierPipeline.Models;
 /// </summary>
 public sealed record OnsetCalibration
 {
-    /// <summary>What the deviations were measured on: <c>drives left out</c>, <c>halves of drives left out</c>, or
-    /// <c>calibration footage</c>.</summary>
+    /// <summary>Bases: the deviations of whole drives that were left out of the training, of halves of drives, of footage that calibrated.</summary>
+    public const string OfDrives = "drives left out";
+    public const string OfHalves = "halves of drives left out";
+    public const string OfCalibration = "calibration footage";
+
+    /// <summary>What the deviations were measured on.</summary>
     public required string Basis { get; init; }
 
     /// <summary>Changes within seconds, for every frame rate that the footage could show, ascending.</summary>
