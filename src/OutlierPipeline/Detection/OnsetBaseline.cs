@@ -8,7 +8,7 @@ namespace OutlierPipeline.Detection;
 /// <remarks>
 /// Three windows behind one another. <em>Recent</em>: the last <see cref="Recent"/> frames. <em>Fast</em>: their medians at
 /// <see cref="Slots"/> moments, half a second and five frames apart at least, so the last 40 frames of most cameras. <em>Slow</em>: the
-/// fast window's medians at <see cref="Slots"/> moments; these lie as far apart as the drive is long, and at most
+/// fast window's medians at six moments; these lie as far apart as the drive is long, and at most
 /// <see cref="LongestSlot"/>, so the last 20 minutes. A change shows as recent against fast; what comes slowly as fast against slow.
 /// A median forgets a change when it fills half of its window: none of the windows ever stands still.
 /// </remarks>
@@ -17,8 +17,11 @@ internal sealed class OnsetBaseline
     /// <summary>Frames of which the recent value is the median: the first two of a change do not show.</summary>
     public const int Recent = 5;
 
-    /// <summary>Moments that the fast and the slow window remember.</summary>
+    /// <summary>Moments that the fast window remembers.</summary>
     public const int Slots = 8;
+
+    /// <summary>Moments that the slow window remembers.</summary>
+    private const int SlowSlots = 6;
 
     /// <summary>A fast window with fewer says nothing.</summary>
     private const int MinFast = 4;
@@ -30,17 +33,21 @@ internal sealed class OnsetBaseline
     private const double ShortestSlot = 0.5;
 
     /// <summary>Seconds between two moments of the slow window, at most.</summary>
-    public const double LongestSlot = 150;
+    public const double LongestSlot = 200;
 
     /// <summary>How much of a frame's step goes into the mean step.</summary>
     private const double StepShare = 0.1;
 
     private const int HeaderBytes = 4 + 4 * sizeof(float);
 
+    /// <summary>In the state's fourth byte, beside the frames since the last moment.</summary>
+    private const int HasMark = 16;
+
     private readonly int _parts;
     private readonly Window _recent;
     private readonly Window _fast;
     private readonly Window _slow;
+    private readonly Window _mark;
     private readonly double[] _values;
     private int _framesSince;
     private float _sinceFast;
@@ -54,7 +61,8 @@ internal sealed class OnsetBaseline
         _parts = parts;
         _recent = new Window(parts, Recent);
         _fast = new Window(parts, Slots);
-        _slow = new Window(parts, Slots);
+        _slow = new Window(parts, SlowSlots);
+        _mark = new Window(parts, 1);
         _values = new double[parts];
         Fast = new double[parts];
         Slow = new double[parts];
@@ -79,7 +87,7 @@ internal sealed class OnsetBaseline
     public double SlowSlot => _slowSlot;
 
     /// <summary>Length of a saved state in bytes.</summary>
-    public static int BytesFor(int parts) => HeaderBytes + (Recent + 2 * Slots) * parts * 2;
+    public static int BytesFor(int parts) => HeaderBytes + (Recent + Slots + SlowSlots + 1) * parts * 2;
 
     /// <summary>Takes one frame.</summary>
     /// <param name="scores">Each score in units of its normal spread; what is not finite counts as the largest there is.</param>
@@ -109,12 +117,29 @@ internal sealed class OnsetBaseline
         Learn(slotSeconds);
     }
 
+    /// <summary>Remembers the fast baseline, which hardly knows yet what has just begun.</summary>
+    public void Mark()
+    {
+        for (int k = 0; k < _parts; k++) _values[k] = _fast.Median(k);
+        _mark.Push(_values);
+    }
+
+    /// <summary>By how much each score's recent value lies above what <see cref="Mark"/> remembered.</summary>
+    /// <returns>False where nothing is remembered.</returns>
+    public bool TryCompare(Span<double> deviations)
+    {
+        if (!_mark.IsFull || !_recent.IsFull) return false;
+        for (int k = 0; k < _parts; k++) deviations[k] = _recent.Median(k) - _mark.Median(k);
+        return true;
+    }
+
     /// <summary>The camera's recent values are no longer its own: another drive, another model.</summary>
     public void Forget()
     {
         _recent.Clear();
         _fast.Clear();
         _slow.Clear();
+        _mark.Clear();
         (_framesSince, _sinceFast, _sinceSlow, _slowSlot, _step) = (0, 0, 0, 0, 0);
         (HasFast, HasSlow) = (false, false);
     }
@@ -126,14 +151,14 @@ internal sealed class OnsetBaseline
         state[0] = (byte)_recent.Count;
         state[1] = (byte)_fast.Count;
         state[2] = (byte)_slow.Count;
-        state[3] = (byte)Math.Min(_framesSince, Recent);
+        state[3] = (byte)(Math.Min(_framesSince, Recent) + (_mark.IsFull ? HasMark : 0));
         var rest = state.AsSpan(4);
         foreach (float value in (ReadOnlySpan<float>)[_sinceFast, _sinceSlow, _slowSlot, _step])
         {
             BinaryPrimitives.WriteSingleLittleEndian(rest, value);
             rest = rest[sizeof(float)..];
         }
-        foreach (var window in (ReadOnlySpan<Window>)[_recent, _fast, _slow]) rest = window.Save(rest);
+        foreach (var window in (ReadOnlySpan<Window>)[_recent, _fast, _slow, _mark]) rest = window.Save(rest);
         return state;
     }
 
@@ -141,8 +166,9 @@ internal sealed class OnsetBaseline
     public void Restore(ReadOnlySpan<byte> state)
     {
         Forget();
-        if (state.Length != BytesFor(_parts) || state[0] > Recent || state[1] > Slots || state[2] > Slots) return;
-        _framesSince = state[3];
+        if (state.Length != BytesFor(_parts) || state[0] > Recent || state[1] > Slots || state[2] > SlowSlots
+            || state[3] > HasMark + Recent) return;
+        _framesSince = state[3] % HasMark;
         _sinceFast = BinaryPrimitives.ReadSingleLittleEndian(state[4..]);
         _sinceSlow = BinaryPrimitives.ReadSingleLittleEndian(state[8..]);
         _slowSlot = BinaryPrimitives.ReadSingleLittleEndian(state[12..]);
@@ -150,7 +176,8 @@ internal sealed class OnsetBaseline
         var rest = state[HeaderBytes..];
         rest = _recent.Restore(rest, state[0]);
         rest = _fast.Restore(rest, state[1]);
-        _slow.Restore(rest, state[2]);
+        rest = _slow.Restore(rest, state[2]);
+        _mark.Restore(rest, state[3] / HasMark);
     }
 
     private void Learn(double slotSeconds)

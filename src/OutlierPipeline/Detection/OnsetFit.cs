@@ -5,6 +5,9 @@ namespace OutlierPipeline.Detection;
 /// <summary>Calibrates the onset test: runs normal footage that fitted nothing through the cameras' own running medians.</summary>
 internal static class OnsetFit
 {
+    /// <summary>A camera's state record has room for no more scores (DetectorState).</summary>
+    public const int MaxParts = 6;
+
     /// <summary>Frames of a segment of the slow test, as many as the fast window of most cameras holds.</summary>
     private const int Segment = OnsetBaseline.Recent * OnsetBaseline.Slots;
 
@@ -28,10 +31,11 @@ internal static class OnsetFit
     /// <param name="stretches">Number of rows of each stretch of consecutive frames.</param>
     /// <param name="framesPerSecond">Of the footage; lower rates are shown by leaving frames out.</param>
     /// <param name="basis">See <see cref="OnsetCalibration.Basis"/>.</param>
-    /// <returns>Null where every stretch is too short.</returns>
+    /// <returns>Null where every stretch is too short, or more than six scores are combined.</returns>
     public static OnsetCalibration? Fit(Calibration calibration, IReadOnlyList<float[]> rows, IReadOnlyList<int> stretches,
         double framesPerSecond, string basis)
     {
+        if (calibration.Combines.Count > MaxParts) return null;
         var series = new List<double[][]>();
         int first = 0;
         foreach (int length in stretches)

@@ -65,18 +65,22 @@ public sealed record OnsetNull
     private const double UnitQuantile = 0.99;
     private const double UnitDeviations = 2.33;
 
-    /// <summary>
-    /// Few deviations know little of units and tail: what is usual counts as so many independent ones. Then the units are the smallest ones
-    /// there are, the tail begins at <see cref="UsualThreshold"/>, and so many excesses of so much are counted in.
-    /// </summary>
+    /// <summary>Few deviations know little of their units: the smallest ones there are count as so many independent ones.</summary>
     private const double UsualCount = 10;
-    private const double UsualThreshold = 1.5;
+
+    /// <summary>
+    /// The tail begins above this share of the values, and no lower, and is no shorter, than that of a normal distribution; so many excesses
+    /// of nearly twice its mean count with those that were seen.
+    /// </summary>
+    private const double TailShare = 0.1;
+    private const double TailShape = 0.1;
+    private const double NormalThreshold = 1.28;
+    private const double NormalExcess = 0.47;
     private const int UsualExcesses = 5;
     private const double UsualExcess = 0.8;
 
-    /// <summary>The tail begins above this share of the values.</summary>
-    private const double TailShare = 0.1;
-    private const double TailShape = 0.1;
+    /// <summary>Of the soft maximum: as the level's.</summary>
+    private const double Sharpness = 4;
 
     /// <summary>Frames a second; 0 where the rate does not matter.</summary>
     public double FramesPerSecond { get; init; }
@@ -109,7 +113,8 @@ public sealed record OnsetNull
         double[] all = [.. deviations.Select(row => Combine(row, units)).Order()];
         int count = Math.Max(1, (int)(TailShare * all.Length));
         double threshold = all[Math.Max(0, all.Length - count - 1)];
-        double excess = (all[^count..].Sum(value => value - threshold) + UsualExcesses * UsualExcess) / (count + UsualExcesses);
+        double excess = Math.Max(NormalExcess,
+            (all[^count..].Sum(value => value - threshold) + UsualExcesses * UsualExcess) / (count + UsualExcesses));
         double[] kept = all.Length <= MaxValues
             ? all
             : [.. Enumerable.Range(0, MaxValues).Select(i => all[(int)((long)i * (all.Length - 1) / (MaxValues - 1))])];
@@ -119,15 +124,18 @@ public sealed record OnsetNull
             Units = units,
             Sorted = [.. kept.Select(value => Math.Round(value, 6))],
             Weight = Math.Clamp(Math.Round(independent / kept.Length, 6), 1e-6, 1),
-            Tail = new Tail(share * threshold + (1 - share) * UsualThreshold, TailShape, excess * (1 - TailShape)),
+            Tail = new Tail(Math.Max(NormalThreshold, share * threshold), TailShape, excess * (1 - TailShape)),
         };
     }
 
     /// <summary>One figure of the deviations: a soft maximum, in units of normal ones.</summary>
     public double Combine(ReadOnlySpan<double> deviations) => Combine(deviations, Units);
 
-    /// <summary>The conformal p-value of a combined deviation, between 1 / (1 + w n) and 1.</summary>
-    public double PValue(double combined) => Calibration.RankPValue(Sorted, Weight, combined);
+    /// <summary>
+    /// The conformal p-value of a combined deviation, between 1 / (1 + w n) and 1; no smaller than that of a normal deviation of unit
+    /// spread. Calm footage must not make every ripple on another road strange.
+    /// </summary>
+    public double PValue(double combined) => Math.Max(Calibration.RankPValue(Sorted, Weight, combined), Normal(combined));
 
     /// <summary>The p-value by the tail's fit where it is smaller than ranks can say; else null.</summary>
     public double? TailPValue(double combined) => combined > Tail.Threshold && Tail.PValue(combined) is var tail
@@ -138,7 +146,18 @@ public sealed record OnsetNull
         double largest = double.NegativeInfinity;
         for (int k = 0; k < deviations.Length; k++) largest = Math.Max(largest, deviations[k] / units[k]);
         double sum = 0;
-        for (int k = 0; k < deviations.Length; k++) sum += Math.Exp(deviations[k] / units[k] - largest);
-        return largest + Math.Log(sum);
+        for (int k = 0; k < deviations.Length; k++) sum += Math.Exp(Sharpness * (deviations[k] / units[k] - largest));
+        return largest + Math.Log(sum) / Sharpness;
+    }
+
+    /// <summary>Share of a normal distribution above a value.</summary>
+    /// <remarks>Zelen and Severo in Abramowitz and Stegun, Handbook of Mathematical Functions, 1964, 26.2.17; to 8 decimals.</remarks>
+    private static double Normal(double value)
+    {
+        double x = Math.Abs(value);
+        double t = 1 / (1 + 0.2316419 * x);
+        double above = Math.Exp(-0.5 * x * x) / Math.Sqrt(2 * Math.PI) * t
+            * (0.319381530 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
+        return value >= 0 ? above : 1 - above;
     }
 }
