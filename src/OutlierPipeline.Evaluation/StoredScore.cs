@@ -47,7 +47,7 @@ public sealed record StoredScore(string Camera, long TimestampNanoseconds, float
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            throw new FootageException($"this is no record of scores: {e.Message}", e);
+            throw new FootageException($"this is not a record of scores: {e.Message}", e);
         }
     }
 

@@ -71,7 +71,8 @@ public sealed partial class FramePipeline : IDisposable
         _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
         _ends = new PartitionEnds(options.Kafka, _partitions, _health, _identity, _time);
         _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, _partitions,
-            new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _health, _time, log);
+            new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _failure, _health,
+            _time, log);
         _alerts = new AlertPublisher(_publisher, options, log);
         _clocks = new WrongClocks(_time, log);
         var drift = new FleetDrift([.. _lanes.Values.Select(lane => lane.Package)], options, _time);
@@ -232,8 +233,8 @@ public sealed partial class FramePipeline : IDisposable
     {
         [LoggerMessage(110, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: with " +
             "Detection:FalseAlarmProbability as it is, an incident takes {Seconds:0.0} s by guaranteed evidence, longer than " +
-            "Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow a larger probability. What is gross is found " +
-                    "sooner, by extrapolation.")]
+            "Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow a larger probability. Large " +
+            "deviations are found sooner, by extrapolation.")]
         public static partial void Slow(ILogger log, string model, double frames, double seconds, TimeSpan maxDelay);
 
         [LoggerMessage(112, LogLevel.Warning,
