@@ -27,7 +27,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(26, lines.Length);
         double[] P(string drive) =>
             [.. lines.Where(line => line.StartsWith(drive + "/0", StringComparison.Ordinal)).Select(line =>
-            double.Parse(line.Split(',')[^2], CultureInfo.InvariantCulture))];
+            double.Parse(line.Split(',')[^4], CultureInfo.InvariantCulture))];
         Assert.Equal(12, P("normal").Length);
         Assert.True(P("fog").Max() < P("normal").Min(), "fog is not stranger than the clear street");
         Assert.Contains(lines, line => line.StartsWith("fog/99999.jpg,,", StringComparison.Ordinal));
