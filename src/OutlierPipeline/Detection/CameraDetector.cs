@@ -33,12 +33,9 @@ public sealed class CameraDetector
     {
         // A wrong step must not end the drive.
         _maxSkew = TimeSpan.FromTicks(Math.Min((maxSkew ?? TimeSpan.FromMinutes(5)).Ticks, options.DriveGap.Ticks));
-        Camera = camera;
-        Package = package;
-        _options = options;
+        (Camera, Package, _options) = (camera, package, options);
         _model = package.For(camera);
-        IsShadow = options.IsShadow(camera);
-        _silentAfter = options.SilentAfterFor(camera);
+        (IsShadow, _silentAfter) = (options.IsShadow(camera), options.SilentAfterFor(camera));
         _threshold = -Math.Log(options.FalseAlarmProbability);
         Remember(new DetectorState { Digest = _model.Digest });
     }
@@ -67,11 +64,7 @@ public sealed class CameraDetector
     /// <summary>Frames whose time was corrected since the process began.</summary>
     public long ClockCorrections => _timeline.Corrected;
 
-    /// <summary>What was wrong with the time of the last frame.</summary>
-    internal ClockFault LastClockFault => _timeline.LastFault;
-
-    /// <summary>Whether the last frame changed what there is to say of the clock.</summary>
-    internal bool ClockChanged => _timeline.HasChanged;
+    internal CameraTimeline Timeline => _timeline;
 
     /// <summary>The open incident's id, or null.</summary>
     public string? Incident => _state.Incident?.Id;
@@ -79,10 +72,7 @@ public sealed class CameraDetector
     /// <summary>Whether the state differs from what was last written.</summary>
     public bool Changed { get; private set; }
 
-    /// <summary>
-    /// Whether the whole fleet has wandered away from the calibration: what this camera shows is then no news, and at most
-    /// <see cref="Severity.Info"/>.
-    /// </summary>
+    /// <summary>Whether the whole fleet drifts: what this camera shows is then no news, and at most <see cref="Severity.Info"/>.</summary>
     public bool IsDrifting { get; set; }
 
     /// <summary>Observes one scored frame; what happens to the incident is added to <paramref name="alerts"/>.</summary>
@@ -134,10 +124,7 @@ public sealed class CameraDetector
     /// <summary>Frames from one offset to before another expired unread: the evidence starts afresh, an open incident stays.</summary>
     public void ObserveLost(long from, long to)
     {
-        if (to <= _state.NextOffset) return;
-        BeginAnew();
-        _state.NextOffset = Math.Max(_state.NextOffset, to);
-        Changed = true;
+        if (to > _state.NextOffset) ForgetLog(to);
     }
 
     /// <summary>The topic was recreated: offsets count from its start, the evidence starts afresh, an open incident stays.</summary>
@@ -155,10 +142,7 @@ public sealed class CameraDetector
     /// Looks whether the camera has been absent for too long: an open incident ends after <see cref="DetectionOptions.DriveGap"/>, and a
     /// camera that is expected to send is silent.
     /// </summary>
-    /// <param name="watched">
-    /// How long the partition has been watched: a clock that runs only while it is restored, read to its end, and the broker answers. An
-    /// outage is nobody's silence.
-    /// </param>
+    /// <param name="watched">By a clock that runs while the partition is restored and read to its end, and the broker answers.</param>
     public void ObserveAbsence(string topic, int partition, TimeSpan watched, List<AlertStep> alerts)
     {
         // Most cameras: nothing hangs on their absence.

@@ -23,9 +23,9 @@ internal sealed partial class WrongClocks(TimeProvider time, ILogger log)
     /// <summary>Takes what a camera's last frame told of its clock.</summary>
     public void Note(PartitionAssignment assignment, CameraDetector detector)
     {
-        if (detector.LastClockFault is not ClockFault.None and var fault) PipelineTelemetry.CountClockCorrected(fault);
+        if (detector.Timeline.LastFault is not ClockFault.None and var fault) PipelineTelemetry.CountClockCorrected(fault);
         if (detector.ClockFault != ClockFault.None) _cameras[detector.Camera] = (assignment, detector);
-        if (!detector.ClockChanged) return;
+        if (!detector.Timeline.HasChanged) return;
         if (detector.ClockFault == ClockFault.None) Forget(detector.Camera);
         // Ids are what somebody sends: so many lines a minute, and no more.
         if (time.GetElapsedTime(_toldSince) > TimeSpan.FromMinutes(1)) (_toldSince, _told) = (time.GetTimestamp(), 0);

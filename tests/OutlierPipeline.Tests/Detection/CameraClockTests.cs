@@ -200,7 +200,7 @@ public sealed class CameraClockTests
         {
             Observe(detector, [], i, i == 20 ? 2_147_483_647 * Second : Begin + i * Second / 10, (Begin + i * Second / 10) / 1_000_000,
                 strange: false);
-            if (detector.ClockChanged) told.Add(detector.ClockFault);
+            if (detector.Timeline.HasChanged) told.Add(detector.ClockFault);
         }
         Assert.Equal([ClockFault.Step, ClockFault.None], told);
         Assert.Equal(2, detector.ClockCorrections);
