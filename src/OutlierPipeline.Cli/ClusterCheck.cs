@@ -14,13 +14,11 @@ internal sealed class ClusterCheck : IDisposable
     private readonly CheckReport _report;
     private readonly IAdminClient _admin;
     private readonly BrokerErrors _errors = new();
-    private readonly string[] _topics;
 
     public ClusterCheck(KafkaOptions kafka, CheckReport report)
     {
         _kafka = kafka;
         _report = report;
-        _topics = [kafka.FramesTopic, kafka.ScoresTopic, kafka.AlertsTopic, kafka.StateTopic, kafka.DeadLetterTopic];
         _admin = KafkaClients.Admin(kafka, new BrokerHealth(kafka, NullLogger.Instance), _errors.Add);
     }
 
@@ -47,7 +45,7 @@ internal sealed class ClusterCheck : IDisposable
     public async Task CreateTopicsAsync(int partitions, short replication)
     {
         int wanted = Look(_kafka.FramesTopic).Partitions is > 0 and int known ? known : partitions;
-        foreach (string topic in _topics)
+        foreach (string topic in _kafka.Topics)
         {
             int there = Look(topic).Partitions;
             try
@@ -79,7 +77,7 @@ internal sealed class ClusterCheck : IDisposable
             }
         }
         // A broker answers for a topic a moment before every client knows it.
-        for (int i = 0; i < 50 && _topics.Any(IsComing); i++) await Task.Delay(100);
+        for (int i = 0; i < 50 && _kafka.Topics.Any(IsComing); i++) await Task.Delay(100);
 
         bool IsComing(string topic) => Look(topic).Error is ErrorCode.UnknownTopicOrPart or ErrorCode.LeaderNotAvailable;
     }
@@ -88,7 +86,7 @@ internal sealed class ClusterCheck : IDisposable
     public async Task<bool> CheckTopicsAsync()
     {
         int frames = Look(_kafka.FramesTopic).Partitions;
-        foreach (string topic in _topics)
+        foreach (string topic in _kafka.Topics)
         {
             var (there, error) = Look(topic);
             bool mustFollow = topic != _kafka.FramesTopic && topic != _kafka.DeadLetterTopic;
@@ -156,7 +154,7 @@ internal sealed class ClusterCheck : IDisposable
     private async Task<bool> CheckTopicPermissionsAsync()
     {
         bool writes = false;
-        string[] there = [.. _topics.Where(topic => Look(topic).Partitions > 0)];
+        string[] there = [.. _kafka.Topics.Where(topic => Look(topic).Partitions > 0)];
         if (there.Length == 0) return writes;
         try
         {

@@ -116,7 +116,7 @@ internal static class EvaluateCommand
         foreach (string value in values.Split(','))
         {
             if (!double.TryParse(value, CultureInfo.InvariantCulture, out double probability))
-                throw new CommandException($"--what-if: {value} is no number");
+                throw new CommandException($"--what-if: {value} is not a number");
             var options = new DetectionOptions { FalseAlarmProbability = probability };
             if (options.Validate().FirstOrDefault() is { } fault) throw new CommandException(fault);
             var result = WhatIf.Run(stored, package, options);
@@ -165,7 +165,7 @@ internal static class EvaluateCommand
             $"{report.Normal.FalseAlarmRateCi[0]:P2} to {report.Normal.FalseAlarmRateCi[1]:P2}; the calibration supports " +
                     $"{report.Normal.SupportedRate:P2} and no less); {report.Normal.Incidents} false incidents"));
         foreach (var acquaintance in report.Drives.GroupBy(drive => (drive.Set, drive.Acquaintance)))
-            Console.WriteLine(Text($"{acquaintance.Key.Set}: {acquaintance.Count()} drives, {Meaning(acquaintance.Key.Acquaintance)}"));
+            Console.WriteLine(Text($"{acquaintance.Key.Set}: {acquaintance.Count()} drives: {Meaning(acquaintance.Key.Acquaintance)}"));
         if (report.Outliers.Count > 0)
         {
             var table = new Table().AddColumns("outliers", "frames", "AUROC", "95 % interval", "AUPR", "FPR at 95 % TPR", "delay (frames)");
@@ -187,12 +187,12 @@ internal static class EvaluateCommand
     /// <summary>What a drive's acquaintance means to a figure measured on it.</summary>
     internal static string Meaning(string acquaintance) => acquaintance switch
     {
-        "unseen" => "which trained and calibrated nothing",
-        "drive-calibrated" => "of which other frames calibrated: figures flatter the model",
-        "drive-trained" => "of which other frames trained: figures flatter the model",
-        "calibrated" => "of which some of these very frames calibrated: figures say nothing",
-        "trained" => "of which some of these very frames trained: figures say nothing",
-        _ => "and the package does not say what it was made from",
+        "unseen" => "trained and calibrated nothing",
+        "drive-calibrated" => "other frames of it calibrated the model: the figures flatter",
+        "drive-trained" => "other frames of it trained the model: the figures flatter",
+        "calibrated" => "some of these frames calibrated the model: the figures say nothing",
+        "trained" => "some of these frames trained the model: the figures say nothing",
+        _ => "the package does not say what it was made from",
     };
 
     private static string Delay(double? frames) => frames is { } value ? Text($"{value:0.#}") : "not found";

@@ -118,7 +118,7 @@ internal sealed class FrameSampler(KafkaOptions kafka, ModelOptions? models, Che
         var fault = frame.ClockFault;
         if (fault == ClockFault.None && before.TryGetValue(frame.Camera, out var last))
         {
-            double? step = frame.IsStamped ? (frame.TimestampNanoseconds - (double)last.TimestampNanoseconds) / 1e9 : null;
+            double? step = frame.IsStamped ? UnixNanoseconds.SecondsBetween(last.TimestampNanoseconds, frame.TimestampNanoseconds) : null;
             fault = new CameraClock().Step(step, frame.ProducedMilliseconds - last.ProducedMilliseconds, null,
                 new FramesOptions().MaxClockSkew).Fault;
         }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Confluent.Kafka;
 using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Cli;
 
@@ -49,7 +50,7 @@ internal sealed class FrameSender : IDisposable
     public async Task SendAsync(EncodedFrame frame, CancellationToken cancellation)
     {
         byte[] encoded = frame.Encoded.ToArray();
-        long nanoseconds = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
+        long nanoseconds = UnixNanoseconds.Of(DateTimeOffset.UtcNow);
         var headers = new Headers { { "frame-timestamp", Encoding.ASCII.GetBytes(nanoseconds.ToString(CultureInfo.InvariantCulture)) } };
         if (FootageSource.ContentType(encoded) is { } type) headers.Add("content-type", Encoding.ASCII.GetBytes(type));
         var message = new Message<string, byte[]> { Key = _camera, Value = encoded, Headers = headers };

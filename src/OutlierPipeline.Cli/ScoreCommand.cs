@@ -83,7 +83,7 @@ internal static class ScoreCommand
                 batch.Run();
                 var at = new FrameRef(frame.Drive, 0, total, rate is null && frame.Time is { } time
                     ? ScoredSet.Nanoseconds(time)
-                    : (long)(total * 1e9 / (rate ?? ScoredSet.DefaultRate)));
+                    : UnixNanoseconds.OfSeconds(total / (rate ?? ScoredSet.DefaultRate)));
                 var verdict = detector.Observe(new FrameObservation
                 {
                     Frame = at,

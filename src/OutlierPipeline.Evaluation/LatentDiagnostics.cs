@@ -84,7 +84,7 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
             ? "The codes fill the prior."
             : off < 0.4 ? "The codes fill only a part of the prior: samples of it will look like nothing; raise --beta or take more " +
                 "varied footage." : "The codes reach beyond the prior: raise --beta, or calibrate on footage like the training's.");
-        double deviation = active.Length == 0 ? 1 : Median([.. active.Select(d => Math.Sqrt(variances.Average(row => row[d])))]);
+        double deviation = active.Length == 0 ? 1 : Quantiles.Median(active.Select(d => Math.Sqrt(variances.Average(row => row[d]))));
         yield return new("posterior deviation, median of active units", deviation, "0.02 to 0.95", deviation is >= 0.02
             and <= 0.95, deviation switch
             {
@@ -132,7 +132,7 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
                 Distance(drawn.AsSpan(step * bytes, bytes), drawn.AsSpan((step + 1) * bytes, bytes)))];
             jumps[p] = changes.Average() > 0 ? changes.Max() / changes.Average() : 1;
         }
-        double jump = Median(jumps);
+        double jump = Quantiles.Median(jumps);
         return new("continuity, largest step of an interpolation", jump, "at most 3 times the mean step", jump <= 3, jump <= 3
             ? "Pictures change evenly on the way from one code to another."
             : "Pictures jump on the way from one code to another: the latent space has cliffs; raise --beta or train longer.");
@@ -162,7 +162,7 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
             }
             return dot / Math.Sqrt(a * b);
         })];
-        double cosine = Median(cosines);
+        double cosine = Quantiles.Median(cosines);
         return new("completeness, samples that encode back", cosine, "at least 0.5", cosine >= 0.5, cosine >= 0.5
             ? "Samples of the prior are pictures that the encoder understands."
             : "Samples of the prior are pictures that the encoder does not understand: the latent space has holes; raise --beta, lower " +
@@ -174,11 +174,5 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
         double sum = 0;
         for (int i = 0; i < a.Length; i++) sum += (a[i] - b[i]) * (a[i] - b[i]);
         return Math.Sqrt(sum);
-    }
-
-    private static double Median(double[] values)
-    {
-        double[] sorted = [.. values.Order()];
-        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }

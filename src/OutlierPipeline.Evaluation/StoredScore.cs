@@ -47,7 +47,7 @@ public sealed record StoredScore(string Camera, long TimestampNanoseconds, float
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            throw new FootageException($"this is no record of scores: {e.Message}", e);
+            throw new FootageException($"this is not a record of scores: {e.Message}", e);
         }
     }
 
@@ -70,12 +70,12 @@ public sealed record StoredScore(string Camera, long TimestampNanoseconds, float
             if (columns.Any(column => values[column].Length == 0)) continue;
             string drive = Path.GetDirectoryName(name) is { Length: > 0 } directory ? directory : ".";
             int index = counts[drive] = counts.GetValueOrDefault(drive) + 1;
-            yield return new StoredScore(drive, (long)(index * 1e9 / framesPerSecond),
+            yield return new StoredScore(drive, UnixNanoseconds.OfSeconds(index / framesPerSecond),
                 [.. columns.Select(column => float.Parse(values[column], CultureInfo.InvariantCulture))], null, null);
         }
     }
 
     /// <summary>RFC 3339 with up to nine digits of a second, of which <see cref="DateTimeOffset"/> keeps seven.</summary>
     private static long Nanoseconds(string text) =>
-        (DateTimeOffset.Parse(text, CultureInfo.InvariantCulture) - DateTimeOffset.UnixEpoch).Ticks * 100;
+        UnixNanoseconds.Of(DateTimeOffset.Parse(text, CultureInfo.InvariantCulture));
 }

@@ -1,5 +1,6 @@
 using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Evaluation;
@@ -23,7 +24,7 @@ public sealed record WhatIf(int Cameras, double CameraDays, int Incidents, IRead
         {
             if (!detectors.TryGetValue(score.Camera, out var known))
                 known = (new CameraDetector(score.Camera, package, options), 0, score.TimestampNanoseconds);
-            double gap = (score.TimestampNanoseconds - known.Last) / 1e9;
+            double gap = UnixNanoseconds.SecondsBetween(known.Last, score.TimestampNanoseconds);
             if (gap > 0 && gap < options.DriveGap.TotalSeconds) seconds += gap;
             var frame = new FrameRef("", 0, known.Frames, score.TimestampNanoseconds);
             known.Detector.Observe(new FrameObservation { Frame = frame, Scores = score.Scores, ErrorMap = [], Pixels = [] }, alerts);

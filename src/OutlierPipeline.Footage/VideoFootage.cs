@@ -114,7 +114,7 @@ internal sealed partial class VideoFootage : FootageSource
                 times.TryWrite(isKnown ? TimeSpan.FromSeconds(seconds) : null);
             }
             else if (InputLine().Match(line) is { Success: true } input && Characters.Contains(input.Groups["format"].Value))
-                times.TryComplete(new FootageException($"{_file}: this is no video; expected one, or a directory of pictures"));
+                times.TryComplete(new FootageException($"{_file}: this is not a video; expected one, or a directory of pictures"));
             else if (fault.Length == 0 && FaultLine().Match(line) is { Success: true } error)
                 fault = error.Groups["text"].Value.Replace("file:" + _file + ": ", "", StringComparison.Ordinal);
         }

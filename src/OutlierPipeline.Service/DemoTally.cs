@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using System.Globalization;
 using OutlierPipeline.Alerts;
 using OutlierPipeline.Footage.Simulation;
+using OutlierPipeline.Models;
 using OutlierPipeline.Telemetry;
 using Spectre.Console;
 
@@ -86,5 +87,5 @@ internal sealed class DemoTally : IDisposable
     private static string Milliseconds(double[] ascending, double quantile) =>
         ascending.Length == 0
         ? "-"
-        : string.Create(CultureInfo.InvariantCulture, $"{1000 * ascending[(int)(quantile * (ascending.Length - 1))]:0} ms");
+        : string.Create(CultureInfo.InvariantCulture, $"{1000 * Quantiles.Of(ascending, quantile):0} ms");
 }

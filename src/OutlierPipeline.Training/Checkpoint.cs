@@ -71,10 +71,10 @@ internal sealed class Checkpoint
         {
             using var reader = new BinaryReader(File.OpenRead(file), Encoding.UTF8);
             if (reader.ReadString() != Magic)
-                throw new TrainingException($"{file}: no checkpoint of this version; without --resume the run begins anew");
+                throw new TrainingException($"{file}: not a checkpoint of this version; without --resume the run starts again");
             string found = reader.ReadString();
             if (found != fingerprint) throw new TrainingException($"{file}: the checkpoint is of a run with other frames or settings " +
-                $"({found}; now {fingerprint}): give the same options, or leave --resume out to begin anew");
+                $"({found}; now {fingerprint}): give the same options, or leave out --resume to start again");
             var checkpoint = new Checkpoint
             {
                 Fingerprint = found,
@@ -91,7 +91,7 @@ internal sealed class Checkpoint
         }
         catch (Exception e) when (e is EndOfStreamException or ArgumentException or FormatException)
         {
-            throw new TrainingException($"{file}: the checkpoint is damaged; without --resume the run begins anew", e);
+            throw new TrainingException($"{file}: the checkpoint is damaged; without --resume the run starts again", e);
         }
     }
 

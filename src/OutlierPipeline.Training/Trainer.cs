@@ -107,7 +107,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="TrainingException">There is none, or it is of another run.</exception>
     public void Resume()
     {
-        if (!File.Exists(_file)) throw new TrainingException($"{_file}: there is no checkpoint to go on from; leave --resume out");
+        if (!File.Exists(_file)) throw new TrainingException($"{_file}: there is no checkpoint to resume from; leave out --resume");
         _checkpoint = Checkpoint.Load(_file, _checkpoint.Fingerprint, reader =>
         {
             var weights = Checkpoint.Read(reader);
@@ -149,7 +149,7 @@ public sealed class Trainer : IDisposable
             int[] batch = order[(within * _settings.Batch)..Math.Min(order.Length, (within + 1) * _settings.Batch)];
             var loss = Uncollected.Run(() => Step(batch, Math.Min(1, progress / WarmUp)));
             if (!double.IsFinite(loss.Error + loss.Kl))
-                throw new TrainingException($"the loss is no number any more in epoch {Epochs + 1}, step {within + 1}: lower " +
+                throw new TrainingException($"the loss is not a number since epoch {Epochs + 1}, step {within + 1}: lower " +
                     $"--learning-rate " +
                     $"({_settings.LearningRate}){(_settings.IsMixedPrecision ? ", or train with --precision float32" : "")}; no " +
                             $"package was written, and --resume goes on from the last checkpoint with the same settings");

@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using OutlierPipeline.Models;
 using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Benchmarks;
@@ -52,6 +53,6 @@ internal sealed class LatencyRecorder : IDisposable
     {
         double[] ascending;
         lock (values) ascending = [.. values.Order()];
-        return ascending[(int)(quantile * (ascending.Length - 1))];
+        return Quantiles.Of(ascending, quantile);
     }
 }

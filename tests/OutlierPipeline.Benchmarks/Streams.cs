@@ -81,7 +81,7 @@ internal static class Streams
     private static double Quantile(IReadOnlyList<(Trouble Trouble, int? Delay)> delays, double q)
     {
         double[] sorted = [.. delays.Select(delay => delay.Delay ?? double.PositiveInfinity).Order()];
-        return sorted[(int)Math.Ceiling(q * (sorted.Length - 1))];
+        return Quantiles.Of(sorted, q);
     }
 
     private static string Text(double delay) => double.IsFinite(delay) ? delay.ToString("0", CultureInfo.InvariantCulture) : "not found";

@@ -4,6 +4,8 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using Confluent.Kafka;
+using OutlierPipeline.Frames;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli.Benchmark;
 
@@ -84,8 +86,8 @@ internal sealed class LoadGenerator : IDisposable
         var latencies = new ConcurrentQueue<double>();
         long skipped = 0;
         long begunAt = Nanoseconds();
-        long from = begunAt + (long)(warm.TotalSeconds * 1e9);
-        long until = begunAt + (long)(duration.TotalSeconds * 1e9);
+        long from = begunAt + UnixNanoseconds.Of(warm);
+        long until = begunAt + UnixNanoseconds.Of(duration);
         var reading = Task.Factory.StartNew(Read, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         var begun = Stopwatch.StartNew();
         long sent = 0;
@@ -122,12 +124,13 @@ internal sealed class LoadGenerator : IDisposable
         await ending.CancelAsync();
         await reading;
         if (latencies.IsEmpty && _fault is not null) throw new CommandException(_fault);
-        double[] ascending = [.. latencies.Order()];
+        double[] ascending = latencies.IsEmpty ? [0] : [.. latencies.Order()];
         double scoredRate = inTime / measured.TotalSeconds;
         double expected = Math.Max(sentRate, rate * 0.9) * measured.TotalSeconds;
         // A frame of each camera may be on its way at the end: in a short step that is more than 2 %.
         double late = Math.Max(0.02 * expected, cameras);
-        return new LoadStep(cameras, framesPerSecond, sentRate, scoredRate, Quantile(ascending, 0.5), Quantile(ascending, 0.99), skipped,
+        return new LoadStep(cameras, framesPerSecond, sentRate, scoredRate, Quantiles.Of(ascending, 0.5),
+            Quantiles.Of(ascending, 0.99), skipped,
             lag, _service is null ? null : processor.TotalMilliseconds / Math.Max(1, inTime), skipped == 0 && inTime >= expected - late);
 
         void Read()
@@ -139,7 +142,7 @@ internal sealed class LoadGenerator : IDisposable
                 long now = Nanoseconds();
                 using var json = JsonDocument.Parse(record.Message.Value);
                 var time = DateTimeOffset.Parse(json.RootElement.GetProperty("timestamp").GetString()!, CultureInfo.InvariantCulture);
-                long produced = (time - DateTimeOffset.UnixEpoch).Ticks * 100;
+                long produced = UnixNanoseconds.Of(time);
                 if (produced < from || produced >= until) continue;
                 if (json.RootElement.GetProperty("status").GetString() == "skipped") Interlocked.Increment(ref skipped);
                 else latencies.Enqueue((now - produced) / 1e6);
@@ -155,10 +158,7 @@ internal sealed class LoadGenerator : IDisposable
         _service?.Dispose();
     }
 
-    private static double Quantile(double[] ascending, double quantile) =>
-        ascending.Length == 0 ? 0 : ascending[(int)(quantile * (ascending.Length - 1))];
-
-    private static long Nanoseconds() => (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
+    private static long Nanoseconds() => UnixNanoseconds.Of(DateTimeOffset.UtcNow);
 
     private TimeSpan ProcessorTime()
     {

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli.Benchmark;
 
@@ -31,8 +32,8 @@ internal static class NetworkBench
             double rate = size * Overlapped(engine, size, random, time, cancellation);
             double flops = rate * engine.Package.Card.Network.FlopsPerFrame;
             yield return new NetworkFigures(
-                name ?? engine.Accelerator.ToString(), engine.Precision.ToString(), size, start, 1000 * Quantile(runs, 0.5),
-                1000 * Quantile(runs, 0.99), rate, flops / 1e9, flops / peak,
+                name ?? engine.Accelerator.ToString(), engine.Precision.ToString(), size, start, 1000 * Quantiles.Of(runs, 0.5),
+                1000 * Quantiles.Of(runs, 0.99), rate, flops / 1e9, flops / peak,
                 rate * engine.Package.Card.Network.Size.Bytes / copying, deviation);
         }
     }
@@ -98,11 +99,5 @@ internal static class NetworkBench
         return Enumerable.Range(0, Frames).Max(slot =>
             batches[0].Scores(slot).ToArray().Zip(batches[1].Scores(slot).ToArray(), (expected, actual) =>
             Math.Abs(expected - actual) / (1 + Math.Abs((double)expected))).Max());
-    }
-
-    private static double Quantile(double[] values, double quantile)
-    {
-        double[] ascending = [.. values.Order()];
-        return ascending[(int)(quantile * (ascending.Length - 1))];
     }
 }

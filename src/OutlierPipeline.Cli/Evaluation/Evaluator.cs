@@ -105,7 +105,7 @@ internal sealed class Evaluator : IDisposable
     {
         double[] sorted = [.. delays.Select(delay => delay ?? double.PositiveInfinity).Order()];
         if (sorted.Length == 0) return null;
-        double median = (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+        double median = Quantiles.Of(sorted, 0.5);
         return double.IsFinite(median) ? median : null;
     }
 

@@ -3,6 +3,7 @@ using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 
@@ -65,9 +66,9 @@ internal sealed class ScoredSet
     }
 
     /// <summary>The timestamp of a frame of a video; none is 0.</summary>
-    public static long Nanoseconds(TimeSpan time) => (time.Ticks + TimeSpan.TicksPerSecond) * 100;
+    public static long Nanoseconds(TimeSpan time) => UnixNanoseconds.Of(time + TimeSpan.FromSeconds(1));
 
-    public static long Nanoseconds(int index, double framesPerSecond) => (long)((index + 1) * 1e9 / framesPerSecond);
+    public static long Nanoseconds(int index, double framesPerSecond) => UnixNanoseconds.OfSeconds((index + 1) / framesPerSecond);
 
     public static Verdict Observe(CameraDetector detector, int index, long nanoseconds, BatchMemory batch, int slot, List<AlertStep> alerts)
     {

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Confluent.Kafka;
+using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Footage.Simulation;
 
@@ -84,7 +85,7 @@ public sealed class CameraFleet : IDisposable
         if (_current[camera] != trouble) Changed(now, camera, trouble);
         _current[camera] = trouble;
         byte[] frame = _cameras[index].Render(now.TotalSeconds, trouble, strength);
-        long nanoseconds = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
+        long nanoseconds = UnixNanoseconds.Of(_time.GetUtcNow());
         var message = new Message<string, byte[]>
         {
             Key = camera,

@@ -24,18 +24,20 @@ internal sealed record ApiKeyOptions
     /// </summary>
     public string Hash { get; init; } = "";
 
+    /// <summary>What the holder of the key may do.</summary>
     public Scope[] Scopes { get; init; } = [];
 }
 
 /// <summary>An authenticating proxy whose headers are believed: <c>Api:Proxy</c>.</summary>
 internal sealed record ProxyOptions
 {
-    /// <summary>Header that names the user, such as <c>X-Forwarded-User</c>; null where there is no proxy.</summary>
+    /// <summary>Header in which an authenticating proxy names the user, such as <c>X-Forwarded-User</c>.</summary>
     public string? UserHeader { get; init; }
 
     /// <summary>Networks that the proxy connects from, such as <c>10.0.3.0/24</c>; from elsewhere the header is not looked at.</summary>
     public string[] Networks { get; init; } = [];
 
+    /// <summary>What users of the proxy may do.</summary>
     public Scope[] Scopes { get; init; } = [Scope.Read, Scope.Acknowledge];
 }
 
@@ -47,12 +49,11 @@ internal sealed record ApiOptions
     public ProxyOptions Proxy { get; init; } = new();
 
     /// <summary>
-    /// Whether anybody who reaches the service may do everything, from wherever. Without it and without keys or a proxy only this machine
-    /// may.
+    /// Whether everybody who reaches the service may do everything. Without it, and without keys or a proxy, only this machine may.
     /// </summary>
     public bool AllowAnonymousFromAnywhere { get; init; }
 
-    /// <summary>Requests a second that one caller may make for long; four times as many at once.</summary>
+    /// <summary>Requests per second that one caller may make over a long time. Four times as many are allowed at once.</summary>
     public int RequestsPerSecond { get; init; } = 500;
 
     /// <summary>Streams that one caller may have open at once.</summary>

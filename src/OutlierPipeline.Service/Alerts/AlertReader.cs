@@ -89,7 +89,7 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         long next = records[^1].Offset.Value + 1;
         if (first > expected) Log.Hole(log, Topic, partition, expected.Value, first);
         if (first < expected) throw new InvalidOperationException($"{Topic} [{partition}] begins again at {first}, before {expected}, up " +
-            $"to where it was read: it was made anew. Use another Alerts:Database, or another topic");
+            $"to where it was read: it was recreated. Use another Alerts:Database, or another topic");
         var pending = records;
         while (pending.Count > 0 && !await store.TryStoreAsync(_cluster, Topic, partition, expected, pending, cancellation))
         {

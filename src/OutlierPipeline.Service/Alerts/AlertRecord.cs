@@ -3,6 +3,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Service.Alerts;
 
@@ -69,7 +70,7 @@ internal sealed record AlertRecord
     {
         try
         {
-            var json = JsonNode.Parse(value, null, Strict) as JsonObject ?? throw new FormatException("it is no JSON object");
+            var json = JsonNode.Parse(value, null, Strict) as JsonObject ?? throw new FormatException("it is not a JSON object");
             var data = Object(json, "data") ?? throw new FormatException("data is missing");
             var shown = Object(data, "picture");
             byte[]? picture = shown?["base64"] is null ? null : Convert.FromBase64String(Needed(shown, "base64", int.MaxValue));
@@ -136,10 +137,10 @@ internal sealed record AlertRecord
         int digits = dot < 0 ? 0 : Math.Max(0, time.AsSpan(dot + 1).IndexOfAnyExceptInRange('0', '9'));
         string whole = digits == 0 ? time : time.Remove(dot, digits + 1);
         if (digits > 9 || !DateTimeOffset.TryParse(whole, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var parsed))
-            throw new FormatException($"{time} is no RFC 3339 time");
+            throw new FormatException($"{time} is not an RFC 3339 time");
         if (parsed.UtcDateTime.Year is < 1678 or > 2261) throw new FormatException($"{time} is not within the years 1678 to 2261");
         long beyond = digits == 0 ? 0 : long.Parse(time.AsSpan(dot + 1, digits).ToString().PadRight(9, '0'), CultureInfo.InvariantCulture);
-        return (parsed.UtcTicks - DateTime.UnixEpoch.Ticks) * 100 + beyond;
+        return UnixNanoseconds.Of(parsed) + beyond;
     }
 
     /// <summary>Ids stand in headers and addresses.</summary>

@@ -274,7 +274,7 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
             "The database of alerts cannot be reached: {Fault}. Frames are scored; alerts are stored and sent when it is there.")]
         public static partial void Away(ILogger log, string fault);
 
-        [LoggerMessage(500, LogLevel.Warning, "{Topic} [{Partition}] @{Offset} is no alert and is passed over: {Fault}.")]
+        [LoggerMessage(500, LogLevel.Warning, "{Topic} [{Partition}] @{Offset} is not an alert and is skipped: {Fault}.")]
         public static partial void Unreadable(ILogger log, string topic, int partition, long offset, string fault);
     }
 }

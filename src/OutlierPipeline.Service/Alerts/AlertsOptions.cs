@@ -11,14 +11,16 @@ internal sealed record AlertsOptions
     /// </summary>
     public string Database { get; init; } = "outlier-alerts.db";
 
-    /// <summary>A name for the Kafka cluster, by which positions in it are known; the cluster's own id by default.</summary>
+    /// <summary>Name of the Kafka cluster, under which positions in it are stored.</summary>
     public string? Cluster { get; init; }
 
-    /// <summary>Frames are pictures of people: so long after its alert an incident keeps its figures and loses its picture.</summary>
+    /// <summary>After this time an incident loses its picture and keeps its figures. Frames are pictures of people.</summary>
     public TimeSpan KeepPictures { get; init; } = TimeSpan.FromDays(30);
 
-    /// <summary>What is shown of the frames of cameras whose id fits a pattern, everywhere; the longest pattern that fits decides, and
-    /// without one the frame is shown.</summary>
+    /// <summary>
+    /// What is shown of the frames of cameras whose id fits the pattern. The longest pattern that fits decides. Without one the frame is
+    /// shown.
+    /// </summary>
     public Dictionary<string, PictureRule> Pictures { get; init; } = [];
 
     /// <summary>How long closed incidents are kept.</summary>
@@ -30,7 +32,7 @@ internal sealed record AlertsOptions
     /// <summary>Base addresses of Alertmanagers, such as <c>http://alertmanager:9093</c>; each gets every open incident.</summary>
     public Uri[] Alertmanagers { get; init; } = [];
 
-    /// <summary>How often open incidents are sent to them again.</summary>
+    /// <summary>How often open incidents are sent again to the Alertmanagers.</summary>
     public TimeSpan ResendInterval { get; init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>
@@ -78,7 +80,7 @@ internal sealed record AlertsOptions
         }
         catch (ArgumentException e)
         {
-            fault = $"Alerts:VehiclePattern is no regular expression: {e.Message}";
+            fault = $"Alerts:VehiclePattern is not a regular expression: {e.Message}";
         }
         if (fault is not null) yield return fault;
     }

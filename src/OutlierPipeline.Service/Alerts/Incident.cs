@@ -1,4 +1,5 @@
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Service.Alerts;
 
@@ -111,7 +112,7 @@ public sealed record Incident
     };
 
     private static DateTimeOffset Time(long nanoseconds) =>
-        DateTimeOffset.UnixEpoch.AddTicks(Math.Clamp(nanoseconds / 100, 0, DateTimeOffset.MaxValue.Ticks - DateTimeOffset.UnixEpoch.Ticks));
+        UnixNanoseconds.ToTime(nanoseconds);
 }
 
 /// <summary>What a person did about an incident.</summary>

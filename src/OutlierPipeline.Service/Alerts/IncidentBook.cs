@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using Microsoft.EntityFrameworkCore;
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 using OutlierPipeline.Service.Access;
 
@@ -186,5 +187,5 @@ internal sealed class IncidentBook(IDbContextFactory<AlertDatabase> databases, A
 
     /// <summary>What lies beyond the range of 64 bits, the years 1678 to 2261, is its end.</summary>
     private static long Nanoseconds(DateTimeOffset at) =>
-        (long)Int128.Clamp((Int128)(at - DateTimeOffset.UnixEpoch).Ticks * 100, long.MinValue, long.MaxValue);
+        UnixNanoseconds.Of(at);
 }

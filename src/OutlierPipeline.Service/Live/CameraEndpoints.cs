@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Globalization;
 using Microsoft.AspNetCore.Http.HttpResults;
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 using OutlierPipeline.Service.Access;
 
@@ -67,7 +68,7 @@ internal static class CameraEndpoints
     }
 
     private static CameraState State(CameraSummary camera, DateTimeOffset now) => new(
-        camera.Camera, DateTimeOffset.UnixEpoch.AddTicks(camera.At.TimestampNanoseconds / 100),
+        camera.Camera, UnixNanoseconds.ToTime(camera.At.TimestampNanoseconds),
         Math.Max(0, (now - camera.SeenAt).TotalSeconds), camera.FramesPerSecond, camera.PValue, camera.Martingale, camera.Incident,
         camera.IsShadow, $"{camera.Package.Card.Name} {camera.Package.Card.Version}");
 

@@ -1,7 +1,7 @@
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
-using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Service.Live;
 
@@ -68,18 +68,21 @@ internal sealed class CameraView(string camera, PictureRule pictures)
         }
     }
 
-    public void Observe(in ObservedFrame frame, DateTimeOffset now, Reconstructor reconstructor)
+    public void Observe(in FrameObservation frame, in Verdict verdict, CameraDetector detector, DateTimeOffset now,
+        Reconstructor reconstructor)
     {
         lock (_gate)
         {
-            _package = frame.Package;
-            double since = _seenAt == default ? 0 : (frame.At.TimestampNanoseconds - _at.TimestampNanoseconds) / 1e9;
+            _package = detector.Package;
+            double since = _seenAt == default ? 0
+                : UnixNanoseconds.SecondsBetween(_at.TimestampNanoseconds, frame.Frame.TimestampNanoseconds);
             if (since is > 0 and < 60) _interval = _interval == 0 ? since : 0.9 * _interval + 0.1 * since;
-            (_at, _seenAt) = (frame.At, now);
-            (_pValue, _martingale, _incident, _isShadow) = (frame.Verdict.PValue, frame.Verdict.Martingale, frame.Incident, frame.IsShadow);
-            (_clockFault, _clockCorrections) = (frame.ClockFault, frame.ClockCorrections);
-            (_trail ??= new Trail()).Add(frame);
-            if (pictures != PictureRule.None && _watch is { } watch && now < watch.Until) Show(watch, frame, now, reconstructor, pictures);
+            (_at, _seenAt) = (frame.Frame, now);
+            (_pValue, _martingale, _incident, _isShadow) = (verdict.PValue, verdict.Martingale, detector.Incident, detector.IsShadow);
+            (_clockFault, _clockCorrections) = (detector.ClockFault, detector.ClockCorrections);
+            (_trail ??= new Trail()).Add(frame, verdict, detector.Incident);
+            if (pictures != PictureRule.None && _watch is { } watch && now < watch.Until)
+                Show(watch, frame, detector, now, reconstructor, pictures);
         }
     }
 
@@ -116,8 +119,7 @@ internal sealed class CameraView(string camera, PictureRule pictures)
             return _package is null
                 ? null
                 : new CameraSummary(camera, _package, _at, _seenAt, framesPerSecond, _pValue, _martingale, _incident, _isShadow, pictures,
-                _clockFault,
-                    _clockCorrections);
+                    _clockFault, _clockCorrections);
         }
     }
 
@@ -138,11 +140,12 @@ internal sealed class CameraView(string camera, PictureRule pictures)
         }
     }
 
-    private static void Show(Watch watch, in ObservedFrame frame, DateTimeOffset now, Reconstructor reconstructor, PictureRule pictures)
+    private static void Show(Watch watch, in FrameObservation frame, CameraDetector detector, DateTimeOffset now,
+        Reconstructor reconstructor, PictureRule pictures)
     {
         if (now - watch.PictureAt < PictureInterval) return;
         watch.PictureAt = now;
-        watch.Picture = new LivePicture(frame, ++watch.Pictures, reconstructor, pictures == PictureRule.Blurred);
+        watch.Picture = new LivePicture(frame, detector, ++watch.Pictures, reconstructor, pictures == PictureRule.Blurred);
         var waiting = watch.Next;
         watch.Next = New();
         waiting.TrySetResult(watch.Picture);
@@ -176,18 +179,18 @@ internal sealed class CameraView(string camera, PictureRule pictures)
 
         public float[][] Latent => [.. _latent];
 
-        public void Add(in ObservedFrame frame)
+        public void Add(in FrameObservation frame, in Verdict verdict, string? incident)
         {
-            double seconds = frame.At.TimestampNanoseconds / 1e9;
+            double seconds = UnixNanoseconds.ToSeconds(frame.Frame.TimestampNanoseconds);
             if (_point is not null && seconds - _pointFrom < PointSeconds && seconds >= _pointFrom
-                && _point.Martingale >= frame.Verdict.Martingale) return;
+                && _point.Martingale >= verdict.Martingale) return;
             if (_point is null || seconds - _pointFrom >= PointSeconds || seconds < _pointFrom)
             {
                 if (_point is not null) Keep(_history, _point, MaxPoints);
                 Keep(_latent, frame.Latent.ToArray(), MaxCodes);
                 _pointFrom = seconds;
             }
-            _point = new CameraPoint(seconds, frame.Verdict.PValue, frame.Verdict.Martingale, frame.Scores.ToArray(), frame.Incident);
+            _point = new CameraPoint(seconds, verdict.PValue, verdict.Martingale, frame.Scores.ToArray(), incident);
         }
 
         private static void Keep<T>(Queue<T> queue, T value, int capacity)

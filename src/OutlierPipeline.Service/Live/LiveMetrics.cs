@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using OutlierPipeline.Models;
 using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Service.Live;
@@ -63,7 +64,7 @@ internal sealed class LiveMetrics : IDisposable
                 latencies.Length == 0 ? null : (At(0.5), At(0.95), At(0.99)),
                 _gauges.Lag, _gauges.InFlight, _scored, _skipped, _deadLettered, _gauges.Incidents, [.. _history]);
 
-            double At(double quantile) => latencies[(int)(quantile * (latencies.Length - 1))];
+            double At(double quantile) => Quantiles.Of(latencies, quantile);
         }
     }
 

@@ -1,6 +1,6 @@
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Service.Live;
 
@@ -12,14 +12,14 @@ internal sealed class LivePicture
     private readonly Lazy<byte[]> _reconstruction;
 
     /// <param name="isBlurred">Whether all of its pictures are, the received one too, which is then drawn as the model sees it.</param>
-    public LivePicture(in ObservedFrame frame, long sequence, Reconstructor reconstructor, bool isBlurred)
+    public LivePicture(in FrameObservation frame, CameraDetector detector, long sequence, Reconstructor reconstructor, bool isBlurred)
     {
         Sequence = sequence;
-        At = frame.At;
+        At = frame.Frame;
         byte[] pixels = frame.Pixels.ToArray();
         float[] errorMap = frame.ErrorMap.ToArray();
-        var package = frame.Package;
-        string camera = frame.Camera;
+        var package = detector.Package;
+        string camera = detector.Camera;
         var network = package.Card.Network;
         if (isBlurred)
         {

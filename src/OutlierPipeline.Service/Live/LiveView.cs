@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Service.Live;
@@ -25,16 +26,16 @@ internal sealed class LiveView : IDisposable
     public IReadOnlyList<CameraView> Cameras => [.. _cameras.Values.OrderBy(view => view.Camera, StringComparer.Ordinal)];
 
     /// <summary>Called on the detection thread for each scored frame.</summary>
-    public void Observe(in ObservedFrame frame)
+    public void Observe(in FrameObservation frame, in Verdict verdict, CameraDetector detector)
     {
-        if (!_cameras.TryGetValue(frame.Camera, out var view))
+        if (!_cameras.TryGetValue(detector.Camera, out var view))
         {
             // Whoever sends an id makes a camera: of too many those are forgotten that have been silent the longest.
             if (_count >= _options.Kafka.MaxCameras) ForgetOldest();
-            view = _cameras.GetOrAdd(frame.Camera, camera => new CameraView(camera, _options.Pictures.For(camera)));
+            view = _cameras.GetOrAdd(detector.Camera, camera => new CameraView(camera, _options.Pictures.For(camera)));
             Interlocked.Increment(ref _count);
         }
-        view.Observe(frame, _time.GetUtcNow(), _reconstructor);
+        view.Observe(frame, verdict, detector, _time.GetUtcNow(), _reconstructor);
     }
 
     public CameraView? Find(string camera) => _cameras.GetValueOrDefault(camera);

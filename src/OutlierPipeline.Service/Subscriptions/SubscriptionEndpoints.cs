@@ -85,9 +85,9 @@ internal static class SubscriptionEndpoints
             return Bad($"name is missing or longer than {MaxText} characters");
         if (request.Url is not { Length: <= MaxUrl } url || !Uri.TryCreate(url, UriKind.Absolute, out var uri)
             || uri.Scheme is not ("http" or "https")
-            || uri.UserInfo.Length > 0) return Bad("url is no address of http or https without a user's name in it");
+            || uri.UserInfo.Length > 0) return Bad("url is not an address of http or https without a user's name in it");
         if (request.Secret is { } given && !WebhookSignature.IsSecret(given))
-            return Bad("secret is no whsec_ with Base64 of 24 to 64 bytes; leave it out to get one");
+            return Bad("secret is not a whsec_ with Base64 of 24 to 64 bytes; leave it out to get one");
         AlertFilter filter;
         try
         {

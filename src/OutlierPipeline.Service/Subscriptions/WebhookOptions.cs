@@ -8,7 +8,7 @@ internal sealed record WebhookOptions
     /// <summary>How long a receiver may take to answer.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>A subscription of which every attempt has failed for so long is dead.</summary>
+    /// <summary>A subscription is dead when every attempt has failed for so long.</summary>
     public TimeSpan GiveUpAfter { get; init; } = TimeSpan.FromDays(3);
 
     /// <summary>

@@ -49,7 +49,7 @@ internal sealed class BackboneGraph
         }
         catch (Google.Protobuf.InvalidProtocolBufferException e)
         {
-            throw new TrainingException($"the backbone is no ONNX file: {e.Message}", e);
+            throw new TrainingException($"the backbone is not an ONNX file: {e.Message}", e);
         }
         var makers = graph?.Node.SelectMany(node => node.Output.Select(output => (output, node))).ToDictionary(pair => pair.output, pair =>
             pair.node) ?? [];

@@ -105,7 +105,7 @@ public sealed class FeatureTrainer : IDisposable
     /// <exception cref="TrainingException">There is none, or it is of another run.</exception>
     public void Resume()
     {
-        if (!File.Exists(_file)) throw new TrainingException($"{_file}: there is no checkpoint to go on from; leave --resume out");
+        if (!File.Exists(_file)) throw new TrainingException($"{_file}: there is no checkpoint to resume from; leave out --resume");
         _checkpoint = Checkpoint.Load(_file, _checkpoint.Fingerprint, reader =>
         {
             using var off = no_grad();
@@ -146,7 +146,7 @@ public sealed class FeatureTrainer : IDisposable
             foreach (var group in _optimizer.ParamGroups)
                 group.LearningRate = _settings.LearningRate * Math.Max(0.02, 0.5 * (1 + Math.Cos(Math.PI * progress)));
             var loss = Uncollected.Run(() => Step(order, within, Math.Min(1, progress / WarmUp)));
-            if (!double.IsFinite(loss.Loss)) throw new TrainingException($"the loss is no number any more in epoch {Epochs + 1}: lower " +
+            if (!double.IsFinite(loss.Loss)) throw new TrainingException($"the loss is not a number since epoch {Epochs + 1}: lower " +
                 $"--learning-rate ({_settings.LearningRate}); no package was written, and --resume goes on from the last checkpoint with " +
                     $"the same settings");
             _checkpoint.Step++;

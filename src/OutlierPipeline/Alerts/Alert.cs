@@ -1,3 +1,4 @@
+using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Alerts;
@@ -92,7 +93,7 @@ public readonly record struct FrameRef(string Topic, int Partition, long Offset,
     public long Clock { get; init; }
 
     /// <summary>The time that passed from another frame of the camera to this one.</summary>
-    public TimeSpan Since(FrameRef earlier) => TimeSpan.FromTicks((Time - earlier.Time) / 100);
+    public TimeSpan Since(FrameRef earlier) => UnixNanoseconds.ToDuration(Time - earlier.Time);
 
     private long Time => Clock != 0 ? Clock : TimestampNanoseconds;
 }

@@ -1,14 +1,13 @@
 using System.Globalization;
 using System.Text.Json;
+using OutlierPipeline.Frames;
 
 namespace OutlierPipeline.Alerts;
 
 /// <summary>Numbers and times as they stand in the records.</summary>
 internal static class JsonNumbers
 {
-    private const long NanosecondsPerSecond = 1_000_000_000;
-
-    /// <summary>JSON knows no infinity: the largest float stands for it, and for what is no number.</summary>
+    /// <summary>JSON knows no infinity: the largest float stands for it, and for what is not a number.</summary>
     public static float Finite(float value) => float.IsFinite(value)
         ? value
         : float.IsNegativeInfinity(value)
@@ -19,10 +18,10 @@ internal static class JsonNumbers
     public static void WriteTime(Utf8JsonWriter json, ReadOnlySpan<byte> name, long unixNanoseconds)
     {
         Span<char> text = stackalloc char[40];
-        long seconds = Math.DivRem(unixNanoseconds, NanosecondsPerSecond, out long nanoseconds);
+        long seconds = Math.DivRem(unixNanoseconds, UnixNanoseconds.PerSecond, out long nanoseconds);
         if (nanoseconds < 0)
         {
-            nanoseconds += NanosecondsPerSecond;
+            nanoseconds += UnixNanoseconds.PerSecond;
             seconds--;
         }
         var time = DateTime.UnixEpoch.AddTicks(Math.Min(seconds,

@@ -18,17 +18,18 @@ public sealed record DetectionOptions
     public TimeSpan FrozenAfter { get; init; } = TimeSpan.FromSeconds(2);
 
     /// <summary>
-    /// A camera whose id fits a pattern and that sends nothing for so long is silent. Cars are parked: no camera is watched unless it is
-    /// named.
+    /// A camera whose id fits the pattern is silent when it sends nothing for so long. Cars are parked, so no camera is watched by default.
     /// </summary>
     public Dictionary<string, TimeSpan> SilentAfter { get; init; } = [];
 
     /// <summary>
-    /// A longer time between two frames of a camera ends the drive: the evidence starts afresh and an open incident closes.
+    /// A longer time between two frames of a camera ends the drive. The evidence starts again from nothing and an open incident closes.
     /// </summary>
     public TimeSpan DriveGap { get; init; } = TimeSpan.FromMinutes(5);
 
-    /// <summary>When most cameras of a model (five at least) have low p-values for so long, the fleet drifts: recalibrate.</summary>
+    /// <summary>
+    /// The fleet drifts when most cameras of a model, five at least, have low p-values for so long. Then the model should be recalibrated.
+    /// </summary>
     public TimeSpan DriftAfter { get; init; } = TimeSpan.FromHours(1);
 
     /// <summary>Patterns of cameras that are scored and shown, and never alerted on.</summary>

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OutlierPipeline.Alerts;
@@ -82,6 +83,43 @@ public sealed class DetectorState
     public double DriftSeconds { get; set; }
 
     public OpenIncident? Incident { get; set; }
+
+    /// <summary>Takes one frame's p-value into the mean.</summary>
+    /// <param name="step">Since the frame before.</param>
+    /// <param name="window">The mean forgets within it, by time and not by frames.</param>
+    internal (double Mean, TimeSpan For) TrackDrift(double p, TimeSpan step, TimeSpan window)
+    {
+        if (step > window || DriftSeconds == 0) (DriftMean, DriftSeconds) = (p, 0);
+        double share = 1 - Math.Exp(-step / (0.5 * window));
+        DriftMean += share * (p - DriftMean);
+        DriftSeconds = Math.Min(DriftSeconds + step.TotalSeconds, 2 * window.TotalSeconds);
+        return (DriftMean, TimeSpan.FromSeconds(DriftSeconds));
+    }
+
+    internal byte[] ToRecord() => JsonSerializer.SerializeToUtf8Bytes(this, Json);
+
+    internal void Write(IBufferWriter<byte> writer)
+    {
+        using var json = new Utf8JsonWriter(writer);
+        JsonSerializer.Serialize(json, this, Json);
+    }
+
+    /// <summary>The state in a record; null if it cannot be read.</summary>
+    internal static DetectorState? Read(ReadOnlySpan<byte> record)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<DetectorState>(record, Json) is { Schema: 1 } state ? state : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Whether a written state is older than a time and has no open incident; one that cannot be read is.</summary>
+    internal static bool IsOld(ReadOnlySpan<byte> record, DateTimeOffset before) =>
+        Read(record) is not { } state || state.Incident is null && state.WrittenSeconds < before.ToUnixTimeSeconds();
 }
 
 /// <summary>An incident that has opened and not closed.</summary>

@@ -2,7 +2,7 @@ using OutlierPipeline.Alerts;
 
 namespace OutlierPipeline.Detection;
 
-/// <summary>One scored frame.</summary>
+/// <summary>One scored frame; its memory is valid during the call only.</summary>
 public readonly ref struct FrameObservation
 {
     public required FrameRef Frame { get; init; }
@@ -16,6 +16,15 @@ public readonly ref struct FrameObservation
     /// <summary><c>[h, w]</c>.</summary>
     public required ReadOnlySpan<float> ErrorMap { get; init; }
 
-    /// <summary><c>[H, W, 3]</c> uint8, RGB.</summary>
+    /// <summary>The code's mean, Z values; empty where scores were stored without it.</summary>
+    public ReadOnlySpan<float> Latent { get; init; }
+
+    /// <summary><c>[H, W, 3]</c> uint8, RGB; empty where scores were stored without their picture.</summary>
     public required ReadOnlySpan<byte> Pixels { get; init; }
+
+    /// <summary>The picture as it was received; empty where nobody has it.</summary>
+    public ReadOnlySpan<byte> Encoded { get; init; }
 }
+
+/// <summary>Looks at a scored frame, at what was said of it, and at the detector of its camera as it is now.</summary>
+public delegate void FrameObserver(in FrameObservation frame, in Verdict verdict, CameraDetector detector);

@@ -33,5 +33,5 @@ internal static class DecodeCost
     public static TimeSpan OfWebP(long pixels, bool isLossless, int chunks, int bytes) =>
         Nanoseconds(pixels * (isLossless ? 20.0 : 12.0) + bytes * (isLossless ? 12.0 : 50.0) + chunks * 150.0);
 
-    private static TimeSpan Nanoseconds(double nanoseconds) => TimeSpan.FromTicks((long)(nanoseconds / 100));
+    private static TimeSpan Nanoseconds(double nanoseconds) => UnixNanoseconds.ToDuration((long)nanoseconds);
 }

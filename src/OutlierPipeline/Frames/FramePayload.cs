@@ -152,8 +152,8 @@ public static class FramePayload
             else if (tag >> 3 == 2) rest = value;
         }
         // Negative numbers are varints of ten bytes: larger than any that is meant.
-        if (seconds > long.MaxValue / 1_000_000_000 - 1 || rest > 999_999_999) return false;
-        nanoseconds = (long)seconds * 1_000_000_000 + (long)rest;
+        if (seconds > long.MaxValue / UnixNanoseconds.PerSecond - 1 || rest > 999_999_999) return false;
+        nanoseconds = (long)seconds * UnixNanoseconds.PerSecond + (long)rest;
         return true;
     }
 

@@ -14,10 +14,11 @@ internal static class FrameTimestamp
     /// <remarks>A clock that began at its start, and counts nanoseconds from there, is left as it is.</remarks>
     public static (long Nanoseconds, bool IsOtherUnit) Read(long stated, long recordNanoseconds)
     {
-        if (stated / 1_000_000_000 >= Earliest) return (stated, false);
+        if (stated / UnixNanoseconds.PerSecond >= Earliest) return (stated, false);
         foreach (long unit in (ReadOnlySpan<long>)[1_000_000, 1_000, 1])
         {
-            if (Math.Abs(stated / unit - recordNanoseconds / 1_000_000_000) <= NearSeconds) return (stated * (1_000_000_000 / unit), true);
+            if (Math.Abs(stated / unit - recordNanoseconds / UnixNanoseconds.PerSecond) <= NearSeconds)
+                return (stated * (UnixNanoseconds.PerSecond / unit), true);
         }
         return (stated, false);
     }

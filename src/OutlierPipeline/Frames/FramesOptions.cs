@@ -15,20 +15,23 @@ public sealed record FramesOptions
     public long MaxPixels { get; init; } = new FrameLimits().MaxPixels;
 
     /// <summary>
-    /// What decoding one picture may cost, in time of one core, by an estimate from its header: a small file may be made to cost minutes.
+    /// Longest time that decoding one picture may take on one core. It is estimated from the header, before any pixel is decoded.
     /// </summary>
     public TimeSpan MaxDecodeTime { get; init; } = new FrameLimits().MaxDecodeTime;
 
     /// <summary>
-    /// A camera's clock, or the step between two of its frames, may differ by so much from the records' own; beyond, the records' step
-    /// counts.
+    /// How far the step between two frames, by the camera's clock, may differ from the step between the two records. Beyond it, the
+    /// records' step counts.
     /// </summary>
     public TimeSpan MaxClockSkew { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>Encoded frames held in memory between reading and scoring, in bytes; beyond it partitions are paused.</summary>
     public long MaxBufferedBytes { get; init; } = 64L * 1024 * 1024;
 
-    /// <summary>What decodes JPEG.</summary>
+    /// <summary>
+    /// What decodes JPEG. <c>NvJpeg</c> decodes on the GPU, and the CPU takes what nvJPEG cannot decode. <c>Auto</c> takes it where a GPU
+    /// computes and the library is present.
+    /// </summary>
     public DecoderChoice Decoder { get; init; } = DecoderChoice.Auto;
 
     /// <summary>Threads that decode, for each model; 0 takes one a core.</summary>

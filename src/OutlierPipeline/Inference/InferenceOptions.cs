@@ -22,9 +22,16 @@ public enum Precision
 /// <summary>Configuration section <c>Inference</c>.</summary>
 public sealed record InferenceOptions
 {
-    /// <summary>A named accelerator that is missing stops the start; <see cref="Accelerator.Auto"/> falls back.</summary>
+    /// <summary>
+    /// What computes the network. An accelerator that is named and missing stops the start. <c>Auto</c> takes the fastest that is present;
+    /// the log says which and why.
+    /// </summary>
     public Accelerator Accelerator { get; init; } = Accelerator.Auto;
 
+    /// <summary>
+    /// Precision of the network. <c>Auto</c> takes <c>Fp16</c> on a GPU and <c>Fp32</c> on a CPU. Densities and scores are always computed
+    /// in float32.
+    /// </summary>
     public Precision Precision { get; init; } = Precision.Auto;
 
     /// <summary>Number of the GPU.</summary>
@@ -36,9 +43,7 @@ public sealed record InferenceOptions
     /// <summary>Whether a GPU runs each batch size as one CUDA graph, recorded at the start; off, it launches kernel by kernel.</summary>
     public bool CudaGraphs { get; init; } = true;
 
-    /// <summary>
-    /// Directory in which TensorRT keeps its engines from start to start; empty builds them anew each time, which takes minutes.
-    /// </summary>
+    /// <summary>Directory in which TensorRT keeps its engines. Without it they are built at every start, which takes minutes.</summary>
     public string EngineCache { get; init; } = "";
 
     /// <summary>Messages for what is out of range.</summary>

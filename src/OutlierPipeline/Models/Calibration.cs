@@ -87,9 +87,9 @@ public sealed record Calibration
         if (rows.Concat(more ?? []).Any(row => row.Any(score => !float.IsFinite(score))))
             throw new ArgumentException("a score is not finite", nameof(rows));
         var spread = names.Select((_, k) => rows.Concat(more ?? []).Select(row => (double)row[k]).Order().ToArray()).ToArray();
-        var location = spread.Select(column => Quantile(column, 0.5)).ToArray();
+        var location = spread.Select(column => Quantiles.Of(column, 0.5)).ToArray();
         var scale = spread.Select((column, k) =>
-            Math.Max(Quantile(column, 0.95) - location[k], 1e-6 * (1 + Math.Abs(location[k])))).ToArray();
+            Math.Max(Quantiles.Of(column, 0.95) - location[k], 1e-6 * (1 + Math.Abs(location[k])))).ToArray();
         return Of(names, combines, location, scale, rows, drives ?? [rows.Count], more ?? [], isNew);
     }
 
@@ -233,14 +233,6 @@ public sealed record Calibration
             else high = middle;
         }
         return (1 + Weight * (ascending.Length - low)) / (1 + Weight * ascending.Length);
-    }
-
-    private static double Quantile(double[] ascending, double q)
-    {
-        double position = q * (ascending.Length - 1);
-        int below = (int)position;
-        int above = Math.Min(below + 1, ascending.Length - 1);
-        return ascending[below] + (position - below) * (ascending[above] - ascending[below]);
     }
 
     private static bool IsAscending(double[] values)

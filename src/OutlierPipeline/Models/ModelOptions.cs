@@ -3,13 +3,10 @@ namespace OutlierPipeline.Models;
 /// <summary>Configuration section <c>Model</c>: which package scores which camera.</summary>
 public sealed record ModelOptions
 {
-    /// <summary>The package of every camera that no pattern names.</summary>
+    /// <summary>Directory of the model package for all cameras that no pattern fits.</summary>
     public string Path { get; init; } = "";
 
-    /// <summary>
-    /// Camera-id patterns and their packages; <c>*</c> stands for any text, <c>?</c> for one character. The longest pattern that fits
-    /// decides.
-    /// </summary>
+    /// <summary>Directory of the model package for cameras whose id fits. The longest pattern that fits decides.</summary>
     public Dictionary<string, string> Cameras { get; init; } = [];
 
     /// <summary>Messages for what is missing.</summary>

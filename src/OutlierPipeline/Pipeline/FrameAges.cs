@@ -1,3 +1,5 @@
+using OutlierPipeline.Frames;
+
 namespace OutlierPipeline.Pipeline;
 
 /// <summary>
@@ -20,7 +22,7 @@ internal sealed class FrameAges(TimeSpan maxSkew)
         // What states no time that can be one is not known to be old.
         if (frame.ProducedMilliseconds == 0) return TimeSpan.Zero;
         if (frame.IsAppendTime) return byRecord;
-        var apparent = now - DateTimeOffset.UnixEpoch - TimeSpan.FromTicks(frame.TimestampNanoseconds / 100);
+        var apparent = now - DateTimeOffset.UnixEpoch - UnixNanoseconds.ToDuration(frame.TimestampNanoseconds);
         var usual = Usual(frame);
         if (frame.Offset >= end.Offset)
         {
@@ -39,7 +41,7 @@ internal sealed class FrameAges(TimeSpan maxSkew)
     private TimeSpan? Usual(ConsumedFrame frame)
     {
         if (!_cameras.TryGetValue(frame.Camera!, out var known)) return null;
-        double contradiction = (frame.TimestampNanoseconds - (double)known.Stamp) / 1e9
+        double contradiction = UnixNanoseconds.SecondsBetween(known.Stamp, frame.TimestampNanoseconds)
             - (frame.ProducedMilliseconds - known.Produced) / 1e3;
         return Math.Abs(contradiction) > maxSkew.TotalSeconds ? null : known.Usual;
     }

@@ -36,6 +36,8 @@ public sealed partial class FramePipeline : IDisposable
     private readonly PartitionEnds _ends;
     private readonly BrokerHealth _health;
     private readonly TopicIdentity _identity;
+    private readonly AlertPublisher _alerts;
+    private readonly WrongClocks _clocks;
     private readonly DetectionWorker _detection;
     private readonly FrameRouter _router;
     private readonly IDisposable _gauges;
@@ -69,8 +71,12 @@ public sealed partial class FramePipeline : IDisposable
         _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
         _ends = new PartitionEnds(options.Kafka, _partitions, _health, _identity, _time);
         _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, _partitions,
-            new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _health, _time, log);
-        _detection = new DetectionWorker(_scored.Reader, _partitions, _publisher, [.. _lanes.Values.Select(lane => lane.Package)],
+            new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _failure, _health,
+            _time, log);
+        _alerts = new AlertPublisher(_publisher, options, log);
+        _clocks = new WrongClocks(_time, log);
+        var drift = new FleetDrift([.. _lanes.Values.Select(lane => lane.Package)], options, _time);
+        _detection = new DetectionWorker(_scored.Reader, _partitions, _publisher, _alerts, drift, _clocks,
             camera => _lanes[options.Model.PathFor(camera)].Package, options, _time, log);
         foreach (var lane in _lanes.Values) WarnOfDelay(lane.Package);
         _gauges = PipelineTelemetry.Observe(
@@ -87,7 +93,7 @@ public sealed partial class FramePipeline : IDisposable
     /// <summary>An alert was produced; called on the detection thread, so it must be quick.</summary>
     public Action<AlertStep> Alerted
     {
-        set => _detection.Alerted = value;
+        set => _alerts.Alerted = value;
     }
 
     /// <summary>What became of each scored frame; called on the detection thread, so it must be quick.</summary>
@@ -127,7 +133,7 @@ public sealed partial class FramePipeline : IDisposable
         get
         {
             const int Named = 5;
-            var clocks = _detection.WrongClocks;
+            var clocks = _clocks.Now;
             var lines = clocks.Take(Named).Select(clock =>
                 $"the clock of camera {clock.Camera}: {ClockWatch.Describe(clock.Fault)} ({clock.Frames} frames)").ToList();
             if (clocks.Count > Named) lines.Add($"the clocks of {clocks.Count - Named} more cameras are wrong");
@@ -227,8 +233,8 @@ public sealed partial class FramePipeline : IDisposable
     {
         [LoggerMessage(110, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: with " +
             "Detection:FalseAlarmProbability as it is, an incident takes {Seconds:0.0} s by guaranteed evidence, longer than " +
-            "Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow a larger probability. What is gross is found " +
-                    "sooner, by extrapolation.")]
+            "Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow a larger probability. Large " +
+            "deviations are found sooner, by extrapolation.")]
         public static partial void Slow(ILogger log, string model, double frames, double seconds, TimeSpan maxDelay);
 
         [LoggerMessage(112, LogLevel.Warning,

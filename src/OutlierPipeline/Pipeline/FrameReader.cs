@@ -76,7 +76,9 @@ internal sealed class FrameReader(FramesOptions options, CameraKeys headerKeys, 
         bool endsDrive, RentedPayload payload, CameraKey id, byte[]? contentType, byte[]? schema, byte[]? timestamp, long produced)
     {
         // Without a clock of its own a record counts from when it was read.
-        long recordNanoseconds = produced > 0 ? produced * 1_000_000 : (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
+        long recordNanoseconds = produced > 0
+            ? UnixNanoseconds.Of(TimeSpan.FromMilliseconds(produced))
+            : UnixNanoseconds.Of(time.GetUtcNow());
         if (id.Camera is null)
             return (new FrameContent { Error = FrameError.MissingCamera, Message = CameraKeys.Describe(id) }, recordNanoseconds,
                 ClockFault.None, false);

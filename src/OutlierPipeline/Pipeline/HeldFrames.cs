@@ -20,6 +20,9 @@ internal sealed class HeldFrames
     /// <summary>The offset of the partition's last held frame; null if it has none.</summary>
     public long? LastOffset(TopicPartition partition) => _last.TryGetValue(partition, out long offset) ? offset : null;
 
+    /// <summary>The offset that comes next of a partition, held frames included.</summary>
+    public long Next(PartitionAssignment assignment) => LastOffset(assignment.Partition) is { } last ? last + 1 : assignment.Ledger.Next;
+
     /// <summary>Holds a frame behind those of its partition.</summary>
     public void Add(ConsumedFrame frame)
     {

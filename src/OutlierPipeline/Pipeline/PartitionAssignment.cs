@@ -141,7 +141,7 @@ public sealed class PartitionAssignment
     {
         if (!_isRestored || _isExamined) return [];
         _isExamined = true;
-        string[] forgotten = [.. Restored.Where(state => CameraDetector.IsOld(state.Value, before)).Select(state => state.Key)];
+        string[] forgotten = [.. Restored.Where(state => DetectorState.IsOld(state.Value, before)).Select(state => state.Key)];
         foreach (string camera in forgotten) Restored.Remove(camera);
         return forgotten;
     }

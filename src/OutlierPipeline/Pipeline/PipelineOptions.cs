@@ -22,9 +22,12 @@ public enum OverloadPolicy
 /// <summary>Configuration section <c>Overload</c>.</summary>
 public sealed record OverloadOptions
 {
+    /// <summary>
+    /// <c>Wait</c> scores every frame, however late. <c>SkipStale</c> records frames that are too old as <c>skipped</c>, without a score.
+    /// </summary>
     public OverloadPolicy Policy { get; init; } = OverloadPolicy.Wait;
 
-    /// <summary>Age by the record's timestamp.</summary>
+    /// <summary>With <c>SkipStale</c>, the age beyond which a frame is skipped.</summary>
     public TimeSpan MaxFrameAge { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Messages for what is out of range.</summary>

@@ -36,8 +36,7 @@ internal static partial class TopicCheck
     private static Dictionary<string, int> CountPartitions(KafkaOptions options, IAdminClient admin)
     {
         var counts = new Dictionary<string, int>();
-        foreach (string topic in new[] { options.FramesTopic, options.ScoresTopic, options.AlertsTopic, options.StateTopic,
-            options.DeadLetterTopic })
+        foreach (string topic in options.Topics)
         {
             var metadata = admin.GetMetadata(topic, BrokerTimeout).Topics.Single();
             if (metadata.Error.Code is ErrorCode.UnknownTopicOrPart or ErrorCode.Local_UnknownTopic) counts[topic] = 0;

@@ -50,7 +50,8 @@ public static class PipelineTelemetry
         "Offsets that retention removed before they were read.");
     private static readonly Counter<long> Alerts = Meter.CreateCounter<long>("outlier.alerts", "{alert}", "Alert events produced.");
     private static readonly Counter<long> UnreadableAlerts =
-        Meter.CreateCounter<long>("outlier.alerts.unreadable", "{record}", "Records of the alerts topic that are no alerts, passed over.");
+        Meter.CreateCounter<long>("outlier.alerts.unreadable", "{record}",
+        "Records of the alerts topic that are not alerts and were skipped.");
     private static readonly Counter<long> Sent = Meter.CreateCounter<long>("messaging.client.sent.messages", "{message}",
         "Records handed to the Kafka producer.");
     private static readonly Histogram<double> StageDuration = Meter.CreateHistogram("outlier.stage.duration", "s",

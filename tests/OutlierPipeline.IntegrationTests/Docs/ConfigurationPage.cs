@@ -82,77 +82,14 @@ internal static partial class ConfigurationPage
         ["Api:Keys:NAME:Scopes:0 …"] = "must be set for each key",
     };
 
-    /// <summary>For properties whose classes say nothing, or say it to programmers.</summary>
-    private static readonly Dictionary<string, string> Words = new()
-    {
-        ["Kafka:GroupId"] = "Consumer group. Replicas with the same group share the partitions.",
-        ["Kafka:FramesTopic"] = "Topic that the frames are read from.",
-        ["Kafka:ScoresTopic"] = "Topic for score records, one for each frame.",
-        ["Kafka:AlertsTopic"] = "Topic for alerts.",
-        ["Kafka:StateTopic"] = "Compacted topic for the detectors' state.",
-        ["Kafka:DeadLetterTopic"] = "Topic for records that cannot be scored, with the reason.",
-        ["Kafka:Delivery"] = "What a crash may cost. Only `AtLeastOnce` is built; `ExactlyOnce` is refused at the start.",
-        ["Kafka:StartFrom"] = "Where a new consumer group begins to read.",
-        ["Kafka:CommitInterval"] = "How often state and offsets are committed. After a crash, frames since the last commit are read again.",
-        ["Kafka:MaxCameras"] =
-            "Cameras that one replica keeps in memory. Beyond it, cameras that sent a single frame and have no incident are "
-            + "forgotten first. Then frames of new cameras go to the dead letters.",
-        ["Frames:MaxDecodeTime"] =
-            "Longest time that decoding one picture may take on one core. It is estimated from the header, before any pixel is "
-            + "decoded.",
-        ["Frames:MaxClockSkew"] =
-            "How far the step between two frames, by the camera's clock, may differ from the step between the two records. Beyond "
-            + "it, the records' step counts.",
-        ["Frames:Decoder"] =
-            "What decodes JPEG. `NvJpeg` decodes on the GPU, and the CPU takes what nvJPEG cannot decode. `Auto` takes it where a "
-            + "GPU computes and the library is present.",
-        ["Model:Path"] = "Directory of the model package for all cameras that no pattern fits.",
-        ["Model:Cameras:PATTERN"] = "Directory of the model package for cameras whose id fits. The longest pattern that fits decides.",
-        ["Inference:Accelerator"] =
-            "What computes the network. An accelerator that is named and missing stops the start. `Auto` takes the fastest that is "
-            + "present; the log says which and why.",
-        ["Inference:Precision"] =
-            "Precision of the network. `Auto` takes `Fp16` on a GPU and `Fp32` on a CPU. Densities and scores are always computed "
-            + "in float32.",
-        ["Inference:EngineCache"] =
-            "Directory in which TensorRT keeps its engines. Without it they are built at every start, which takes minutes.",
-        ["Detection:SilentAfter:PATTERN"] =
-            "A camera whose id fits the pattern is silent when it sends nothing for so long. Cars are parked, so no camera is "
-            + "watched by default.",
-        ["Detection:DriveGap"] =
-            "A longer time between two frames of a camera ends the drive. The evidence starts again from nothing and an open "
-            + "incident closes.",
-        ["Detection:DriftAfter"] =
-            "The fleet drifts when most cameras of a model, five at least, have low p-values for so long. Then the model should be "
-            + "recalibrated.",
-        ["Overload:Policy"] =
-            "`Wait` scores every frame, however late. `SkipStale` records frames that are too old as `skipped`, without a score.",
-        ["Overload:MaxFrameAge"] = "With `SkipStale`, the age beyond which a frame is skipped.",
-        ["Alerts:ResendInterval"] = "How often open incidents are sent again to the Alertmanagers.",
-        ["Alerts:Cluster"] = "Name of the Kafka cluster, under which positions in it are stored.",
-        ["Alerts:KeepPictures"] = "After this time an incident loses its picture and keeps its figures. Frames are pictures of people.",
-        ["Alerts:Pictures:PATTERN"] =
-            "What is shown of the frames of cameras whose id fits the pattern. The longest pattern that fits decides. Without one "
-            + "the frame is shown.",
-        ["Api:AllowAnonymousFromAnywhere"] =
-            "Whether everybody who reaches the service may do everything. Without it, and without keys or a proxy, only this "
-            + "machine may.",
-        ["Api:RequestsPerSecond"] =
-            "Requests per second that one caller may make over a long time. Four times as many are allowed at once.",
-        ["Api:Keys:NAME:Scopes:0 …"] = "What the holder of the key may do.",
-        ["Api:Proxy:UserHeader"] = "Header in which an authenticating proxy names the user, such as `X-Forwarded-User`.",
-        ["Api:Proxy:Scopes:0 …"] = "What users of the proxy may do.",
-        ["Webhooks:GiveUpAfter"] = "A subscription is dead when every attempt has failed for so long.",
-    };
-
     private static readonly Lazy<Dictionary<string, XElement>> Summaries = new(ReadSummaries);
 
     /// <summary>Every setting: section, key, type, default and description.</summary>
     public static IReadOnlyList<ConfigurationRow> Rows { get; } =
         [.. Sections.SelectMany(section => Of(section.Section, section.Options, section.Section))];
 
-    /// <summary>Keys of <see cref="Words"/> and <see cref="Defaults"/>, all of which must exist.</summary>
-    public static IEnumerable<string> WrittenByHand => Words.Keys.Concat(Defaults.Keys);
+    /// <summary>Keys of <see cref="Defaults"/>, all of which must exist.</summary>
+    public static IEnumerable<string> WrittenByHand => Defaults.Keys;
 
     /// <summary>The page.</summary>
     public static string Write()
@@ -203,7 +140,7 @@ internal static partial class ConfigurationPage
                 key,
                 NameOf(of),
                 Defaults.GetValueOrDefault(key) ?? DefaultOf(value),
-                Words.GetValueOrDefault(key) ?? SummaryOf(property));
+                SummaryOf(property));
         }
     }
 

@@ -121,9 +121,7 @@ public sealed class ContractTests
         Assert.Equal("3.0.0", document["asyncapi"]!.GetValue<string>());
         var channels = document["channels"]!.AsObject().ToDictionary(channel => channel.Value!["address"]!.GetValue<string>(), channel =>
             channel.Value!);
-        var options = new KafkaOptions();
-        Assert.Equal(new[] { options.FramesTopic, options.ScoresTopic, options.AlertsTopic, options.StateTopic,
-            options.DeadLetterTopic }.Order(), channels.Keys.Order());
+        Assert.Equal(new KafkaOptions().Topics.Order(), channels.Keys.Order());
         var operations = document["operations"]!.AsObject().Select(operation => operation.Value!["channel"]!["$ref"]!.GetValue<string>())
             .ToHashSet();
         Assert.Equal(channels.Count, operations.Count);

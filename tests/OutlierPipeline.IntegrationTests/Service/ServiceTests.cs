@@ -88,7 +88,7 @@ public sealed partial class ServiceTests
     [InlineData("--urls=http://0.0.0.0:0", "the service would listen at http://0.0.0.0:0, where anybody could acknowledge alerts")]
     [InlineData("--Api:Keys:ops:Hash=secret", "Api:Keys:ops:Hash is not a hash")]
     [InlineData("--Api:Proxy:UserHeader=X-Forwarded-User", "Api:Proxy:Networks is empty")]
-    [InlineData("--Alerts:VehiclePattern=(", "Alerts:VehiclePattern is no regular expression")]
+    [InlineData("--Alerts:VehiclePattern=(", "Alerts:VehiclePattern is not a regular expression")]
     [InlineData("--Alerts:Database=/nowhere/alerts.db", "Alerts:Database cannot be used")]
     public async Task What_is_wrong_at_the_start_is_one_line_on_standard_error_and_exit_code_1(string argument, string message)
     {

@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Detection;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Models;
 using OutlierPipeline.Pipeline;
@@ -86,20 +87,14 @@ public sealed partial class WallTests
         Assert.Empty(live.Cameras);
     }
 
-    private static void See(LiveView live, string camera, long offset) => live.Observe(new ObservedFrame
+    private static void See(LiveView live, string camera, long offset) => live.Observe(new FrameObservation
     {
-        Camera = camera,
-        At = new FrameRef(TestCluster.Frames, 0, offset, 1_790_000_000_000_000_000 + offset),
-        Package = Package,
-        Verdict = new Verdict(0.5, null, 0.1, false, false),
-        Incident = null,
-        IsShadow = false,
+        Frame = new FrameRef(TestCluster.Frames, 0, offset, 1_790_000_000_000_000_000 + offset),
         Scores = new float[Package.Card.Scores.Count],
         ErrorMap = [],
         Latent = new float[Package.Card.Network.Latent],
         Pixels = [],
-        Encoded = [],
-    });
+    }, new Verdict(0.5, null, 0.1, false, false), new CameraDetector(camera, Package, new DetectionOptions()));
 
     private static long Heap()
     {

@@ -1,6 +1,9 @@
+using System.Reflection;
 using System.Text.RegularExpressions;
+using System.Threading.Channels;
 using ArchUnitNET.Domain;
 using ArchUnitNET.Loader;
+using OutlierPipeline.Batching;
 using OutlierPipeline.Pipeline;
 using OutlierPipeline.Tests.Support;
 
@@ -10,6 +13,7 @@ namespace OutlierPipeline.Tests.Layers;
 public sealed partial class LayerTests
 {
     private const int MaxLineLength = 140;
+    private const int MaxFileLength = 250;
     private const string Root = "OutlierPipeline";
 
     private static readonly Lazy<IReadOnlyList<(string From, string To, string Use)>> Uses = new(() =>
@@ -75,6 +79,27 @@ public sealed partial class LayerTests
                 .Select(line => line.Place)));
     }
 
+    [Fact]
+    public void A_frames_way_is_read_in_ten_files_and_names_every_stage()
+    {
+        string[] files = [.. File.ReadLines(Path.Combine(Repository.Root, "docs", "architecture.md"))
+            .Select(line => FileRow().Match(line)).Where(row => row.Success).Select(row => row.Groups[1].Value)];
+        Assert.InRange(files.Length, 5, 10);
+        Assert.Equal(("FrameConsumer", "ResultPublisher"), (Path.GetFileNameWithoutExtension(files[0]),
+            Path.GetFileNameWithoutExtension(files[^1])));
+        foreach (string file in files) Assert.InRange(File.ReadLines(Path.Combine(Library(), file)).Count(), 1, MaxFileLength);
+        var listed = files.Select(file => Path.GetFileNameWithoutExtension(file)).ToHashSet();
+        string[] stages = [.. typeof(FramePipeline).Assembly.GetTypes().Where(TakesFromQueue).Select(type => type.Name)];
+        Assert.Contains("DetectionWorker", stages);
+        Assert.Empty(stages.Except(listed));
+    }
+
+    /// <summary>Whether a type is made with a queue that frames or batches come from.</summary>
+    private static bool TakesFromQueue(System.Type type) => type.GetConstructors(BindingFlags.Instance | BindingFlags.Public
+        | BindingFlags.NonPublic).SelectMany(made => made.GetParameters()).Any(parameter =>
+            parameter.ParameterType == typeof(DecodeBacklog) || parameter.ParameterType is { IsGenericType: true } queue
+            && queue.GetGenericTypeDefinition() == typeof(ChannelReader<>) && !queue.ContainsGenericParameters);
+
     private static List<string> Violations(IReadOnlyList<(string From, string To, string Use)> uses, Dictionary<string, string[]> table) =>
         [.. uses.Where(use => use.To.Length > 0 && use.To != use.From && use.To != Root)
             .Where(use => use.From == Root || !table.TryGetValue(use.From, out var allowed) || !allowed.Contains(use.To))
@@ -118,4 +143,7 @@ public sealed partial class LayerTests
 
     [GeneratedRegex(@"^namespace ([\w.]+);", RegexOptions.Multiline)]
     private static partial Regex Namespace();
+
+    [GeneratedRegex(@"^\| `(\w+/\w+\.cs)` \|")]
+    private static partial Regex FileRow();
 }

@@ -1,7 +1,7 @@
 using Confluent.Kafka;
 using OutlierPipeline.Pipeline;
 
-namespace OutlierPipeline.Tests.Streaming;
+namespace OutlierPipeline.Tests.Pipeline;
 
 /// <summary>Frames for which there is no room keep their order and hold up no other partition.</summary>
 public sealed class HeldFramesTests

@@ -1,7 +1,7 @@
 using Confluent.Kafka;
 using OutlierPipeline.Pipeline;
 
-namespace OutlierPipeline.Tests.Streaming;
+namespace OutlierPipeline.Tests.Pipeline;
 
 /// <summary>Assignments, epochs and reasons to pause, without a broker.</summary>
 public sealed class PartitionTableTests

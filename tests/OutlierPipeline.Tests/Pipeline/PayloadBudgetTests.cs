@@ -1,7 +1,7 @@
 using Confluent.Kafka;
 using OutlierPipeline.Pipeline;
 
-namespace OutlierPipeline.Tests.Streaming;
+namespace OutlierPipeline.Tests.Pipeline;
 
 public sealed class PayloadBudgetTests
 {

@@ -3,7 +3,7 @@ using OutlierPipeline.Alerts;
 using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
 
-namespace OutlierPipeline.Tests.Alerting;
+namespace OutlierPipeline.Tests.Alerts;
 
 /// <summary>The records and the schemas in docs/schemas say the same.</summary>
 public sealed class RecordTests

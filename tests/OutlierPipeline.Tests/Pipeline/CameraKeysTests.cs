@@ -2,7 +2,7 @@ using System.Text;
 using Confluent.Kafka;
 using OutlierPipeline.Pipeline;
 
-namespace OutlierPipeline.Tests.Streaming;
+namespace OutlierPipeline.Tests.Pipeline;
 
 public sealed class CameraKeysTests
 {

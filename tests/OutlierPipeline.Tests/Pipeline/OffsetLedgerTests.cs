@@ -1,7 +1,7 @@
 using CsCheck;
 using OutlierPipeline.Pipeline;
 
-namespace OutlierPipeline.Tests.Streaming;
+namespace OutlierPipeline.Tests.Pipeline;
 
 public sealed class OffsetLedgerTests
 {

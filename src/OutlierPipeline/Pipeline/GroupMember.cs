@@ -1,0 +1,107 @@
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+
+namespace OutlierPipeline.Pipeline;
+
+/// <summary>
+/// This process as a member of the consumer group: what librdkafka does with the partitions. For the consumer's thread, except
+/// <see cref="Commit"/>.
+/// </summary>
+internal sealed partial class GroupMember : IDisposable
+{
+    private readonly IConsumer<CameraKey, RentedPayload> _consumer;
+    private readonly PartitionTable _partitions;
+    private readonly ILogger _log;
+    private readonly string _topic;
+    private PartitionLifecycle? _lifecycle;
+
+    public GroupMember(KafkaOptions options, PayloadBudget budget, PartitionTable partitions, BrokerHealth health, ILogger log,
+        CancellationToken stopping)
+    {
+        (_partitions, _log, _topic) = (partitions, log, options.FramesTopic);
+        _consumer = KafkaClients.FrameConsumer(options, new CameraKeys(), budget, health,
+            (_, assigned) => _lifecycle!.OnAssigned(assigned),
+            (_, revoked) => _lifecycle!.OnRevoked(revoked),
+            (_, lost) => _lifecycle!.OnLost(lost));
+        Positions = new PartitionPositions(_consumer, options.StartFrom, health, log, stopping);
+    }
+
+    /// <summary>Where the partitions begin and end.</summary>
+    public PartitionPositions Positions { get; }
+
+    /// <summary>Joins the group.</summary>
+    /// <param name="lifecycle">Told of every rebalance, within <see cref="Consume"/> and <see cref="Leave"/>.</param>
+    public void Join(PartitionLifecycle lifecycle)
+    {
+        _lifecycle = lifecycle;
+        _consumer.Subscribe(_topic);
+    }
+
+    /// <summary>Leaves the group, which takes away what is still assigned.</summary>
+    public void Leave() => _consumer.Close();
+
+    /// <summary>The next record, or the end of a partition; null if neither comes in time.</summary>
+    /// <exception cref="ConsumeException">Such as a position that the log no longer holds.</exception>
+    public ConsumeResult<CameraKey, RentedPayload>? Consume(TimeSpan timeout) => _consumer.Consume(timeout);
+
+    /// <summary>Commits one offset to the group; for any thread.</summary>
+    public void Commit(TopicPartitionOffset offset) => _consumer.Commit([offset]);
+
+    /// <summary>
+    /// Fetches a partition from an offset on. A seek would not do: librdkafka has stopped a partition whose position was out of range, and
+    /// then refuses to seek ("Erroneous state").
+    /// </summary>
+    public void Fetch(PartitionAssignment assignment, long offset)
+    {
+        try
+        {
+            _consumer.IncrementalUnassign([assignment.Partition]);
+            _consumer.IncrementalAssign([new TopicPartitionOffset(assignment.Partition, offset)]);
+            PauseAgain(assignment.Partition);
+        }
+        catch (KafkaException e) when (!e.Error.IsFatal)
+        {
+            // A rebalance is under way: either it takes the partition away, or it is tried again afterwards.
+            Log.Retried(_log, e.Error.Reason);
+            _partitions.Post(assignment, PartitionAction.Fetch, offset: offset);
+        }
+    }
+
+    public void Pause(TopicPartition partition, PauseReason reason)
+    {
+        if (_partitions.Pause(partition, reason)) PauseNow(partition);
+    }
+
+    /// <summary>Takes a reason to pause back; fetching goes on when it was the last.</summary>
+    public void Resume(TopicPartition partition, PauseReason reason)
+    {
+        if (_partitions.Resume(partition, reason)) _consumer.Resume([partition]);
+    }
+
+    /// <summary>Pauses what should be: an assignment may have undone it.</summary>
+    public void PauseAgain(TopicPartition partition)
+    {
+        if (_partitions.Reasons(partition) != PauseReason.None) PauseNow(partition);
+    }
+
+    /// <summary>Pauses a partition without a reason that could be taken back.</summary>
+    public void PauseNow(TopicPartition partition)
+    {
+        try
+        {
+            _consumer.Pause([partition]);
+        }
+        catch (KafkaException)
+        {
+            // Not assigned yet, as in the assign handler: frames that come before the pause are held, and the hold pauses again.
+        }
+    }
+
+    public void Dispose() => _consumer.Dispose();
+
+    private static partial class Log
+    {
+        [LoggerMessage(248, LogLevel.Warning, "Fetching again: {Reason}; trying again.")]
+        public static partial void Retried(ILogger log, string reason);
+    }
+}

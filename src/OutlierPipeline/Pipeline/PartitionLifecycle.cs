@@ -1,0 +1,214 @@
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+using OutlierPipeline.Telemetry;
+
+namespace OutlierPipeline.Pipeline;
+
+/// <summary>
+/// Begins and ends assignments: by rebalances, rewinds, recreated topics and retention. A partition is read only once its cameras' state is
+/// restored. For the consumer's thread.
+/// </summary>
+/// <param name="stopping">Nothing is begun any more.</param>
+/// <param name="abandoned">What is drained is waited for no longer.</param>
+internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTable partitions, HeldFrames held, StateRestorer restorer,
+    OffsetCommitter committer, ResultPublisher publisher, PipelineFailure failure, TimeSpan drainTimeout, TimeProvider time, ILogger log,
+    CancellationToken stopping, CancellationToken abandoned)
+{
+    private readonly RewindBackoff _backoff = new();
+    private volatile bool _hasJoined;
+
+    /// <summary>The group has given this member its share, be it nothing. For any thread.</summary>
+    public bool HasJoined => _hasJoined;
+
+    /// <summary>Does what another stage asked for.</summary>
+    public void Do(PartitionRequest request)
+    {
+        var assignment = request.Assignment;
+        switch (request.Action)
+        {
+            case PartitionAction.Rewind:
+                Rewind(assignment);
+                break;
+            case PartitionAction.Reset:
+                ResetLog(assignment);
+                break;
+            case PartitionAction.Pause:
+                member.Pause(assignment.Partition, request.Reason);
+                break;
+            case PartitionAction.Resume:
+                member.Resume(assignment.Partition, request.Reason);
+                break;
+            case PartitionAction.Fetch:
+                member.Fetch(assignment, request.Offset);
+                break;
+        }
+    }
+
+    /// <summary>Begins what the group has assigned.</summary>
+    /// <returns>Where it is read from.</returns>
+    public List<TopicPartitionOffset> OnAssigned(List<TopicPartition> assigned)
+    {
+        _hasJoined = true;
+        var starts = new List<TopicPartitionOffset>();
+        foreach (var start in member.Positions.Starts(assigned))
+        {
+            var partition = start.Partition;
+            if (start.IsReset) Log.LogWasReset(log, partition.Topic, partition.Partition.Value, start.Stored, start.Start);
+            Begin(partition, start.Start, start.End, start.LostFrom, start.IsReset);
+            starts.Add(new TopicPartitionOffset(partition, start.Start));
+        }
+        return starts;
+    }
+
+    /// <summary>Drains what the group takes back.</summary>
+    public void OnRevoked(List<TopicPartitionOffset> revoked)
+    {
+        var assignments = revoked.Select(partition => partitions.Of(partition.TopicPartition)).OfType<PartitionAssignment>().ToArray();
+        Drain(assignments);
+        foreach (var assignment in assignments)
+            Log.Revoked(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed);
+    }
+
+    /// <summary>Drops what is another member's already.</summary>
+    public void OnLost(List<TopicPartitionOffset> lost)
+    {
+        foreach (var partition in lost)
+        {
+            if (partitions.Of(partition.TopicPartition) is not { } assignment) continue;
+            Log.Lost(log, partition.Topic, partition.Partition.Value);
+            End(assignment);
+        }
+    }
+
+    /// <summary>The log does not hold the position: retention was faster than the service, or the topic was recreated.</summary>
+    public void OnOutOfRange(PartitionAssignment assignment)
+    {
+        var (low, high) = member.Positions.Range(assignment.Partition);
+        long next = held.Next(assignment);
+        if (next > high)
+        {
+            ResetLog(assignment);
+            return;
+        }
+        if (next < low) ReportLost(assignment, next, low);
+        member.Fetch(assignment, Math.Max(next, low));
+    }
+
+    /// <summary>Finishes what was handed on, commits, and ends the assignments; what was held goes back unread.</summary>
+    public void Drain(IReadOnlyList<PartitionAssignment> assignments)
+    {
+        foreach (var assignment in assignments) DropHeld(assignment.Partition);
+        using var timeout = new CancellationTokenSource(drainTimeout, time);
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, abandoned);
+        Task.WhenAll(assignments.Select(assignment => committer.DrainAsync(assignment, member.Commit, deadline.Token)))
+            .GetAwaiter().GetResult();
+        foreach (var assignment in assignments) End(assignment);
+    }
+
+    /// <summary>Ends an assignment; what is in flight of it is dropped when it comes back.</summary>
+    public void End(PartitionAssignment assignment)
+    {
+        partitions.End(assignment);
+        DropHeld(assignment.Partition);
+    }
+
+    /// <summary>A new epoch from the last commit on, restored detectors, and everything in flight dropped.</summary>
+    private void Rewind(PartitionAssignment assignment)
+    {
+        var delay = _backoff.Next(assignment.Partition, assignment.Committed);
+        Log.Rewound(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed, delay.TotalSeconds);
+        var next = Restart(assignment, assignment.Committed, isReset: assignment.IsReset);
+        if (delay == TimeSpan.Zero) return;
+        member.Pause(assignment.Partition, PauseReason.Retry);
+        _ = ResumeAfterAsync(next, delay);
+    }
+
+    private async Task ResumeAfterAsync(PartitionAssignment assignment, TimeSpan delay)
+    {
+        await Task.Delay(delay, time);
+        partitions.Post(assignment, PartitionAction.Resume, PauseReason.Retry);
+    }
+
+    /// <summary>
+    /// The topic was recreated under a partition: what was known of its offsets counts no more, and it is read from its start.
+    /// </summary>
+    private void ResetLog(PartitionAssignment assignment)
+    {
+        var (low, _) = member.Positions.Range(assignment.Partition);
+        Log.LogWasReset(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Ledger.Next, low);
+        Restart(assignment, low, isReset: true);
+    }
+
+    /// <summary>Ends an assignment and begins another of the same partition.</summary>
+    private PartitionAssignment Restart(PartitionAssignment assignment, long offset, bool isReset)
+    {
+        End(assignment);
+        var next = Begin(assignment.Partition, offset, assignment.Watch.End.Offset, lostFrom: null, isReset);
+        member.Fetch(next, offset);
+        return next;
+    }
+
+    private PartitionAssignment Begin(TopicPartition partition, long start, long end, long? lostFrom, bool isReset)
+    {
+        var assignment = partitions.Begin(partition, start, end, time.GetUtcNow(), isReset);
+        if (lostFrom is { } from) ReportLost(assignment, from, start);
+        member.PauseAgain(partition);
+        Log.Assigned(log, partition.Topic, partition.Partition.Value, start, assignment.Epoch);
+        _ = RestoreAsync(assignment);
+        return assignment;
+    }
+
+    private async Task RestoreAsync(PartitionAssignment assignment)
+    {
+        try
+        {
+            await restorer.RestoreAsync(assignment, stopping);
+            if (assignment.IsOfAnotherTopic) partitions.Post(assignment, PartitionAction.Reset);
+            else partitions.Post(assignment, PartitionAction.Resume, PauseReason.Restore);
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping: the partition stays paused until it is given back.
+        }
+        catch (Exception e)
+        {
+            failure.Report(e);
+        }
+    }
+
+    private void ReportLost(PartitionAssignment assignment, long from, long to)
+    {
+        Log.LostBeforeRead(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, from, to);
+        PipelineTelemetry.CountLostBeforeRead(to - from);
+        // The detectors learn it in the frames' order, when they have seen what was read before.
+        lock (assignment.Gate) assignment.Lost = (from, to);
+        if (!held.Has(assignment.Partition)) assignment.Ledger.SkipTo(to);
+    }
+
+    private void DropHeld(TopicPartition partition)
+    {
+        foreach (var frame in held.Drop(partition)) publisher.Discard(frame);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(240, LogLevel.Information, "{Topic}[{Partition}] is assigned from offset {Start} on (epoch {Epoch}).")]
+        public static partial void Assigned(ILogger log, string topic, int partition, long start, int epoch);
+
+        [LoggerMessage(241, LogLevel.Information, "{Topic}[{Partition}] is given back, committed up to {Offset}.")]
+        public static partial void Revoked(ILogger log, string topic, int partition, long offset);
+
+        [LoggerMessage(242, LogLevel.Warning, "{Topic}[{Partition}] was lost to another member; what was in flight is dropped.")]
+        public static partial void Lost(ILogger log, string topic, int partition);
+
+        [LoggerMessage(243, LogLevel.Error, "{Topic}[{Partition}]: offsets {From} to {To} expired before they were read (lostBeforeRead).")]
+        public static partial void LostBeforeRead(ILogger log, string topic, int partition, long from, long to);
+
+        [LoggerMessage(244, LogLevel.Error, "{Topic}[{Partition}]: the topic was recreated, since what was read up to offset {Offset} is " +
+            "no longer in it. It is read from offset {Start} on, and its cameras' evidence starts afresh.")]
+        public static partial void LogWasReset(ILogger log, string topic, int partition, long offset, long start);
+
+        [LoggerMessage(245, LogLevel.Warning, "{Topic}[{Partition}] is read again from offset {Offset} in {Seconds:0.##} s.")]
+        public static partial void Rewound(ILogger log, string topic, int partition, long offset, double seconds);
+    }
+}
