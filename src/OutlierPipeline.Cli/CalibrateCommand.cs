@@ -20,7 +20,7 @@ internal static class CalibrateCommand
         "This footage shows too little: repeated frames and a parked car count once, neighbouring frames share a count. "
         + "Guaranteed evidence will open no incident; calibrate with more, and more varied, footage.";
 
-    private sealed record Request(string Model, string[] Frames, string? Camera, string? Mask, string Out, string Source, string Command);
+    private sealed record Request(string Model, string[] Frames, string? Camera, string? Mask, double? Rate, string Out, string Source, string Command);
 
     public static Command Build()
     {
@@ -52,6 +52,10 @@ internal static class CalibrateCommand
             Description = "Region of interest: a picture of the frames' shape, white where " +
             "pixels count, black for the car's own bonnet or a burned-in clock"
         };
+        var rate = new Option<double?>("--fps")
+        {
+            Description = "Frames a second of the footage, for the onset test; by default a video's own times, else 10"
+        };
         var output = new Option<string?>("--out") { Description = "Write another package instead of changing this one" };
         var source = new Option<string>("--source")
         {
@@ -61,12 +65,16 @@ internal static class CalibrateCommand
         };
         var command = new Command("calibrate",
             "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, mask,
-            output, source, incident, scores, report };
+            rate, output, source, incident, scores, report };
         command.Validators.Add(result =>
         {
             bool adds = result.GetValue(incident) is not null;
             if (adds && result.GetValue(scores) is null) result.AddError("--add-normal needs --scores");
             if (adds == result.GetValue(frames) is { Length: > 0 }) result.AddError("either --frames or --add-normal is needed");
+        });
+        rate.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<double?>() <= 0) result.AddError("--fps must be positive");
         });
         camera.Validators.Add(result =>
         {
@@ -81,7 +89,7 @@ internal static class CalibrateCommand
                 return Task.FromResult(AddNormal.Run(path, options.GetValue(output) ?? path, id, options.GetRequiredValue(scores)!,
                     options.GetValue(report)?.FullName, cancellation));
             return CalibrateAsync(new Request(path, options.GetRequiredValue(frames)!, options.GetValue(camera),
-                options.GetValue(mask)?.FullName, options.GetValue(output) ?? path, options.GetRequiredValue(source), line), cancellation);
+                options.GetValue(mask)?.FullName, options.GetValue(rate), options.GetValue(output) ?? path, options.GetRequiredValue(source), line), cancellation);
         }));
         return command;
     }
@@ -103,7 +111,8 @@ internal static class CalibrateCommand
         var (rows, codes, isNew) = scorer.ScoreAndEncode(footage, mask, cancellation);
         if (rows.Length < Calibration.MinFrames)
             throw new CommandException($"{rows.Length} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
-        var calibration = Refit(before.Calibration, rows, [.. footage.Drives.Select(drive => drive.Count)], isNew, codes);
+        var calibration = Refit(before.Calibration, rows, [.. footage.Drives.Select(drive => drive.Count)], isNew, codes,
+            FootageScorer.RateOf(footage, request.Rate));
         double strange = rows.Count(row => before.Calibration.PValue(before.Calibration.Combine(row)) <= Level) / (double)rows.Length;
         Write(package, request, footage, calibration, mask);
         string whom = request.Camera is null ? "the package" : $"camera {request.Camera}";
@@ -116,11 +125,17 @@ internal static class CalibrateCommand
         return 0;
     }
 
-    private static Calibration Refit(Calibration before, float[][] rows, int[] drives, bool[] isNew, float[][] codes)
+    private static Calibration Refit(Calibration before, float[][] rows, int[] drives, bool[] isNew, float[][] codes, double rate)
     {
         try
         {
-            return before.Refit(rows, drives, isNew) with { LatentMap = LatentMap.Fit(codes) };
+            var after = before.Refit(rows, drives, isNew);
+            return after with
+            {
+                LatentMap = LatentMap.Fit(codes),
+                // Too short to show changes: those that the package knows already hold on.
+                Onset = OnsetFit.Fit(after, rows, drives, rate, OnsetCalibration.OfCalibration) ?? before.Onset,
+            };
         }
         catch (ArgumentException e)
         {

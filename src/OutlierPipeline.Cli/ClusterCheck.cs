@@ -10,6 +10,8 @@ internal sealed class ClusterCheck : IDisposable
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan DescribeTimeout = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan GroupRetry = TimeSpan.FromMilliseconds(500);
+    private const int GroupAttempts = 10;
     private readonly KafkaOptions _kafka;
     private readonly CheckReport _report;
     private readonly IAdminClient _admin;
@@ -178,9 +180,7 @@ internal sealed class ClusterCheck : IDisposable
         string what = $"permissions on group {_kafka.GroupId}";
         try
         {
-            var described = await _admin.DescribeConsumerGroupsAsync([_kafka.GroupId],
-                new DescribeConsumerGroupsOptions { IncludeAuthorizedOperations = true, RequestTimeout = DescribeTimeout });
-            var group = described.ConsumerGroupDescriptions.Single();
+            var group = await DescribeGroupAsync();
             Compare(what, group.AuthorizedOperations, [AclOperation.Read], $"--group {_kafka.GroupId}");
         }
         catch (DescribeConsumerGroupsException e)
@@ -192,6 +192,27 @@ internal sealed class ClusterCheck : IDisposable
         {
             _report.Unknown(what, $"the broker does not say ({e.Error.Reason})");
         }
+    }
+
+    /// <summary>The group, once its coordinator is there: on a new cluster the first question has it made.</summary>
+    private async Task<ConsumerGroupDescription> DescribeGroupAsync()
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            try
+            {
+                var described = await _admin.DescribeConsumerGroupsAsync([_kafka.GroupId],
+                    new DescribeConsumerGroupsOptions { IncludeAuthorizedOperations = true, RequestTimeout = DescribeTimeout });
+                return described.ConsumerGroupDescriptions.Single();
+            }
+            catch (KafkaException e) when (attempt < GroupAttempts && !IsRefused(e))
+            {
+                await Task.Delay(GroupRetry);
+            }
+        }
+
+        static bool IsRefused(KafkaException e) => e is DescribeConsumerGroupsException described
+            && described.Results.ConsumerGroupDescriptions.Any(group => group.Error.Code == ErrorCode.GroupAuthorizationFailed);
     }
 
     /// <summary>Asked of the cluster by brokers before 2.8; later ones let everybody who may write to a topic.</summary>

@@ -163,7 +163,9 @@ internal static class EvaluateCommand
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{report.Normal.Frames} normal frames: " +
             $"{report.Normal.FalseAlarmRate:P2} have a p-value of at most {report.Normal.Level} (95 % interval " +
             $"{report.Normal.FalseAlarmRateCi[0]:P2} to {report.Normal.FalseAlarmRateCi[1]:P2}; the calibration supports " +
-                    $"{report.Normal.SupportedRate:P2} and no less); {report.Normal.Incidents} false incidents"));
+                    $"{report.Normal.SupportedRate:P2} and no less); {report.Normal.Incidents} false incidents{ByTest(report.Normal)}"));
+        if (report.Normal.OnsetRates is { } onsets)
+            Console.WriteLine("by their onset: " + string.Join(", ", onsets.Select(rate => Text($"{rate.Value:P2} at most {rate.Key}"))));
         foreach (var acquaintance in report.Drives.GroupBy(drive => (drive.Set, drive.Acquaintance)))
             Console.WriteLine(Text($"{acquaintance.Key.Set}: {acquaintance.Count()} drives: {Meaning(acquaintance.Key.Acquaintance)}"));
         if (report.Outliers.Count > 0)
@@ -176,11 +178,15 @@ internal static class EvaluateCommand
             AnsiConsole.Write(table);
         }
         if (report.Corruptions is not { } corruptions) return;
-        var kinds = new Table().AddColumns("corruption, AUROC at severity", "1", "2", "3", "4", "5", "delay at 3 (frames)");
+        var kinds = new Table().AddColumns("corruption, AUROC at severity", "1", "2", "3", "4", "5", "streams at 3: delay (frames)",
+            "within 15", "of", "by onset");
         foreach (var (name, kind) in corruptions.Kinds)
             kinds.AddRow([name, .. Enumerable.Range(1, 5).Select(severity => kind.Auroc.TryGetValue(Text($"{severity}"), out double area)
-                ? Text($"{area:0.000}") : "-"), Delay(kind.DetectionDelayFrames)]);
-        kinds.AddRow(["[bold]mean[/]", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), ""]);
+                ? Text($"{area:0.000}") : "-"), Delay(kind.DetectionDelayFrames), Text($"{kind.FoundWithin15}"), Text($"{kind.Sequences}"),
+                Text($"{kind.FoundByOnset}")]);
+        kinds.AddRow(["[bold]mean[/]", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), "",
+            Text($"{corruptions.Kinds.Values.Sum(kind => kind.FoundWithin15)}"), Text($"{corruptions.Kinds.Values.Sum(kind => kind.Sequences)}"),
+            Text($"{corruptions.Kinds.Values.Sum(kind => kind.FoundByOnset)}")]);
         AnsiConsole.Write(kinds);
     }
 
@@ -194,6 +200,9 @@ internal static class EvaluateCommand
         "trained" => "some of these frames trained the model: the figures say nothing",
         _ => "the package does not say what it was made from",
     };
+
+    private static string ByTest(NormalFigures normal) => normal.IncidentsByTest.Count == 0 ? ""
+        : $" ({string.Join(", ", normal.IncidentsByTest.Select(test => Text($"{test.Value} by {test.Key}")))})";
 
     private static string Delay(double? frames) => frames is { } value ? Text($"{value:0.#}") : "not found";
 

@@ -22,7 +22,7 @@ internal static class ScoreCommand
         var output = new Option<FileInfo>("--out")
         {
             Required = true,
-            Description = "The CSV file: file, score, one column a named score, p_value, martingale"
+            Description = "The CSV file: file, score, one column a named score, p_value, onset, onset_p_value, martingale"
         };
         var rate = new Option<double?>("--fps")
         {

@@ -5,7 +5,8 @@ using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli;
 
-/// <summary>The CSV of scored frames: <c>file</c>, <c>score</c>, a column a named score, <c>p_value</c>, <c>martingale</c>.</summary>
+/// <summary>The CSV of scored frames: <c>file</c>, <c>score</c>, a column a named score, <c>p_value</c>,
+/// <c>onset</c> and <c>onset_p_value</c> (empty where there is none), <c>martingale</c>.</summary>
 internal sealed class ScoreTable
 {
     private readonly StringBuilder _csv = new();
@@ -13,8 +14,8 @@ internal sealed class ScoreTable
 
     public ScoreTable(ModelCard card)
     {
-        _columns = card.Scores.Count + 3;
-        _csv.AppendJoin(',', ["file", "score", .. card.Scores, "p_value", "martingale"]).Append('\n');
+        _columns = card.Scores.Count + 5;
+        _csv.AppendJoin(',', ["file", "score", .. card.Scores, "p_value", "onset", "onset_p_value", "martingale"]).Append('\n');
     }
 
     /// <param name="combined">What the p-value ranks.</param>
@@ -22,7 +23,8 @@ internal sealed class ScoreTable
     {
         _csv.Append(Quoted(file)).Append(CultureInfo.InvariantCulture, $",{combined:R}");
         foreach (float score in scores) _csv.Append(CultureInfo.InvariantCulture, $",{score:R}");
-        _csv.Append(CultureInfo.InvariantCulture, $",{verdict.PValue:R},{verdict.Martingale:R}\n");
+        _csv.Append(CultureInfo.InvariantCulture, $",{verdict.PValue:R},{verdict.Onset:R},{verdict.OnsetPValue:R},");
+        _csv.Append(CultureInfo.InvariantCulture, $"{verdict.Martingale:R}\n");
     }
 
     /// <summary>A frame that could not be scored.</summary>

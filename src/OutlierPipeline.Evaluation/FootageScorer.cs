@@ -1,4 +1,5 @@
 using OutlierPipeline.Batching;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
@@ -9,6 +10,9 @@ namespace OutlierPipeline.Evaluation;
 /// <summary>Puts many frames through an engine in batches; what the service does, without Kafka.</summary>
 public sealed class FootageScorer : IDisposable
 {
+    /// <summary>Frames a second of footage that does not say when its frames were taken.</summary>
+    public const double DefaultRate = 10;
+
     private readonly InferenceEngine _engine;
     private readonly BatchMemory _batch;
 
@@ -71,18 +75,26 @@ public sealed class FootageScorer : IDisposable
     /// <summary>Calibrates on normal frames that fitted nothing else.</summary>
     /// <param name="combines">Names of the scores that the combined one is made of.</param>
     /// <param name="more">Further rows that say how far scores spread.</param>
+    /// <param name="framesPerSecond">Of the footage; null for the frames' own times, and <see cref="DefaultRate"/> without.</param>
     /// <exception cref="FootageException">There are too few.</exception>
     public Calibration Calibrate(DecodedFootage footage, FrameMask? mask, IReadOnlyList<string> combines, IReadOnlyList<float[]> more,
-        CancellationToken cancellation)
+        double? framesPerSecond, CancellationToken cancellation)
     {
         if (footage.Count < Calibration.MinFrames)
             throw new FootageException(
                 $"{footage.Count} frames are too few to calibrate with: at least {Calibration.MinFrames} are needed");
         var (rows, codes, isNew) = ScoreAndEncode(footage, mask, cancellation);
-        return Calibration.Fit(Package.Card.Scores, combines, rows, [.. footage.Drives.Select(drive => drive.Count)], more,
-            isNew) with
-        { LatentMap = LatentMap.Fit(codes) };
+        int[] drives = [.. footage.Drives.Select(drive => drive.Count)];
+        var calibration = Calibration.Fit(Package.Card.Scores, combines, rows, drives, more, isNew);
+        return calibration with
+        {
+            LatentMap = LatentMap.Fit(codes),
+            Onset = OnsetFit.Fit(calibration, rows, drives, RateOf(footage, framesPerSecond), OnsetCalibration.OfCalibration)
+        };
     }
+
+    /// <summary>Frames a second that footage is taken to have.</summary>
+    public static double RateOf(DecodedFootage footage, double? stated) => stated ?? footage.FramesPerSecond ?? DefaultRate;
 
     public void Dispose() => _batch.Dispose();
 }

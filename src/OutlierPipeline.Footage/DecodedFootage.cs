@@ -57,6 +57,17 @@ public sealed class DecodedFootage : IDisposable
     /// <summary>When the frame was taken, from the beginning of its video; null where the source does not say.</summary>
     public TimeSpan? TimeOf(int index) => _frames[index].Time;
 
+    /// <summary>Frames a second by the frames' own times, the median over neighbours; null where the source does not say.</summary>
+    public double? FramesPerSecond
+    {
+        get
+        {
+            double[] steps = [.. Drives.SelectMany(drive => Enumerable.Range(drive.First + 1, Math.Max(0, drive.Count - 1)))
+                .Select(i => (_frames[i].Time - _frames[i - 1].Time)?.TotalSeconds ?? 0).Where(step => step > 0).Order()];
+            return steps.Length == 0 ? null : 1 / steps[steps.Length / 2];
+        }
+    }
+
     /// <summary>Reads one frame.</summary>
     /// <param name="rgb">Receives <c>[H, W, 3]</c> uint8, RGB.</param>
     public void Read(int index, Span<byte> rgb)

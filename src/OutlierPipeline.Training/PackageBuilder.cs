@@ -1,9 +1,11 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
+using OutlierPipeline.Training.Features;
 
 namespace OutlierPipeline.Training;
 
@@ -22,7 +24,8 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
 
     /// <exception cref="ModelPackageException">What was written does not load: a fault of the exporter.</exception>
     /// <exception cref="FootageException">Too few frames calibrate.</exception>
-    public ModelPackage Write(string directory, Description description, Blocks footage, float[][] crossFitted, EpochFigures figures,
+    public ModelPackage Write(string directory, Description description, Blocks footage, float[][] crossFitted, LeftOut? leftOut,
+        double? footageRate, EpochFigures figures,
         int epochs, double framesPerSecond, TimeSpan time, CancellationToken cancellation)
     {
         string name = Path.GetFileName(directory.TrimEnd(Path.DirectorySeparatorChar));
@@ -33,7 +36,16 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
             new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         using var scorer = new FootageScorer(engine);
         var calibration = scorer.Calibrate(footage.Calibration, mask,
-            [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], crossFitted, cancellation);
+            [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], crossFitted, footageRate, cancellation);
+        if (leftOut is not null)
+        {
+            calibration = calibration.WithLeftOut(leftOut.Rows, leftOut.Stretches) with
+            {
+                Onset = OnsetFit.Fit(calibration, leftOut.Rows, leftOut.Stretches,
+                    FootageScorer.RateOf(footage.Training, footageRate), leftOut.IsByDrive ? OnsetCalibration.OfDrives
+                    : OnsetCalibration.OfHalves) ?? calibration.Onset
+            };
+        }
         var files = new Dictionary<string, byte[]>
         {
             ["model.onnx"] = model,

@@ -57,6 +57,10 @@ internal sealed class TrainCommand
         Description = "For the feature architectures: an ONNX file of " +
         "your own instead of ResNet18, with one input of RGB planes normalised as for ImageNet"
     };
+    private readonly Option<double?> _framesPerSecond = new("--fps")
+    {
+        Description = "Frames a second of the footage, for the onset test; by default a video's own times, else 10"
+    };
     private readonly Option<string[]> _outputs = new("--backbone-outputs")
     {
         AllowMultipleArgumentsPerToken = true,
@@ -165,7 +169,7 @@ internal sealed class TrainCommand
         var command = new Command(Name, "Trains a generative model on normal footage and writes a calibrated model package.")
         {
             new HelpOption(), new VersionOption(),
-            _frames, _calibration, _split, _mask, _out, _architecture, _backbone, _outputs, _backboneLicence, _stages, _height, _width,
+            _frames, _calibration, _split, _framesPerSecond, _mask, _out, _architecture, _backbone, _outputs, _backboneLicence, _stages, _height, _width,
                 _latent, _epochs, _patience, _batch, _rate, _beta, _freeBits, _seed,
             _device, _precision, _threads, _libtorch, _resume, _finish, _description, _source, _licence, _version, _prepare,
         };
@@ -193,6 +197,7 @@ internal sealed class TrainCommand
                 result.AddError("--backbone and --backbone-outputs go together");
             if (result.GetValue(_backbone) is not null && !isOfFeatures) result.AddError("--backbone goes with the feature architectures");
             if (result.GetValue(_rate) is { } rate && !(rate > 0)) result.AddError("--learning-rate must be positive");
+            if (result.GetValue(_framesPerSecond) <= 0) result.AddError("--fps must be positive");
             if (result.GetValue(_beta) < 0 || result.GetValue(_freeBits) < 0)
                 result.AddError("--beta and --free-bits must not be negative");
             if (result.GetValue(_finish) && !result.GetValue(_resume)) result.AddError("--finish goes with --resume");
@@ -227,6 +232,7 @@ internal sealed class TrainCommand
         Frames = options.GetRequiredValue(_frames),
         Calibration = options.GetValue(_calibration) ?? [],
         Shares = Shares(options.GetValue(_split) ?? (options.GetValue(_calibration)?.Length > 0 ? "100,0,0" : "70,15,15"))!,
+        FramesPerSecond = options.GetValue(_framesPerSecond),
         Mask = options.GetValue(_mask)?.FullName,
         Directory = options.GetRequiredValue(_out).FullName.TrimEnd(Path.DirectorySeparatorChar),
         Architecture = Architecture.Named(options.GetRequiredValue(_architecture)),

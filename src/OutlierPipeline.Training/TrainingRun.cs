@@ -21,6 +21,9 @@ internal sealed record TrainingRequest
     /// <summary>Of each drive: training, calibration, test.</summary>
     public required double[] Shares { get; init; }
 
+    /// <summary>Of the footage; null for the frames' own times.</summary>
+    public required double? FramesPerSecond { get; init; }
+
     public required string? Mask { get; init; }
 
     public required string Directory { get; init; }
@@ -133,7 +136,7 @@ internal sealed class TrainingRun(TrainingRequest request)
         var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source,
             request.Command, device.type.ToString().ToLowerInvariant());
         var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, description, blocks, result.CrossFitted,
-            result.Figures, result.Epochs, result.FramesPerSecond, Stopwatch.GetElapsedTime(begun), cancellation);
+            result.LeftOut, request.FramesPerSecond,            result.Figures, result.Epochs, result.FramesPerSecond, Stopwatch.GetElapsedTime(begun), cancellation);
         Directory.Delete(_checkpoints, recursive: true);
         foreach (var (name, value) in package.Card.Quality)
             AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
@@ -158,7 +161,7 @@ internal sealed class TrainingRun(TrainingRequest request)
                 $"Ended after epoch {trainer.Epochs}: the validation loss was best in epoch {trainer.BestEpoch}, whose weights are kept.");
         AnsiConsole.WriteLine("Fitting densities …");
         var exporter = new ModelExporter(network, trainer.Weights, mask);
-        return new Trained(exporter, exporter.FitScores(blocks.Training), trainer.Figures, trainer.BestEpoch, rate);
+        return new Trained(exporter, exporter.FitScores(blocks.Training), null, trainer.Figures, trainer.BestEpoch, rate);
     }
 
     /// <inheritdoc cref="TrainPixels"/>
@@ -177,7 +180,9 @@ internal sealed class TrainingRun(TrainingRequest request)
             throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
         AnsiConsole.WriteLine("Fitting densities, training what draws codes …");
         var (exporter, crossFitted) = training.Finish(cancellation);
-        return new Trained(exporter, crossFitted, training.Trainer.Figures, training.Trainer.Epochs, rate);
+        AnsiConsole.WriteLine("Training again without each half of the footage, for what other drives score …");
+        var leftOut = training.LeaveOut(what => AnsiConsole.WriteLine($"  {what}"), cancellation);
+        return new Trained(exporter, crossFitted, leftOut, training.Trainer.Figures, training.Trainer.Epochs, rate);
     }
 
     private Task<DecodedFootage> LoadAsync(string what, string[] inputs, FrameSize? size, CancellationToken cancellation)
@@ -262,5 +267,5 @@ internal sealed class TrainingRun(TrainingRequest request)
     }
 
     private sealed record Trained(
-        IModelExporter Exporter, float[][] CrossFitted, EpochFigures Figures, int Epochs, double FramesPerSecond);
+        IModelExporter Exporter, float[][] CrossFitted, LeftOut? LeftOut, EpochFigures Figures, int Epochs, double FramesPerSecond);
 }

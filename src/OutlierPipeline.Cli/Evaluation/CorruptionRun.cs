@@ -6,18 +6,26 @@ using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Cli.Evaluation;
 
-/// <summary>Every corruption at every severity on a part of the normal frames, and each from a known frame on in short sequences.</summary>
+/// <summary>
+/// Every corruption at every severity on a part of the normal frames; and each as streams that begin with a minute of normal frames and
+/// then change.
+/// </summary>
 internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, string camera, double framesPerSecond, int maxFrames, int seed)
 {
-    private const int Sequences = 6;
-    private const int Before = 15;
+    private const int Sequences = 10;
+
+    /// <summary>Normal frames of a stream, and fewer where every drive is shorter.</summary>
+    private const int Before = 60;
+    private const int MinBefore = 15;
     private const int After = 40;
+    private const int Soon = 15;
     private const int SequenceSeverity = 3;
 
     /// <summary>Every second pixel of every second row tells the figure as well as all do.</summary>
     private const int PixelStep = 2;
 
     private readonly CameraModel _model = scorer.Package.For(camera);
+    private readonly int _before = Math.Clamp(normal.Footage.Drives.Max(drive => drive.Count) - After, MinBefore, Before);
 
     public CorruptionFigures Run(Action<double> progress, CancellationToken cancellation)
     {
@@ -27,19 +35,22 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
         int done = 0;
         foreach (var corruption in CorruptionSuite.All)
         {
-            var kind = new CorruptionKind(corruption.Group, [], [], null, 0, 0, corruption.HasMask
+            var kind = new CorruptionKind(corruption.Group, [], [], null, 0, 0, 0, 0, corruption.HasMask
                 ? []
                 : null, corruption.HasMask
                 ? []
                 : null);
             for (int severity = 1; severity <= Corruption.Severities && !corruption.IsFrozen; severity++)
                 Measure(corruption, severity, chosen, kind, cancellation);
-            var delays = Starts().Select(start => Delay(corruption, start, cancellation)).ToArray();
+            var found = Starts().Select(start => Play(corruption, start, cancellation)).ToArray();
+            int?[] delays = [.. found.Select(stream => stream.Delay)];
             kinds[corruption.Name] = kind with
             {
                 DetectionDelayFrames = Evaluator.MedianDelay(delays),
                 DetectedSequences = delays.Count(delay => delay is not null),
-                Sequences = delays.Length
+                Sequences = delays.Length,
+                FoundWithin15 = delays.Count(delay => delay < Soon),
+                FoundByOnset = found.Count(stream => stream is { Delay: not null, Test: AlertTest.Onset }),
             };
             progress(++done / (double)CorruptionSuite.All.Count);
         }
@@ -99,38 +110,50 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
         }
     }
 
-    /// <summary>Where sequences begin: consecutive frames of one drive, evenly spread.</summary>
+    /// <summary>Where streams begin: consecutive frames of one drive, evenly spread.</summary>
     private IEnumerable<int> Starts()
     {
-        int[] possible = [.. normal.Footage.Drives.Where(drive => drive.Count >= Before + After).SelectMany(drive =>
-            Enumerable.Range(drive.First, drive.Count - Before - After + 1))];
+        int[] possible = [.. normal.Footage.Drives.Where(drive => drive.Count >= _before + After).SelectMany(drive =>
+            Enumerable.Range(drive.First, drive.Count - _before - After + 1))];
         int count = Math.Min(Sequences, possible.Length);
         for (int i = 0; i < count; i++) yield return possible[(int)((long)i * (possible.Length - 1) / Math.Max(1, count - 1))];
     }
 
-    /// <summary>Corrupted frames before the incident is open, or null; an incident that was open before does not count as found.</summary>
-    private int? Delay(Corruption corruption, int start, CancellationToken cancellation)
+    /// <summary>
+    /// Corrupted frames before the incident is open, or null, and the test that opened it; an incident that was open before does not count
+    /// as found.
+    /// </summary>
+    private (int? Delay, AlertTest? Test) Play(Corruption corruption, int start, CancellationToken cancellation)
     {
         var detector = new CameraDetector(camera, scorer.Package, new DetectionOptions());
         var alerts = new List<AlertStep>();
+        for (int i = 0; i < _before; i++)
+        {
+            detector.Observe(new FrameObservation
+            {
+                Frame = new FrameRef("", 0, i, ScoredSet.Nanoseconds(i, framesPerSecond)),
+                Scores = normal.Scores[start + i],
+                ErrorMap = [],
+                Pixels = [],
+            }, alerts);
+        }
+        if (alerts.Count > 0) return (null, null);
         int? delay = null;
-        bool falsely = false;
         scorer.Score(
-            Before + After,
+            After,
             (i, rgb) =>
             {
-                normal.Footage.Read(start + (corruption.IsFrozen ? Math.Min(i, Before) : i), rgb);
-                if (i >= Before) corruption.Apply(rgb, normal.Footage.Size, SequenceSeverity, seed, start + i);
+                normal.Footage.Read(start + _before + (corruption.IsFrozen ? 0 : i), rgb);
+                corruption.Apply(rgb, normal.Footage.Size, SequenceSeverity, seed, start + _before + i);
             },
             _model.Mask,
             (i, batch, slot) =>
             {
-                bool isOpen = ScoredSet.Observe(detector, i, ScoredSet.Nanoseconds(i, framesPerSecond), batch, slot, alerts).IsOutlier;
-                if (i < Before) falsely |= isOpen;
-                else if (isOpen && !falsely) delay ??= i - Before;
+                if (ScoredSet.Observe(detector, _before + i, ScoredSet.Nanoseconds(_before + i, framesPerSecond), batch, slot, alerts)
+                    .IsOutlier) delay ??= i;
             },
             cancellation);
-        return delay;
+        return (delay, alerts.FirstOrDefault(alert => alert.Type == AlertType.Opened)?.Test);
     }
 
     private static string Text(int severity) => severity.ToString(CultureInfo.InvariantCulture);

@@ -46,6 +46,10 @@ internal sealed record JudgedDrive(string Set, string Drive, int Frames, string 
 /// <param name="FalseAlarmRates">The same at other levels.</param>
 /// <param name="FalseAlarmRateCi">95 % block bootstrap interval of <paramref name="FalseAlarmRate"/>.</param>
 /// <param name="Incidents">False incidents that the detector opened.</param>
+/// <param name="IncidentsByTest">The same by the test that opened them; without those of frozen and dark pictures and packages of one test.
+/// </param>
+/// <param name="OnsetRates">Share of the frames that the onset test judged with a p-value of it at most as high as each level; null without
+/// such frames.</param>
 /// <param name="SupportedRate">The smallest false-alarm rate of a frame that the calibration's footage can support: 1 / (1 + its frames as
 /// independent ones).</param>
 /// <param name="BoundPerCameraDay">False incidents a camera-day, at most, that guaranteed evidence opens on average with the default
@@ -53,7 +57,8 @@ internal sealed record JudgedDrive(string Set, string Drive, int Frames, string 
 /// <param name="ShortestDelaySeconds">Until guaranteed evidence can open an incident; null where it never can.</param>
 internal sealed record NormalFigures(int Frames, double FalseAlarmRate, double[] FalseAlarmRateCi, double Level,
     SortedDictionary<string, double> FalseAlarmRates, int Incidents, double SupportedRate, double BoundPerCameraDay,
-    double? ShortestDelaySeconds);
+    double? ShortestDelaySeconds, SortedDictionary<string, int> IncidentsByTest,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SortedDictionary<string, double>? OnsetRates);
 
 /// <summary>One set of outliers against the normal frames.</summary>
 /// <param name="AurocCi">95 % block bootstrap interval.</param>
@@ -74,7 +79,11 @@ internal sealed record CorruptionFigures(int Frames, int Seed, SortedDictionary<
 /// <summary>One kind of corruption.</summary>
 /// <param name="Auroc">By severity; empty for what single frames cannot show.</param>
 /// <param name="ScoreAuroc">Of each score on its own, by severity.</param>
-/// <param name="DetectionDelayFrames">At severity 3, the median over sequences; null where most end without an incident.</param>
+/// <param name="DetectionDelayFrames">Of streams that begin normally, at severity 3: the median of the frames before an incident is open;
+/// null where most end without one.</param>
+/// <param name="DetectedSequences">Streams with an incident, of <paramref name="Sequences"/>.</param>
+/// <param name="FoundWithin15">Streams with an incident in the first 15 frames of the kind.</param>
+/// <param name="FoundByOnset">Detected streams whose incident the onset test opened.</param>
 /// <param name="PixelAuroc">How well the error map says where, by severity; for obstacles.</param>
 /// <param name="PixelAveragePrecision">The same, average precision.</param>
 internal sealed record CorruptionKind(
@@ -84,5 +93,7 @@ internal sealed record CorruptionKind(
     double? DetectionDelayFrames,
     int DetectedSequences,
     int Sequences,
+    int FoundWithin15,
+    int FoundByOnset,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SortedDictionary<string, double>? PixelAuroc,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SortedDictionary<string, double>? PixelAveragePrecision);

@@ -71,7 +71,7 @@ internal sealed class Evaluator : IDisposable
             Normal = new NormalFigures(Normal.Footage.Count, Rate(_request.Level), [interval.Low, interval.High], _request.Level,
                 new SortedDictionary<string, double>(Levels.ToDictionary(level => level.ToString(CultureInfo.InvariantCulture), Rate)),
                 Normal.Incidents, calibration.SmallestPValue, detection.FalseIncidentsPerCameraDay, delay > TimeSpan.Zero
-                ? delay.TotalSeconds : null),
+                ? delay.TotalSeconds : null, Normal.IncidentsByTest, OnsetRates()),
             Outliers = new SortedDictionary<string, OutlierFigures>(outliers.ToDictionary(set => set.Name, Figures),
                 StringComparer.Ordinal),
             Drives = [.. Judged()],
@@ -141,6 +141,13 @@ internal sealed class Evaluator : IDisposable
     private static string Words(Acquaintance acquaintance) => JsonNamingPolicy.KebabCaseLower.ConvertName(acquaintance.ToString());
 
     private double Rate(double level) => Normal.Verdicts.Count(verdict => verdict.PValue <= level) / (double)Normal.Verdicts.Length;
+
+    private SortedDictionary<string, double>? OnsetRates()
+    {
+        double[] onsets = [.. Normal.Verdicts.Select(verdict => verdict.OnsetPValue).OfType<double>()];
+        return onsets.Length == 0 ? null : new(Levels.ToDictionary(level => level.ToString(CultureInfo.InvariantCulture), level =>
+            onsets.Count(p => p <= level) / (double)onsets.Length));
+    }
 
     private OutlierFigures Figures(ScoredSet set)
     {

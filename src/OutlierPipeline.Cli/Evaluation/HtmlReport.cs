@@ -96,14 +96,14 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
         if (report.Corruptions is not { } corruptions) return;
         Heading("Corruptions");
         _html.Append(CultureInfo.InvariantCulture, $"<p>AUROC against the normal frames, on {corruptions.Frames} of them, seed " +
-            $"{corruptions.Seed}; the delay is that of short sequences at severity 3.</p>");
+            $"{corruptions.Seed}; the delay is that of streams at severity 3 that begin normally.</p>");
         string[] severities = [.. corruptions.MeanAuroc.Keys];
-        Table(["kind", "group", .. severities, "delay, frames", "sequences found"], corruptions.Kinds.Select(kind =>
+        Table(["kind", "group", .. severities, "delay, frames", "streams found", "within 15 frames", "by onset"], corruptions.Kinds.Select(kind =>
             new[] { kind.Key, kind.Value.Group }
             .Concat(severities.Select(severity => kind.Value.Auroc.TryGetValue(severity, out double area) ? Text($"{area:0.000}") : ""))
             .Append(Delay(kind.Value.DetectionDelayFrames)).Append(Text($"{kind.Value.DetectedSequences} of {kind.Value.Sequences}"))
-            .ToArray())
-            .Append(["mean", "", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), "", ""]));
+            .Append(Text($"{kind.Value.FoundWithin15}")).Append(Text($"{kind.Value.FoundByOnset}")).ToArray())
+            .Append(["mean", "", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), "", "", "", ""]));
         Chart(ReportCharts.Severity(corruptions));
         foreach (var (name, kind) in corruptions.Kinds.Where(kind => kind.Value.PixelAuroc is not null))
         {

@@ -12,8 +12,8 @@ namespace OutlierPipeline.Cli.Evaluation;
 /// <summary>Footage with what the model and the detector said of each frame, each drive watched from its first frame on.</summary>
 internal sealed class ScoredSet
 {
-    /// <summary>Frames a second of footage that does not say when its frames were taken.</summary>
-    public const double DefaultRate = 10;
+    /// <inheritdoc cref="FootageScorer.DefaultRate"/>
+    public const double DefaultRate = FootageScorer.DefaultRate;
 
     private ScoredSet(string name, DecodedFootage footage)
     {
@@ -38,6 +38,9 @@ internal sealed class ScoredSet
     /// <summary>Incidents that opened.</summary>
     public int Incidents { get; private set; }
 
+    /// <summary>The same by the test that opened them, in lower case.</summary>
+    public SortedDictionary<string, int> IncidentsByTest { get; } = new(StringComparer.Ordinal);
+
     public double[] Column(int k) => [.. Scores.Select(row => (double)row[k])];
 
     /// <param name="framesPerSecond">Null for the frames' own times, and <see cref="DefaultRate"/> where they have none.</param>
@@ -58,7 +61,13 @@ internal sealed class ScoredSet
             set.Verdicts[i] = Observe(detector!, within, framesPerSecond is null && footage.TimeOf(i) is { } time
                 ? Nanoseconds(time)
                 : Nanoseconds(within, framesPerSecond ?? DefaultRate), batch, slot, alerts);
-            set.Incidents += alerts.Count(alert => alert.Type == AlertType.Opened);
+            foreach (var opened in alerts.Where(alert => alert.Type == AlertType.Opened))
+            {
+                set.Incidents++;
+                if (opened.Test is not { } test) continue;
+                string name = test == AlertTest.Onset ? "onset" : "level";
+                set.IncidentsByTest[name] = set.IncidentsByTest.GetValueOrDefault(name) + 1;
+            }
             alerts.Clear();
             progress(i + 1);
         }, cancellation);

@@ -62,18 +62,7 @@ public sealed class FeatureExporter : IModelExporter
         int n = Math.Min(MaxFrames, frames.Length);
         int[] chosen = [.. Enumerable.Range(0, n).Select(i => frames[(int)((long)i * frames.Length / n)])];
         var ops = TorchOps();
-        var parts = _scores.Select(_ => new List<Tensor>()).ToArray();
-        foreach (int[] batch in chosen.Chunk(Batch))
-        {
-            Uncollected.Run(() =>
-            {
-                using var inner = NewDisposeScope();
-                var inputs = Inputs(ops, features.Rows(batch));
-                for (int k = 0; k < _scores.Count; k++) parts[k].Add(_scores[k].Features(ops, inputs).MoveToOuterDisposeScope());
-                return true;
-            });
-        }
-        Tensor[] all = [.. parts.Select(part => cat(part, 0))];
+        Tensor[] all = Features(ops, features, chosen);
         float[][] crossFitted = [.. Enumerable.Range(0, n).Select(_ => new float[_scores.Count])];
         for (int block = 0; block < Blocks; block++)
         {
@@ -86,6 +75,55 @@ public sealed class FeatureExporter : IModelExporter
                 for (int i = from; i < to; i++) crossFitted[i][k] = values[i - from];
             }
         }
+        FitTo(all);
+        int codes = _scores.ToList().FindIndex(score => score is CodesScore);
+        float[] latent = Uncollected.Run(() => Places.Values(((CodesScore)_scores[codes]).FrameCode(ops, all[codes])));
+        return (crossFitted, [.. latent.Chunk(Latent)], chosen);
+    }
+
+    /// <summary>Fits every score to some frames, and says what others score by that: n rows of S.</summary>
+    /// <param name="fitted">Indices of the frames in <paramref name="features"/> that are fitted to.</param>
+    /// <param name="scored">Indices of those that are scored.</param>
+    public float[][] ScoreOthers(FeatureFootage features, int[] fitted, int[] scored)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var ops = TorchOps();
+        int n = Math.Min(MaxFrames, fitted.Length);
+        FitTo(Features(ops, features, [.. Enumerable.Range(0, n).Select(i => fitted[(int)((long)i * fitted.Length / n)])]));
+        float[][] rows = new float[scored.Length][];
+        for (int first = 0; first < scored.Length; first += Batch)
+        {
+            int[] batch = scored[first..Math.Min(scored.Length, first + Batch)];
+            float[] scores = Uncollected.Run(() =>
+            {
+                using var inner = NewDisposeScope();
+                return Places.Values(Outputs(ops, Inputs(ops, features.Rows(batch))).Scores);
+            });
+            for (int i = 0; i < batch.Length; i++) rows[first + i] = scores[(i * _scores.Count)..((i + 1) * _scores.Count)];
+        }
+        return rows;
+    }
+
+    /// <summary>Each score's features of some frames, <c>[n, …]</c>.</summary>
+    private Tensor[] Features(TorchOps ops, FeatureFootage features, int[] frames)
+    {
+        var parts = _scores.Select(_ => new List<Tensor>()).ToArray();
+        foreach (int[] batch in frames.Chunk(Batch))
+        {
+            Uncollected.Run(() =>
+            {
+                using var inner = NewDisposeScope();
+                var inputs = Inputs(ops, features.Rows(batch));
+                for (int k = 0; k < _scores.Count; k++) parts[k].Add(_scores[k].Features(ops, inputs).MoveToOuterDisposeScope());
+                return true;
+            });
+        }
+        return [.. parts.Select(part => cat(part, 0))];
+    }
+
+    private void FitTo(Tensor[] all)
+    {
         for (int k = 0; k < _scores.Count; k++)
         {
             Uncollected.Run(() =>
@@ -94,9 +132,6 @@ public sealed class FeatureExporter : IModelExporter
                 return true;
             });
         }
-        int codes = _scores.ToList().FindIndex(score => score is CodesScore);
-        float[] latent = Uncollected.Run(() => Places.Values(((CodesScore)_scores[codes]).FrameCode(ops, all[codes])));
-        return (crossFitted, [.. latent.Chunk(Latent)], chosen);
     }
 
     /// <summary>Scores of some rows of features where these are left out of the fit.</summary>

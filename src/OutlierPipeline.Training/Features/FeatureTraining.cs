@@ -11,6 +11,9 @@ internal sealed class FeatureTraining : IDisposable
     /// <summary>Below this number of cells, twice as many passes.</summary>
     private const int FewCells = 50_000;
 
+    /// <summary>Of fewer frames a network says nothing of others.</summary>
+    private const int MinLeftOut = 20;
+
     private readonly Backbone _backbone;
     private readonly FeatureNetwork _network;
     private readonly DecodedFootage _footage;
@@ -19,6 +22,8 @@ internal sealed class FeatureTraining : IDisposable
     private readonly byte[] _fill;
     private readonly FeatureFootage _features;
     private readonly bool _ownsFeatures;
+    private readonly TrainingSettings _settings;
+    private readonly string _checkpoint;
 
     /// <param name="latent">Dimensions of a frame's code: mean and deviation of those of its cells, so an even number.</param>
     /// <param name="heldBack">Share of each drive, its end, that only measures.</param>
@@ -32,6 +37,8 @@ internal sealed class FeatureTraining : IDisposable
         _footage = footage;
         _mask = mask;
         _seed = settings.Seed;
+        _settings = settings;
+        _checkpoint = checkpoint;
         _network = new FeatureNetwork(footage.Size, backbone.Channels, latent / 2, settings.Architecture.IsVariational);
         _fill = [.. Training.Trainer.MeanPicture(footage).Select(value => (byte)Math.Round(value))];
         _ownsFeatures = features is null;
@@ -103,6 +110,30 @@ internal sealed class FeatureTraining : IDisposable
         var (crossFitted, codes, frames) = exporter.Fit(_features, [.. Enumerable.Range(0, _footage.Count)]);
         exporter.TrainPixels(_footage, codes, frames, PixelSteps, _seed, cancellation);
         return (exporter, crossFitted);
+    }
+
+    /// <summary>
+    /// Trains a network on each half of the footage and scores the other half by it: what drives score that were left out. As long again as
+    /// the training.
+    /// </summary>
+    /// <param name="progress">What is being done.</param>
+    /// <returns>Null where a half has too few frames to train on.</returns>
+    public LeftOut? LeaveOut(Action<string> progress, CancellationToken cancellation)
+    {
+        var (folds, isByDrive) = LeftOut.FoldsOf(_footage.Drives);
+        int[][] frames = [.. folds.Select(fold => fold.SelectMany(span => Enumerable.Range(span.First, span.Count)).ToArray())];
+        if (frames.Any(fold => fold.Length < MinLeftOut)) return null;
+        var rows = new List<float[]>();
+        for (int fold = 0; fold < folds.Length; fold++)
+        {
+            progress(isByDrive ? $"left out: {string.Join(", ", folds[fold].Select(span => span.Name))}" : $"left out: half {fold + 1} of 2");
+            int[] fitted = frames[1 - fold];
+            using var trainer = new FeatureTrainer(_network, _features, fitted, [], Counted(), _settings,
+                FormattableString.Invariant($"{_checkpoint}-{fold}"), FormattableString.Invariant($"fold {fold}"));
+            if (!trainer.Run(_ => { }, cancellation)) throw new OperationCanceledException(cancellation);
+            rows.AddRange(new FeatureExporter(_backbone, _network, trainer.Weights, _fill, _mask).ScoreOthers(_features, fitted, frames[fold]));
+        }
+        return new LeftOut([.. rows], [.. folds.SelectMany(fold => fold).Select(span => span.Count)], isByDrive);
     }
 
     public void Dispose()

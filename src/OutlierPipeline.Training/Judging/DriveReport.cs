@@ -40,7 +40,8 @@ internal sealed record DriveReport(string Command, int Seed, int Frames, IReadOn
     private static string[] Row(KindFigures kind, IReadOnlyList<string> columns) =>
     [
         $"{kind.Group} {kind.Kind}",
-        .. columns.Select(column => kind.Auroc[column]).Select(area => Text($"{area.Auroc:0.000} ({area.Ci[0]:0.000} to {area.Ci[1]:0.000})")),
+        .. columns.Select(column => kind.Auroc[column]).Select(area =>
+            Text($"{area.Auroc:0.000} ({area.Ci[0]:0.000} to {area.Ci[1]:0.000})")),
     ];
 
     private static void Table(StringBuilder text, string[] header, IEnumerable<string[]> rows)

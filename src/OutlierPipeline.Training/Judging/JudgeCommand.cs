@@ -36,7 +36,8 @@ internal static class JudgeCommand
                     options.GetValue(frames), options.GetValue(seed), options.GetValue(threads), options.GetValue(baselines),
                     options.GetRequiredValue(command));
                 var report = await new LeaveOneDriveOut(request).RunAsync(Console.WriteLine, cancellation);
-                string[] detectors = [FrameDetector.Combined, .. report.Columns.Skip(report.Columns.Count - (request.HasBaselines ? 3 : 0))];
+                int baseline = report.Columns.Count - (request.HasBaselines ? 3 : 0);
+                string[] detectors = [FrameDetector.Combined, .. report.Columns.Skip(baseline)];
                 string tables = report.ToMarkdown(detectors);
                 await File.WriteAllTextAsync(Path.Combine(directory, "report.json"), report.ToJson(), cancellation);
                 await File.WriteAllTextAsync(Path.Combine(directory, "report.md"), tables, cancellation);

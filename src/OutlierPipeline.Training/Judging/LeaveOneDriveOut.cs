@@ -44,7 +44,8 @@ internal sealed class LeaveOneDriveOut(JudgeRequest request)
         if (request.Threads > 0) set_num_threads(request.Threads);
         var loader = new FootageLoader();
         string[] inputs = [.. request.Normal, .. request.Train];
-        using var all = await loader.LoadAsync(inputs, (width, height) => FeatureNetwork.SizeFor(request.Width, width, height), cancellation);
+        using var all = await loader.LoadAsync(inputs, (width, height) => FeatureNetwork.SizeFor(request.Width, width, height),
+            cancellation);
         var judged = all.Drives.Where(drive => inputs.Length == 1
             || request.Normal.Any(input => drive.Name.StartsWith(input + ":", StringComparison.Ordinal))).ToArray();
         if (judged.Length == all.Drives.Count && judged.Length < 2)
@@ -130,10 +131,11 @@ internal sealed class LeaveOneDriveOut(JudgeRequest request)
             Path.Combine(directory + ".training", "checkpoint"), cancellation, features);
         if (!training.Trainer.Run(_ => { }, cancellation)) throw new OperationCanceledException(cancellation);
         var (exporter, crossFitted) = training.Finish(cancellation);
-        var description = new PackageBuilder.Description("1.0.0", $"Judges {drive.Name}, which it has not seen.", "not stated", "not stated",
-            request.Command, "cpu");
+        var description = new PackageBuilder.Description("1.0.0", $"Judges {drive.Name}, which it has not seen.", "not stated",
+            "not stated", request.Command, "cpu");
         var package = new PackageBuilder(settings, exporter, null).Write(directory, description, blocks, crossFitted,
-            training.Trainer.Figures, training.Trainer.Epochs, 0, TimeSpan.Zero, cancellation);
+            training.LeaveOut(_ => { }, cancellation), null, training.Trainer.Figures, training.Trainer.Epochs, 0, TimeSpan.Zero,
+            cancellation);
         System.IO.Directory.Delete(directory + ".training", recursive: true);
         return package;
     }

@@ -28,6 +28,16 @@ public enum AlertKind
     Drift,
 }
 
+/// <summary>Which test opened an incident.</summary>
+public enum AlertTest
+{
+    /// <summary>The picture is unlike normal footage.</summary>
+    Level,
+
+    /// <summary>The picture is unlike what the same camera showed before.</summary>
+    Onset,
+}
+
 /// <summary>What to do about an incident: docs/severity.md.</summary>
 public enum Severity
 {
@@ -54,6 +64,9 @@ public enum CloseReason
 {
     /// <summary>The camera is normal again.</summary>
     Calm,
+
+    /// <summary>It has stayed for so long that it is what the camera shows now.</summary>
+    Absorbed,
 
     /// <summary>The drive is over, by a record that says so or by a long gap.</summary>
     DriveEnded,
@@ -116,6 +129,9 @@ public sealed record AlertStep(AlertType Type, string Incident, int Step, string
     /// </summary>
     public bool? IsExtrapolated { get; init; }
 
+    /// <summary>Which test opened the incident; null where no score fired, or the package knows one test alone.</summary>
+    public AlertTest? Test { get; init; }
+
     /// <summary>The strangest place of the last frame; null where no picture was scored.</summary>
     public PictureRegion? Where { get; init; }
 
@@ -127,10 +143,23 @@ public sealed record AlertStep(AlertType Type, string Incident, int Step, string
 }
 
 /// <summary>What the detector says of one frame.</summary>
-/// <param name="PValue">Conformal p-value of the combined score; NaN without a score.</param>
+/// <param name="PValue">The level's: conformal p-value of the combined score; NaN without a score.</param>
 /// <param name="TailPValue">The p-value by the tail's fit where that is smaller than ranks among the calibration can say, else null:
 /// extrapolated, and no part of any guarantee.</param>
 /// <param name="Martingale">Evidence against normality, as a base-10 logarithm: 6 is odds of a million to one.</param>
 /// <param name="IsOutlier">Whether an incident is open.</param>
 /// <param name="IsReplayed">The frame was seen before; the evidence is that of later frames.</param>
-public readonly record struct Verdict(double PValue, double? TailPValue, double Martingale, bool IsOutlier, bool IsReplayed);
+public readonly record struct Verdict(double PValue, double? TailPValue, double Martingale, bool IsOutlier, bool IsReplayed)
+{
+    /// <summary>The combined score, which the p-value ranks; NaN without a score.</summary>
+    public double Score { get; init; } = double.NaN;
+
+    /// <summary>
+    /// The deviation from the camera's own recent frames, in units of normal ones, and its p-value; null where the package has no onset
+    /// test, or too few frames were seen.
+    /// </summary>
+    public double? Onset { get; init; }
+
+    /// <inheritdoc cref="Onset"/>
+    public double? OnsetPValue { get; init; }
+}

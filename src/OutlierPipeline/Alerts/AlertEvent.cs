@@ -48,6 +48,7 @@ public static class AlertEvent
         WriteFrame(json, "lastFrame"u8, step.Last);
         if (step.FiredScore is not null) json.WriteString("firedScore"u8, step.FiredScore);
         if (step.Strangeness is { } strangeness) json.WriteNumber("strangeness"u8, JsonNumbers.Finite((float)strangeness));
+        if (step.Test is { } test) json.WriteString("test"u8, JsonNamingPolicy.CamelCase.ConvertName(test.ToString()));
         if (step.IsExtrapolated is { } extrapolated) json.WriteBoolean("extrapolated"u8, extrapolated);
         if (step.Closed is { } closed) json.WriteString("closed"u8, JsonNamingPolicy.CamelCase.ConvertName(closed.ToString()));
         if (step.Where is { } where)
@@ -69,6 +70,7 @@ public static class AlertEvent
                 json.WriteNumber(package.Card.Scores[k], package.For(step.Camera).Calibration.PValue(k, scores[k]));
             json.WriteEndObject();
             json.WriteNumber("pValue"u8, verdict.PValue);
+            if (verdict.OnsetPValue is { } onset) json.WriteNumber("onsetPValue"u8, onset);
         }
         json.WriteNumber("martingale"u8, verdict.Martingale);
         json.WriteStartObject("model"u8);

@@ -25,7 +25,13 @@ public sealed class ScoreRecord : IDisposable
         _json.WriteStartObject("scores"u8);
         for (int k = 0; k < scores.Length; k++) _json.WriteNumber(model.Scores[k], JsonNumbers.Finite(scores[k]));
         _json.WriteEndObject();
+        if (!double.IsNaN(verdict.Score)) _json.WriteNumber("score"u8, JsonNumbers.Finite((float)verdict.Score));
         _json.WriteNumber("pValue"u8, verdict.PValue);
+        if (verdict.Onset is { } onset && verdict.OnsetPValue is { } onsetP)
+        {
+            _json.WriteNumber("onset"u8, JsonNumbers.Finite((float)onset));
+            _json.WriteNumber("onsetPValue"u8, onsetP);
+        }
         if (verdict.TailPValue is { } tail)
         {
             _json.WriteBoolean("extrapolated"u8, true);

@@ -8,22 +8,25 @@ internal static class AlertText
 {
     public const string DriveEnded = "The drive ended";
 
+    public const string Absorbed = "Still unlike before, and it stays: taken for what the camera shows from now on";
+
     public const string Forgotten = "The camera has not been seen for long and is forgotten";
 
     public const string FleetIsWell = "Most cameras are normal again";
 
     /// <param name="isMisfit">The camera was strange from its first frame and never calm.</param>
+    /// <param name="isBootstrap">The level is calibrated on training footage that was left out.</param>
     /// <param name="remedy">The command that calibrates for this camera.</param>
-    public static string Of(OpenIncident incident, double seconds, bool isMisfit, int undecodable, string remedy) => incident.Kind switch
+    public static string Of(OpenIncident incident, double seconds, bool isMisfit, bool isBootstrap, int undecodable, string remedy) => incident.Kind switch
     {
         AlertKind.Frozen => Say($"Picture frozen: unchanged for {seconds:0.0} s"),
         AlertKind.Silent => Say($"No frames for {seconds:0} s"),
         AlertKind.Undecodable => Say($"{undecodable} frames in a row cannot be decoded ({incident.FiredScore})"),
         AlertKind.Scene or AlertKind.Obstruction when isMisfit =>
             $"Strange from the first frame on: the model may not fit this camera. Calibrate for it: {remedy}",
-        AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({Certainty(incident)})"),
-        AlertKind.Obstruction => Say($"One place of the picture unlike normal footage for {seconds:0.0} s, {Basis(incident)}"),
-        _ => Say($"{Scene(incident.FiredScore)} (whole frame) for {seconds:0.0} s, {Basis(incident)}"),
+        AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({ByTest(incident, isBootstrap)}{Certainty(incident)})"),
+        AlertKind.Obstruction => Say($"One place of the picture {Unlike(incident)} for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
+        _ => Say($"{Scene(incident)} (whole frame) for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
     };
 
     public static string Calm(TimeSpan closeAfter) => Say($"Normal again for {closeAfter.TotalSeconds:0.#} s");
@@ -33,14 +36,26 @@ internal static class AlertText
         $"Most cameras of {model} have had low p-values for {driftAfter}: the calibration is old. Calibrate again: {remedy}";
 
     /// <summary>What a score sees of a scene, as far as its kind tells.</summary>
-    private static string Scene(string? score) => score switch
+    private static string Scene(OpenIncident incident) => incident.FiredScore switch
     {
         "bands" or "statistics" or "structure" => "Sharpness or contrast of the picture unusual",
         "colour" => "Colours of the picture unusual",
-        _ => "Picture unlike normal footage",
+        _ => $"Picture {Unlike(incident)}",
     };
 
-    private static string Basis(OpenIncident incident) => $"most by its {incident.FiredScore} score ({Certainty(incident)})";
+    private static string Unlike(OpenIncident incident) =>
+        incident.Test == AlertTest.Onset ? "unlike what the camera showed before" : "unlike normal footage";
+
+    /// <summary>The test that opened it, and what that was calibrated on where it is not the cameras' own footage.</summary>
+    private static string ByTest(OpenIncident incident, bool isBootstrap) => incident.Test switch
+    {
+        AlertTest.Onset => "by its onset, ",
+        AlertTest.Level when isBootstrap => "by its level against training footage, ",
+        AlertTest.Level => "by its level, ",
+        _ => "",
+    };
+
+    private static string Basis(OpenIncident incident, bool isBootstrap) => $"{ByTest(incident, isBootstrap)}most by its {incident.FiredScore} score ({Certainty(incident)})";
 
     private static string Certainty(OpenIncident incident) => Say($"certainty: odds 10^{incident.Strongest:0} against normal");
 

@@ -25,6 +25,7 @@ public sealed class CameraDetector
     private IncidentTracker _incidents;
     private CameraTimeline _timeline;
     private FindingRules _rules;
+    private OnsetWatch? _onset;
     private TimeSpan _watchedSince;
 
     /// <param name="maxSkew"><c>Frames:MaxClockSkew</c>; five minutes unless it is given.</param>
@@ -90,12 +91,16 @@ public sealed class CameraDetector
         double combined = _model.Calibration.Combine(frame.Scores);
         double p = _model.Calibration.PValue(combined);
         double? tail = _model.Calibration.TailPValue(combined);
-        if (frame.Frame.Offset < _state.NextOffset) return Say(p, tail, replayed: true);
+        if (frame.Frame.Offset < _state.NextOffset) return Say(p, tail, replayed: true) with { Score = combined };
         var at = Advance(frame.Frame, frame.Record, alerts);
         _state.Undecodable = 0;
-        _evidence.Add(p, tail, _timeline.LastStep.TotalSeconds, at, frame.ErrorMap);
-        _incidents.Follow(_rules.Find(frame, at), at, IsDrifting, alerts);
-        return Say(p, tail, replayed: false);
+        double seconds = _timeline.LastStep.TotalSeconds;
+        // While it is open, what stays is learned slowly: a median forgets what filled half of its window.
+        double slot = _state.Incident?.Test == AlertTest.Onset ? 2 * _options.AbsorbAfter.TotalSeconds / OnsetBaseline.Slots : 0;
+        var onset = _onset?.Add(frame.Scores, seconds, slot);
+        _evidence.Add(p, tail, onset, seconds, at, frame.ErrorMap);
+        _incidents.Follow(_rules.Find(frame, at, onset), at, IsDrifting, alerts);
+        return Say(p, tail, replayed: false) with { Score = combined, Onset = onset?.Onset, OnsetPValue = onset?.PValue };
     }
 
     /// <summary>Observes a frame of the camera that could not be decoded.</summary>
@@ -130,7 +135,7 @@ public sealed class CameraDetector
     public void ObserveLost(long from, long to)
     {
         if (to <= _state.NextOffset) return;
-        _evidence.Forget();
+        BeginAnew();
         _state.NextOffset = Math.Max(_state.NextOffset, to);
         Changed = true;
     }
@@ -138,7 +143,7 @@ public sealed class CameraDetector
     /// <summary>The topic was recreated: offsets count from its start, the evidence starts afresh, an open incident stays.</summary>
     public void ForgetLog(long start)
     {
-        _evidence.Forget();
+        BeginAnew();
         _state.NextOffset = start;
         Changed = true;
     }
@@ -197,6 +202,8 @@ public sealed class CameraDetector
     public void WriteState(IBufferWriter<byte> writer, DateTimeOffset now)
     {
         _state.WrittenSeconds = now.ToUnixTimeSeconds();
+        if (_onset is not null) _state.Onset!.Baseline = _onset.Save();
+        else _state.Onset = null;
         _state.Write(writer);
         Changed = false;
     }
@@ -212,7 +219,7 @@ public sealed class CameraDetector
     {
         if (DetectorState.Read(record) is not { } state) return false;
         Remember(state);
-        if (!_timeline.TryHeal() || state.Digest != _model.Digest) _evidence.Forget();
+        if (!_timeline.TryHeal() || state.Digest != _model.Digest) BeginAnew();
         state.Digest = _model.Digest;
         Changed = false;
         return true;
@@ -232,7 +239,14 @@ public sealed class CameraDetector
     private void EndDrive(FrameRef frame, List<AlertStep> alerts)
     {
         _incidents.Close(frame, CloseReason.DriveEnded, AlertText.DriveEnded, null, alerts);
+        BeginAnew();
+    }
+
+    /// <summary>What was seen before says nothing of what follows.</summary>
+    private void BeginAnew()
+    {
         _evidence.Forget();
+        _onset?.Forget();
     }
 
     [MemberNotNull(nameof(_state), nameof(_evidence), nameof(_incidents), nameof(_timeline), nameof(_rules))]
@@ -240,10 +254,11 @@ public sealed class CameraDetector
     {
         _state = state;
         _timeline = new CameraTimeline(state, _maxSkew);
-        _evidence = new Evidence(state, _threshold, Package.Card.Network);
+        _evidence = new Evidence(state, _threshold, Package.Card.Network, _model.Calibration);
+        _onset = _model.Calibration.Onset is { } onset ? new OnsetWatch(_model.Calibration, onset, state.Onset?.Baseline) : null;
         _rules = new FindingRules(state, _evidence, _model.Calibration, Package.Card, _options.FrozenAfter);
         string remedy = $"outlier calibrate --model {Package.Path} --camera {Camera} --frames FOOTAGE";
-        _incidents = new IncidentTracker(Camera, state, _evidence, _options, remedy);
+        _incidents = new IncidentTracker(Camera, state, _evidence, _onset, _options, remedy);
     }
 
     private Verdict Say(double p, double? tail, bool replayed) => new(p, tail, _evidence.Log10, HasOpenIncident, replayed);

@@ -5,8 +5,29 @@ namespace OutlierPipeline.Detection;
 /// <summary>Configuration section <c>Detection</c>.</summary>
 public sealed record DetectionOptions
 {
-    /// <summary>An incident opens when the evidence against "this frame is normal" reaches one over this probability.</summary>
-    public double FalseAlarmProbability { get; init; } = 1e-6;
+    private readonly double? _falseAlarmProbability;
+
+    /// <summary>
+    /// False incidents of one camera that never stops, a day, that are permitted on average. A bound while its frames are exchangeable with
+    /// the calibration's; those of a new drive are not.
+    /// </summary>
+    public double FalseAlarmsPerCameraDay { get; init; } = 0.1;
+
+    /// <summary>
+    /// The same for one observation: an incident opens when the evidence against "this frame is normal" reaches one over this probability.
+    /// Follows from <see cref="FalseAlarmsPerCameraDay"/> unless it is given.
+    /// </summary>
+    public double FalseAlarmProbability
+    {
+        get => _falseAlarmProbability ?? FalseAlarmsPerCameraDay / ObservationsPerDay;
+        init => _falseAlarmProbability = value;
+    }
+
+    /// <summary>
+    /// What began suddenly and stays is taken for what the camera shows after this time; after up to five times as long where the drive has
+    /// lasted for many minutes before.
+    /// </summary>
+    public TimeSpan AbsorbAfter { get; init; } = TimeSpan.FromMinutes(2);
 
     /// <summary>How long a trouble may last before its incident is open. Start-up warns when the calibration is too small for it.</summary>
     public TimeSpan MaxDelay { get; init; } = TimeSpan.FromSeconds(3);
@@ -59,7 +80,9 @@ public sealed record DetectionOptions
     /// A CUSUM of bets alarms falsely after 1/α independent observations on average, or later (Shin, Ramdas and Rinaldo, E-detectors, 2023,
     /// prop. 2.4).
     /// </remarks>
-    public double FalseIncidentsPerCameraDay => FalseAlarmProbability * (TimeSpan.FromDays(1) / Martingale.Decorrelation);
+    public double FalseIncidentsPerCameraDay => FalseAlarmProbability * ObservationsPerDay;
+
+    private static double ObservationsPerDay => TimeSpan.FromDays(1) / Martingale.Decorrelation;
 
     /// <summary>How long a camera may be silent, or null where that is no incident.</summary>
     public TimeSpan? SilentAfterFor(string camera) => CameraPattern.Longest(SilentAfter.Keys, camera) is { } pattern
@@ -72,6 +95,10 @@ public sealed record DetectionOptions
     /// <summary>Messages for what is out of range.</summary>
     public IEnumerable<string> Validate()
     {
+        if (!(FalseAlarmsPerCameraDay is > 0 and <= 1000)) yield return $"Detection:FalseAlarmsPerCameraDay is {FalseAlarmsPerCameraDay}; " +
+            $"expected more than 0 and at most 1000, such as 0.1";
+        if (AbsorbAfter <= TimeSpan.Zero || AbsorbAfter > TimeSpan.FromHours(1))
+            yield return $"Detection:AbsorbAfter is {AbsorbAfter}; expected more than 0 and at most 01:00:00";
         if (!(FalseAlarmProbability is > 0 and < 0.5)) yield return $"Detection:FalseAlarmProbability is {FalseAlarmProbability}; " +
             $"expected more than 0 and less than 0.5, such as 1e-6";
         if (MaxDelay <= TimeSpan.Zero || MaxDelay > TimeSpan.FromHours(1))

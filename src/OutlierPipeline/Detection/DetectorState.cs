@@ -72,6 +72,9 @@ public sealed class DetectorState
     /// <summary>The evidence by conformal p-values alone, without the tail's extrapolation.</summary>
     public double Guaranteed { get; set; }
 
+    /// <summary>What the onset test remembers; null where the package has none, and in records of older versions.</summary>
+    public OnsetMemory? Onset { get; set; }
+
     /// <summary>Whether one frame is all that was ever seen of the camera.</summary>
     public bool Once { get; set; }
 
@@ -124,4 +127,4 @@ public sealed class DetectorState
 
 /// <summary>An incident that has opened and not closed.</summary>
 public sealed record OpenIncident(string Id, AlertKind Kind, Severity Severity, int Step, FrameRef First, string? FiredScore,
-    long LastStrange, double Strongest);
+    long LastStrange, double Strongest, AlertTest? Test = null);

@@ -14,7 +14,7 @@ internal sealed class FindingRules(DetectorState state, Evidence evidence, Calib
     private FrozenWatch _frozen;
 
     /// <param name="at">The frame, with the camera's time without the faults of its clock.</param>
-    public Finding Find(in FrameObservation frame, FrameRef at)
+    public Finding Find(in FrameObservation frame, FrameRef at, OnsetFigures? onset)
     {
         var where = PictureRegion.Strangest(frame.ErrorMap, card.Network);
         // Stored scores are observed without their pictures.
@@ -24,12 +24,15 @@ internal sealed class FindingRules(DetectorState state, Evidence evidence, Calib
             return new Finding(AlertKind.Frozen, null, state.PictureFrom, null, where);
         }
         if (!evidence.IsEnough) return new Finding(null, null, state.EvidenceFrom, null, where);
-        int fired = Strangest(frame.Scores);
+        var test = evidence.Test;
+        bool isOnset = test == AlertTest.Onset && onset is not null;
+        int fired = isOnset ? calibration.Combining[onset!.Value.Fired] : Strangest(frame.Scores);
         string score = calibration.Scores[fired];
         var kind = !frame.Pixels.IsEmpty && MeanLevel(frame.Pixels) < DarkLevel ? AlertKind.Dark
             : evidence.StaysInPlace && card.IsLocal(score) ? AlertKind.Obstruction
             : AlertKind.Scene;
-        return new Finding(kind, score, state.EvidenceFrom, calibration.Standardise(fired, frame.Scores[fired]), where);
+        return new Finding(kind, score, evidence.From(at), isOnset ? onset!.Value.Strangeness
+            : calibration.Standardise(fired, frame.Scores[fired]), where, test);
     }
 
     private bool IsFrozen(FrameRef frame, ReadOnlySpan<byte> pixels)

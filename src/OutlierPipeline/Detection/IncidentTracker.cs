@@ -11,17 +11,19 @@ namespace OutlierPipeline.Detection;
 /// <param name="From">Since when.</param>
 /// <param name="Strangeness">How many times its normal spread that score lies above its normal median.</param>
 /// <param name="Where">The strangest place.</param>
+/// <param name="Test">Which test it is by; null where no score fired, or there is one alone.</param>
 internal readonly record struct Finding(AlertKind? Kind, string? Fired, FrameRef? From, double? Strangeness = null,
-    PictureRegion? Where = null);
+    PictureRegion? Where = null, AlertTest? Test = null);
 
 /// <summary>
 /// An incident's life: it opens on evidence, escalates by the table of severities, and closes after calm or with the drive.
 /// </summary>
 /// <param name="remedy">The command that calibrates for this camera.</param>
-internal sealed class IncidentTracker(string camera, DetectorState state, Evidence evidence, DetectionOptions options, string remedy)
+internal sealed class IncidentTracker(string camera, DetectorState state, Evidence evidence, OnsetWatch? onset, DetectionOptions options,
+    string remedy)
 {
-    /// <summary>The camera was strange from its first frame and never calm.</summary>
-    private bool IsMisfit => !state.WasCalm;
+    /// <summary>The camera was strange from its first frame and never calm; what has changed since was not.</summary>
+    private bool IsMisfit(AlertTest? test) => test != AlertTest.Onset && !state.WasCalm;
 
     /// <summary>Follows one frame; what happens is added to <paramref name="alerts"/>.</summary>
     /// <param name="isDrifting">Whether the whole fleet drifts: what the camera shows is then no news.</param>
@@ -33,10 +35,10 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
             return;
         }
         // Hysteresis: below the threshold is not yet calm.
-        if (!evidence.LeansToCalm)
+        if (!evidence.LeansToCalm(incident.Test))
         {
             incident = incident with { LastStrange = frame.Clock, Strongest = Math.Max(incident.Strongest, evidence.Log10) };
-            var severity = SeverityOf(incident.Kind, incident.Strongest, frame.Since(incident.First), isDrifting);
+            var severity = SeverityOf(incident.Kind, incident.Test, incident.Strongest, frame.Since(incident.First), isDrifting);
             if (severity > incident.Severity)
             {
                 incident = incident with { Severity = severity, Step = incident.Step + 1 };
@@ -45,8 +47,10 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
             state.Incident = incident;
             return;
         }
-        if (!evidence.IsCalm || frame.Clock - incident.LastStrange < options.CloseAfter.TotalNanoseconds) return;
-        Close(frame, CloseReason.Calm, AlertText.Calm(options.CloseAfter), finding.Where, alerts);
+        if (!evidence.IsCalm(incident.Test) || frame.Clock - incident.LastStrange < options.CloseAfter.TotalNanoseconds) return;
+        bool stays = incident.Test == AlertTest.Onset && onset?.IsUnlikeBefore() == true;
+        Close(frame, stays ? CloseReason.Absorbed : CloseReason.Calm, stays ? AlertText.Absorbed : AlertText.Calm(options.CloseAfter),
+            finding.Where, alerts);
         evidence.Forget();
     }
 
@@ -63,8 +67,10 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
     private void Open(AlertKind kind, Finding finding, FrameRef frame, bool isDrifting, List<AlertStep> alerts)
     {
         var first = finding.From ?? frame;
-        var severity = SeverityOf(kind, evidence.Log10, frame.Since(first), isDrifting);
-        var incident = new OpenIncident(IdOf(first, kind), kind, severity, 1, first, finding.Fired, frame.Clock, evidence.Log10);
+        var severity = SeverityOf(kind, finding.Test, evidence.Log10, frame.Since(first), isDrifting);
+        var incident = new OpenIncident(IdOf(first, kind), kind, severity, 1, first, finding.Fired, frame.Clock, evidence.Log10,
+            finding.Test);
+        if (finding.Test == AlertTest.Onset) onset?.Mark();
         alerts.Add(Step(AlertType.Opened, incident, frame, TextOf(incident, frame), finding));
         state.Incident = incident;
         // Hours of calm before it say nothing of whether it is over.
@@ -72,13 +78,13 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
     }
 
     /// <summary>Where the model does not fit, the camera or the whole fleet needs a calibration, and nobody has to act now.</summary>
-    private Severity SeverityOf(AlertKind kind, double strongest, TimeSpan duration, bool isDrifting) =>
-        kind is AlertKind.Scene or AlertKind.Obstruction && (IsMisfit || isDrifting)
+    private Severity SeverityOf(AlertKind kind, AlertTest? test, double strongest, TimeSpan duration, bool isDrifting) =>
+        kind is AlertKind.Scene or AlertKind.Obstruction && (IsMisfit(test) || isDrifting)
         ? Severity.Info
         : SeverityRule.Of(kind, strongest, duration);
 
     private string TextOf(OpenIncident incident, FrameRef frame) =>
-        AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit, state.Undecodable, remedy);
+        AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit(incident.Test), evidence.IsBootstrap, state.Undecodable, remedy);
 
     private AlertStep Step(AlertType type, OpenIncident incident, FrameRef frame, string text, Finding finding)
     {
@@ -86,6 +92,7 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
         return new AlertStep(type, incident.Id, incident.Step, camera, incident.Kind, incident.Severity, incident.First, frame, isByScore
             ? incident.FiredScore : null, text)
         {
+            Test = incident.Test,
             Where = finding.Where,
             Strangeness = finding.Strangeness,
             IsExtrapolated = isByScore && type != AlertType.Closed ? evidence.IsExtrapolated : null,

@@ -25,10 +25,35 @@ internal static class Martingale
     /// </summary>
     public static readonly TimeSpan Decorrelation = TimeSpan.FromMilliseconds(125);
 
+    /// <summary>
+    /// The same of the level while it is calibrated on training footage that was left out: a new drive moves all of its frames, which then
+    /// say the same thing again and again.
+    /// </summary>
+    private const double BootstrapSeconds = 5;
+
+    /// <summary>
+    /// The same of the onset. Its windows overlap, so neighbours are alike for longer; but a change is forgotten when it fills half of the
+    /// fast window, and no burst of normal drives that trained and calibrated nothing came near an incident (docs/quality.md).
+    /// </summary>
+    private const double OnsetSeconds = 0.1;
+
+    /// <summary>The slow deviation is one observation for so long at least.</summary>
+    private const double ShortestSlowSeconds = 30;
+
     /// <summary>The bet's natural logarithm.</summary>
     public static double Bet(double p) => Math.Log(Epsilon) + (Epsilon - 1) * Math.Log(p);
 
     /// <summary>Share of a bet that counts.</summary>
     /// <param name="seconds">Since the frame before.</param>
     public static double Weight(double seconds) => Math.Min(1, seconds / Decorrelation.TotalSeconds);
+
+    /// <inheritdoc cref="Weight"/>
+    public static double BootstrapWeight(double seconds) => Math.Min(1, seconds / BootstrapSeconds);
+
+    /// <inheritdoc cref="Weight"/>
+    public static double OnsetWeight(double seconds) => Math.Min(1, seconds / OnsetSeconds);
+
+    /// <inheritdoc cref="Weight"/>
+    /// <param name="slot">Seconds between two moments of the slow window.</param>
+    public static double SlowWeight(double seconds, double slot) => Math.Min(1, seconds / Math.Max(0.5 * slot, ShortestSlowSeconds));
 }

@@ -55,6 +55,17 @@ public sealed record Calibration
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public LatentMap? LatentMap { get; init; }
 
+    /// <summary>
+    /// Whether the ranks are those of training footage that was left out, until normal footage of the cameras' own calibrates: cautious, and
+    /// evidence by the level then gathers over minutes.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool IsBootstrap { get; init; }
+
+    /// <summary>What changes against a camera's own recent frames are held against; null in packages without an onset test.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public OnsetCalibration? Onset { get; init; }
+
     /// <summary>Number of calibration frames, n.</summary>
     [JsonIgnore]
     public int Frames => Combined.Length;
@@ -115,9 +126,29 @@ public sealed record Calibration
         return this with
         {
             Weight = WeightOf(effective, Frames + rows.Count),
-            Sorted = Scores.Select((name, k) => (name, Sorted[name].Concat(rows.Select(row => (double)row[k])).Order().ToArray()))
-                .ToDictionary(pair => pair.name, pair => pair.Item2),
+            Sorted = Joined(rows),
             Combined = [.. Combined.Concat(combined).Order()],
+        };
+    }
+
+    /// <summary>
+    /// This calibration, whose p-values rank among left-out footage too: other drives score as that does, higher than the training's own.
+    /// Location and spread, and so every score, stay as they are.
+    /// </summary>
+    /// <param name="rows">n rows of S scores by networks that never saw their drive, stretch by stretch, in time order.</param>
+    /// <param name="stretches">Number of rows of each stretch.</param>
+    public Calibration WithLeftOut(IReadOnlyList<float[]> rows, IReadOnlyList<int> stretches)
+    {
+        double[] combined = [.. rows.Select(row => Combine(row))];
+        double effective = EffectiveFrames + Models.EffectiveFrames.Count(combined, stretches, Unrepeated(rows, null));
+        double[] all = [.. Combined.Concat(combined).Order()];
+        return this with
+        {
+            IsBootstrap = true,
+            Weight = WeightOf(effective, all.Length),
+            Sorted = Joined(rows),
+            Combined = all,
+            Tail = Tail.Fit(all),
         };
     }
 
@@ -146,6 +177,7 @@ public sealed record Calibration
             if (!IsAscending(column)) throw new JsonException($"sorted.{name} is not ascending");
         }
         calibration.LatentMap?.Check();
+        calibration.Onset?.Check(calibration.Combines.Count);
         return IsAscending(calibration.Combined) ? calibration : throw new JsonException("combined is not ascending");
     }
 
@@ -213,6 +245,9 @@ public sealed record Calibration
         };
     }
 
+    private Dictionary<string, double[]> Joined(IReadOnlyList<float[]> rows) => Scores.Select((name, k) =>
+        (name, Sorted[name].Concat(rows.Select(row => (double)row[k])).Order().ToArray())).ToDictionary(pair => pair.name, pair => pair.Item2);
+
     private static double WeightOf(double effective, int frames) => Math.Max(Math.Round(effective / frames, 6), 1e-6);
 
     /// <summary>Which rows count: those of new frames whose scores no earlier row has.</summary>
@@ -222,7 +257,10 @@ public sealed record Calibration
         return [.. rows.Select((row, i) => (isNew?[i] ?? true) && seen.Add(Convert.ToHexString(MemoryMarshal.AsBytes(row.AsSpan()))))];
     }
 
-    private double RankPValue(double[] ascending, double score)
+    private double RankPValue(double[] ascending, double score) => RankPValue(ascending, Weight, score);
+
+    /// <summary>(1 + w #{values ≥ score}) / (1 + w n).</summary>
+    internal static double RankPValue(double[] ascending, double weight, double score)
     {
         int low = 0;
         int high = ascending.Length;
@@ -232,10 +270,10 @@ public sealed record Calibration
             if (ascending[middle] < score) low = middle + 1;
             else high = middle;
         }
-        return (1 + Weight * (ascending.Length - low)) / (1 + Weight * ascending.Length);
+        return (1 + weight * (ascending.Length - low)) / (1 + weight * ascending.Length);
     }
 
-    private static bool IsAscending(double[] values)
+    internal static bool IsAscending(double[] values)
     {
         for (int i = 1; i < values.Length; i++)
         {

@@ -22,12 +22,12 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("NotAnImage", scored.Error, StringComparison.Ordinal);
         string[] lines = await File.ReadAllLinesAsync(csv, TestContext.Current.CancellationToken);
         Assert.Equal(
-            "file,score,reconstruction,structure,kl,latent,typicality,statistics,colour,bands,local,region,mixture,p_value,martingale",
+            "file,score,reconstruction,structure,kl,latent,typicality,statistics,colour,bands,local,region,mixture,p_value,onset,onset_p_value,martingale",
             lines[0]);
         Assert.Equal(26, lines.Length);
         double[] P(string drive) =>
             [.. lines.Where(line => line.StartsWith(drive + "/0", StringComparison.Ordinal)).Select(line =>
-            double.Parse(line.Split(',')[^2], CultureInfo.InvariantCulture))];
+            double.Parse(line.Split(',')[^4], CultureInfo.InvariantCulture))];
         Assert.Equal(12, P("normal").Length);
         Assert.True(P("fog").Max() < P("normal").Min(), "fog is not stranger than the clear street");
         Assert.Contains(lines, line => line.StartsWith("fog/99999.jpg,,", StringComparison.Ordinal));

@@ -116,7 +116,7 @@ public sealed class ModelLifeTests : IDisposable
                 At("scores.csv"));
             Assert.True(scored.Code == 0, scored.Error);
             double[] p = [.. (await File.ReadAllLinesAsync(At("scores.csv"), TestContext.Current.CancellationToken)).Skip(1).Select(line =>
-                double.Parse(line.Split(',')[^2], CultureInfo.InvariantCulture)).Order()];
+                double.Parse(line.Split(',')[^4], CultureInfo.InvariantCulture)).Order()];
             return p[p.Length / 2];
         }
     }

@@ -22,7 +22,7 @@ internal static class Tool
         if (input is not null) await process.StandardInput.BaseStream.WriteAsync(input, TestContext.Current.CancellationToken);
         process.StandardInput.Close();
         using var end = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        end.CancelAfter(limit ?? TimeSpan.FromMinutes(3));
+        end.CancelAfter(limit ?? TimeSpan.FromMinutes(6));
         try
         {
             await process.WaitForExitAsync(end.Token);

@@ -18,11 +18,21 @@ public sealed class AlertTextTests
     public void Each_kind_says_what_is_wrong_and_for_how_long(AlertKind kind, string? score, string expected) =>
         Assert.Equal(expected, Of(kind, score, isMisfit: false));
 
+    [Theory]
+    [InlineData(AlertTest.Onset, false, "Picture unlike what the camera showed before (whole frame) for 5.0 s, by its onset, most by its ")]
+    [InlineData(AlertTest.Level, false, "Picture unlike normal footage (whole frame) for 5.0 s, by its level, most by its ")]
+    [InlineData(AlertTest.Level, true,
+        "Picture unlike normal footage (whole frame) for 5.0 s, by its level against training footage, most by its ")]
+    public void Where_there_are_two_tests_it_names_the_one_that_fired_and_what_it_was_calibrated_on(AlertTest test, bool isBootstrap,
+        string expected) =>
+        Assert.StartsWith(expected, Of(AlertKind.Scene, "residual", isMisfit: false, test, isBootstrap), StringComparison.Ordinal);
+
     [Fact]
     public void A_camera_that_never_fitted_names_the_command_that_makes_it_fit() =>
         Assert.EndsWith("Calibrate for it: outlier calibrate", Of(AlertKind.Scene, "local", isMisfit: true), StringComparison.Ordinal);
 
-    private static string Of(AlertKind kind, string? score, bool isMisfit) =>
-        AlertText.Of(new OpenIncident("id", kind, Severity.Warning, 1, default, score, 0, 43), 5, isMisfit, undecodable: 12,
+    private static string Of(AlertKind kind, string? score, bool isMisfit, AlertTest? test = null,
+        bool isBootstrap = false) =>
+        AlertText.Of(new OpenIncident("id", kind, Severity.Warning, 1, default, score, 0, 43, test), 5, isMisfit, isBootstrap, undecodable: 12,
         "outlier calibrate");
 }

@@ -268,7 +268,13 @@ public sealed class CameraClockTests
             WasCalm = true,
             Guaranteed = -double.MaxValue / 3,
             Incident = new OpenIncident(new string('0', 32), AlertKind.Undecodable, Severity.Critical, int.MaxValue, frame,
-                new string('s', 32), long.MaxValue, -double.MaxValue / 3),
+                new string('s', 32), long.MaxValue, -double.MaxValue / 3, AlertTest.Level),
+            Onset = new OnsetMemory
+            {
+                Evidence = float.MaxValue,
+                From = frame,
+                Baseline = Enumerable.Repeat((byte)255, OnsetBaseline.BytesFor(OnsetFit.MaxParts)).ToArray(),
+            },
             Once = true,
             DriftMean = -double.MaxValue / 3,
             DriftSeconds = -double.MaxValue / 3,

@@ -9,12 +9,13 @@ namespace OutlierPipeline.Tests.Detection;
 public sealed class EvidenceTests
 {
     private static readonly double Million = Math.Log(1e6);
-    private static readonly NetworkCard Network = ModelPackage.Load(Repository.StreetDemo).Card.Network;
+    private static readonly ModelPackage Package = ModelPackage.Load(Repository.StreetDemo);
+    private static readonly NetworkCard Network = Package.Card.Network;
     private readonly DetectorState _state = new() { Digest = "d" };
     private readonly Evidence _evidence;
     private long _offset;
 
-    public EvidenceTests() => _evidence = new Evidence(_state, Million, Network);
+    public EvidenceTests() => _evidence = new Evidence(_state, Million, Network, Package.Default.Calibration);
 
     [Fact]
     public void Four_independent_frames_at_p_one_in_a_thousand_are_odds_of_a_million_and_three_are_not()
@@ -61,16 +62,16 @@ public sealed class EvidenceTests
     public void Calm_takes_as_much_evidence_as_trouble_does()
     {
         for (int i = 0; i < 8; i++) Add(0.001);
-        Assert.False(_evidence.LeansToCalm);
+        Assert.False(_evidence.LeansToCalm(null));
         int frames = 0;
-        while (!_evidence.IsCalm)
+        while (!_evidence.IsCalm(null))
         {
             Add(0.9);
             frames++;
         }
         Assert.Equal((int)Math.Ceiling(Million / -Martingale.Bet(0.9)), frames);
         _evidence.DenyCalm();
-        Assert.False(_evidence.IsCalm);
+        Assert.False(_evidence.IsCalm(null));
     }
 
     [Fact]
@@ -93,7 +94,7 @@ public sealed class EvidenceTests
         _evidence.Forget();
         Assert.Equal(0, _evidence.Log10);
         Assert.True(_evidence.IsExtrapolated);
-        Assert.False(_evidence.LeansToCalm);
+        Assert.False(_evidence.LeansToCalm(null));
         Assert.Null(_state.EvidenceFrom);
     }
 
@@ -101,6 +102,6 @@ public sealed class EvidenceTests
     {
         float[] map = new float[Network.ErrorMapHeight * Network.ErrorMapWidth];
         map[cell] = 1;
-        _evidence.Add(p, tail, seconds, new FrameRef("camera.frames", 0, _offset++, 0), map);
+        _evidence.Add(p, tail, null, seconds, new FrameRef("camera.frames", 0, _offset++, 0), map);
     }
 }

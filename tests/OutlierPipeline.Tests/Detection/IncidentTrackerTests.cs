@@ -8,7 +8,7 @@ namespace OutlierPipeline.Tests.Detection;
 /// <summary>An incident opens on a finding, escalates once a severity, and closes after calm.</summary>
 public sealed class IncidentTrackerTests
 {
-    private static readonly NetworkCard Network = ModelPackage.Load(Repository.StreetDemo).Card.Network;
+    private static readonly ModelPackage Package = ModelPackage.Load(Repository.StreetDemo);
     private readonly DetectorState _state = new() { Digest = "d", WasCalm = true };
     private readonly DetectionOptions _options = new();
     private readonly Evidence _evidence;
@@ -18,8 +18,8 @@ public sealed class IncidentTrackerTests
 
     public IncidentTrackerTests()
     {
-        _evidence = new Evidence(_state, Math.Log(1e6), Network);
-        _tracker = new IncidentTracker("car-1", _state, _evidence, _options, "outlier calibrate");
+        _evidence = new Evidence(_state, Math.Log(1e6), Package.Card.Network, Package.Default.Calibration);
+        _tracker = new IncidentTracker("car-1", _state, _evidence, null, _options, "outlier calibrate");
     }
 
     [Fact]
@@ -100,7 +100,7 @@ public sealed class IncidentTrackerTests
     {
         long nanoseconds = ++_second * 1_000_000_000L;
         var frame = new FrameRef("camera.frames", 0, _second, nanoseconds) { Clock = nanoseconds };
-        _evidence.Add(p, null, 1, frame, new float[Network.ErrorMapHeight * Network.ErrorMapWidth]);
+        _evidence.Add(p, null, null, 1, frame, new float[Package.Card.Network.ErrorMapHeight * Package.Card.Network.ErrorMapWidth]);
         _tracker.Follow(new Finding(kind, kind is null ? null : "local", kind is null ? null : frame), frame, isDrifting, _alerts);
         return frame;
     }

@@ -40,7 +40,8 @@ public sealed class LeaveOneDriveOutTests : IDisposable
             Assert.Equal(Acquaintance.Unseen, KnownFootage.Of(package)!.With(own, own.Drives[0]));
             Assert.Equal(OutlierKinds.All.Select(kind => (kind.Group, kind.Name)).Prepend(("real", "mist")).Append(("A", "mean"))
                 .Append(("B", "mean")), drive.Kinds.Select(kind => (kind.Group, kind.Kind)));
-            Assert.All(drive.Kinds.SelectMany(kind => kind.Auroc.Values), area => Assert.InRange(area.Auroc, area.Ci[0] - 0.15, area.Ci[1] + 0.15));
+            Assert.All(drive.Kinds.SelectMany(kind => kind.Auroc.Values), area =>
+                Assert.InRange(area.Auroc, area.Ci[0] - 0.15, area.Ci[1] + 0.15));
             Assert.True(drive.Kinds.Single(kind => kind.Kind == "noise").Auroc[FrameDetector.Combined].Auroc > 0.9);
         }
         double[] means = [.. report.Drives.Select(drive => Fog(drive.Kinds))];

@@ -1,0 +1,94 @@
+using OutlierPipeline.Detection;
+using OutlierPipeline.Models;
+
+namespace OutlierPipeline.Tests.Detection;
+
+public class OnsetFitTests
+{
+    [Fact]
+    public void P_values_of_other_drives_of_the_same_kind_are_about_what_they_say_at_every_rate()
+    {
+        var calibration = Calibrated(Drives(1, 6, 600), 600);
+        var onset = OnsetFit.Fit(calibration, Drives(2, 6, 600), [.. Enumerable.Repeat(600, 6)], 10, "drives left out")!;
+        Assert.Equal([1, 10.0 / 3, 10], onset.Fast.Select(rate => rate.FramesPerSecond), (a, b) => Math.Abs(a - b) < 0.01);
+        foreach (var rate in onset.Fast)
+        {
+            int step = (int)Math.Round(10 / rate.FramesPerSecond);
+            var values = new List<double>();
+            var rows = Drives(3, 6, 600);
+            for (int drive = 0; drive < 6; drive++)
+            {
+                var baseline = new OnsetBaseline(2);
+                for (int i = 0; i < 600; i += step)
+                {
+                    baseline.Add(OnsetFit.Standardised(calibration, rows[600 * drive + i]), 0.1 * step);
+                    if (baseline.HasFast) values.Add(rate.PValue(rate.Combine(OnsetFit.InScores(calibration, baseline.Fast))));
+                }
+            }
+            Assert.InRange(values.Count(p => p <= 0.1) / (double)values.Count, 0, 0.2);
+        }
+        Assert.NotNull(onset.Slow);
+    }
+
+    [Fact]
+    public void A_camera_is_held_against_the_highest_rate_that_is_not_above_its_own()
+    {
+        var onset = OnsetFit.Fit(Calibrated(Drives(1, 2, 600), 600), Drives(2, 2, 600), [600, 600], 10, "drives left out")!;
+        Assert.Equal(10, onset.For(1 / 30.0)!.FramesPerSecond);
+        Assert.Equal(10, onset.For(0.1)!.FramesPerSecond);
+        Assert.Equal(10, onset.For(0.11)!.FramesPerSecond);
+        Assert.Equal(1, onset.For(0.9)!.FramesPerSecond);
+        Assert.Null(onset.For(2));
+    }
+
+    [Fact]
+    public void What_changes_by_ten_times_the_normal_deviation_is_far_out()
+    {
+        var calibration = Calibrated(Drives(1, 6, 600), 600);
+        var onset = OnsetFit.Fit(calibration, Drives(2, 6, 600), [.. Enumerable.Repeat(600, 6)], 10, "drives left out")!;
+        var rate = onset.For(0.1)!;
+        double combined = rate.Combine([10 * 2.33 * rate.Units[0], 0]);
+        Assert.InRange(rate.TailPValue(combined)!.Value, 0, 1e-5);
+        Assert.Null(rate.TailPValue(rate.Sorted[rate.Sorted.Length / 2]));
+        Assert.InRange(rate.Weight * rate.Sorted.Length, 50, 3600);
+    }
+
+    [Fact]
+    public void Footage_that_is_too_short_gives_none_and_a_package_without_the_section_reads_as_before()
+    {
+        var calibration = Calibrated(Drives(1, 1, 40), 40);
+        Assert.Null(OnsetFit.Fit(calibration, Drives(2, 1, 40), [40], 10, "calibration footage"));
+        Assert.Null(Calibration.Parse(calibration.ToJson()).Onset);
+        var onset = OnsetFit.Fit(calibration, Drives(2, 1, 200), [200], 10, "calibration footage")!;
+        var read = Calibration.Parse((calibration with { Onset = onset }).ToJson()).Onset!;
+        Assert.Equal(onset.Fast.Select(rate => rate.Sorted.Length), read.Fast.Select(rate => rate.Sorted.Length));
+        Assert.Equal(onset.Fast[0].Tail, read.Fast[0].Tail);
+        Assert.Equal("calibration footage", read.Basis);
+        var broken = onset with { Fast = [onset.Fast[0] with { Units = [1] }] };
+        Assert.Contains("one for each combined score", Assert.Throws<System.Text.Json.JsonException>(() =>
+            Calibration.Parse((calibration with { Onset = broken }).ToJson())).Message, StringComparison.Ordinal);
+    }
+
+    private static Calibration Calibrated(float[][] rows, int drive) =>
+        Calibration.Fit(["a", "b"], ["a", "b"], rows, [.. Enumerable.Repeat(drive, rows.Length / drive)]);
+
+    /// <summary>Drives whose scores wander about a level of their own.</summary>
+    private static float[][] Drives(int seed, int count, int length)
+    {
+        var random = new Random(seed);
+        var rows = new List<float[]>();
+        for (int drive = 0; drive < count; drive++)
+        {
+            double level = 5 * random.NextDouble();
+            double a = 0;
+            double b = 0;
+            for (int i = 0; i < length; i++)
+            {
+                a = 0.9 * a + random.NextDouble() - 0.5;
+                b = 0.5 * b + random.NextDouble() - 0.5;
+                rows.Add([(float)(level + a), (float)(2 * level + b)]);
+            }
+        }
+        return [.. rows];
+    }
+}
