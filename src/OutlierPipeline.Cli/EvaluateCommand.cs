@@ -17,7 +17,8 @@ internal static class EvaluateCommand
 
     public static Command Build()
     {
-        var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
+        var model = new Option<string>("--model") { Description = "Directory of a model package" };
+        var leaveOut = new LeaveOneDriveOut();
         var scores = new Option<string?>("--scores") { Description = $"For --what-if: {StoredScore.Kinds}" };
         var whatIf = new Option<string?>("--what-if")
         {
@@ -62,7 +63,7 @@ internal static class EvaluateCommand
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of corruptions and bootstrap" };
         var command = new Command("evaluate",
             "Judge a package on normal footage and outliers: report.html, report.json, scores.csv") { model, normal, outlier, corruptions,
-            frames, output, camera, level, rate, seed, scores, whatIf };
+            frames, output, camera, level, rate, seed, scores, whatIf, leaveOut.IsAsked, leaveOut.Train, leaveOut.Baselines };
         command.Validators.Add(result =>
         {
             bool asks = result.GetValue(whatIf) is not null;
@@ -71,6 +72,7 @@ internal static class EvaluateCommand
                 result.AddError($"--what-if {result.GetValue(whatIf)}: expected {Setting}1e-4,1e-6");
             if (!asks && (result.GetValue(normal) is not { Length: > 0 } || result.GetValue(output) is null))
                 result.AddError("--normal and --out are needed (or --what-if with --scores)");
+            leaveOut.Check(result, result.GetValue(model));
         });
         outlier.Validators.Add(result =>
         {
@@ -90,6 +92,9 @@ internal static class EvaluateCommand
             if (options.GetValue(rate) <= 0 || options.GetValue(frames) < 1)
                 throw new CommandException("--fps and --corruption-frames must be positive");
             string line = "outlier " + string.Join(' ', options.Tokens.Select(token => token.Value));
+            if (options.GetValue(leaveOut.IsAsked))
+                return leaveOut.RunAsync(options, options.GetRequiredValue(normal)!, options.GetValue(outlier) ?? [],
+                    options.GetValue(frames), options.GetValue(seed), options.GetRequiredValue(output), line);
             var request = new EvaluationRequest(options.GetRequiredValue(model), options.GetRequiredValue(normal)!, sets,
                 options.GetRequiredValue(camera), options.GetValue(level), options.GetValue(rate), options.GetValue(corruptions)
                 ? options.GetValue(frames) : 0, options.GetValue(seed), line);

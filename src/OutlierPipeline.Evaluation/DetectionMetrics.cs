@@ -66,41 +66,67 @@ public static class DetectionMetrics
     /// </remarks>
     /// <inheritdoc cref="Auroc"/>
     public static (double Low, double High) AurocInterval(ReadOnlySpan<double> normal, ReadOnlySpan<double> outlier, int seed,
-        double level = 0.95, int replicates = 1000)
+        double level = 0.95, int replicates = 1000) => Interval(AurocReplicates(normal, [outlier.ToArray()], seed, replicates)[0], level);
+
+    /// <summary>
+    /// The bootstrap's replicates of the areas of several sets of outliers against the same normal frames, sets by replicates. In one
+    /// replicate all have the same normal blocks, and those of as many frames the same blocks of outliers: so replicates of different sets
+    /// can be averaged.
+    /// </summary>
+    /// <inheritdoc cref="AurocInterval"/>
+    public static double[][] AurocReplicates(ReadOnlySpan<double> normal, IReadOnlyList<double[]> outliers, int seed, int replicates)
     {
-        Check(normal, outlier);
         var normals = Blocks(normal.Length);
-        var outliers = Blocks(outlier.Length);
-        double[,] wins = new double[normals.Length, outliers.Length];
+        double[][] ascending = new double[normals.Length][];
         for (int a = 0; a < normals.Length; a++)
         {
-            double[] sorted = normal[normals[a]].ToArray();
-            Array.Sort(sorted);
-            for (int b = 0; b < outliers.Length; b++)
-            {
-                foreach (double score in outlier[outliers[b]]) wins[a, b] += Wins(sorted, score);
-            }
+            ascending[a] = normal[normals[a]].ToArray();
+            Array.Sort(ascending[a]);
         }
-        int[] lengthsN = [.. normals.Select(block => block.GetOffsetAndLength(int.MaxValue).Length)];
-        int[] lengthsO = [.. outliers.Select(block => block.GetOffsetAndLength(int.MaxValue).Length)];
-        var random = new Random(seed);
-        double[] areas = new double[replicates];
-        int[] drawn = new int[outliers.Length];
-        for (int r = 0; r < replicates; r++)
+        var sets = new List<(double[,] Wins, int[] Lengths)>();
+        foreach (double[] outlier in outliers)
         {
-            for (int b = 0; b < drawn.Length; b++) drawn[b] = random.Next(drawn.Length);
-            double won = 0;
-            double frames = 0;
+            Check(normal, outlier);
+            var blocks = Blocks(outlier.Length);
+            double[,] wins = new double[normals.Length, blocks.Length];
             for (int a = 0; a < normals.Length; a++)
             {
-                int block = random.Next(normals.Length);
-                foreach (int b in drawn) won += wins[block, b];
-                frames += lengthsN[block];
+                for (int b = 0; b < blocks.Length; b++)
+                {
+                    foreach (double score in outlier.AsSpan(blocks[b])) wins[a, b] += Wins(ascending[a], score);
+                }
             }
-            areas[r] = won / (frames * drawn.Sum(b => (double)lengthsO[b]));
+            sets.Add((wins, [.. blocks.Select(block => block.GetOffsetAndLength(int.MaxValue).Length)]));
         }
-        Array.Sort(areas);
-        return (areas[(int)((1 - level) / 2 * (replicates - 1))], areas[(int)Math.Ceiling((1 + level) / 2 * (replicates - 1))]);
+        var random = new Random(seed);
+        double[][] areas = [.. sets.Select(_ => new double[replicates])];
+        for (int r = 0; r < replicates; r++)
+        {
+            var drawn = sets.Select(set => set.Lengths.Length).Distinct().ToDictionary(count => count, Draw);
+            int[] drawnNormals = Draw(normals.Length);
+            double frames = drawnNormals.Sum(a => (double)ascending[a].Length);
+            for (int s = 0; s < sets.Count; s++)
+            {
+                double won = 0;
+                int[] ofSet = drawn[sets[s].Lengths.Length];
+                foreach (int a in drawnNormals)
+                {
+                    foreach (int b in ofSet) won += sets[s].Wins[a, b];
+                }
+                areas[s][r] = won / (frames * ofSet.Sum(b => (double)sets[s].Lengths[b]));
+            }
+        }
+        return areas;
+
+        int[] Draw(int count) => [.. Enumerable.Range(0, count).Select(_ => random.Next(count))];
+    }
+
+    /// <summary>Percentile interval of a bootstrap's replicates.</summary>
+    public static (double Low, double High) Interval(IReadOnlyList<double> replicates, double level = 0.95)
+    {
+        double[] sorted = [.. replicates.Order()];
+        int last = sorted.Length - 1;
+        return (sorted[(int)((1 - level) / 2 * last)], sorted[(int)Math.Ceiling((1 + level) / 2 * last)]);
     }
 
     /// <summary>
@@ -129,8 +155,7 @@ public static class DetectionMetrics
             var drawn = Enumerable.Range(0, blocks.Count).Select(_ => blocks[random.Next(blocks.Count)]).ToArray();
             rates[r] = drawn.Sum(block => block.Hits) / (double)drawn.Sum(block => block.Frames);
         }
-        Array.Sort(rates);
-        return (rates[(int)((1 - level) / 2 * (replicates - 1))], rates[(int)Math.Ceiling((1 + level) / 2 * (replicates - 1))]);
+        return Interval(rates, level);
     }
 
     /// <summary>Points of the ROC curve, from (0, 0) to (1, 1), one a distinct threshold.</summary>

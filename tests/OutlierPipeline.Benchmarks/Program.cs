@@ -7,7 +7,6 @@ return args switch
 {
     ["end-to-end", .. var rest] => await EndToEnd.RunAsync(rest),
     ["streams"] => Streams.Run(),
-    ["baselines", .. var rest] => await Baselines.RunAsync(rest),
     ["kinds", .. var rest] => await Kinds.RunAsync(rest),
     ["scoring", .. var rest] => ScoringShare.Run(rest),
     ["listeners", .. var rest] => await Listeners.RunAsync(rest),

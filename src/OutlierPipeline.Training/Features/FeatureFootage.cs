@@ -15,18 +15,20 @@ public sealed class FeatureFootage : IDisposable
     private const int Batch = 16;
     private readonly SafeFileHandle _file;
     private readonly int _values;
+    private readonly int[] _frames;
 
-    private FeatureFootage(SafeFileHandle file, int count, int cells, int channels)
+    /// <param name="frames">Where each frame stands in the file.</param>
+    private FeatureFootage(SafeFileHandle file, int[] frames, int cells, int channels)
     {
         _file = file;
-        Count = count;
+        _frames = frames;
         Cells = cells;
         Channels = channels;
         _values = cells * channels;
     }
 
     /// <summary>Frames.</summary>
-    public int Count { get; }
+    public int Count => _frames.Length;
 
     /// <summary>Cells of a frame.</summary>
     public int Cells { get; }
@@ -54,7 +56,7 @@ public sealed class FeatureFootage : IDisposable
                 RandomAccess.Write(file, MemoryMarshal.AsBytes(halves.AsSpan()), (long)first * cells * channels * sizeof(ushort));
                 progress(first + count);
             }
-            return new FeatureFootage(file, footage.Count, cells, channels);
+            return new FeatureFootage(file, [.. Enumerable.Range(0, footage.Count)], cells, channels);
         }
         catch
         {
@@ -63,12 +65,15 @@ public sealed class FeatureFootage : IDisposable
         }
     }
 
+    /// <summary>Some of the frames, in a file that they share.</summary>
+    public FeatureFootage Of(IEnumerable<int> frames) => new(_file, [.. frames.Select(i => _frames[i])], Cells, Channels);
+
     /// <summary>One frame's cells, <c>[h·w, C]</c>.</summary>
     public void Read(int index, Span<float> cells)
     {
         var halves = new Half[_values];
         var bytes = MemoryMarshal.AsBytes(halves.AsSpan());
-        long at = (long)index * bytes.Length;
+        long at = (long)_frames[index] * bytes.Length;
         for (int read = 0; read < bytes.Length;)
         {
             int now = RandomAccess.Read(_file, bytes[read..], at + read);
@@ -86,5 +91,6 @@ public sealed class FeatureFootage : IDisposable
         return tensor(values, [(long)frames.Count * Cells, Channels]);
     }
 
+    /// <summary>Closes the file, also for what shares it.</summary>
     public void Dispose() => _file.Dispose();
 }

@@ -1,5 +1,6 @@
 using OutlierPipeline.Footage;
 using OutlierPipeline.Models;
+using OutlierPipeline.Training.Networks;
 using Spectre.Console;
 
 namespace OutlierPipeline.Training.Features;
@@ -20,13 +21,15 @@ internal sealed class FeatureTraining : IDisposable
     private readonly int _seed;
     private readonly byte[] _fill;
     private readonly FeatureFootage _features;
+    private readonly bool _ownsFeatures;
     private readonly TrainingSettings _settings;
     private readonly string _checkpoint;
 
     /// <param name="latent">Dimensions of a frame's code: mean and deviation of those of its cells, so an even number.</param>
     /// <param name="heldBack">Share of each drive, its end, that only measures.</param>
+    /// <param name="features">What the backbone says of the footage's frames without a mask, where that is known already.</param>
     public FeatureTraining(Backbone backbone, DecodedFootage footage, FrameMask? mask, TrainingSettings settings, int latent, int threads,
-        double heldBack, string checkpoint, CancellationToken cancellation)
+        double heldBack, string checkpoint, CancellationToken cancellation, FeatureFootage? features = null)
     {
         if (latent < 2 || latent % 2 != 0)
             throw new TrainingException($"--latent {latent}: a frame's code is mean and deviation of its cells' codes, an even number");
@@ -38,8 +41,13 @@ internal sealed class FeatureTraining : IDisposable
         _checkpoint = checkpoint;
         _network = new FeatureNetwork(footage.Size, backbone.Channels, latent / 2, settings.Architecture.IsVariational);
         _fill = [.. Training.Trainer.MeanPicture(footage).Select(value => (byte)Math.Round(value))];
-        using (var runner = new FeatureRunner(backbone, footage.Size, mask, _fill, threads))
-            _features = Compute(runner, cancellation);
+        _ownsFeatures = features is null;
+        if (features is null)
+        {
+            using var runner = new FeatureRunner(backbone, footage.Size, mask, _fill, threads);
+            features = Compute(runner, cancellation);
+        }
+        _features = features;
         int[] all = [.. Enumerable.Range(0, footage.Count)];
         bool[] isHeldBack = new bool[footage.Count];
         foreach (var drive in footage.Drives)
@@ -62,17 +70,34 @@ internal sealed class FeatureTraining : IDisposable
     /// <summary>The settings that a request leaves open.</summary>
     public static TrainingSettings Settings(TrainingRequest request, int frames)
     {
-        int cells = frames * (request.Width / FrameMask.CellSide) * (request.Width / FrameMask.CellSide) / 2;
-        int epochs = request.Epochs > 0 ? request.Epochs : cells < FewCells ? 30 : 15;
+        var settings = Settings(request.Architecture, request.Width, frames, request.Seed);
+        int epochs = request.Epochs > 0 ? request.Epochs : settings.Epochs;
+        return settings with
+        {
+            Epochs = epochs,
+            Batch = request.Batch > 0 ? request.Batch : settings.Batch,
+            Beta = request.Beta ?? settings.Beta,
+            LearningRate = request.LearningRate ?? settings.LearningRate,
+            Patience = epochs,
+        };
+    }
+
+    /// <summary>The settings that are used unless others are asked for.</summary>
+    /// <param name="width">Pixels across.</param>
+    /// <param name="frames">That train.</param>
+    public static TrainingSettings Settings(Architecture architecture, int width, int frames, int seed)
+    {
+        int cells = frames * (width / FrameMask.CellSide) * (width / FrameMask.CellSide) / 2;
+        int epochs = cells < FewCells ? 30 : 15;
         return new TrainingSettings
         {
-            Architecture = request.Architecture,
+            Architecture = architecture,
             Epochs = epochs,
-            Batch = request.Batch > 0 ? request.Batch : 512,
-            Seed = request.Seed,
-            Beta = request.Beta ?? request.Architecture.Beta,
+            Batch = 512,
+            Seed = seed,
+            Beta = architecture.Beta,
             FreeBits = 0,
-            LearningRate = request.LearningRate ?? 2e-3,
+            LearningRate = 2e-3,
             Patience = epochs,
         };
     }
@@ -117,7 +142,7 @@ internal sealed class FeatureTraining : IDisposable
     public void Dispose()
     {
         Trainer.Dispose();
-        _features.Dispose();
+        if (_ownsFeatures) _features.Dispose();
     }
 
     private FeatureFootage Compute(FeatureRunner runner, CancellationToken cancellation)

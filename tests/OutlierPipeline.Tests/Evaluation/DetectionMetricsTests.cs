@@ -74,6 +74,21 @@ public sealed class DetectionMetricsTests
     });
 
     [Fact]
+    public void Replicates_draw_the_same_blocks_for_every_set()
+    {
+        var random = new Random(5);
+        double[] normal = [.. Enumerable.Range(0, 90).Select(_ => random.NextDouble())];
+        double[] outlier = [.. Enumerable.Range(0, 40).Select(_ => random.NextDouble() + 0.3)];
+        double[][] both = DetectionMetrics.AurocReplicates(normal, [outlier, outlier, [.. outlier.Take(7)]], seed: 2, replicates: 200);
+        Assert.Equal(both[0], both[1]);
+        var (low, high) = DetectionMetrics.Interval(both[0]);
+        double[] alone = DetectionMetrics.AurocReplicates(normal, [outlier], seed: 2, replicates: 200)[0];
+        Assert.Equal(DetectionMetrics.Interval(alone), DetectionMetrics.AurocInterval(normal, outlier, seed: 2, replicates: 200));
+        Assert.Equal(0.95, both[0].Count(area => area >= low && area <= high) / 200.0, 0.02);
+        Assert.NotEqual(both[0], both[2]);
+    }
+
+    [Fact]
     public void The_interval_holds_the_area_shrinks_with_the_number_of_frames_and_is_the_same_for_a_seed()
     {
         var random = new Random(5);
