@@ -16,8 +16,8 @@ public sealed class RecordTests
     {
         using var records = new ScoreRecord();
         float[] scores = [.. Package.Card.Scores.Select((_, i) => i == 0 ? float.NaN : i)];
-        var scored = Parse(records.Scored("car-1/front", Frame, Package, scores, new Verdict(0.5, 1e-9, 1.25, true, false), "abc",
-            isShadow: true));
+        var verdict = new Verdict(0.5, 1e-9, 1.25, true, false) { Score = 2, Onset = 1.5, OnsetPValue = 0.25 };
+        var scored = Parse(records.Scored("car-1/front", Frame, Package, scores, verdict, "abc", isShadow: true));
         AssertFits(scored, Schema("score.json"), all: true);
         Assert.Equal("2023-11-14T22:13:20.123456789Z", scored.GetProperty("timestamp").GetString());
         Assert.Equal(float.MaxValue, scored.GetProperty("scores").GetProperty("reconstruction").GetSingle());
@@ -36,7 +36,8 @@ public sealed class RecordTests
                 Closed = CloseReason.DriveEnded,
                 Where = new PictureRegion(0.1, 0.2, 0.05, 0.1),
                 Strangeness = 7,
-                IsExtrapolated = true
+                IsExtrapolated = true,
+                Test = AlertTest.Onset
             };
             var alert = Parse(AlertEvent.Write(step, Package, scores, new Verdict(0.001, null, 9, true, false), [0xFF, 0xD8]));
             AssertFits(alert, Schema("alert.json"), all: true);
