@@ -20,7 +20,8 @@ internal static class CalibrateCommand
         "This footage shows too little: repeated frames and a parked car count once, neighbouring frames share a count. "
         + "Guaranteed evidence will open no incident; calibrate with more, and more varied, footage.";
 
-    private sealed record Request(string Model, string[] Frames, string? Camera, string? Mask, double? Rate, string Out, string Source, string Command);
+    private sealed record Request(string Model, string[] Frames, string? Camera, string? Mask, double? Rate, string Out, string Source,
+        string Command);
 
     public static Command Build()
     {
@@ -89,7 +90,8 @@ internal static class CalibrateCommand
                 return Task.FromResult(AddNormal.Run(path, options.GetValue(output) ?? path, id, options.GetRequiredValue(scores)!,
                     options.GetValue(report)?.FullName, cancellation));
             return CalibrateAsync(new Request(path, options.GetRequiredValue(frames)!, options.GetValue(camera),
-                options.GetValue(mask)?.FullName, options.GetValue(rate), options.GetValue(output) ?? path, options.GetRequiredValue(source), line), cancellation);
+                options.GetValue(mask)?.FullName, options.GetValue(rate), options.GetValue(output) ?? path,
+                options.GetRequiredValue(source), line), cancellation);
         }));
         return command;
     }

@@ -180,7 +180,8 @@ internal static class EvaluateCommand
                 ? Text($"{area:0.000}") : "-"), Delay(kind.DetectionDelayFrames), Text($"{kind.FoundWithin15}"), Text($"{kind.Sequences}"),
                 Text($"{kind.FoundByOnset}")]);
         kinds.AddRow(["[bold]mean[/]", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), "",
-            Text($"{corruptions.Kinds.Values.Sum(kind => kind.FoundWithin15)}"), Text($"{corruptions.Kinds.Values.Sum(kind => kind.Sequences)}"),
+            Text($"{corruptions.Kinds.Values.Sum(kind => kind.FoundWithin15)}"),
+            Text($"{corruptions.Kinds.Values.Sum(kind => kind.Sequences)}"),
             Text($"{corruptions.Kinds.Values.Sum(kind => kind.FoundByOnset)}")]);
         AnsiConsole.Write(kinds);
     }

@@ -169,7 +169,8 @@ internal sealed class TrainCommand
         var command = new Command(Name, "Trains a generative model on normal footage and writes a calibrated model package.")
         {
             new HelpOption(), new VersionOption(),
-            _frames, _calibration, _split, _framesPerSecond, _mask, _out, _architecture, _backbone, _outputs, _backboneLicence, _stages, _height, _width,
+            _frames, _calibration, _split, _framesPerSecond, _mask, _out, _architecture, _backbone, _outputs, _backboneLicence, _stages,
+                _height, _width,
                 _latent, _epochs, _patience, _batch, _rate, _beta, _freeBits, _seed,
             _device, _precision, _threads, _libtorch, _resume, _finish, _description, _source, _licence, _version, _prepare,
         };

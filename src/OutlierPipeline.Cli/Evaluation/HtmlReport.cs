@@ -98,7 +98,8 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
         _html.Append(CultureInfo.InvariantCulture, $"<p>AUROC against the normal frames, on {corruptions.Frames} of them, seed " +
             $"{corruptions.Seed}; the delay is that of streams at severity 3 that begin normally.</p>");
         string[] severities = [.. corruptions.MeanAuroc.Keys];
-        Table(["kind", "group", .. severities, "delay, frames", "streams found", "within 15 frames", "by onset"], corruptions.Kinds.Select(kind =>
+        Table(["kind", "group", .. severities, "delay, frames", "streams found", "within 15 frames", "by onset"],
+            corruptions.Kinds.Select(kind =>
             new[] { kind.Key, kind.Value.Group }
             .Concat(severities.Select(severity => kind.Value.Auroc.TryGetValue(severity, out double area) ? Text($"{area:0.000}") : ""))
             .Append(Delay(kind.Value.DetectionDelayFrames)).Append(Text($"{kind.Value.DetectedSequences} of {kind.Value.Sequences}"))

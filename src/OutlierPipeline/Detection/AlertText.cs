@@ -17,7 +17,8 @@ internal static class AlertText
     /// <param name="isMisfit">The camera was strange from its first frame and never calm.</param>
     /// <param name="isBootstrap">The level is calibrated on training footage that was left out.</param>
     /// <param name="remedy">The command that calibrates for this camera.</param>
-    public static string Of(OpenIncident incident, double seconds, bool isMisfit, bool isBootstrap, int undecodable, string remedy) => incident.Kind switch
+    public static string Of(OpenIncident incident, double seconds, bool isMisfit, bool isBootstrap, int undecodable, string remedy) =>
+        incident.Kind switch
     {
         AlertKind.Frozen => Say($"Picture frozen: unchanged for {seconds:0.0} s"),
         AlertKind.Silent => Say($"No frames for {seconds:0} s"),
@@ -55,7 +56,8 @@ internal static class AlertText
         _ => "",
     };
 
-    private static string Basis(OpenIncident incident, bool isBootstrap) => $"{ByTest(incident, isBootstrap)}most by its {incident.FiredScore} score ({Certainty(incident)})";
+    private static string Basis(OpenIncident incident, bool isBootstrap) =>
+        $"{ByTest(incident, isBootstrap)}most by its {incident.FiredScore} score ({Certainty(incident)})";
 
     private static string Certainty(OpenIncident incident) => Say($"certainty: odds 10^{incident.Strongest:0} against normal");
 

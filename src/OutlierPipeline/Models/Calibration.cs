@@ -56,8 +56,8 @@ public sealed record Calibration
     public LatentMap? LatentMap { get; init; }
 
     /// <summary>
-    /// Whether the ranks are those of training footage that was left out, until normal footage of the cameras' own calibrates: cautious, and
-    /// evidence by the level then gathers over minutes.
+    /// Whether the ranks are those of training footage that was left out, until normal footage of the cameras' own calibrates: cautious,
+    /// and evidence by the level then gathers over minutes.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool IsBootstrap { get; init; }
@@ -246,7 +246,8 @@ public sealed record Calibration
     }
 
     private Dictionary<string, double[]> Joined(IReadOnlyList<float[]> rows) => Scores.Select((name, k) =>
-        (name, Sorted[name].Concat(rows.Select(row => (double)row[k])).Order().ToArray())).ToDictionary(pair => pair.name, pair => pair.Item2);
+        (name, Sorted[name].Concat(rows.Select(row => (double)row[k])).Order().ToArray())).ToDictionary(pair => pair.name, pair =>
+        pair.Item2);
 
     private static double WeightOf(double effective, int frames) => Math.Max(Math.Round(effective / frames, 6), 1e-6);
 

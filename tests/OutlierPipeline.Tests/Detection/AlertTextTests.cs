@@ -33,6 +33,6 @@ public sealed class AlertTextTests
 
     private static string Of(AlertKind kind, string? score, bool isMisfit, AlertTest? test = null,
         bool isBootstrap = false) =>
-        AlertText.Of(new OpenIncident("id", kind, Severity.Warning, 1, default, score, 0, 43, test), 5, isMisfit, isBootstrap, undecodable: 12,
-        "outlier calibrate");
+        AlertText.Of(new OpenIncident("id", kind, Severity.Warning, 1, default, score, 0, 43, test), 5, isMisfit, isBootstrap,
+        undecodable: 12, "outlier calibrate");
 }
