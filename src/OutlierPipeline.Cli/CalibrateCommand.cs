@@ -90,8 +90,8 @@ internal static class CalibrateCommand
                 return Task.FromResult(AddNormal.Run(path, options.GetValue(output) ?? path, id, options.GetRequiredValue(scores)!,
                     options.GetValue(report)?.FullName, cancellation));
             return CalibrateAsync(new Request(path, options.GetRequiredValue(frames)!, options.GetValue(camera),
-                options.GetValue(mask)?.FullName, options.GetValue(rate), options.GetValue(output)
-                ?? path, options.GetRequiredValue(source), line), cancellation);
+                options.GetValue(mask)?.FullName, options.GetValue(rate), options.GetValue(output) ?? path,
+                options.GetRequiredValue(source), line), cancellation);
         }));
         return command;
     }

@@ -136,8 +136,8 @@ internal sealed class TrainingRun(TrainingRequest request)
         var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source,
             request.Command, device.type.ToString().ToLowerInvariant());
         var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, description, blocks, result.CrossFitted,
-            result.LeftOut, request.FramesPerSecond,            result.Figures, result.Epochs, result.FramesPerSecond,
-            Stopwatch.GetElapsedTime(begun), cancellation);
+            result.LeftOut, request.FramesPerSecond, result.Figures, result.Epochs,
+            result.FramesPerSecond, Stopwatch.GetElapsedTime(begun), cancellation);
         Directory.Delete(_checkpoints, recursive: true);
         foreach (var (name, value) in package.Card.Quality)
             AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));

@@ -126,15 +126,13 @@ internal sealed class FeatureTraining : IDisposable
         var rows = new List<float[]>();
         for (int fold = 0; fold < folds.Length; fold++)
         {
-            progress(isByDrive
-                ? $"left out: {string.Join(", ", folds[fold].Select(span => span.Name))}"
-                : $"left out: half {fold + 1} of 2");
+            progress("left out: " + (isByDrive ? string.Join(", ", folds[fold].Select(span => span.Name)) : $"half {fold + 1} of 2"));
             int[] fitted = frames[1 - fold];
             using var trainer = new FeatureTrainer(_network, _features, fitted, [], Counted(), _settings,
                 FormattableString.Invariant($"{_checkpoint}-{fold}"), FormattableString.Invariant($"fold {fold}"));
             if (!trainer.Run(_ => { }, cancellation)) throw new OperationCanceledException(cancellation);
-            rows.AddRange(new FeatureExporter(_backbone, _network, trainer.Weights, _fill, _mask)
-                .ScoreOthers(_features, fitted, frames[fold]));
+            var exporter = new FeatureExporter(_backbone, _network, trainer.Weights, _fill, _mask);
+            rows.AddRange(exporter.ScoreOthers(_features, fitted, frames[fold]));
         }
         return new LeftOut([.. rows], [.. folds.SelectMany(fold => fold).Select(span => span.Count)], isByDrive);
     }

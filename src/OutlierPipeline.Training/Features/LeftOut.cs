@@ -19,8 +19,7 @@ public sealed record LeftOut(float[][] Rows, int[] Stretches, bool IsByDrive)
 
     /// <summary>
     /// Two folds: stretches that train one network and are scored by the other. By drive, of about as many frames; where the drives are
-    /// one,
-    /// or nearly, the two halves of each.
+    /// one, or nearly, the two halves of each.
     /// </summary>
     internal static (DriveSpan[][] Folds, bool IsByDrive) FoldsOf(IReadOnlyList<DriveSpan> drives)
     {

@@ -6,10 +6,7 @@ using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Detection;
 
-/// <summary>
-/// Watches one camera of one partition: p-values become evidence, evidence becomes an incident that opens, escalates and closes.
-/// Not thread-safe.
-/// </summary>
+/// <summary>Watches one camera: p-values become evidence, and evidence an incident's life. Not thread-safe.</summary>
 public sealed class CameraDetector
 {
     /// <summary>A camera that is absent for so long keeps no detector: many an id is sent once and never again.</summary>
@@ -85,9 +82,7 @@ public sealed class CameraDetector
         var at = Advance(frame.Frame, frame.Record, alerts);
         _state.Undecodable = 0;
         double seconds = _timeline.LastStep.TotalSeconds;
-        // While it is open, what stays is learned slowly: a median forgets what filled half of its window.
-        double slot = _state.Incident?.Test == AlertTest.Onset ? 2 * _options.AbsorbAfter.TotalSeconds / OnsetBaseline.Slots : 0;
-        var onset = _onset?.Add(frame.Scores, seconds, slot);
+        var onset = _onset?.Add(frame.Scores, seconds, _state.Incident?.Test == AlertTest.Onset ? _options.AbsorbAfter : null);
         _evidence.Add(p, tail, onset, seconds, at, frame.ErrorMap);
         _incidents.Follow(_rules.Find(frame, at, onset), at, IsDrifting, alerts);
         return Say(p, tail, replayed: false) with { Score = combined, Onset = onset?.Onset, OnsetPValue = onset?.PValue };
@@ -186,8 +181,8 @@ public sealed class CameraDetector
     public void WriteState(IBufferWriter<byte> writer, DateTimeOffset now)
     {
         _state.WrittenSeconds = now.ToUnixTimeSeconds();
-        if (_onset is not null) _state.Onset!.Baseline = _onset.Save();
-        else _state.Onset = null;
+        if (_onset is null) _state.Onset = null;
+        else _state.Onset!.Baseline = _onset.Save();
         _state.Write(writer);
         Changed = false;
     }
@@ -195,9 +190,7 @@ public sealed class CameraDetector
     /// <summary>The state last written did not reach the broker.</summary>
     public void MarkChanged() => Changed = true;
 
-    /// <summary>
-    /// Goes on from a written state. Another model or calibration keeps the open incident and starts the evidence afresh.
-    /// </summary>
+    /// <summary>Goes on from a written state; of another model or calibration only the open incident stays.</summary>
     /// <returns>False if the record cannot be read; the detector then begins anew.</returns>
     public bool TryRestore(ReadOnlySpan<byte> record)
     {

@@ -97,7 +97,7 @@ public sealed record DetectionOptions
     {
         if (!(FalseAlarmsPerCameraDay is > 0 and <= 1000))
             yield return $"Detection:FalseAlarmsPerCameraDay is {FalseAlarmsPerCameraDay}; " +
-            $"expected more than 0 and at most 1000, such as 0.1";
+                $"expected more than 0 and at most 1000, such as 0.1";
         if (AbsorbAfter <= TimeSpan.Zero || AbsorbAfter > TimeSpan.FromHours(1))
             yield return $"Detection:AbsorbAfter is {AbsorbAfter}; expected more than 0 and at most 01:00:00";
         if (!(FalseAlarmProbability is > 0 and < 0.5)) yield return $"Detection:FalseAlarmProbability is {FalseAlarmProbability}; " +

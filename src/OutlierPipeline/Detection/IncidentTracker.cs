@@ -85,7 +85,7 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
 
     private string TextOf(OpenIncident incident, FrameRef frame) =>
         AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit(incident.Test), evidence.IsBootstrap,
-        state.Undecodable, remedy);
+            state.Undecodable, remedy);
 
     private AlertStep Step(AlertType type, OpenIncident incident, FrameRef frame, string text, Finding finding)
     {

@@ -20,9 +20,7 @@ public sealed class OnsetMemory
     /// <summary>Evidence that the camera does not change.</summary>
     public float Calm { get; set; }
 
-    /// <summary>
-    /// The first frame of <see cref="Evidence"/>, if there is any. Its topic and partition are the camera's and not kept.
-    /// </summary>
+    /// <summary>The first frame of <see cref="Evidence"/>, if there is any. Topic and partition are the camera's.</summary>
     public FrameRef? From { get; set; }
 
     /// <summary>The camera's running medians: <see cref="OnsetBaseline.Save"/>.</summary>

@@ -41,13 +41,14 @@ internal sealed class OnsetWatch
 
     /// <summary>Takes one frame's S scores.</summary>
     /// <param name="seconds">Since the frame before.</param>
-    /// <param name="slotSeconds">See <see cref="OnsetBaseline.Add"/>.</param>
+    /// <param name="absorbAfter">While an incident is open: what stays is learned within this time, for a median forgets what filled half
+    /// of its window.</param>
     /// <returns>Null where too few frames were seen, or frames come more slowly than the calibration knows.</returns>
-    public OnsetFigures? Add(ReadOnlySpan<float> scores, double seconds, double slotSeconds)
+    public OnsetFigures? Add(ReadOnlySpan<float> scores, double seconds, TimeSpan? absorbAfter)
     {
         var combining = _calibration.Combining;
         for (int k = 0; k < _scores.Length; k++) _scores[k] = _calibration.Standardise(combining[k], scores[combining[k]]);
-        _baseline.Add(_scores, seconds, slotSeconds);
+        _baseline.Add(_scores, seconds, absorbAfter is { } time ? 2 * time.TotalSeconds / OnsetBaseline.Slots : 0);
         if (!_baseline.HasFast || _onset.For(_baseline.Step) is not { } fast) return null;
         var (onset, p, bet) = Judge(fast, _baseline.Fast);
         var (fired, strangeness) = Strangest(fast);

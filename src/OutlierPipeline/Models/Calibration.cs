@@ -57,8 +57,7 @@ public sealed record Calibration
 
     /// <summary>
     /// Whether the ranks are those of training footage that was left out, until normal footage of the cameras' own calibrates: cautious,
-    /// and
-    /// evidence by the level then gathers over minutes.
+    /// and evidence by the level then gathers over minutes.
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool IsBootstrap { get; init; }

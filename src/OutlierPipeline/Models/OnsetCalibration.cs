@@ -9,9 +9,7 @@ namespace OutlierPipeline.Models;
 /// </summary>
 public sealed record OnsetCalibration
 {
-    /// <summary>
-    /// Bases: the deviations of whole drives that were left out of the training, of halves of drives, of footage that calibrated.
-    /// </summary>
+    /// <summary>Bases: whole drives that were left out of the training, halves of drives, footage that calibrated.</summary>
     public const string OfDrives = "drives left out";
     public const string OfHalves = "halves of drives left out";
     public const string OfCalibration = "calibration footage";
@@ -72,8 +70,7 @@ public sealed record OnsetNull
 
     /// <summary>
     /// The tail begins above this share of the values, and no lower, and is no shorter, than that of a normal distribution; so many
-    /// excesses
-    /// of nearly twice its mean count with those that were seen.
+    /// excesses of nearly twice its mean count with those that were seen.
     /// </summary>
     private const double TailShare = 0.1;
     private const double TailShape = 0.1;

@@ -16,8 +16,13 @@ public sealed class RecordTests
     {
         using var records = new ScoreRecord();
         float[] scores = [.. Package.Card.Scores.Select((_, i) => i == 0 ? float.NaN : i)];
-        var verdict = new Verdict(0.5, 1e-9, 1.25, true, false) { Score = 2, Onset = 1.5, OnsetPValue = 0.25 };
-        var scored = Parse(records.Scored("car-1/front", Frame, Package, scores, verdict, "abc", isShadow: true));
+        var scored = Parse(records.Scored("car-1/front", Frame, Package, scores, new Verdict(0.5, 1e-9, 1.25, true, false)
+        {
+            Score = 2,
+            Onset = 3,
+            OnsetPValue = 0.01
+        }, "abc",
+            isShadow: true));
         AssertFits(scored, Schema("score.json"), all: true);
         Assert.Equal("2023-11-14T22:13:20.123456789Z", scored.GetProperty("timestamp").GetString());
         Assert.Equal(float.MaxValue, scored.GetProperty("scores").GetProperty("reconstruction").GetSingle());
@@ -33,13 +38,16 @@ public sealed class RecordTests
             var step = new AlertStep(AlertType.Opened, "abc", 1, "car \"1\"/<front>", kind, Severity.Critical, Frame, Frame, "local",
                 "because")
             {
-                Closed = CloseReason.DriveEnded,
+                Closed = CloseReason.Absorbed,
+                Test = AlertTest.Onset,
                 Where = new PictureRegion(0.1, 0.2, 0.05, 0.1),
                 Strangeness = 7,
-                IsExtrapolated = true,
-                Test = AlertTest.Onset
+                IsExtrapolated = true
             };
-            var alert = Parse(AlertEvent.Write(step, Package, scores, new Verdict(0.001, null, 9, true, false), [0xFF, 0xD8]));
+            var alert = Parse(AlertEvent.Write(step, Package, scores, new Verdict(0.001, null, 9, true, false)
+            {
+                OnsetPValue = 0.01
+            }, [0xFF, 0xD8]));
             AssertFits(alert, Schema("alert.json"), all: true);
             Assert.Equal("abc-1", alert.GetProperty("id").GetString());
             Assert.Equal("car \"1\"/<front>", alert.GetProperty("data").GetProperty("camera").GetString());

@@ -34,6 +34,5 @@ public sealed class AlertTextTests
     private static string Of(AlertKind kind, string? score, bool isMisfit, AlertTest? test = null,
         bool isBootstrap = false) =>
         AlertText.Of(new OpenIncident("id", kind, Severity.Warning, 1, default, score, 0, 43, test), 5, isMisfit, isBootstrap,
-            undecodable: 12,
-        "outlier calibrate");
+        undecodable: 12, "outlier calibrate");
 }
