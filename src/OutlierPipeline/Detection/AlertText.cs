@@ -19,16 +19,16 @@ internal static class AlertText
     /// <param name="remedy">The command that calibrates for this camera.</param>
     public static string Of(OpenIncident incident, double seconds, bool isMisfit, bool isBootstrap, int undecodable, string remedy) =>
         incident.Kind switch
-    {
-        AlertKind.Frozen => Say($"Picture frozen: unchanged for {seconds:0.0} s"),
-        AlertKind.Silent => Say($"No frames for {seconds:0} s"),
-        AlertKind.Undecodable => Say($"{undecodable} frames in a row cannot be decoded ({incident.FiredScore})"),
-        AlertKind.Scene or AlertKind.Obstruction when isMisfit =>
-            $"Strange from the first frame on: the model may not fit this camera. Calibrate for it: {remedy}",
-        AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({ByTest(incident, isBootstrap)}{Certainty(incident)})"),
-        AlertKind.Obstruction => Say($"One place of the picture {Unlike(incident)} for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
-        _ => Say($"{Scene(incident)} (whole frame) for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
-    };
+        {
+            AlertKind.Frozen => Say($"Picture frozen: unchanged for {seconds:0.0} s"),
+            AlertKind.Silent => Say($"No frames for {seconds:0} s"),
+            AlertKind.Undecodable => Say($"{undecodable} frames in a row cannot be decoded ({incident.FiredScore})"),
+            AlertKind.Scene or AlertKind.Obstruction when isMisfit =>
+                $"Strange from the first frame on: the model may not fit this camera. Calibrate for it: {remedy}",
+            AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({ByTest(incident, isBootstrap)}{Certainty(incident)})"),
+            AlertKind.Obstruction => Say($"One place of the picture {Unlike(incident)} for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
+            _ => Say($"{Scene(incident)} (whole frame) for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
+        };
 
     public static string Calm(TimeSpan closeAfter) => Say($"Normal again for {closeAfter.TotalSeconds:0.#} s");
 

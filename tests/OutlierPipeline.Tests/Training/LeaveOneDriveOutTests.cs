@@ -25,7 +25,8 @@ public sealed class LeaveOneDriveOutTests : IDisposable
         string fog = _rendered.Drive("fog", 12, seed: 2, Footage.Simulation.Trouble.Fog);
         string output = Path.Combine(_rendered.Directory, "out");
         var request = new JudgeRequest(drives, [always], [("mist", fog)], output, Frames: 6, Seed: 1, Threads: 2, HasBaselines: false,
-            "evaluate") { Width = 80 };
+            "evaluate")
+        { Width = 80 };
         var report = await new LeaveOneDriveOut(request).RunAsync(_ => { }, TestContext.Current.CancellationToken);
         Assert.Equal(2, report.Drives.Count);
         foreach (var (drive, path) in report.Drives.Zip(drives))
@@ -56,7 +57,8 @@ public sealed class LeaveOneDriveOutTests : IDisposable
     public async Task One_drive_cannot_be_left_out_of_itself()
     {
         var request = new JudgeRequest([_rendered.Drive("north", 20, seed: 1)], [], [], Path.Combine(_rendered.Directory, "out"), Frames: 6,
-            Seed: 1, Threads: 2, HasBaselines: false, "evaluate") { Width = 80 };
+            Seed: 1, Threads: 2, HasBaselines: false, "evaluate")
+        { Width = 80 };
         var fault = await Assert.ThrowsAsync<FootageException>(() =>
             new LeaveOneDriveOut(request).RunAsync(_ => { }, TestContext.Current.CancellationToken));
         Assert.Contains("--train", fault.Message, StringComparison.Ordinal);
