@@ -20,7 +20,9 @@ public sealed class MicroBatcherTests : IDisposable
     private readonly DecodeBacklog _jobs = new();
     private readonly Channel<FrameBatch> _batches = Channel.CreateUnbounded<FrameBatch>();
     private readonly PartitionAssignment _assignment = new(new TopicPartition("camera.frames", 0), 1, 0);
+    private readonly CountingTime _time = new();
     private MicroBatcher? _batcher;
+    private Thread? _thread;
     private long _offset;
 
     public void Dispose()
@@ -51,11 +53,12 @@ public sealed class MicroBatcherTests : IDisposable
         Decode(1);
         var lone = Take();
         Assert.Equal(1, lone.Count);
-        // The engine is at it; the next ones gather.
+        // The engine is at it; the next ones gather: a batch that left although it was not full would hold two.
         Write(2);
+        Settle();
+        long looks = _time.Looks;
         Decode(2);
-        Thread.Sleep(100);
-        Assert.False(_batches.Reader.TryPeek(out _), "a batch left although the engine was busy, it was not full and its time was not up");
+        Until(() => _time.Looks > looks, "the batcher did not look at its decoded frames");
         Write(1);
         Decode(1);
         _batcher!.MarkComputed();
@@ -67,11 +70,11 @@ public sealed class MicroBatcherTests : IDisposable
     {
         Start(TimeSpan.FromSeconds(60));
         Write(1);
-        Thread.Sleep(50);
+        // It has seen that the engine is idle and its frame is not decoded. Had it left, it would be alone.
+        Settle();
         Write(1);
         Decode(1);
-        Thread.Sleep(50);
-        Assert.False(_batches.Reader.TryPeek(out _), "a batch left before its frames were decoded");
+        Settle();
         Decode(1);
         Assert.Equal(2, Take().Count);
     }
@@ -95,8 +98,7 @@ public sealed class MicroBatcherTests : IDisposable
         Write(Capacity * 4);
         var first = Take();
         Take();
-        Thread.Sleep(50);
-        Assert.False(_batches.Reader.TryPeek(out _), "a third batch was filled although only two are there");
+        // There are two: a third would be another than the first, which is filled again.
         first.Return();
         Assert.Same(first, Take());
     }
@@ -108,9 +110,17 @@ public sealed class MicroBatcherTests : IDisposable
     {
         for (int i = 0; i < 2; i++) _free.Writer.TryWrite(new FrameBatch(_engine.Package, _engine.CreateBatch(Capacity), _free.Writer));
         _batcher = new MicroBatcher(_frames.Reader, _free.Reader, _jobs, _batches.Writer,
-            new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, 1, TimeProvider.System);
-        new Thread(_batcher.Run) { IsBackground = true }.Start();
+            new BatchingOptions { MaxBatchSize = Capacity, MaxDelay = delay }, 1, _time);
+        _thread = new Thread(_batcher.Run) { IsBackground = true };
+        _thread.Start();
     }
+
+    /// <summary>Waits until the batcher has taken all frames and waits for more.</summary>
+    private void Settle() => Until(() => _frames.Reader.Count == 0 && _thread!.ThreadState.HasFlag(System.Threading.ThreadState.WaitSleepJoin),
+        "the batcher does not come to rest");
+
+    private static void Until(Func<bool> condition, string fault) =>
+        Assert.True(SpinWait.SpinUntil(condition, TimeSpan.FromSeconds(10)), fault);
 
     private void Write(int count, FrameError error = FrameError.None)
     {
@@ -143,4 +153,18 @@ public sealed class MicroBatcherTests : IDisposable
     }
 
     private static long OffsetOf(FrameBatch batch, int index) => ((ConsumedFrame)batch[index].Frame).Offset;
+
+    /// <summary>Counts how often somebody looks at the clock, as the batcher does before each wait.</summary>
+    private sealed class CountingTime : TimeProvider
+    {
+        private long _looks;
+
+        public long Looks => Interlocked.Read(ref _looks);
+
+        public override long GetTimestamp()
+        {
+            Interlocked.Increment(ref _looks);
+            return base.GetTimestamp();
+        }
+    }
 }
