@@ -116,7 +116,8 @@ public sealed class MicroBatcherTests : IDisposable
     }
 
     /// <summary>Waits until the batcher has taken all frames and waits for more.</summary>
-    private void Settle() => Until(() => _frames.Reader.Count == 0 && _thread!.ThreadState.HasFlag(System.Threading.ThreadState.WaitSleepJoin),
+    private void Settle() => Until(
+        () => _frames.Reader.Count == 0 && _thread!.ThreadState.HasFlag(System.Threading.ThreadState.WaitSleepJoin),
         "the batcher does not come to rest");
 
     private static void Until(Func<bool> condition, string fault) =>
