@@ -26,7 +26,8 @@ internal static class AlertText
             AlertKind.Scene or AlertKind.Obstruction when isMisfit =>
                 $"Strange from the first frame on: the model may not fit this camera. Calibrate for it: {remedy}",
             AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({ByTest(incident, isBootstrap)}{Certainty(incident)})"),
-            AlertKind.Obstruction => Say($"One place of the picture {Unlike(incident)} for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
+            AlertKind.Obstruction =>
+                Say($"One place of the picture {Unlike(incident)} for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
             _ => Say($"{Scene(incident)} (whole frame) for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
         };
 
