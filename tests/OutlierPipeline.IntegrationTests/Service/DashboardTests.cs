@@ -22,9 +22,13 @@ public sealed partial class DashboardTests
         await Expect(camera).ToHaveAttributeAsync("data-state", "normal");
         await ShownAsync(camera.Locator("img"));
         // The keyboard reaches the cameras.
-        for (int i = 0; i < 40 && await wall.EvaluateAsync<string?>("document.activeElement.getAttribute('data-camera')") is null; i++)
+        string? focused = null;
+        for (int i = 0; i < 40 && focused is null; i++)
+        {
             await wall.Keyboard.PressAsync("Tab");
-        Assert.NotNull(await wall.EvaluateAsync<string?>("document.activeElement.getAttribute('data-camera')"));
+            focused = await wall.EvaluateAsync<string?>("document.activeElement.getAttribute('data-camera')");
+        }
+        Assert.NotNull(focused);
         // The script of the demo: an obstacle stands before car-2/front.
         await Expect(camera).ToHaveAttributeAsync("data-state", new Regex("warning|critical"));
         await Expect(camera.Locator(".state")).ToContainTextAsync("obstruction");
