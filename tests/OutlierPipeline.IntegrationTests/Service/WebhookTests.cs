@@ -262,7 +262,7 @@ public sealed class WebhookTests
             await FaultAsync(new { name = "n", url = "http://h/", minSeverity = "loud" }), StringComparison.Ordinal);
         Assert.Contains("kinds is ufo; expected one of ", await FaultAsync(new { name = "n", url = "http://h/", kinds = new[] { "ufo" } }),
             StringComparison.Ordinal);
-        Assert.Contains("url is no address", await FaultAsync(new { name = "n", url = "ftp://h/" }), StringComparison.Ordinal);
+        Assert.Contains("url is not an address", await FaultAsync(new { name = "n", url = "ftp://h/" }), StringComparison.Ordinal);
         // What is escaped in an address is escaped where it is posted to.
         using var made = await service.Http.PostAsJsonAsync("/api/subscriptions", new { name = "n", url = "http://h/a%2Fb?q=%20" },
             Cancellation);
