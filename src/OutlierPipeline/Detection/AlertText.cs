@@ -8,7 +8,7 @@ internal static class AlertText
 {
     public const string DriveEnded = "The drive ended";
 
-    public const string Absorbed = "Still unlike before, and it stays: taken for what the camera shows from now on";
+    public const string Absorbed = "The change has stayed and counts as normal for this camera from now on";
 
     public const string Forgotten = "The camera has not been seen for long and is forgotten";
 

@@ -63,7 +63,7 @@ public sealed class OnsetMemory
 internal sealed class OnsetMemoryConverter : JsonConverter<OnsetMemory>
 {
     public override OnsetMemory Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
-        reader.TryGetBytesFromBase64(out byte[]? bytes) ? OnsetMemory.Of(bytes) : throw new JsonException("onset is no base64");
+        reader.TryGetBytesFromBase64(out byte[]? bytes) ? OnsetMemory.Of(bytes) : throw new JsonException("onset is not base64");
 
     public override void Write(Utf8JsonWriter writer, OnsetMemory value, JsonSerializerOptions options) =>
         writer.WriteBase64StringValue(value.ToBytes());

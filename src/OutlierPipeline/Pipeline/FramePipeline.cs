@@ -232,8 +232,8 @@ public sealed partial class FramePipeline : IDisposable
     private static partial class Log
     {
         [LoggerMessage(110, LogLevel.Warning, "The calibration of {Model} counts as {Frames:0} independent frames: with " +
-            "Detection:FalseAlarmProbability as it is, an incident takes {Seconds:0.0} s by guaranteed evidence, longer than " +
-            "Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow a larger probability. Large " +
+            "Detection:FalseAlarmsPerCameraDay as it is, an incident takes {Seconds:0.0} s by guaranteed evidence, longer than " +
+            "Detection:MaxDelay ({MaxDelay}). Calibrate on more footage, or allow more false alarms. Large " +
             "deviations are found sooner, by extrapolation.")]
         public static partial void Slow(ILogger log, string model, double frames, double seconds, TimeSpan maxDelay);
 

@@ -1,6 +1,7 @@
 using System.Text;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
+using OutlierPipeline.Batching;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Telemetry;
 
@@ -116,9 +117,8 @@ internal sealed partial class ResultPublisher : IDisposable
         frame.Payload = default;
         if (frame.IsFailed) return;
         if (frame.Assignment.IsCurrent) frame.Assignment.Ledger.MarkAcknowledged(frame.Offset);
-        if (frame.Error != FrameError.None || frame.IsSkipped || frame.IsDriveEnd || frame.ProducedMilliseconds == 0) return;
-        double milliseconds = _time.GetUtcNow().ToUnixTimeMilliseconds() - frame.ProducedMilliseconds;
-        PipelineTelemetry.RecordLatency(Math.Max(0, milliseconds / 1000));
+        if (frame.Kind != FrameKind.Picture || frame.ProducedMilliseconds == 0) return;
+        PipelineTelemetry.RecordLatency(Math.Max(0, (_time.GetUtcNow().ToUnixTimeMilliseconds() - frame.ProducedMilliseconds) / 1e3));
     }
 
     /// <summary>The frame belongs to an assignment that has ended: its memory goes back and nothing is said about it.</summary>

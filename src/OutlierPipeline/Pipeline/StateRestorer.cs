@@ -18,11 +18,11 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
     public async Task RestoreAsync(PartitionAssignment assignment, CancellationToken cancellation)
     {
         bool told = false;
-        assignment.TopicId = await identity.AskNowAsync(cancellation);
         while (assignment.IsCurrent && !cancellation.IsCancellationRequested)
         {
             try
             {
+                assignment.TopicId = await identity.AskNowAsync(cancellation);
                 if (await Task.Run(() => TryRestore(assignment, ref told, cancellation), cancellation))
                 {
                     assignment.CompleteRestore();

@@ -17,14 +17,16 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
     private static readonly TimeSpan FirstTimeout = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
+    private readonly Lock _gate = new();
     private Task _asking = Task.CompletedTask;
-    private Task _first = Task.CompletedTask;
+    private Task? _next;
+    private volatile string? _id;
 
     /// <summary>The frames' topic's id as it was told last; null where the brokers tell none.</summary>
-    public string? Id { get; private set; }
+    public string? Id => _id;
 
     /// <summary>Asks for the first time.</summary>
-    public void Begin() => _first = _asking = Task.Run(() => AskAsync(FirstTimeout));
+    public void Begin() => _asking = Task.Run(() => AskAsync(FirstTimeout));
 
     /// <summary>
     /// The id at this moment, for a partition that was just assigned: what was told before the assignment may be of the topic before.
@@ -32,15 +34,32 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
     /// </summary>
     public async Task<string?> AskNowAsync(CancellationToken cancellation)
     {
-        await _first.WaitAsync(cancellation);
-        if (Id is not null) await AskAsync(Timeout).WaitAsync(cancellation);
+        if (Id is null) await _asking.WaitAsync(cancellation);
+        if (Id is not null) await NextAsync().WaitAsync(cancellation);
         return Id;
+    }
+
+    /// <summary>
+    /// A question that begins after this call and after the one that is open, so that no late answer takes the place of a newer one; the
+    /// same for all who ask until it begins.
+    /// </summary>
+    private Task NextAsync()
+    {
+        lock (_gate) return _next ??= AfterAsync(_asking);
+
+        async Task AfterAsync(Task before)
+        {
+            await Task.Yield();
+            await Task.WhenAny(before);
+            lock (_gate) (_asking, _next) = (_next!, null);
+            await AskAsync(Timeout);
+        }
     }
 
     /// <summary>Asks again, unless the last question is still open.</summary>
     public void AskAgain()
     {
-        if (_asking.IsCompleted) _asking = Task.Run(() => AskAsync(Timeout));
+        if (_asking.IsCompleted) _ = NextAsync();
     }
 
     private async Task AskAsync(TimeSpan timeout)
@@ -51,7 +70,7 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
             var found = await admin.DescribeTopicsAsync(TopicCollection.OfTopicNames([options.FramesTopic]),
                 new DescribeTopicsOptions { RequestTimeout = timeout });
             var id = found.TopicDescriptions.Single().TopicId;
-            if (id.MostSignificantBits != 0 || id.LeastSignificantBits != 0) Id = id.ToString();
+            if (id.MostSignificantBits != 0 || id.LeastSignificantBits != 0) _id = id.ToString();
         }
         catch (KafkaException)
         {

@@ -40,6 +40,10 @@ public sealed partial class LayerTests
     public void The_table_names_every_folder_and_has_no_circle()
     {
         var table = Table();
+        // No more than is used: an edge that is added to the table alone is seen too.
+        foreach (var (from, allowed) in table)
+            Assert.Equal(allowed.Order(), Uses.Value.Where(use => use.From == from && table.ContainsKey(use.To) && use.To != from)
+                .Select(use => use.To).Distinct().Order());
         Assert.Equal(Sources(Path.Combine("src", Root)).Select(file => Path.GetRelativePath(Library(), file).Split('/', '\\'))
             .Where(path => path.Length > 1)
             .Select(path => path[0]).Distinct().Order(),
