@@ -59,6 +59,7 @@ public sealed class MicroBatcherTests : IDisposable
         long looks = _time.Looks;
         Decode(2);
         Until(() => _time.Looks > looks, "the batcher did not look at its decoded frames");
+        Assert.False(_batches.Reader.TryPeek(out _), "a batch left although the engine was busy, it was not full and its time was not up");
         Write(1);
         Decode(1);
         _batcher!.MarkComputed();
@@ -75,6 +76,7 @@ public sealed class MicroBatcherTests : IDisposable
         Write(1);
         Decode(1);
         Settle();
+        Assert.False(_batches.Reader.TryPeek(out _), "a batch left before its frames were decoded");
         Decode(1);
         Assert.Equal(2, Take().Count);
     }
@@ -98,7 +100,8 @@ public sealed class MicroBatcherTests : IDisposable
         Write(Capacity * 4);
         var first = Take();
         Take();
-        // There are two: a third would be another than the first, which is filled again.
+        Until(() => _thread!.ThreadState.HasFlag(System.Threading.ThreadState.WaitSleepJoin), "the batcher does not wait for a batch");
+        Assert.False(_batches.Reader.TryPeek(out _), "a third batch was filled although only two are there");
         first.Return();
         Assert.Same(first, Take());
     }
