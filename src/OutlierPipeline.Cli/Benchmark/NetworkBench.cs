@@ -27,13 +27,13 @@ internal static class NetworkBench
             var batch = engine.CreateBatch(size);
             batch.Count = size;
             for (int slot = 0; slot < size; slot++) random.NextBytes(batch.WritePixels(slot));
-            double[] runs = Time(() => batch.Run(), time, cancellation);
+            double[] ascending = [.. Time(() => batch.Run(), time, cancellation).Order()];
             // Delays are those of a batch alone, the rate is that of full load.
             double rate = size * Overlapped(engine, size, random, time, cancellation);
             double flops = rate * engine.Package.Card.Network.FlopsPerFrame;
             yield return new NetworkFigures(
-                name ?? engine.Accelerator.ToString(), engine.Precision.ToString(), size, start, 1000 * Quantiles.Of(runs, 0.5),
-                1000 * Quantiles.Of(runs, 0.99), rate, flops / 1e9, flops / peak,
+                name ?? engine.Accelerator.ToString(), engine.Precision.ToString(), size, start, 1000 * Quantiles.Of(ascending, 0.5),
+                1000 * Quantiles.Of(ascending, 0.99), rate, flops / 1e9, flops / peak,
                 rate * engine.Package.Card.Network.Size.Bytes / copying, deviation);
         }
     }

@@ -123,12 +123,14 @@ internal sealed class FeatureTraining : IDisposable
         var (folds, isByDrive) = LeftOut.FoldsOf(_footage.Drives);
         int[][] frames = [.. folds.Select(fold => fold.SelectMany(span => Enumerable.Range(span.First, span.Count)).ToArray())];
         if (frames.Any(fold => fold.Length < MinLeftOut)) return null;
+        // As long as the training went, which `--finish` may have ended early.
+        var settings = _settings with { Epochs = Trainer.Epochs, Patience = Trainer.Epochs };
         var rows = new List<float[]>();
         for (int fold = 0; fold < folds.Length; fold++)
         {
             progress("left out: " + (isByDrive ? string.Join(", ", folds[fold].Select(span => span.Name)) : $"half {fold + 1} of 2"));
             int[] fitted = frames[1 - fold];
-            using var trainer = new FeatureTrainer(_network, _features, fitted, [], Counted(), _settings,
+            using var trainer = new FeatureTrainer(_network, _features, fitted, [], Counted(), settings,
                 FormattableString.Invariant($"{_checkpoint}-{fold}"), FormattableString.Invariant($"fold {fold}"));
             if (!trainer.Run(_ => { }, cancellation)) throw new OperationCanceledException(cancellation);
             var exporter = new FeatureExporter(_backbone, _network, trainer.Weights, _fill, _mask);
