@@ -10,6 +10,8 @@ internal static class AlertText
 
     public const string Absorbed = "The change has stayed and counts as normal for this camera from now on";
 
+    public const string SpotIsGone = "The place moves with the rest of the picture again";
+
     public const string Forgotten = "The camera has not been seen for long and is forgotten";
 
     public const string FleetIsWell = "Most cameras are normal again";
@@ -23,6 +25,8 @@ internal static class AlertText
             AlertKind.Frozen => Say($"Picture frozen: unchanged for {seconds:0.0} s"),
             AlertKind.Silent => Say($"No frames for {seconds:0} s"),
             AlertKind.Undecodable => Say($"{undecodable} frames in a row cannot be decoded ({incident.FiredScore})"),
+            _ when incident.IsSpot =>
+                Say($"One place of the picture stays as it is while the rest moves, for {seconds:0.0} s: dirt, a drop or a crack?"),
             AlertKind.Scene or AlertKind.Obstruction when isMisfit =>
                 $"Strange from the first frame on: the model may not fit this camera. Calibrate for it: {remedy}",
             AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({ByTest(incident, isBootstrap)}{Certainty(incident)})"),

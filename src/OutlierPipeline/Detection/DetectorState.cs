@@ -85,6 +85,9 @@ public sealed class DetectorState
 
     public double DriftSeconds { get; set; }
 
+    /// <summary>A place of the picture that something covers while the rest moves.</summary>
+    public PictureRegion? Spot { get; set; }
+
     public OpenIncident? Incident { get; set; }
 
     /// <summary>Takes one frame's p-value into the mean.</summary>
@@ -127,4 +130,8 @@ public sealed class DetectorState
 
 /// <summary>An incident that has opened and not closed.</summary>
 public sealed record OpenIncident(string Id, AlertKind Kind, Severity Severity, int Step, FrameRef First, string? FiredScore,
-    long LastStrange, double Strongest, AlertTest? Test = null);
+    long LastStrange, double Strongest, AlertTest? Test = null)
+{
+    /// <summary>Whether it is a place that something covers: no score has fired.</summary>
+    internal bool IsSpot => Kind == AlertKind.Obstruction && FiredScore is null;
+}

@@ -4,7 +4,9 @@ using OutlierPipeline.Models;
 namespace OutlierPipeline.Detection;
 
 /// <summary>Says what kind of incident a scored frame speaks for, if any, and by which score and place.</summary>
-internal sealed class FindingRules(DetectorState state, Evidence evidence, Calibration calibration, ModelCard card, TimeSpan frozenAfter)
+/// <param name="spots">Null where nobody watches for what covers the picture.</param>
+internal sealed class FindingRules(DetectorState state, Evidence evidence, ObstructionWatch? spots, Calibration calibration, ModelCard card,
+    TimeSpan frozenAfter)
 {
     /// <summary>Mean of all channels below which a strange picture is a dark one.</summary>
     private const double DarkLevel = 16;
@@ -23,13 +25,18 @@ internal sealed class FindingRules(DetectorState state, Evidence evidence, Calib
             evidence.DenyCalm();
             return new Finding(AlertKind.Frozen, null, state.PictureFrom, null, where);
         }
-        if (!evidence.IsEnough) return new Finding(null, null, state.EvidenceFrom, null, where);
+        if (!evidence.IsEnough)
+        {
+            return spots?.Found is { } spot
+                ? new Finding(AlertKind.Obstruction, null, spot.From, null, spot.Where)
+                : new Finding(null, null, state.EvidenceFrom, null, where);
+        }
         var test = evidence.Test;
         bool isOnset = test == AlertTest.Onset && onset is not null;
         int fired = isOnset ? calibration.Combining[onset!.Value.Fired] : Strangest(frame.Scores);
         string score = calibration.Scores[fired];
         var kind = !frame.Pixels.IsEmpty && MeanLevel(frame.Pixels) < DarkLevel ? AlertKind.Dark
-            : evidence.StaysInPlace && card.IsLocal(score) ? AlertKind.Obstruction
+            : spots?.IsPresent == true || evidence.StaysInPlace && card.IsLocal(score) ? AlertKind.Obstruction
             : AlertKind.Scene;
         return new Finding(kind, score, evidence.From(at), isOnset ? onset!.Value.Strangeness
             : calibration.Standardise(fired, frame.Scores[fired]), where, test);

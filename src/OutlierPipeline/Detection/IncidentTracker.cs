@@ -19,11 +19,11 @@ internal readonly record struct Finding(AlertKind? Kind, string? Fired, FrameRef
 /// An incident's life: it opens on evidence, escalates by the table of severities, and closes after calm or with the drive.
 /// </summary>
 /// <param name="remedy">The command that calibrates for this camera.</param>
-internal sealed class IncidentTracker(string camera, DetectorState state, Evidence evidence, OnsetWatch? onset, DetectionOptions options,
-    string remedy)
+internal sealed class IncidentTracker(string camera, DetectorState state, Evidence evidence, OnsetWatch? onset, ObstructionWatch? spots,
+    DetectionOptions options, string remedy)
 {
     /// <summary>The camera was strange from its first frame and never calm; what has changed since was not.</summary>
-    private bool IsMisfit(AlertTest? test) => test != AlertTest.Onset && !state.WasCalm;
+    private bool IsMisfit(OpenIncident incident) => !incident.IsSpot && incident.Test != AlertTest.Onset && !state.WasCalm;
 
     /// <summary>Follows one frame; what happens is added to <paramref name="alerts"/>.</summary>
     /// <param name="isDrifting">Whether the whole fleet drifts: what the camera shows is then no news.</param>
@@ -34,11 +34,16 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
             if (finding.Kind is { } kind) Open(kind, finding, frame, isDrifting, alerts);
             return;
         }
+        if (incident.IsSpot && spots?.IsPresent != true)
+        {
+            Close(frame, CloseReason.Calm, AlertText.SpotIsGone, null, alerts);
+            return;
+        }
         // Hysteresis: below the threshold is not yet calm.
-        if (!evidence.LeansToCalm(incident.Test))
+        if (incident.IsSpot || !evidence.LeansToCalm(incident.Test))
         {
             incident = incident with { LastStrange = frame.Clock, Strongest = Math.Max(incident.Strongest, evidence.Log10) };
-            var severity = SeverityOf(incident.Kind, incident.Test, incident.Strongest, frame.Since(incident.First), isDrifting);
+            var severity = SeverityOf(incident, frame.Since(incident.First), isDrifting);
             if (severity > incident.Severity)
             {
                 incident = incident with { Severity = severity, Step = incident.Step + 1 };
@@ -67,9 +72,9 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
     private void Open(AlertKind kind, Finding finding, FrameRef frame, bool isDrifting, List<AlertStep> alerts)
     {
         var first = finding.From ?? frame;
-        var severity = SeverityOf(kind, finding.Test, evidence.Log10, frame.Since(first), isDrifting);
-        var incident = new OpenIncident(IdOf(first, kind), kind, severity, 1, first, finding.Fired, frame.Clock, evidence.Log10,
+        var incident = new OpenIncident(IdOf(first, kind), kind, Severity.Info, 1, first, finding.Fired, frame.Clock, evidence.Log10,
             finding.Test);
+        incident = incident with { Severity = SeverityOf(incident, frame.Since(first), isDrifting) };
         if (finding.Test == AlertTest.Onset) onset?.Mark();
         alerts.Add(Step(AlertType.Opened, incident, frame, TextOf(incident, frame), finding));
         state.Incident = incident;
@@ -78,18 +83,18 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
     }
 
     /// <summary>Where the model does not fit, the camera or the whole fleet needs a calibration, and nobody has to act now.</summary>
-    private Severity SeverityOf(AlertKind kind, AlertTest? test, double strongest, TimeSpan duration, bool isDrifting) =>
-        kind is AlertKind.Scene or AlertKind.Obstruction && (IsMisfit(test) || isDrifting)
+    private Severity SeverityOf(OpenIncident incident, TimeSpan duration, bool isDrifting) =>
+        incident.Kind is AlertKind.Scene or AlertKind.Obstruction && (IsMisfit(incident) || isDrifting && !incident.IsSpot)
         ? Severity.Info
-        : SeverityRule.Of(kind, strongest, duration);
+        : SeverityRule.Of(incident.Kind, incident.Strongest, duration);
 
     private string TextOf(OpenIncident incident, FrameRef frame) =>
-        AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit(incident.Test), evidence.IsBootstrap,
+        AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit(incident), evidence.IsBootstrap,
             state.Undecodable, remedy);
 
     private AlertStep Step(AlertType type, OpenIncident incident, FrameRef frame, string text, Finding finding)
     {
-        bool isByScore = incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark;
+        bool isByScore = incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark && !incident.IsSpot;
         return new AlertStep(type, incident.Id, incident.Step, camera, incident.Kind, incident.Severity, incident.First, frame, isByScore
             ? incident.FiredScore : null, text)
         {

@@ -1,0 +1,100 @@
+using OutlierPipeline.Alerts;
+
+namespace OutlierPipeline.Detection;
+
+/// <summary>What a window of frames was like in each cell of the picture, N of them.</summary>
+/// <param name="Means">Mean of red, green and blue, 3 N values, a plane a channel.</param>
+/// <param name="Spreads">Standard deviation in time, over the three channels; N values.</param>
+/// <param name="Changes">Mean absolute difference from frame to frame, over the three channels; N values.</param>
+internal readonly record struct CellMaps(float[] Means, float[] Spreads, float[] Changes)
+{
+    public static CellMaps Of(int cells) => new(new float[3 * cells], new float[cells], new float[cells]);
+}
+
+/// <summary>Maps that are kept: of half the size.</summary>
+internal sealed class StoredMaps(int cells)
+{
+    private readonly Half[] _means = new Half[3 * cells];
+    private readonly Half[] _spreads = new Half[cells];
+    private readonly Half[] _changes = new Half[cells];
+
+    public void Store(in CellMaps maps)
+    {
+        for (int i = 0; i < _means.Length; i++) _means[i] = (Half)maps.Means[i];
+        for (int i = 0; i < _spreads.Length; i++) (_spreads[i], _changes[i]) = ((Half)maps.Spreads[i], (Half)maps.Changes[i]);
+    }
+
+    public void Load(in CellMaps maps)
+    {
+        for (int i = 0; i < _means.Length; i++) maps.Means[i] = (float)_means[i];
+        for (int i = 0; i < _spreads.Length; i++) (maps.Spreads[i], maps.Changes[i]) = ((float)_spreads[i], (float)_changes[i]);
+    }
+
+    /// <summary>Moves towards other maps by a share, but for cells that are held.</summary>
+    public void Learn(StoredMaps other, float share, Func<int, bool> isHeld)
+    {
+        int cells = _spreads.Length;
+        for (int i = 0; i < cells; i++)
+        {
+            if (isHeld(i)) continue;
+            for (int c = 0; c < 3; c++) Move(_means, other._means, c * cells + i);
+            Move(_spreads, other._spreads, i);
+            Move(_changes, other._changes, i);
+        }
+
+        void Move(Half[] mine, Half[] theirs, int i) => mine[i] = (Half)((float)mine[i] + share * ((float)theirs[i] - (float)mine[i]));
+    }
+}
+
+/// <summary>Sums over a window of frames, in integers: bytes of up to 85 frames fit.</summary>
+internal sealed class CellWindow(int cells)
+{
+    private readonly ushort[] _sums = new ushort[3 * cells];
+    private readonly int[] _squares = new int[cells];
+    private readonly ushort[] _differences = new ushort[cells];
+
+    public int Count { get; private set; }
+
+    /// <summary>The window's first frame.</summary>
+    public FrameRef Begin { get; private set; }
+
+    /// <param name="now">3 N bytes, a plane a channel.</param>
+    /// <param name="before">The frame before, the same.</param>
+    public void Add(ReadOnlySpan<byte> now, ReadOnlySpan<byte> before, FrameRef frame)
+    {
+        if (Count++ == 0) Begin = frame;
+        for (int i = 0; i < now.Length; i++) _sums[i] += now[i];
+        for (int i = 0; i < cells; i++)
+        {
+            int square = 0, difference = 0;
+            for (int c = 0, k = i; c < 3; c++, k += cells)
+            {
+                square += now[k] * now[k];
+                difference += Math.Abs(now[k] - before[k]);
+            }
+            _squares[i] += square;
+            _differences[i] += (ushort)difference;
+        }
+    }
+
+    public void Read(in CellMaps maps)
+    {
+        float n = Count;
+        for (int i = 0; i < _sums.Length; i++) maps.Means[i] = _sums[i] / n;
+        for (int i = 0; i < cells; i++)
+        {
+            float variance = _squares[i] / n;
+            for (int c = 0, k = i; c < 3; c++, k += cells) variance -= maps.Means[k] * maps.Means[k];
+            maps.Spreads[i] = MathF.Sqrt(Math.Max(0, variance / 3));
+            maps.Changes[i] = _differences[i] / (3 * n);
+        }
+    }
+
+    public void Clear()
+    {
+        Count = 0;
+        Array.Clear(_sums);
+        Array.Clear(_squares);
+        Array.Clear(_differences);
+    }
+}

@@ -1,0 +1,176 @@
+using System.Globalization;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Detection;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Footage.Simulation;
+using OutlierPipeline.Frames;
+
+namespace OutlierPipeline.Benchmarks;
+
+/// <summary>
+/// <c>spots [FOOTAGE@FPS …]</c>: windows of normal drives, of the simulated street unless footage is given, once as they are and once for
+/// each blob on the lens, which comes in the middle at a place that moves in the clean window. How many are found, after how many frames,
+/// and how many are found where there is none.
+/// </summary>
+internal static class Spots
+{
+    private const int Drives = 50;
+    private const int FirstSeed = 20_000;
+    private const double Opacity = 0.8;
+
+    private static readonly (string Name, byte[] Rgb)[] Blobs = [("dark", [25, 25, 25]), ("bright", [230, 230, 225]), ("mud", [90, 70, 50])];
+
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        foreach (double diameter in (double[])[0.06, 0.12])
+        {
+            if (arguments.Length == 0)
+            {
+                foreach (double fps in (double[])[10, 1])
+                {
+                    var size = new FrameSize(96, 160);
+                    var tally = new Tally($"{Drives} rendered drives", fps, diameter);
+                    for (int drive = 0; drive < Drives; drive++) tally.Watch(Render(FirstSeed + drive, fps, size), size, drive);
+                    tally.Print();
+                }
+            }
+            foreach (string argument in arguments)
+            {
+                int at = argument.LastIndexOf('@');
+                double fps = double.Parse(argument[(at + 1)..], CultureInfo.InvariantCulture);
+                using var footage = await new FootageLoader().LoadAsync([argument[..at]], (width, height) =>
+                    new FrameSize((int)Math.Round(160.0 * height / width / 8) * 8, 160), CancellationToken.None);
+                var tally = new Tally(Path.GetFileName(Path.TrimEndingDirectorySeparator(argument[..at])), fps, diameter);
+                int length = tally.Before + tally.After;
+                foreach (var drive in footage.Drives)
+                {
+                    for (int first = drive.First; first + length <= drive.First + drive.Count; first += length / 2)
+                        tally.Watch([.. Enumerable.Range(first, length).Select(i => footage[i])], footage.Size, first);
+                }
+                tally.Print();
+            }
+        }
+        return 0;
+    }
+
+    private static byte[][] Render(int seed, double fps, FrameSize size)
+    {
+        using var camera = new StreetCamera(seed);
+        using var decoder = new FrameDecoder(size, new FrameLimits());
+        int frames = Tally.FramesOf(fps).Before + Tally.FramesOf(fps).After;
+        return [.. Enumerable.Range(0, frames).Select(i =>
+        {
+            byte[] rgb = new byte[size.Bytes];
+            if (decoder.Decode(camera.Render(i / fps), rgb) != FrameError.None) throw new InvalidDataException("no picture");
+            return rgb;
+        })];
+    }
+
+    private sealed class Tally(string name, double fps, double diameter)
+    {
+        private readonly List<int?>[] _delays = [.. Blobs.Select(_ => new List<int?>())];
+        private int _windows;
+        private int _falsely;
+        private int _nowhere;
+
+        public int Before => FramesOf(fps).Before;
+
+        public int After => FramesOf(fps).After;
+
+        /// <summary>Sixty frames that the watch takes, and eighty after: it takes five a second at most.</summary>
+        public static (int Before, int After) FramesOf(double fps) =>
+            ((int)Math.Ceiling(60 * Math.Max(1, fps / 5)), (int)Math.Ceiling(80 * Math.Max(1, fps / 5)));
+
+        public void Watch(byte[][] frames, FrameSize size, int seed)
+        {
+            _windows++;
+            if (Play(frames, size, null) is not null) _falsely++;
+            for (int blob = 0; blob < Blobs.Length; blob++)
+            {
+                if (Place(frames, size, seed * 3 + blob) is not { } place)
+                {
+                    _nowhere++;
+                    continue;
+                }
+                byte[] colour = Blobs[blob].Rgb;
+                byte[][] covered = [.. frames.Select((frame, i) => i < Before ? frame : Draw(frame, size, place, colour))];
+                int? found = Play(covered, size, place);
+                _delays[blob].Add(found - Before);
+            }
+        }
+
+        public void Print()
+        {
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{name}, {fps} frames/s, blob of {100 * diameter:0} % of the width: {_windows} windows, {_falsely} found falsely, " +
+                $"{_nowhere} without a place that moves"));
+            for (int blob = 0; blob < Blobs.Length; blob++)
+            {
+                int?[] delays = [.. _delays[blob]];
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"  {Blobs[blob].Name,-7} found {delays.Count(delay => delay is not null)} of {delays.Length}, within 60 frames " +
+                    $"{delays.Count(delay => delay < 60)}; median {delays.Order().ElementAtOrDefault(delays.Length / 2)} frames"));
+            }
+        }
+
+        /// <summary>The frame at which a spot is found, there where it is if it is anywhere.</summary>
+        private int? Play(byte[][] frames, FrameSize size, (double X, double Y)? place)
+        {
+            var state = new DetectorState { Digest = "" };
+            var watch = new ObstructionWatch(size, null, state);
+            for (int i = 0; i < frames.Length; i++)
+            {
+                watch.Add(frames[i], 1 / fps, new FrameRef("", 0, i, 0));
+                if (watch.Found is not { } spot) continue;
+                if (place is not { } at) return i;
+                bool isThere = Math.Abs((spot.Where.X + spot.Where.Width / 2) * size.Width - at.X) <= 8
+                    && Math.Abs((spot.Where.Y + spot.Where.Height / 2) * size.Height - at.Y) <= 8;
+                return isThere ? i : null;
+            }
+            return null;
+        }
+
+        /// <summary>A place, in pixels, that moves before the blob comes and where it is after; null where none does.</summary>
+        private (double X, double Y)? Place(byte[][] frames, FrameSize size, int seed)
+        {
+            var random = new Random(seed);
+            float[] first = Spread(frames.AsSpan(0, Before), size), second = Spread(frames.AsSpan(Before), size);
+            float lively = Math.Max(8, 0.7f * first.Order().ElementAt(first.Length / 2));
+            for (int trial = 0; trial < 1000; trial++)
+            {
+                int x = random.Next(12, size.Width - 12), y = random.Next(12, size.Height - 12);
+                if (first[y * size.Width + x] > lively && second[y * size.Width + x] > lively) return (x, y);
+            }
+            return null;
+        }
+
+        /// <summary>Standard deviation of each pixel in time, over the neighbourhood.</summary>
+        private static float[] Spread(ReadOnlySpan<byte[]> frames, FrameSize size)
+        {
+            float[] spread = new float[size.Width * size.Height];
+            for (int i = 0; i < spread.Length; i++)
+            {
+                double sum = 0, squares = 0;
+                foreach (byte[] frame in frames)
+                {
+                    double value = (frame[3 * i] + frame[3 * i + 1] + frame[3 * i + 2]) / 3.0;
+                    (sum, squares) = (sum + value, squares + value * value);
+                }
+                spread[i] = (float)Math.Sqrt(Math.Max(0, squares / frames.Length - sum * sum / frames.Length / frames.Length));
+            }
+            return spread;
+        }
+
+        private byte[] Draw(byte[] frame, FrameSize size, (double X, double Y) place, byte[] colour)
+        {
+            byte[] drawn = [.. frame];
+            for (int i = 0; i < frame.Length; i++)
+            {
+                double x = i / 3 % size.Width + 0.5 - place.X, y = i / 3 / size.Width + 0.5 - place.Y;
+                double share = Opacity * Math.Clamp(diameter * size.Width / 2 - Math.Sqrt(x * x + y * y) + 0.5, 0, 1);
+                drawn[i] = (byte)Math.Round(frame[i] * (1 - share) + colour[i % 3] * share);
+            }
+            return drawn;
+        }
+    }
+}
