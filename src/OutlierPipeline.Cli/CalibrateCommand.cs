@@ -44,10 +44,10 @@ internal static class CalibrateCommand
             Description = "For --missed: normal footage to draw every kind of corruption over, to show what happens to each; by default " +
                 "that of --frames"
         };
-        var level = new Option<double>("--p-value")
+        var level = new Option<double?>("--p-value")
         {
-            DefaultValueFactory = _ => Level,
-            Description = "For --missed: the p-value that missed frames should not exceed, and normal ones no more often than it says"
+            Description = "For --missed: the p-value that missed frames should not exceed, and normal ones no more often than it says; " +
+                "by default 0.05"
         };
         var report = new Option<DirectoryInfo?>("--report")
         {
@@ -96,11 +96,14 @@ internal static class CalibrateCommand
             if (taught.Any(MissedOutliers.IsRange) && result.GetValue(scores) is null)
                 result.AddError("--missed CAMERA@FROM..TO needs --scores");
             if (taught.Length == 0 && result.GetValue(over) is { Length: > 0 }) result.AddError("--over is for --missed");
-            if (result.GetValue(level) is not (> 0 and < 0.5)) result.AddError("--p-value must be more than 0 and less than 0.5");
         });
         rate.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<double?>() <= 0) result.AddError("--fps must be positive");
+        });
+        level.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<double?>() is <= 0 or >= 0.5) result.AddError("--p-value must be more than 0 and less than 0.5");
         });
         camera.Validators.Add(result =>
         {
@@ -112,7 +115,8 @@ internal static class CalibrateCommand
             string path = options.GetRequiredValue(model);
             string line = "outlier " + string.Join(' ', options.Tokens.Select(token => token.Value));
             var teaches = options.GetValue(missed) is { Length: > 0 } inputs
-                ? new MissedOutliers(inputs, options.GetValue(scores), options.GetValue(over) ?? [], options.GetValue(level))
+                ? new MissedOutliers(inputs, options.GetValue(scores), options.GetValue(over) ?? [],
+                    options.GetValue(level) ?? Level)
                 : null;
             if (options.GetValue(incident) is { } id)
                 return AddNormal.RunAsync(path, options.GetValue(output) ?? path, id, options.GetRequiredValue(scores)!,
