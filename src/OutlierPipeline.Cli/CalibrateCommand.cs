@@ -92,7 +92,8 @@ internal static class CalibrateCommand
             string[] taught = result.GetValue(missed) ?? [];
             if (adds && fits) result.AddError("--frames and --add-normal exclude each other");
             if (!adds && !fits && taught.Length == 0) result.AddError("--frames, --add-normal or --missed is needed");
-            if (!fits && result.GetValue(mask) is not null) result.AddError("--mask needs --frames: with another mask all scores are others");
+            if (!fits && result.GetValue(mask) is not null)
+                result.AddError("--mask needs --frames: with another mask all scores are others");
             if (taught.Any(MissedOutliers.IsRange) && result.GetValue(scores) is null)
                 result.AddError("--missed CAMERA@FROM..TO needs --scores");
             if (taught.Length == 0 && result.GetValue(over) is { Length: > 0 }) result.AddError("--over is for --missed");

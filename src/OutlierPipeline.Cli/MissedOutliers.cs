@@ -45,7 +45,7 @@ internal sealed partial record MissedOutliers(IReadOnlyList<string> Inputs, stri
         }
         var lesson = Teach(before, missed);
         Say(before, lesson);
-        if (normal is null && Over.Count > 0)
+        if (Over.Count > 0)
         {
             using var over = await ToolFootage.LoadAsync("normal footage", Over, package.Card.Network.Size, camera, cancellation);
             ShowKinds(over, scorer!, mask, before, lesson.Calibration, cancellation);

@@ -2,7 +2,7 @@ namespace OutlierPipeline.Models;
 
 /// <summary>
 /// What missed outliers teach: frames that a person says should have alarmed move the weights of the combined scores. One half of the
-/// normal frames chooses the weights, the other half calibrates them, so p-values stay valid: the frames that they rank among chose nothing.
+/// normal frames chooses the weights, the other half calibrates them, so p-values stay valid: what they rank among chose nothing.
 /// </summary>
 /// <param name="Calibration">With the weights that were chosen; the one before where none find more.</param>
 /// <param name="Missed">Frames that taught, those of earlier lessons among them.</param>
@@ -10,7 +10,9 @@ namespace OutlierPipeline.Models;
 /// <param name="FoundAfter">How many of them have one now.</param>
 /// <param name="Choosing">Normal frames that chose the weights.</param>
 /// <param name="Calibrating">Normal frames that calibrate them.</param>
-/// <param name="NormalBefore">Share of the calibrating half over the threshold that the choosing half has at the level, as weights were.</param>
+/// <param name="NormalBefore">
+/// Share of the calibrating half over the threshold that the choosing half has at the level, as weights were.
+/// </param>
 /// <param name="NormalAfter">The same with the weights that were chosen: about the level, or they fit the choosing half alone.</param>
 public sealed record Lesson(Calibration Calibration, int Missed, int FoundBefore, int FoundAfter, int Choosing, int Calibrating,
     double NormalBefore, double NormalAfter)
@@ -18,16 +20,16 @@ public sealed record Lesson(Calibration Calibration, int Missed, int FoundBefore
     /// <summary>Weights are 2 to the power of these.</summary>
     private static readonly double[] Exponents = [-2, -1.5, -1, -0.5, 0, 0.5, 1, 1.5, 2];
 
-    /// <summary>To double or halve one weight, so many more missed frames have to be found; to move it fourfold, four times as many.</summary>
+    /// <summary>A weight doubles or halves for so many more missed frames, and moves fourfold for four times as many.</summary>
     private const double FramesPerDoubling = 4;
 
-    /// <summary>A frame counts half at the threshold, and nearly whole so far above it, in steps from the normal median to it.</summary>
+    /// <summary>A missed frame counts half at the threshold, .73 so far above it: a share of the way from the normal median.</summary>
     private const double Softness = 0.1;
 
     /// <summary>More rows of either kind than this are thinned out evenly: they choose no better.</summary>
     private const int MaxRows = 600;
 
-    /// <summary>Share of a drive in the middle that is in neither half where it has to be cut: neighbouring frames are nearly the same.</summary>
+    /// <summary>Share of a drive, in its middle, that is in neither half: neighbouring frames are nearly the same.</summary>
     private const double Gap = 0.1;
 
     /// <summary>Whether the weights changed.</summary>

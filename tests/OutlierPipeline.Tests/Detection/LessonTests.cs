@@ -104,7 +104,8 @@ public sealed class LessonTests
     public void Weights_travel_with_the_calibration_and_damaged_ones_are_refused()
     {
         var random = new Random(10);
-        var taught = Lesson.Teach(Fit(random, drives: 4, 100), [.. Enumerable.Range(0, 60).Select(_ => Strange(random))], Level).Calibration;
+        float[][] missed = [.. Enumerable.Range(0, 60).Select(_ => Strange(random))];
+        var taught = Lesson.Teach(Fit(random, drives: 4, 100), missed, Level).Calibration;
         var read = Calibration.Parse(taught.ToJson());
         Assert.Equal(taught.Weights, read.Weights);
         Assert.Equal(taught.Combine([1, 2, 3, 4]), read.Combine([1, 2, 3, 4]));
