@@ -52,6 +52,14 @@ public sealed class MissedOutliersTests : IDisposable
         var camera = ModelPackage.Load(At("own"));
         Assert.Equal(package.Default.Calibration.Weights, camera.For("car-1@front").Calibration.Weights);
         Assert.Null(camera.Default.Calibration.Weights);
+        // Together with an incident that was normal: its frames join the normal ones first.
+        string both = await RecordAsync("before", "unseen", "car-1@front", package.Digest, "incident-1");
+        File.AppendAllText(both, await File.ReadAllTextAsync(records, TestContext.Current.CancellationToken));
+        string joined = await OutlierAsync("calibrate", "--model", At("before"), "--add-normal", "incident-1", "--missed", range,
+            "--scores", both, "--out", At("joined"));
+        Assert.Contains("normal for camera car-1@front now", joined, StringComparison.Ordinal);
+        var learned = ModelPackage.Load(At("joined")).For("car-1@front").Calibration;
+        Assert.Equal((940, 75), (learned.Rows!.Count, learned.Missed!.Count));
         await RefusedAsync("say --camera", "--model", At("own"), "--missed", range, "--scores", records);
         await RefusedAsync("the scores of car-1@front there are from 2026-05-01T08:00:00", "--model", At("before"), "--scores", records,
             "--missed", "car-1@front@2026-05-02T08:00:00Z..2026-05-02T08:10:00Z");
@@ -112,17 +120,18 @@ public sealed class MissedOutliersTests : IDisposable
     }
 
     /// <summary>A file of what the service would have recorded, ten frames a second.</summary>
-    private async Task<string> RecordAsync(string model, string footage, string camera, string digest)
+    private async Task<string> RecordAsync(string model, string footage, string camera, string digest, string? incident = null)
     {
         string[][] lines = await ScoreAsync(model, footage);
         var names = ModelPackage.Load(At(model)).Card.Scores;
-        var start = new DateTimeOffset(2026, 5, 1, 8, 0, 0, TimeSpan.Zero);
-        string file = At($"records-{digest.Length}.jsonl");
+        var start = new DateTimeOffset(2026, 5, incident is null ? 1 : 2, 8, 0, 0, TimeSpan.Zero);
+        string file = At($"records-{digest.Length}-{incident}.jsonl");
         await File.WriteAllLinesAsync(file, lines.Skip(1).Select((line, i) => JsonSerializer.Serialize(new
         {
             camera,
             timestamp = start.AddSeconds(0.1 * i).ToString("O", CultureInfo.InvariantCulture),
             modelDigest = digest,
+            incident,
             scores = names.ToDictionary(name => name, name =>
                 float.Parse(line[Array.IndexOf(lines[0], name)], CultureInfo.InvariantCulture)),
         })), TestContext.Current.CancellationToken);

@@ -117,11 +117,16 @@ public sealed class LessonTests
         {
             taught with { Weights = [1, 1] }, taught with { Weights = [1, 0, 1] }, taught with { Drives = [399] },
             taught with { Rows = [[1]], Drives = [1] }, taught with { Missed = [[1]] }, taught with { Rows = null },
-        }) Assert.Throws<JsonException>(() => Calibration.Parse(damaged.ToJson()));
+        })
+            Assert.Throws<JsonException>(() => Calibration.Parse(damaged.ToJson()));
     }
 
-    private static Calibration Fit(Random random, int drives, int frames) => Calibration.Fit(Names, Combines,
-        [.. Enumerable.Range(0, drives * frames).Select(_ => Normal(random))], [.. Enumerable.Repeat(frames, drives)]) with { Weight = 1 };
+    private static Calibration Fit(Random random, int drives, int frames)
+    {
+        float[][] rows = [.. Enumerable.Range(0, drives * frames).Select(_ => Normal(random))];
+        var calibration = Calibration.Fit(Names, Combines, rows, [.. Enumerable.Repeat(frames, drives)]);
+        return calibration with { Weight = 1 };
+    }
 
     /// <summary>Strange in one score, by less than the others' chance adds to the maximum.</summary>
     private static float[] Strange(Random random)
