@@ -12,7 +12,10 @@ internal static class AddNormal
 {
     private const double Level = 0.05;
 
-    public static int Run(string model, string output, string incident, string source, string? report, CancellationToken cancellation)
+    /// <param name="only">The camera that the user names, or null.</param>
+    /// <param name="missed">Outliers that were missed, to learn from afterwards, or null.</param>
+    public static async Task<int> RunAsync(string model, string output, string incident, string source, string? report, string? only,
+        MissedOutliers? missed, CancellationToken cancellation)
     {
         var package = ModelPackage.Load(model);
         var records = StoredScore.Read(source, package.Card, framesPerSecond: 10, cancellation).Where(score =>
@@ -24,18 +27,26 @@ internal static class AddNormal
             throw new CommandException($"incident {incident} was scored by another model ({other.ModelDigest ?? "not named"}; " +
                 $"{package.Card.Name} is {package.Digest}): its scores mean nothing to this one");
         string camera = records[0].Camera;
+        if (only is not null && only != camera)
+            throw new CommandException($"incident {incident} is of camera {camera}, not of {only}");
         var before = package.For(camera).Calibration;
         var after = before.With([.. records.Select(record => record.Scores)]);
+        var lesson = missed is null
+            ? null
+            : await missed.TeachAsync(package, camera, after, package.For(camera).Mask, null, cancellation);
+        after = lesson?.Calibration ?? after;
         var files = ModelPackageWriter.ReadAll(package);
         string name = CalibrateCommand.FileName(camera);
         files[name + ".json"] = after.ToJson();
         var known = package.Card.Cameras?.GetValueOrDefault(camera);
         var footage = known?.Footage ?? package.Card.Calibration;
+        string described = $"{footage.Source}; and incident {incident}";
+        if (lesson is not null) described = CalibrateCommand.Described(described, lesson);
         var own = new CameraCard
         {
             Calibration = name + ".json",
             Mask = known?.Mask,
-            Footage = footage with { Source = $"{footage.Source}; and incident {incident}", Frames = footage.Frames + records.Length }
+            Footage = footage with { Source = described, Frames = footage.Frames + records.Length }
         };
         ModelPackageWriter.Write(output, package.Card.With(camera, own), files);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{records.Length} frames of incident {incident} are normal for " +

@@ -21,7 +21,7 @@ internal static class CalibrateCommand
         + "Guaranteed evidence will open no incident; calibrate with more, and more varied, footage.";
 
     private sealed record Request(string Model, string[] Frames, string? Camera, string? Mask, double? Rate, string Out, string Source,
-        string Command);
+        string Command, MissedOutliers? Missed);
 
     public static Command Build()
     {
@@ -31,7 +31,24 @@ internal static class CalibrateCommand
             Description =
             "An incident that turned out to be normal: its recorded scores join its camera's calibration"
         };
-        var scores = new Option<string?>("--scores") { Description = $"For --add-normal: {StoredScore.Kinds}" };
+        var scores = new Option<string?>("--scores") { Description = $"For --add-normal and --missed: {StoredScore.Kinds}" };
+        var missed = new Option<string[]>("--missed")
+        {
+            AllowMultipleArgumentsPerToken = true,
+            Description = "Frames that should have alarmed: they move the weights of the combined scores. Footage as for --frames, or " +
+                "CAMERA@FROM..TO with --scores, as in car-1/front@2026-05-01T08:00:00Z..2026-05-01T08:00:30Z"
+        };
+        var over = new Option<string[]>("--over")
+        {
+            AllowMultipleArgumentsPerToken = true,
+            Description = "For --missed: normal footage to draw every kind of corruption over, to show what happens to each; by default " +
+                "that of --frames"
+        };
+        var level = new Option<double?>("--p-value")
+        {
+            Description = "For --missed: the p-value that missed frames should not exceed, and normal ones no more often than it says; " +
+                "by default 0.05"
+        };
         var report = new Option<DirectoryInfo?>("--report")
         {
             Description =
@@ -66,16 +83,28 @@ internal static class CalibrateCommand
         };
         var command = new Command("calibrate",
             "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, mask,
-            rate, output, source, incident, scores, report };
+            rate, output, source, incident, scores, report, missed, over, level };
         command.Validators.Add(result =>
         {
             bool adds = result.GetValue(incident) is not null;
             if (adds && result.GetValue(scores) is null) result.AddError("--add-normal needs --scores");
-            if (adds == result.GetValue(frames) is { Length: > 0 }) result.AddError("either --frames or --add-normal is needed");
+            bool fits = result.GetValue(frames) is { Length: > 0 };
+            string[] taught = result.GetValue(missed) ?? [];
+            if (adds && fits) result.AddError("--frames and --add-normal exclude each other");
+            if (!adds && !fits && taught.Length == 0) result.AddError("--frames, --add-normal or --missed is needed");
+            if (!fits && result.GetValue(mask) is not null)
+                result.AddError("--mask needs --frames: with another mask all scores are others");
+            if (taught.Any(MissedOutliers.IsRange) && result.GetValue(scores) is null)
+                result.AddError("--missed CAMERA@FROM..TO needs --scores");
+            if (taught.Length == 0 && result.GetValue(over) is { Length: > 0 }) result.AddError("--over is for --missed");
         });
         rate.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<double?>() <= 0) result.AddError("--fps must be positive");
+        });
+        level.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<double?>() is <= 0 or >= 0.5) result.AddError("--p-value must be more than 0 and less than 0.5");
         });
         camera.Validators.Add(result =>
         {
@@ -86,12 +115,16 @@ internal static class CalibrateCommand
         {
             string path = options.GetRequiredValue(model);
             string line = "outlier " + string.Join(' ', options.Tokens.Select(token => token.Value));
+            var teaches = options.GetValue(missed) is { Length: > 0 } inputs
+                ? new MissedOutliers(inputs, options.GetValue(scores), options.GetValue(over) ?? [],
+                    options.GetValue(level) ?? Level)
+                : null;
             if (options.GetValue(incident) is { } id)
-                return Task.FromResult(AddNormal.Run(path, options.GetValue(output) ?? path, id, options.GetRequiredValue(scores)!,
-                    options.GetValue(report)?.FullName, cancellation));
-            return CalibrateAsync(new Request(path, options.GetRequiredValue(frames)!, options.GetValue(camera),
-                options.GetValue(mask)?.FullName, options.GetValue(rate), options.GetValue(output) ?? path,
-                options.GetRequiredValue(source), line), cancellation);
+                return AddNormal.RunAsync(path, options.GetValue(output) ?? path, id, options.GetRequiredValue(scores)!,
+                    options.GetValue(report)?.FullName, options.GetValue(camera), teaches, cancellation);
+            var request = new Request(path, options.GetValue(frames) ?? [], options.GetValue(camera), options.GetValue(mask)?.FullName,
+                options.GetValue(rate), options.GetValue(output) ?? path, options.GetRequiredValue(source), line, teaches);
+            return request.Frames.Length > 0 ? CalibrateAsync(request, cancellation) : TeachAsync(request, cancellation);
         }));
         return command;
     }
@@ -116,16 +149,42 @@ internal static class CalibrateCommand
         var calibration = Refit(before.Calibration, rows, [.. footage.Drives.Select(drive => drive.Count)], isNew, codes,
             FootageScorer.RateOf(footage, request.Rate));
         double strange = rows.Count(row => before.Calibration.PValue(before.Calibration.Combine(row)) <= Level) / (double)rows.Length;
-        Write(package, request, footage, calibration, mask);
+        string described = request.Source;
+        if (request.Missed is not null)
+        {
+            var lesson = await request.Missed.TeachAsync(package, request.Camera, calibration, mask, footage, cancellation);
+            (calibration, described) = (lesson.Calibration, Described(described, lesson));
+        }
+        Write(package, request, new FootageCard { Source = described, Frames = footage.Count, Digest = footage.Digest },
+            KnownFootage.SetOf(footage), calibration, mask);
         string whom = request.Camera is null ? "the package" : $"camera {request.Camera}";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{rows.Length} frames calibrate {whom}: they count as {calibration.EffectiveFrames:0} that are independent, ")
+            $"{calibration.Frames} frames calibrate {whom}: they count as {calibration.EffectiveFrames:0} that are independent, ")
             + string.Create(CultureInfo.InvariantCulture, $"so p-values reach down to {calibration.SmallestPValue:0.0000}. ")
             + string.Create(CultureInfo.InvariantCulture,
             $"By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
         if (new DetectionOptions().ShortestDelay(calibration) < TimeSpan.Zero) await Console.Error.WriteLineAsync(TooLittle);
         return 0;
     }
+
+    /// <summary>The calibration as it is, but for its weights.</summary>
+    private static async Task<int> TeachAsync(Request request, CancellationToken cancellation)
+    {
+        var package = ModelPackage.Load(request.Model);
+        OutputPath.CheckDirectory(request.Out);
+        var before = request.Camera is null ? package.Default : package.For(request.Camera);
+        var lesson = await request.Missed!.TeachAsync(package, request.Camera, before.Calibration, before.Mask, null, cancellation);
+        if (!lesson.Moved) return 0;
+        var own = request.Camera is null ? null : package.Card.Cameras?.GetValueOrDefault(request.Camera);
+        var footage = own?.Footage ?? package.Card.Calibration;
+        Write(package, request, footage with { Source = Described(footage.Source, lesson) }, null, lesson.Calibration, before.Mask);
+        Console.WriteLine(Path.GetFullPath(request.Out));
+        return 0;
+    }
+
+    /// <summary>The footage's source, and what moved the weights.</summary>
+    internal static string Described(string source, Lesson lesson) =>
+        lesson.Moved ? $"{source}; weights moved by {lesson.Missed} missed frames" : source;
 
     private static Calibration Refit(Calibration before, float[][] rows, int[] drives, bool[] isNew, float[][] codes, double rate)
     {
@@ -145,16 +204,17 @@ internal static class CalibrateCommand
         }
     }
 
-    private static void Write(ModelPackage package, Request request, DecodedFootage footage, Calibration calibration, FrameMask? mask)
+    /// <param name="set">The frames that calibrate, or null where they are as they were.</param>
+    private static void Write(ModelPackage package, Request request, FootageCard described, KnownFootage.FrameSet? set,
+        Calibration calibration, FrameMask? mask)
     {
         var files = ModelPackageWriter.ReadAll(package);
         var card = package.Card;
-        var described = new FootageCard { Source = request.Source, Frames = footage.Count, Digest = footage.Digest };
         if (request.Camera is null)
         {
             files["calibration.json"] = calibration.ToJson();
-            if (KnownFootage.Of(package) is { } known)
-                files[KnownFootage.FileName] = (known with { Calibration = KnownFootage.SetOf(footage) }).ToJson();
+            if (set is not null && KnownFootage.Of(package) is { } known)
+                files[KnownFootage.FileName] = (known with { Calibration = set }).ToJson();
             if (mask is not null) files["mask.png"] = mask.ToPng();
             // What was measured with another calibration is not true of this one.
             var quality = card.Quality.Where(figure => !figure.Key.StartsWith("test", StringComparison.Ordinal)).ToDictionary();

@@ -51,6 +51,28 @@ public sealed record Calibration
     /// <summary>The calibration frames' combined scores, ascending, length n.</summary>
     public required double[] Combined { get; init; }
 
+    /// <summary>
+    /// What each combined score counts for in the combination, in the order of <see cref="Combines"/>; null where all count 1. Missed
+    /// outliers move them (<see cref="Lesson"/>).
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<double>? Weights { get; init; }
+
+    /// <summary>
+    /// Normal frames' scores as they came, rows of S, so that weights can be chosen anew; null in packages that were made before they were
+    /// kept. Once weights are chosen, half of them calibrate.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<float[]>? Rows { get; init; }
+
+    /// <summary>Number of <see cref="Rows"/> of each drive.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? Drives { get; init; }
+
+    /// <summary>Scores of the missed outliers that moved the weights, rows of S: the next ones join them.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<float[]>? Missed { get; init; }
+
     /// <summary>Where the calibration frames' codes lie, for looking at; null in packages that were made before there was one.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public LatentMap? LatentMap { get; init; }
@@ -113,7 +135,10 @@ public sealed record Calibration
     {
         var own = Fit(Scores, Combines, rows, drives, isNew: isNew);
         // Few frames of one camera say where its scores lie, but hardly how far they spread.
-        var refitted = Of(Scores, Combines, own.Location, [.. own.Scale.Zip(Scale, Math.Max)], rows, drives, [], isNew);
+        var refitted = Of(Scores, Combines, own.Location, [.. own.Scale.Zip(Scale, Math.Max)], rows, drives, [], isNew, Weights) with
+        {
+            Missed = Missed
+        };
         return refitted.Tail is null ? refitted with { Tail = Tail } : refitted;
     }
 
@@ -128,6 +153,30 @@ public sealed record Calibration
             Weight = WeightOf(effective, Frames + rows.Count),
             Sorted = Joined(rows),
             Combined = [.. Combined.Concat(combined).Order()],
+            Rows = Rows is null ? null : [.. Rows, .. rows],
+            Drives = Drives is null ? null : [.. Drives, rows.Count],
+        };
+    }
+
+    /// <summary>This calibration with other weights, and some of its rows to calibrate them.</summary>
+    /// <param name="weights">One for each combined score.</param>
+    /// <param name="calibrating">Which rows calibrate; they chose nothing.</param>
+    /// <param name="drives">Number of them of each drive.</param>
+    /// <param name="missed">What moved the weights.</param>
+    internal Calibration Weighted(IReadOnlyList<double> weights, IReadOnlyList<int> calibrating, IReadOnlyList<int> drives,
+        IReadOnlyList<float[]> missed)
+    {
+        var weighted = this with { Weights = weights, Missed = missed };
+        float[][] rows = [.. calibrating.Select(i => Rows![i])];
+        double[] combined = [.. rows.Select(row => weighted.Combine(row))];
+        double effective = Models.EffectiveFrames.Count(combined, drives, Unrepeated(rows, null));
+        return weighted with
+        {
+            // Which frames showed nothing new is not kept with the rows: none counts for more than it did.
+            Weight = Math.Min(Weight, WeightOf(effective, rows.Length)),
+            Sorted = Columns(Scores, rows),
+            Combined = [.. combined.Order()],
+            Tail = Tail.Fit([.. Rows!.Select(row => weighted.Combine(row)).Order()]),
         };
     }
 
@@ -149,6 +198,8 @@ public sealed record Calibration
             Sorted = Joined(rows),
             Combined = all,
             Tail = Tail.Fit(all),
+            Rows = Rows is null ? null : [.. Rows, .. rows],
+            Drives = Drives is null ? null : [.. Drives, .. stretches],
         };
     }
 
@@ -176,6 +227,11 @@ public sealed record Calibration
                 throw new JsonException($"sorted.{name} has {column.Length} scores, combined has {calibration.Frames}");
             if (!IsAscending(column)) throw new JsonException($"sorted.{name} is not ascending");
         }
+        if (calibration.Weights is { } weights && (weights.Count != calibration.Combines.Count || weights.Any(weight => !(weight > 0))))
+            throw new JsonException($"weights must be {calibration.Combines.Count} positive numbers, one for each combined score");
+        if (calibration.Rows?.Concat(calibration.Missed ?? []).Any(row => row.Length != scores) == true)
+            throw new JsonException($"rows and missed must have {scores} scores each");
+        if (calibration.Rows?.Count != calibration.Drives?.Sum()) throw new JsonException("drives must sum to the number of rows");
         calibration.LatentMap?.Check();
         calibration.Onset?.Check(calibration.Combines.Count);
         return IsAscending(calibration.Combined) ? calibration : throw new JsonException("combined is not ascending");
@@ -191,21 +247,29 @@ public sealed record Calibration
     internal ReadOnlySpan<int> Combining => _combines ??= [.. Combines.Select(name => Array.IndexOf([.. Scores], name))];
 
     /// <summary>
-    /// The combined nonconformity score: a soft maximum of the standardised scores, so that one strong piece of evidence is enough
-    /// and frames that differ do not tie.
+    /// The combined nonconformity score: a soft maximum of the standardised scores times their weights, so that one strong piece of
+    /// evidence is enough and frames that differ do not tie.
     /// </summary>
     /// <param name="scores">S scores of one frame. A score that is not finite counts as the largest double: strange beyond measure.</param>
     public double Combine(ReadOnlySpan<float> scores)
     {
+        var combining = Combining;
         double largest = double.NegativeInfinity;
-        foreach (int k in Combining)
+        for (int i = 0; i < combining.Length; i++)
         {
-            if (!float.IsFinite(scores[k])) return double.MaxValue;
-            largest = Math.Max(largest, Standardise(k, scores[k]));
+            if (!float.IsFinite(scores[combining[i]])) return double.MaxValue;
+            largest = Math.Max(largest, Part(i, scores));
         }
         double sum = 0;
-        foreach (int k in Combining) sum += Math.Exp(Sharpness * (Standardise(k, scores[k]) - largest));
+        for (int i = 0; i < combining.Length; i++) sum += Math.Exp(Sharpness * (Part(i, scores) - largest));
         return largest + Math.Log(sum) / Sharpness;
+    }
+
+    /// <summary>The <paramref name="i"/>th combined score as it stands in the combination.</summary>
+    private double Part(int i, ReadOnlySpan<float> scores)
+    {
+        int k = Combining[i];
+        return Standardise(k, scores[k]) * (Weights?[i] ?? 1);
     }
 
     /// <summary>The conformal p-value of a combined score: between <see cref="SmallestPValue"/> and 1.</summary>
@@ -223,7 +287,7 @@ public sealed record Calibration
 
     private static Calibration Of(IReadOnlyList<string> names, IReadOnlyList<string> combines, IReadOnlyList<double> location,
         IReadOnlyList<double> scale, IReadOnlyList<float[]> rows, IReadOnlyList<int> drives, IReadOnlyList<float[]> more,
-        IReadOnlyList<bool>? isNew)
+        IReadOnlyList<bool>? isNew, IReadOnlyList<double>? weights = null)
     {
         var calibration = new Calibration
         {
@@ -232,9 +296,11 @@ public sealed record Calibration
             Location = location,
             Scale = scale,
             Weight = 1,
-            Sorted = names.Select((name, k) => (name, rows.Select(row => (double)row[k]).Order().ToArray())).ToDictionary(pair =>
-                pair.name, pair => pair.Item2),
+            Weights = weights,
+            Sorted = Columns(names, rows),
             Combined = [],
+            Rows = rows,
+            Drives = drives,
         };
         double[] combined = [.. rows.Select(row => calibration.Combine(row))];
         return calibration with
@@ -244,6 +310,10 @@ public sealed record Calibration
             Tail = Tail.Fit([.. combined.Concat(more.Select(row => calibration.Combine(row))).Order()]),
         };
     }
+
+    private static Dictionary<string, double[]> Columns(IReadOnlyList<string> names, IReadOnlyList<float[]> rows) =>
+        names.Select((name, k) => (name, rows.Select(row => (double)row[k]).Order().ToArray())).ToDictionary(pair =>
+            pair.name, pair => pair.Item2);
 
     private Dictionary<string, double[]> Joined(IReadOnlyList<float[]> rows) => Scores.Select((name, k) =>
         (name, Sorted[name].Concat(rows.Select(row => (double)row[k])).Order().ToArray())).ToDictionary(pair => pair.name, pair =>
