@@ -9,6 +9,9 @@ namespace OutlierPipeline.Models;
 /// <remarks>Linear discriminants with a covariance shared by the classes (Rao 1948), shrunk towards its diagonal.</remarks>
 public sealed record CauseModel
 {
+    /// <summary>Within the package.</summary>
+    public const string FileName = "causes.json";
+
     private const int CurrentSchema = 1;
 
     /// <summary>Version of this file's layout.</summary>
