@@ -23,6 +23,7 @@ public sealed class CameraDetector
     private CameraTimeline _timeline;
     private FindingRules _rules;
     private OnsetWatch? _onset;
+    private CauseWatch? _causes;
     private TimeSpan _watchedSince;
 
     /// <param name="maxSkew"><c>Frames:MaxClockSkew</c>; five minutes unless it is given.</param>
@@ -84,6 +85,7 @@ public sealed class CameraDetector
         double seconds = _timeline.LastStep.TotalSeconds;
         var onset = _onset?.Add(frame.Scores, seconds, _state.Incident?.Test == AlertTest.Onset ? _options.AbsorbAfter : null);
         _evidence.Add(p, tail, onset, seconds, at, frame.ErrorMap);
+        _causes?.Add(frame.Profile, Math.Min(p, onset?.PValue ?? 1), _state.Incident is null && _evidence.IsNone);
         _incidents.Follow(_rules.Find(frame, at, onset), at, IsDrifting, alerts);
         return Say(p, tail, replayed: false) with { Score = combined, Onset = onset?.Onset, OnsetPValue = onset?.PValue };
     }
@@ -224,6 +226,7 @@ public sealed class CameraDetector
     {
         _evidence.Forget();
         _onset?.Forget();
+        _causes?.Forget();
     }
 
     [MemberNotNull(nameof(_state), nameof(_evidence), nameof(_incidents), nameof(_timeline), nameof(_rules))]
@@ -234,8 +237,9 @@ public sealed class CameraDetector
         _evidence = new Evidence(state, _threshold, Package.Card.Network, _model.Calibration);
         _onset = _model.Calibration.Onset is { } onset ? new OnsetWatch(_model.Calibration, onset, state.Onset?.Baseline) : null;
         _rules = new FindingRules(state, _evidence, _model.Calibration, Package.Card, _options.FrozenAfter);
+        _causes = Package.Causes is { } causes ? new CauseWatch(causes) : null;
         string remedy = $"outlier calibrate --model {Package.Path} --camera {Camera} --frames FOOTAGE";
-        _incidents = new IncidentTracker(Camera, state, _evidence, _onset, _options, remedy);
+        _incidents = new IncidentTracker(Camera, state, _evidence, _onset, _causes, _options, remedy);
     }
 
     private Verdict Say(double p, double? tail, bool replayed) => new(p, tail, _evidence.Log10, HasOpenIncident, replayed);

@@ -29,6 +29,9 @@ internal sealed class Evidence(DetectorState state, double threshold, NetworkCar
     /// <summary>Whether it is enough to open an incident.</summary>
     public bool IsEnough => Total >= threshold;
 
+    /// <summary>Whether there is none at all.</summary>
+    public bool IsNone => Total == 0;
+
     /// <summary>Whether the conformal p-values alone, without the tail's extrapolation, are not enough.</summary>
     public bool IsExtrapolated => Average(state.Guaranteed, 0, 0) < threshold;
 

@@ -18,7 +18,7 @@ internal abstract unsafe class BoundBatch : BatchMemory
     /// <param name="parts">Parts that run side by side, each with the next slots.</param>
     /// <inheritdoc/>
     private protected BoundBatch(ModelPackage package, int capacity, IReadOnlyList<int> sizes, int parts, Func<long, BatchBuffer> allocate)
-        : base(package.Card.Network, package.Card.Scores.Count, package.Causes?.Centre.Length ?? 0, capacity, sizes[^1] * parts,
+        : base(package.Card.Network, package.Card.Scores.Count, package.Causes?.Profile ?? 0, capacity, sizes[^1] * parts,
             package.HasMasks, allocate)
     {
         Sizes = sizes;
@@ -69,7 +69,7 @@ internal abstract unsafe class BoundBatch : BatchMemory
         Output(0, [size, package.Card.Scores.Count]);
         Output(1, [size, network.ErrorMapHeight, network.ErrorMapWidth]);
         Output(2, [size, network.Latent]);
-        if (package.Causes is { } causes) Output(3, [size, causes.Centre.Length]);
+        if (package.Causes is { } causes) Output(3, [size, causes.Profile]);
         return binding;
 
         void Output(int output, long[] shape) =>

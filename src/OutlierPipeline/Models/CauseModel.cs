@@ -1,4 +1,6 @@
+using System.Numerics.Tensors;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace OutlierPipeline.Models;
 
@@ -17,19 +19,19 @@ public sealed record CauseModel
     /// <summary>Version of this file's layout.</summary>
     public int Schema { get; init; } = CurrentSchema;
 
-    /// <summary>Names of the K causes.</summary>
+    /// <summary>The K classes' names. Several may have one name: then they are one cause that looks in several ways.</summary>
     public required IReadOnlyList<string> Causes { get; init; }
 
-    /// <summary>What is taken from a profile, length F.</summary>
-    public required float[] Centre { get; init; }
-
-    /// <summary>From profile to discriminants, F rows of P.</summary>
+    /// <summary>From profile to discriminants, P rows of F.</summary>
     public required float[] Projection { get; init; }
 
-    /// <summary>Each cause's mean, K rows of P.</summary>
+    /// <summary>Discriminants of the mean normal frame, length P.</summary>
+    public required float[] Normal { get; init; }
+
+    /// <summary>Each class's mean, less that of normal frames, K rows of P.</summary>
     public required float[] Means { get; init; }
 
-    /// <summary>Mean square distance of a cause's frames from its mean, over P; length K, positive.</summary>
+    /// <summary>Mean square distance of a class's frames from its mean, over P; length K, positive.</summary>
     public required float[] Spreads { get; init; }
 
     /// <summary>Squared distance over P and spread beyond which a frame is of no cause that is known.</summary>
@@ -38,26 +40,47 @@ public sealed record CauseModel
     /// <summary>What squared distances are divided by before they are probabilities; fitted to footage left out.</summary>
     public required double Temperature { get; init; }
 
+    /// <summary>Discriminants, P.</summary>
+    [JsonIgnore]
+    public int Discriminants => Normal.Length;
+
+    /// <summary>Values of a frame's profile, F.</summary>
+    [JsonIgnore]
+    public int Profile => Projection.Length / Discriminants;
+
     /// <summary>Reads and checks <c>causes.json</c>.</summary>
     /// <exception cref="JsonException">The text is no such file; the message says what is wrong.</exception>
     public static CauseModel Parse(ReadOnlySpan<byte> json)
     {
         var model = JsonSerializer.Deserialize<CauseModel>(json, ModelCard.Json) ?? throw new JsonException("the file holds null");
         int causes = model.Causes.Count;
+        int discriminants = model.Normal.Length;
         if (model.Schema != CurrentSchema)
             throw new JsonException($"schema is {model.Schema}, this version reads {CurrentSchema}: train the package again");
-        if (causes < 2 || model.Causes.Distinct().Count() < causes) throw new JsonException("causes must be two or more different names");
-        if (model.Means.Length == 0 || model.Means.Length % causes != 0)
-            throw new JsonException($"means must have a row for each of the {causes} causes");
-        if (model.Centre.Length == 0 || model.Projection.Length != model.Centre.Length * (model.Means.Length / causes))
-            throw new JsonException("projection must have a row of discriminants for each entry of centre");
+        if (model.Causes.Distinct().Count() < 2 || model.Causes.Any(string.IsNullOrWhiteSpace))
+            throw new JsonException("causes must have two or more different names");
+        if (discriminants == 0 || model.Means.Length != causes * discriminants)
+            throw new JsonException($"means must have a row of {discriminants} for each of the {causes} causes");
+        if (model.Projection.Length == 0 || model.Projection.Length % discriminants != 0)
+            throw new JsonException($"projection must have {discriminants} rows");
         if (model.Spreads.Length != causes || model.Spreads.Any(spread => !(spread > 0)))
             throw new JsonException($"spreads must have {causes} positive entries");
         if (!(model.Bound > 0) || !(model.Temperature > 0)) throw new JsonException("bound and temperature must be positive");
-        if (model.Centre.Concat(model.Projection).Concat(model.Means).Any(value => !float.IsFinite(value)))
+        if (model.Projection.Concat(model.Normal).Concat(model.Means).Any(value => !float.IsFinite(value)))
             throw new JsonException("a number is not finite");
         return model;
     }
 
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, ModelCard.Compact);
+
+    /// <summary>A frame's discriminants, length P.</summary>
+    /// <param name="profile">F values.</param>
+    /// <exception cref="ArgumentException">The profile is of another length.</exception>
+    public void Project(ReadOnlySpan<float> profile, Span<float> place)
+    {
+        if (profile.Length != Profile)
+            throw new ArgumentException($"{profile.Length} values, the causes were learned of {Profile}", nameof(profile));
+        for (int p = 0; p < Discriminants; p++)
+            place[p] = TensorPrimitives.Dot(profile, Projection.AsSpan(p * profile.Length, profile.Length));
+    }
 }

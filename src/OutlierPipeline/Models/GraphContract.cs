@@ -23,7 +23,7 @@ internal static class GraphContract
         Check(session.OutputMetadata, "output", "error_map", TensorElementType.Float, -1, network.ErrorMapHeight, network.ErrorMapWidth);
         Check(session.OutputMetadata, "output", "reconstruction", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
         if (package.Causes is { } causes)
-            Check(session.OutputMetadata, "output", "profile", TensorElementType.Float, -1, causes.Centre.Length);
+            Check(session.OutputMetadata, "output", "profile", TensorElementType.Float, -1, causes.Profile);
         if (!session.ModelMetadata.CustomMetadataMap.TryGetValue("scores", out string? names)
             || names != string.Join(',', package.Card.Scores))
             throw new ModelPackageException(File(package),

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Models;
 
@@ -11,8 +12,8 @@ public sealed class CauseClassifierTests
     private static readonly CauseModel Model = new()
     {
         Causes = ["fog", "blur"],
-        Centre = [1, 1, 1],
-        Projection = [1, 0, 0, 1, 0, 0],
+        Projection = [1, 0, 0, 0, 1, 0],
+        Normal = [1, 1],
         Means = [4, 0, 0, 4],
         Spreads = [1, 2],
         Bound = 3,
@@ -32,11 +33,11 @@ public sealed class CauseClassifierTests
     [Fact]
     public void What_is_far_from_every_cause_is_unknown()
     {
-        Assert.Equal(new Cause(CauseClassifier.Unknown, 0), CauseClassifier.Classify(Model, [-4, -4, 1]));
+        Assert.Equal(new Cause(Cause.Unknown, 0), CauseClassifier.Classify(Model, [-4, -4, 1]));
         // The bound is in units of the cause's own spread: 2.6² is beyond 2 · 3 of fog, and within 2 · 2 · 3 of blur.
-        Assert.Equal(CauseClassifier.Unknown, CauseClassifier.Classify(Model, [7.6f, 1, 1]).Name);
+        Assert.Equal(Cause.Unknown, CauseClassifier.Classify(Model, [7.6f, 1, 1]).Name);
         Assert.Equal("blur", CauseClassifier.Classify(Model, [1, 7.6f, 1]).Name);
-        Assert.Equal(CauseClassifier.Unknown, CauseClassifier.Classify(Model, [float.NaN, 1, 1]).Name);
+        Assert.Equal(Cause.Unknown, CauseClassifier.Classify(Model, [float.NaN, 1, 1]).Name);
     }
 
     [Fact]
@@ -50,8 +51,8 @@ public sealed class CauseClassifierTests
     [Theory]
     [InlineData("\"schema\":1", "\"schema\":2", "schema is 2")]
     [InlineData("[\"fog\",\"blur\"]", "[\"fog\",\"fog\"]", "different names")]
-    [InlineData("\"means\":[4,", "\"means\":[4,1,", "row for each")]
-    [InlineData("\"centre\":[1,", "\"centre\":[1,1,", "projection")]
+    [InlineData("\"means\":[4,", "\"means\":[4,1,", "for each")]
+    [InlineData("\"projection\":[1,", "\"projection\":[1,1,", "projection")]
     [InlineData("\"spreads\":[1,", "\"spreads\":[0,", "positive")]
     [InlineData("\"bound\":3", "\"bound\":0", "positive")]
     public void A_damaged_file_is_refused_with_the_fault(string part, string damage, string fault)
