@@ -155,15 +155,24 @@ public sealed class FeatureExporter : IModelExporter
     }
 
     /// <summary>What causes are told by: what the residual's score is computed from, n rows of 2 C.</summary>
-    /// <param name="cells"><c>[n, h·w, C]</c>.</param>
-    public float[][] Profiles(float[] cells) => Uncollected.Run(() =>
+    /// <param name="frames"><c>[H, W, 3]</c> each.</param>
+    public float[][] Profiles(FeatureRunner runner, IEnumerable<byte[]> frames)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var ops = TorchOps();
-        var inputs = Inputs(ops, tensor(cells, [cells.Length / _network.Channels, _network.Channels]));
-        return Places.Values(new ResidualScore().Features(ops, inputs)).Chunk(2 * _network.Channels).ToArray();
-    });
+        var residual = new ResidualScore();
+        return [.. frames.Chunk(Batch).SelectMany(chunk =>
+        {
+            float[] cells = runner.Run([.. chunk.SelectMany(frame => frame)]);
+            return Uncollected.Run(() =>
+            {
+                using var inner = NewDisposeScope();
+                var inputs = Inputs(ops, tensor(cells, [cells.Length / _network.Channels, _network.Channels]));
+                return Places.Values(residual.Features(ops, inputs)).Chunk(2 * _network.Channels).ToArray();
+            });
+        })];
+    }
 
     /// <summary>What TorchSharp computes of the backbone's values: the reference for the graph.</summary>
     /// <param name="cells"><c>[n, h·w, C]</c>.</param>

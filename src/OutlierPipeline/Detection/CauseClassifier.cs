@@ -3,7 +3,7 @@ using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Detection;
 
-/// <summary>Names the cause of a strange frame by its discriminants.</summary>
+/// <summary>Names the cause of a strange frame by the direction in which its discriminants lie from those of normal frames.</summary>
 public static class CauseClassifier
 {
     /// <summary>The cause of one frame, of which nothing is known but its profile.</summary>
@@ -22,24 +22,27 @@ public static class CauseClassifier
     {
         int causes = model.Causes.Count;
         int discriminants = model.Discriminants;
-        double[] distances = new double[causes];
+        double[] cosines = new double[causes];
+        double square = 0;
+        for (int p = 0; p < discriminants; p++)
+        {
+            double off = place[p] - normal[p];
+            square += off * off;
+            for (int k = 0; k < causes; k++) cosines[k] += off * model.Directions[k * discriminants + p];
+        }
         int nearest = 0;
         for (int k = 0; k < causes; k++)
         {
-            for (int p = 0; p < discriminants; p++)
-            {
-                double off = place[p] - normal[p] - model.Means[k * discriminants + p];
-                distances[k] += off * off;
-            }
-            if (distances[k] < distances[nearest]) nearest = k;
+            cosines[k] /= Math.Sqrt(square);
+            if (cosines[k] > cosines[nearest]) nearest = k;
         }
         // Not finite: of no cause.
-        if (!(distances[nearest] / discriminants / model.Spreads[nearest] <= model.Bound)) return new Cause(Cause.Unknown, 0);
+        if (!(cosines[nearest] >= model.Bounds[nearest])) return new Cause(Cause.Unknown, 0);
         double sum = 0;
         double same = 0;
         for (int k = 0; k < causes; k++)
         {
-            double weight = Math.Exp((distances[nearest] - distances[k]) / (2 * model.Temperature));
+            double weight = Math.Exp((cosines[k] - cosines[nearest]) / model.Temperature);
             sum += weight;
             if (model.Causes[k] == model.Causes[nearest]) same += weight;
         }

@@ -28,16 +28,13 @@ public sealed record CauseModel
     /// <summary>Discriminants of the mean normal frame, length P.</summary>
     public required float[] Normal { get; init; }
 
-    /// <summary>Each class's mean, less that of normal frames, K rows of P.</summary>
-    public required float[] Means { get; init; }
+    /// <summary>The direction in which each class lies from normal frames, K rows of P, of length 1.</summary>
+    public required float[] Directions { get; init; }
 
-    /// <summary>Mean square distance of a class's frames from its mean, over P; length K, positive.</summary>
-    public required float[] Spreads { get; init; }
+    /// <summary>The cosine to its direction that each class asks for, length K: below it, a frame is of no cause that is known.</summary>
+    public required float[] Bounds { get; init; }
 
-    /// <summary>Squared distance over P and spread beyond which a frame is of no cause that is known.</summary>
-    public required double Bound { get; init; }
-
-    /// <summary>What squared distances are divided by before they are probabilities; fitted to footage left out.</summary>
+    /// <summary>What cosines are divided by before they are probabilities; fitted to footage left out.</summary>
     public required double Temperature { get; init; }
 
     /// <summary>Discriminants, P.</summary>
@@ -59,14 +56,14 @@ public sealed record CauseModel
             throw new JsonException($"schema is {model.Schema}, this version reads {CurrentSchema}: train the package again");
         if (model.Causes.Distinct().Count() < 2 || model.Causes.Any(string.IsNullOrWhiteSpace))
             throw new JsonException("causes must have two or more different names");
-        if (discriminants == 0 || model.Means.Length != causes * discriminants)
-            throw new JsonException($"means must have a row of {discriminants} for each of the {causes} causes");
+        if (discriminants == 0 || model.Directions.Length != causes * discriminants)
+            throw new JsonException($"directions must have a row of {discriminants} for each of the {causes} causes");
         if (model.Projection.Length == 0 || model.Projection.Length % discriminants != 0)
             throw new JsonException($"projection must have {discriminants} rows");
-        if (model.Spreads.Length != causes || model.Spreads.Any(spread => !(spread > 0)))
-            throw new JsonException($"spreads must have {causes} positive entries");
-        if (!(model.Bound > 0) || !(model.Temperature > 0)) throw new JsonException("bound and temperature must be positive");
-        if (model.Projection.Concat(model.Normal).Concat(model.Means).Any(value => !float.IsFinite(value)))
+        if (model.Bounds.Length != causes || model.Bounds.Any(bound => !(bound is > 0 and <= 1)))
+            throw new JsonException($"bounds must have {causes} entries above 0, at most 1");
+        if (!(model.Temperature > 0)) throw new JsonException("temperature must be positive");
+        if (model.Projection.Concat(model.Normal).Concat(model.Directions).Any(value => !float.IsFinite(value)))
             throw new JsonException("a number is not finite");
         return model;
     }

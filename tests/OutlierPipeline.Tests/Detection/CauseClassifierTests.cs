@@ -8,36 +8,46 @@ namespace OutlierPipeline.Tests.Detection;
 
 public sealed class CauseClassifierTests
 {
-    /// <summary>Profiles of three values, of which the first two discriminate: fog at (4, 0), blur at (0, 4).</summary>
+    /// <summary>Profiles of three values, of which the first two discriminate: fog to the right, blur upwards, and strong blur a little
+    /// to the left of it.</summary>
     private static readonly CauseModel Model = new()
     {
-        Causes = ["fog", "blur"],
+        Causes = ["fog", "blur", "blur"],
         Projection = [1, 0, 0, 0, 1, 0],
         Normal = [1, 1],
-        Means = [4, 0, 0, 4],
-        Spreads = [1, 2],
-        Bound = 3,
-        Temperature = 2,
+        Directions = [1, 0, 0, 1, -0.6f, 0.8f],
+        Bounds = [0.7f, 0.9f, 0.95f],
+        Temperature = 0.1,
     };
 
-    [Fact]
-    public void The_nearest_cause_is_named_with_its_probability()
+    [Theory]
+    [InlineData(1.1f, 1)]
+    [InlineData(6, 1)]
+    public void The_nearest_direction_is_named_with_its_probability_however_far_away_the_frame_is(float x, float y)
     {
-        // Squared distances 1 and 25 + 16: odds of e^(40/4).
-        var cause = CauseClassifier.Classify(Model, [6, 1, 77]);
+        // Cosines 1, 0 and -0.6.
+        var cause = CauseClassifier.Classify(Model, [x, y, 77]);
         Assert.Equal("fog", cause.Name);
-        Assert.Equal(1 / (1 + Math.Exp(-40 / 4.0)), cause.Probability, 1e-12);
-        Assert.Equal(0.5, CauseClassifier.Classify(Model with { Bound = 10 }, [3, 3, 1]).Probability, 1e-12);
+        Assert.Equal(1 / (1 + Math.Exp(-1 / 0.1) + Math.Exp(-1.6 / 0.1)), cause.Probability, 1e-6);
     }
 
     [Fact]
-    public void What_is_far_from_every_cause_is_unknown()
+    public void What_looks_in_several_ways_has_their_probability_together()
     {
-        Assert.Equal(new Cause(Cause.Unknown, 0), CauseClassifier.Classify(Model, [-4, -4, 1]));
-        // The bound is in units of the cause's own spread: 2.6² is beyond 2 · 3 of fog, and within 2 · 2 · 3 of blur.
-        Assert.Equal(Cause.Unknown, CauseClassifier.Classify(Model, [7.6f, 1, 1]).Name);
-        Assert.Equal("blur", CauseClassifier.Classify(Model, [1, 7.6f, 1]).Name);
+        var cause = CauseClassifier.Classify(Model, [1, 3, 0]);
+        Assert.Equal("blur", cause.Name);
+        Assert.Equal(1, cause.Probability, 1e-3);
+    }
+
+    [Fact]
+    public void What_lies_in_no_cause_s_direction_is_unknown()
+    {
+        Assert.Equal(new Cause(Cause.Unknown, 0), CauseClassifier.Classify(Model, [1, -4, 1]));
+        // Each cause asks for an angle of its own: a cosine of 0.8 is enough for fog, and too little for blur.
+        Assert.Equal("fog", CauseClassifier.Classify(Model, [1.8f, 1.6f, 1]).Name);
+        Assert.Equal(Cause.Unknown, CauseClassifier.Classify(Model, [1.6f, 1.8f, 1]).Name);
         Assert.Equal(Cause.Unknown, CauseClassifier.Classify(Model, [float.NaN, 1, 1]).Name);
+        Assert.Equal(Cause.Unknown, CauseClassifier.Classify(Model, [1, 1, 1]).Name);
     }
 
     [Fact]
@@ -50,11 +60,11 @@ public sealed class CauseClassifierTests
 
     [Theory]
     [InlineData("\"schema\":1", "\"schema\":2", "schema is 2")]
-    [InlineData("[\"fog\",\"blur\"]", "[\"fog\",\"fog\"]", "different names")]
-    [InlineData("\"means\":[4,", "\"means\":[4,1,", "for each")]
+    [InlineData("[\"fog\",", "[\"blur\",", "different names")]
+    [InlineData("\"directions\":[1,", "\"directions\":[1,1,", "for each")]
     [InlineData("\"projection\":[1,", "\"projection\":[1,1,", "projection")]
-    [InlineData("\"spreads\":[1,", "\"spreads\":[0,", "positive")]
-    [InlineData("\"bound\":3", "\"bound\":0", "positive")]
+    [InlineData("\"bounds\":[0.7,", "\"bounds\":[1.7,", "bounds")]
+    [InlineData("\"temperature\":0.1", "\"temperature\":0", "temperature")]
     public void A_damaged_file_is_refused_with_the_fault(string part, string damage, string fault)
     {
         string json = Encoding.UTF8.GetString(Model.ToJson());
