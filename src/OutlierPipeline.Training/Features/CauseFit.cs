@@ -140,7 +140,7 @@ internal static class CauseFit
             var x = profiles.index_select(0, tensor(rows.Select(i => (long)i).ToArray()));
             var labels = tensor(rows.Select(i => (long)classes.IndexOf((samples[i].Cause, samples[i].IsStrong))).ToArray());
             var member = nn.functional.one_hot(labels, classes.Count).to(float64);
-            var means = member.t().matmul(x) / member.sum(0).unsqueeze(1);
+            var means = member.t().matmul(x) / member.sum([0L]).unsqueeze(1);
             var within = x - member.matmul(means);
             var sample = within.t().matmul(within) / rows.Length;
             var diagonal = sample.diag().diag();
@@ -151,7 +151,7 @@ internal static class CauseFit
             var projection = whitening.matmul(axes.narrow(0, 0, classes.Count - 1).t());
             var places = means.matmul(projection);
             var directions = places.narrow(0, 1, classes.Count - 1) - places[0];
-            return new Space(projection, places[0], directions / directions.pow(2).sum(1, keepdim: true).sqrt(),
+            return new Space(projection, places[0], directions / directions.pow(2).sum([1L], keepdim: true).sqrt(),
                 [.. classes.Skip(1).Select(entry => entry.Cause!)]);
         }
 
@@ -159,7 +159,7 @@ internal static class CauseFit
         public IEnumerable<(int Row, double[] Cosines)> Cosines(Tensor profiles, int[] rows)
         {
             var off = profiles.index_select(0, tensor(rows.Select(i => (long)i).ToArray())).matmul(Projection) - Normal;
-            var cosines = (off / off.pow(2).sum(1, keepdim: true).sqrt()).matmul(Directions.t());
+            var cosines = (off / off.pow(2).sum([1L], keepdim: true).sqrt()).matmul(Directions.t());
             double[] values = cosines.contiguous().data<double>().ToArray();
             return rows.Zip(values.Chunk(Causes.Length));
         }

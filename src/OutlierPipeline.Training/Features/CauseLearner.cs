@@ -8,21 +8,22 @@ namespace OutlierPipeline.Training.Features;
 internal static class CauseLearner
 {
     /// <summary>Normal frames that are corrupted, evenly spread: each in 57 ways.</summary>
-    private const int MaxFrames = 40;
+    public const int DefaultFrames = 40;
 
     private const int FirstSeverity = 2;
 
     /// <summary>From this severity on a cause is a class of its own.</summary>
     private const int StrongSeverity = 4;
 
+    /// <param name="maxFrames">That are corrupted.</param>
     /// <param name="without">A cause that is not learned; for tests.</param>
     public static CauseModel Learn(DecodedFootage footage, FeatureExporter exporter, FeatureRunner runner, int seed,
-        CancellationToken cancellation, string? without = null)
+        CancellationToken cancellation, int maxFrames = DefaultFrames, string? without = null)
     {
         var kinds = CorruptionSuite.All.Where(corruption => corruption.Cause is { } cause && cause != without)
             .SelectMany(corruption => Enumerable.Range(FirstSeverity, Corruption.Severities - FirstSeverity + 1).Select(severity =>
             (Corruption: corruption, Severity: severity))).ToArray();
-        int frames = Math.Min(MaxFrames, footage.Count);
+        int frames = Math.Min(maxFrames, footage.Count);
         var samples = new List<CauseSample>();
         for (int frame = 0; frame < frames; frame++)
         {

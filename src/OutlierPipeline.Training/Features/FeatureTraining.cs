@@ -63,6 +63,9 @@ internal sealed class FeatureTraining : IDisposable
 
     public FeatureTrainer Trainer { get; }
 
+    /// <summary>What it trains on.</summary>
+    public DecodedFootage Footage => _footage;
+
     /// <summary>The mean picture, which stands where the mask leaves pixels out.</summary>
     public byte[] Fill => _fill;
 
@@ -115,12 +118,12 @@ internal sealed class FeatureTraining : IDisposable
     }
 
     /// <summary>Learns the causes that alerts name, from training frames that are corrupted: a minute at most.</summary>
-    /// <param name="exporter">Writes them into the package.</param>
-    /// <param name="without">A cause that is not learned; for tests.</param>
-    public void LearnCauses(FeatureExporter exporter, CancellationToken cancellation, string? without = null)
+    /// <inheritdoc cref="CauseLearner.Learn"/>
+    public void LearnCauses(FeatureExporter exporter, CancellationToken cancellation, int maxFrames = CauseLearner.DefaultFrames,
+        string? without = null)
     {
         using var runner = new FeatureRunner(_backbone, _footage.Size, _mask, _fill, _threads);
-        exporter.Causes = CauseLearner.Learn(_footage, exporter, runner, _seed, cancellation, without);
+        exporter.Causes = CauseLearner.Learn(_footage, exporter, runner, _seed, cancellation, maxFrames, without);
     }
 
     /// <summary>
