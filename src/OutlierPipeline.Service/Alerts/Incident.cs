@@ -122,7 +122,7 @@ public sealed record Incident
 /// <summary>What the picture of an incident looks like.</summary>
 /// <param name="Name">A cause that the model has learned, or <c>unknown</c>.</param>
 /// <param name="Probability">Among those that it has learned; 0 for an unknown one.</param>
-internal sealed record LikelyCause(string Name, double Probability);
+public sealed record LikelyCause(string Name, double Probability);
 
 /// <summary>What a person did about an incident.</summary>
 /// <param name="Action"><c>acknowledge</c>, <c>note</c>, <c>normal</c> or <c>real</c>.</param>
