@@ -8,7 +8,7 @@ namespace OutlierPipeline.Training.Features;
 internal static class CauseLearner
 {
     /// <summary>Normal frames that are corrupted, evenly spread: each in 57 ways.</summary>
-    public const int DefaultFrames = 40;
+    public const int DefaultFrames = 60;
 
     private const int FirstSeverity = 2;
 
@@ -31,11 +31,11 @@ internal static class CauseLearner
             byte[] normal = footage[(int)((long)frame * footage.Count / frames)];
             byte[][] pictures = new byte[kinds.Length + 1][];
             pictures[^1] = normal;
-            // Dirt lies elsewhere on every frame, and another channel is cast.
-            int draw = (int)Seeds.Of(seed, frame);
             Parallel.For(0, kinds.Length, k =>
             {
                 pictures[k] = [.. normal];
+                // Dirt lies elsewhere on every picture, and another channel is cast.
+                int draw = (int)Seeds.Of(seed, (long)frame * kinds.Length + k);
                 kinds[k].Corruption.Apply(pictures[k], footage.Size, kinds[k].Severity, draw, frame);
             });
             var profiles = exporter.Profiles(runner, pictures);

@@ -84,8 +84,8 @@ public sealed class CameraDetector
         _state.Undecodable = 0;
         double seconds = _timeline.LastStep.TotalSeconds;
         var onset = _onset?.Add(frame.Scores, seconds, _state.Incident?.Test == AlertTest.Onset ? _options.AbsorbAfter : null);
-        _evidence.Add(p, tail, onset, seconds, at, frame.ErrorMap);
-        _causes?.Add(frame.Profile, Math.Min(p, onset?.PValue ?? 1), _state.Incident is null && _evidence.IsNone);
+        bool isStrange = _evidence.Add(p, tail, onset, seconds, at, frame.ErrorMap);
+        _causes?.Add(frame.Profile, isStrange, _state.Incident is null && _evidence.IsNone);
         _incidents.Follow(_rules.Find(frame, at, onset), at, IsDrifting, alerts);
         return Say(p, tail, replayed: false) with { Score = combined, Onset = onset?.Onset, OnsetPValue = onset?.PValue };
     }

@@ -10,9 +10,6 @@ namespace OutlierPipeline.Detection;
 /// </summary>
 internal sealed class CauseWatch(CauseModel model)
 {
-    /// <summary>Frames with a p-value of at most so much count as strange, others as normal.</summary>
-    private const double StrangeLevel = 0.05;
-
     /// <summary>Strange frames weigh as in a mean of so many.</summary>
     private const int Strange = 3;
 
@@ -28,14 +25,14 @@ internal sealed class CauseWatch(CauseModel model)
 
     /// <summary>Takes one frame.</summary>
     /// <param name="profile">F values; empty where the frame has none.</param>
-    /// <param name="p">The smaller one of its p-values.</param>
+    /// <param name="isStrange">It speaks against normality.</param>
     /// <param name="isQuiet">No incident is open, and there is no evidence for one.</param>
-    public void Add(ReadOnlySpan<float> profile, double p, bool isQuiet)
+    public void Add(ReadOnlySpan<float> profile, bool isStrange, bool isQuiet)
     {
         if (isQuiet) _strangeFrames = 0;
         if (profile.IsEmpty) return;
         model.Project(profile, _place);
-        if (p <= StrangeLevel) Take(_strange, ref _strangeFrames, Strange);
+        if (isStrange) Take(_strange, ref _strangeFrames, Strange);
         else if (isQuiet) Take(_normal, ref _normalFrames, Normal);
     }
 

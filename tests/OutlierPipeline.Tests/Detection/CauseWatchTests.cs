@@ -15,29 +15,29 @@ public sealed class CauseWatchTests : IDisposable
     [Fact]
     public void Without_strange_frames_or_without_profiles_nothing_is_said()
     {
-        for (int i = 0; i < 20; i++) _watch.Add([5, 0], 0.5, isQuiet: true);
-        _watch.Add([], 0.001, isQuiet: false);
+        for (int i = 0; i < 20; i++) _watch.Add([5, 0], isStrange: false, isQuiet: true);
+        _watch.Add([], isStrange: true, isQuiet: false);
         Assert.Null(_watch.Now());
     }
 
     [Fact]
     public void A_camera_s_own_normal_frames_are_what_strange_ones_are_held_against()
     {
-        _watch.Add([3, 10], 0.001, isQuiet: false);
+        _watch.Add([3, 10], isStrange: true, isQuiet: false);
         Assert.Equal("blur", _watch.Now()?.Name);
-        for (int i = 0; i < 20; i++) _watch.Add([i % 2 == 0 ? -1 : 1, 10], 0.5, isQuiet: true);
+        for (int i = 0; i < 20; i++) _watch.Add([i % 2 == 0 ? -1 : 1, 10], isStrange: false, isQuiet: true);
         Assert.Null(_watch.Now());
-        _watch.Add([3, 10], 0.001, isQuiet: false);
+        _watch.Add([3, 10], isStrange: true, isQuiet: false);
         Assert.Equal("fog", _watch.Now()?.Name);
     }
 
     [Fact]
     public void The_last_strange_frames_count_and_those_between_them_that_are_not_strange_do_not()
     {
-        for (int i = 0; i < 10; i++) _watch.Add([4, 0], 0.001, isQuiet: false);
-        for (int i = 0; i < 10; i++) _watch.Add([0, 0], 0.4, isQuiet: false);
+        for (int i = 0; i < 10; i++) _watch.Add([4, 0], isStrange: true, isQuiet: false);
+        for (int i = 0; i < 10; i++) _watch.Add([0, 0], isStrange: false, isQuiet: false);
         Assert.Equal("fog", _watch.Now()?.Name);
-        for (int i = 0; i < 6; i++) _watch.Add([0, 4], 0.001, isQuiet: false);
+        for (int i = 0; i < 6; i++) _watch.Add([0, 4], isStrange: true, isQuiet: false);
         Assert.Equal("blur", _watch.Now()?.Name);
         _watch.Forget();
         Assert.Null(_watch.Now());
@@ -46,7 +46,7 @@ public sealed class CauseWatchTests : IDisposable
     [Fact]
     public void What_lies_between_causes_is_unknown()
     {
-        _watch.Add([4, 4], 0.001, isQuiet: false);
+        _watch.Add([4, 4], isStrange: true, isQuiet: false);
         Assert.Equal(new Cause(Cause.Unknown, 0), _watch.Now());
     }
 
@@ -54,9 +54,9 @@ public sealed class CauseWatchTests : IDisposable
     public void Nothing_is_allocated_for_a_frame()
     {
         float[] profile = [1, 2];
-        _watch.Add(profile, 0.001, isQuiet: false);
+        _watch.Add(profile, isStrange: true, isQuiet: false);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 1000; i++) _watch.Add(profile, i % 2, isQuiet: i % 3 == 0);
+        for (int i = 0; i < 1000; i++) _watch.Add(profile, i % 2 == 0, isQuiet: i % 3 == 0);
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
