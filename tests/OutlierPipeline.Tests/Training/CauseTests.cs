@@ -21,7 +21,7 @@ public sealed class CauseTests : IDisposable
     private static readonly FrameSize Size = new(80, 160);
 
     /// <summary>That are corrupted.</summary>
-    private const int Frames = 15;
+    private const int Frames = 12;
     private readonly RenderedFootage _rendered = new();
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -63,6 +63,8 @@ public sealed class CauseTests : IDisposable
             new PackageBuilder.Blocks(training.Footage, calibration, calibration.Where(_ => false)), crossFitted, null, 10,
             training.Trainer.Figures, 3, 1, TimeSpan.Zero, Cancellation);
         Assert.Contains("fog", package.Causes!.Causes);
+        var half = ModelProto.Parser.ParseFrom(InferenceEngine.FrameGraph(package, Precision.Fp16)).Graph;
+        Assert.Contains("profile", half.Output.Select(output => output.Name));
         using var engine = new InferenceEngine(package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         var drive = Drive("other", 60, seed: 9);
         using var runner = new FeatureRunner(Backbone.ResNet18(), Size, null, training.Fill, threads: 2);
