@@ -21,7 +21,7 @@ public sealed class CauseTests : IDisposable
     private static readonly FrameSize Size = new(80, 160);
 
     /// <summary>That are corrupted.</summary>
-    private const int Frames = 12;
+    private const int Frames = 8;
     private readonly RenderedFootage _rendered = new();
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -34,7 +34,7 @@ public sealed class CauseTests : IDisposable
         using var training = Train();
         var exporter = training.Finish(Cancellation).Exporter;
         training.LearnCauses(exporter, Cancellation, Frames);
-        var other = Drive("other", 20, seed: 9);
+        var other = Drive("other", 12, seed: 9);
         using var runner = new FeatureRunner(Backbone.ResNet18(), Size, null, training.Fill, threads: 2);
         foreach (string cause in new[] { "fog", "rain", "snow", "dark", "blur", "noise", "colour cast", "dead rows" })
         {
@@ -161,12 +161,12 @@ public sealed class CauseTests : IDisposable
     private static TrainingSettings Settings => new()
     {
         Architecture = Architecture.Named("feature-vae"),
-        Epochs = 4,
+        Epochs = 3,
         Batch = 512,
         Seed = 3,
         Beta = 1,
         LearningRate = 2e-3,
-        Patience = 4,
+        Patience = 3,
     };
 
     private FeatureTraining Train()
