@@ -176,6 +176,9 @@ internal static class EvaluateCommand
                     Text($"{figures.AurocCi[0]:0.000} to {figures.AurocCi[1]:0.000}"), Text($"{figures.Aupr:0.000}"),
                     Text($"{figures.Fpr95:0.000}"), Delay(figures.DetectionDelayFrames));
             AnsiConsole.Write(table);
+            foreach (var (name, figures) in report.Outliers.Where(set => set.Value.Causes is not null))
+                Console.WriteLine($"{name}: looks like {Named(figures.Causes!)}" +
+                    (figures.IncidentCauses is { } incidents ? $"; its incidents: {Named(incidents)}" : ""));
         }
         if (report.Corruptions is not { } corruptions) return;
         var kinds = new Table().AddColumns("corruption, AUROC at severity", "1", "2", "3", "4", "5", "streams at 3: delay (frames)",
@@ -189,7 +192,23 @@ internal static class EvaluateCommand
             Text($"{corruptions.Kinds.Values.Sum(kind => kind.Sequences)}"),
             Text($"{corruptions.Kinds.Values.Sum(kind => kind.FoundByOnset)}")]);
         AnsiConsole.Write(kinds);
+        if (corruptions.Kinds.Values.All(kind => kind.Causes is null)) return;
+        var causes = new Table().AddColumns("corruption", "looks like", "right at severity 2 to 5", "unknown", "wrong",
+            "incidents at 3: right", "unknown", "wrong", "of");
+        foreach (var (name, kind) in corruptions.Kinds.Where(kind => kind.Value.Causes is not null))
+        {
+            var rows = kind.Causes!.Where(row => row.Key != "1").Select(row => row.Value).ToArray();
+            string[] incidents = kind.StreamCauses is { } streams
+                ? [Text($"{streams.Right:0.00}"), Text($"{streams.Unknown:0.00}"), Text($"{streams.Wrong:0.00}"), Text($"{streams.Count}")]
+                : ["-", "-", "-", "0"];
+            causes.AddRow([name, rows[0].Expected!, string.Join(" ", rows.Select(row => Text($"{row.Right:0.00}"))),
+                Text($"{rows.Average(row => row.Unknown):0.00}"), Text($"{rows.Average(row => row.Wrong):0.00}"), .. incidents]);
+        }
+        AnsiConsole.Write(causes);
     }
+
+    private static string Named(CauseFigures causes) => string.Join(", ", causes.Named.OrderByDescending(name => name.Value)
+        .Select(name => Text($"{name.Key} {name.Value:0.00}")));
 
     /// <summary>What a drive's acquaintance means to a figure measured on it.</summary>
     internal static string Meaning(string acquaintance) => acquaintance switch

@@ -63,6 +63,7 @@ internal static class ModelsCommand
         Row("paper", card.Network.Paper);
         if (card.Network.Backbone is { } backbone) Row("backbone", $"{backbone.Name}; licence {backbone.Licence}; {backbone.Digest}");
         Row("scores", string.Join(", ", card.Scores));
+        if (package.Causes is { } causes) Row("causes", string.Join(", ", causes.Causes.Distinct()));
         Row("trained on", $"{card.Training.Footage.Frames} frames: {card.Training.Footage.Source}");
         Row("by", string.Create(CultureInfo.InvariantCulture,
             $"{card.Training.Command} ({card.Training.Epochs} epochs, {card.Training.Seconds:0} s on {card.Training.Device})"));

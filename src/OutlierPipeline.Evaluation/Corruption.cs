@@ -19,6 +19,9 @@ public sealed record Corruption(string Name, string Group, double[] Strengths, C
     /// <summary>Whether <see cref="CorruptedPicture.Mask"/> says which pixels were changed.</summary>
     public bool HasMask { get; init; }
 
+    /// <summary>What the picture then looks like, in the words of an alert; null for what the trainer is not shown.</summary>
+    public string? Cause { get; init; }
+
     /// <summary>Corrupts one frame; the same for the same seed, index and severity.</summary>
     /// <param name="rgb"><c>[H, W, 3]</c> uint8, RGB; changed in place.</param>
     /// <param name="index">The frame's number: noise differs from frame to frame, dirt does not.</param>

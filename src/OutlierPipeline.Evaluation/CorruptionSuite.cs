@@ -6,8 +6,8 @@ using static OutlierPipeline.Evaluation.CorruptedPicture;
 namespace OutlierPipeline.Evaluation;
 
 /// <summary>
-/// What happens to cameras, to look at a model with: never to fit one. Applied at the model's size, lengths being shares of the picture's
-/// height.
+/// What happens to cameras, to look at a model with: never to fit what detects. What names the causes is learned from it. Applied at the
+/// model's size, lengths being shares of the picture's height.
 /// </summary>
 /// <remarks>
 /// Noise, blur, weather and digital kinds after Hendrycks and Dietterich, Benchmarking Neural Network Robustness to Common Corruptions and
@@ -18,26 +18,26 @@ public static class CorruptionSuite
     public static IReadOnlyList<Corruption> All { get; } =
     [
         new("gaussian-noise", "noise", [0.03, 0.05, 0.08, 0.12, 0.18], (picture, strength) =>
-        picture.Map(value => value + strength * picture.Normal())),
+        picture.Map(value => value + strength * picture.Normal())) { Cause = "noise" },
         new("shot-noise", "noise", [0.03, 0.05, 0.08, 0.12, 0.18], (picture, strength) =>
-            picture.Map(value => value + strength * 1.5 * Math.Sqrt(value) * picture.Normal())),
+            picture.Map(value => value + strength * 1.5 * Math.Sqrt(value) * picture.Normal())) { Cause = "noise" },
         new("impulse-noise", "noise", [0.005, 0.01, 0.02, 0.05, 0.1], (picture, strength) =>
-            picture.Map(value => picture.Random.NextDouble() < strength ? picture.Random.Next(2) : value)),
-        new("defocus-blur", "blur", [0.005, 0.008, 0.012, 0.018, 0.025], GaussianBlur),
-        new("motion-blur", "blur", [0.02, 0.03, 0.05, 0.08, 0.12], MotionBlur),
-        new("fog", "weather", [0.25, 0.4, 0.55, 0.75, 1], Weather(Trouble.Fog)),
-        new("snow", "weather", [0.2, 0.35, 0.5, 0.75, 1], Weather(Trouble.Snow)),
-        new("rain", "weather", [0.2, 0.35, 0.5, 0.75, 1], Weather(Trouble.Rain)),
+            picture.Map(value => picture.Random.NextDouble() < strength ? picture.Random.Next(2) : value)) { Cause = "noise" },
+        new("defocus-blur", "blur", [0.005, 0.008, 0.012, 0.018, 0.025], GaussianBlur) { Cause = "blur" },
+        new("motion-blur", "blur", [0.02, 0.03, 0.05, 0.08, 0.12], MotionBlur) { Cause = "blur" },
+        new("fog", "weather", [0.25, 0.4, 0.55, 0.75, 1], Weather(Trouble.Fog)) { Cause = "fog" },
+        new("snow", "weather", [0.2, 0.35, 0.5, 0.75, 1], Weather(Trouble.Snow)) { Cause = "snow" },
+        new("rain", "weather", [0.2, 0.35, 0.5, 0.75, 1], Weather(Trouble.Rain)) { Cause = "rain" },
         new("contrast", "digital", [0.75, 0.6, 0.45, 0.3, 0.2], Contrast),
         new("pixelate", "digital", [0.6, 0.5, 0.4, 0.3, 0.2], Pixelate),
         new("jpeg", "digital", [30, 20, 12, 8, 4], Jpeg),
-        new("overexposure", "camera", [1.25, 1.45, 1.7, 2.1, 2.8], (picture, strength) => picture.Map(value => value * strength)),
-        new("underexposure", "camera", [0.75, 0.6, 0.45, 0.3, 0.15], (picture, strength) => picture.Map(value => value * strength)),
-        new("colour-cast", "camera", [0.05, 0.1, 0.15, 0.25, 0.4], ColourCast),
-        new("lens-dirt", "camera", [0.3, 0.45, 0.6, 0.8, 1], Weather(Trouble.DirtyLens)),
-        new("dead-rows", "camera", [1, 2, 3, 6, 10], DeadRows),
+        new("overexposure", "camera", [1.25, 1.45, 1.7, 2.1, 2.8], Brightness) { Cause = "glare" },
+        new("underexposure", "camera", [0.75, 0.6, 0.45, 0.3, 0.15], Brightness) { Cause = "dark" },
+        new("colour-cast", "camera", [0.05, 0.1, 0.15, 0.25, 0.4], ColourCast) { Cause = "colour cast" },
+        new("lens-dirt", "camera", [0.3, 0.45, 0.6, 0.8, 1], Weather(Trouble.DirtyLens)) { Cause = "dirt or drop" },
+        new("dead-rows", "camera", [1, 2, 3, 6, 10], DeadRows) { Cause = "dead rows" },
         new("frozen", "camera", [1, 1, 1, 1, 1], (_, _) => { }) { IsFrozen = true },
-        new("obstacle", "obstacle", [0.0625, 0.09, 0.125, 0.18, 0.25], Obstacle) { HasMask = true },
+        new("obstacle", "obstacle", [0.0625, 0.09, 0.125, 0.18, 0.25], Obstacle) { Cause = "obstacle", HasMask = true },
     ];
 
     private static Corruption.Painter Weather(Trouble trouble) => (picture, strength) =>
@@ -97,6 +97,8 @@ public static class CorruptionSuite
             }
         }
     }
+
+    private static void Brightness(CorruptedPicture picture, double strength) => picture.Map(value => value * strength);
 
     private static void Contrast(CorruptedPicture picture, double strength)
     {

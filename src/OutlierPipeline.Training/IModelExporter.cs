@@ -16,6 +16,10 @@ public interface IModelExporter
     /// <summary>In the order of the graph's output.</summary>
     IReadOnlyList<ScoreEntry> Scores { get; }
 
+    /// <summary>What names the causes of strange frames; null where none were learned. With it, the graph has an output
+    /// <c>profile</c>.</summary>
+    CauseModel? Causes { get; }
+
     /// <summary>The network's part of the model card.</summary>
     NetworkCard Describe(TrainingSettings settings);
 

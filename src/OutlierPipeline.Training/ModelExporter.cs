@@ -43,6 +43,9 @@ public sealed class ModelExporter : IModelExporter
     IReadOnlyList<ScoreEntry> IModelExporter.Scores =>
         [.. Scores.Select(score => new ScoreEntry(score.Name, score.IsCombined, score.IsLocal))];
 
+    /// <summary>None: what is told by is the residual's profile of a feature VAE.</summary>
+    CauseModel? IModelExporter.Causes => null;
+
     /// <summary>The error map's sides: one cell a patch.</summary>
     public (int Rows, int Columns) ErrorMap => (_network.Size.Height / PatchNetwork.Patch, _network.Size.Width / PatchNetwork.Patch);
 

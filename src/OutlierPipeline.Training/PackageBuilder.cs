@@ -58,6 +58,7 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
             }.ToJson(),
         };
         if (mask is not null) files["mask.png"] = mask.ToPng();
+        if (exporter.Causes is { } causes) files[CauseModel.FileName] = causes.ToJson();
         using (var drawer = new LatentDecoder(card.Network, decoder)) Draw(files, new Gallery(engine, drawer), footage.Calibration);
         var quality = new Dictionary<string, double>
         {

@@ -181,6 +181,8 @@ internal sealed class TrainingRun(TrainingRequest request)
             throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
         AnsiConsole.WriteLine("Fitting densities, training what draws codes …");
         var (exporter, crossFitted) = training.Finish(cancellation);
+        AnsiConsole.WriteLine("Learning what causes look like …");
+        training.LearnCauses(exporter, cancellation);
         AnsiConsole.WriteLine("Training again without each half of the footage, for what other drives score …");
         var leftOut = training.LeaveOut(what => AnsiConsole.WriteLine($"  {what}"), cancellation);
         return new Trained(exporter, crossFitted, leftOut, training.Trainer.Figures, training.Trainer.Epochs, rate);

@@ -25,6 +25,7 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
     private const int PixelStep = 2;
 
     private readonly CameraModel _model = scorer.Package.For(camera);
+    private readonly CauseJudge? _causes = scorer.Package.Causes is { } causes ? new CauseJudge(causes, normal.Profiles) : null;
     private readonly int _before = Math.Clamp(normal.Footage.Drives.Max(drive => drive.Count) - After, MinBefore, Before);
 
     public CorruptionFigures Run(Action<double> progress, CancellationToken cancellation)
@@ -35,11 +36,8 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
         int done = 0;
         foreach (var corruption in CorruptionSuite.All)
         {
-            var kind = new CorruptionKind(corruption.Group, [], [], null, 0, 0, 0, 0, corruption.HasMask
-                ? []
-                : null, corruption.HasMask
-                ? []
-                : null);
+            var kind = new CorruptionKind(corruption.Group, [], [], null, 0, 0, 0, 0, corruption.HasMask ? [] : null,
+                corruption.HasMask ? [] : null, _causes is null || corruption.IsFrozen ? null : [], null);
             for (int severity = 1; severity <= Corruption.Severities && !corruption.IsFrozen; severity++)
                 Measure(corruption, severity, chosen, kind, cancellation);
             var found = Starts().Select(start => Play(corruption, start, cancellation)).ToArray();
@@ -50,6 +48,8 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
                 DetectedSequences = delays.Count(delay => delay is not null),
                 Sequences = delays.Length,
                 FoundWithin15 = delays.Count(delay => delay < Soon),
+                StreamCauses = _causes is null || corruption.IsFrozen ? null
+                    : CauseFigures.Of(_causes.Expected(corruption.Cause), [.. found.Select(stream => stream.Cause).OfType<string>()]),
                 FoundByOnset = found.Count(stream => stream is { Delay: not null, Test: AlertTest.Onset }),
             };
             progress(++done / (double)CorruptionSuite.All.Count);
@@ -64,6 +64,7 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
         double[] combined = new double[chosen.Length];
         float[][] rows = new float[chosen.Length][];
         byte[][] masks = new byte[chosen.Length][];
+        string[] named = new string[chosen.Length];
         var inside = new List<double>();
         var outside = new List<double>();
         scorer.Score(
@@ -78,9 +79,11 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
             {
                 rows[i] = batch.Scores(slot).ToArray();
                 combined[i] = _model.Calibration.Combine(rows[i]);
+                if (_causes is not null) named[i] = _causes.Name(batch.Profile(slot));
                 if (corruption.HasMask) Collect(batch.ErrorMap(slot), masks[i], inside, outside);
             },
             cancellation);
+        if (_causes is not null) kind.Causes![Text(severity)] = CauseFigures.Of(_causes.Expected(corruption.Cause), named)!;
         kind.Auroc[Text(severity)] = DetectionMetrics.Auroc(normal.Combined, combined);
         for (int k = 0; k < scorer.Package.Card.Scores.Count; k++)
         {
@@ -120,10 +123,10 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
     }
 
     /// <summary>
-    /// Corrupted frames before the incident is open, or null, and the test that opened it; an incident that was open before does not count
-    /// as found.
+    /// Corrupted frames before the incident is open, or null, the test that opened it, and what it looks like; an incident that was open
+    /// before does not count as found.
     /// </summary>
-    private (int? Delay, AlertTest? Test) Play(Corruption corruption, int start, CancellationToken cancellation)
+    private (int? Delay, AlertTest? Test, string? Cause) Play(Corruption corruption, int start, CancellationToken cancellation)
     {
         var detector = new CameraDetector(camera, scorer.Package, new DetectionOptions());
         var alerts = new List<AlertStep>();
@@ -134,10 +137,11 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
                 Frame = new FrameRef("", 0, i, ScoredSet.Nanoseconds(i, framesPerSecond)),
                 Scores = normal.Scores[start + i],
                 ErrorMap = [],
+                Profile = normal.Profiles[start + i],
                 Pixels = [],
             }, alerts);
         }
-        if (alerts.Count > 0) return (null, null);
+        if (alerts.Count > 0) return (null, null, null);
         int? delay = null;
         scorer.Score(
             After,
@@ -153,7 +157,8 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
                     .IsOutlier) delay ??= i;
             },
             cancellation);
-        return (delay, alerts.FirstOrDefault(alert => alert.Type == AlertType.Opened)?.Test);
+        var opened = alerts.FirstOrDefault(alert => alert.Type == AlertType.Opened);
+        return (delay, opened?.Test, opened?.Cause?.Name);
     }
 
     private static string Text(int severity) => severity.ToString(CultureInfo.InvariantCulture);

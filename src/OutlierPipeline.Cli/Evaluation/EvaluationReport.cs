@@ -66,8 +66,12 @@ internal sealed record NormalFigures(int Frames, double FalseAlarmRate, double[]
 /// one.</param>
 /// <param name="DetectedDrives">Drives with an incident, of <paramref name="Drives"/>.</param>
 /// <param name="Scores">The same figures of each score on its own.</param>
+/// <param name="Causes">How the frames' causes were named, against the normal footage; null where the package has no causes.</param>
+/// <param name="IncidentCauses">The same of incidents that opened; null where none did, or none with a cause.</param>
 internal sealed record OutlierFigures(int Frames, double Auroc, double[] AurocCi, double Aupr, double Fpr95, double? DetectionDelayFrames,
-    int DetectedDrives, int Drives, SortedDictionary<string, ScoreFigures> Scores);
+    int DetectedDrives, int Drives, SortedDictionary<string, ScoreFigures> Scores,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] CauseFigures? Causes,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] CauseFigures? IncidentCauses);
 
 internal sealed record ScoreFigures(double Auroc, double Aupr, double Fpr95);
 
@@ -86,6 +90,8 @@ internal sealed record CorruptionFigures(int Frames, int Seed, SortedDictionary<
 /// <param name="FoundByOnset">Detected streams whose incident the onset test opened.</param>
 /// <param name="PixelAuroc">How well the error map says where, by severity; for obstacles.</param>
 /// <param name="PixelAveragePrecision">The same, average precision.</param>
+/// <param name="Causes">How the frames' causes were named, by severity; null where the package has no causes.</param>
+/// <param name="StreamCauses">How the incidents of the streams were named; null where none was.</param>
 internal sealed record CorruptionKind(
     string Group,
     SortedDictionary<string, double> Auroc,
@@ -96,4 +102,6 @@ internal sealed record CorruptionKind(
     int FoundWithin15,
     int FoundByOnset,
     [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SortedDictionary<string, double>? PixelAuroc,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SortedDictionary<string, double>? PixelAveragePrecision);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SortedDictionary<string, double>? PixelAveragePrecision,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] SortedDictionary<string, CauseFigures>? Causes,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] CauseFigures? StreamCauses);

@@ -157,7 +157,15 @@ internal sealed class Evaluator : IDisposable
         for (int k = 0; k < Package.Card.Scores.Count; k++) scores[Package.Card.Scores[k]] = Of(Normal.Column(k), set.Column(k));
         var combined = Of(Normal.Combined, set.Combined);
         return new OutlierFigures(set.Footage.Count, combined.Auroc, [low, high], combined.Aupr, combined.Fpr95, MedianDelay(delays),
-            delays.Count(delay => delay is not null), delays.Length, scores);
+            delays.Count(delay => delay is not null), delays.Length, scores, Causes(set), CauseFigures.Of(null, set.IncidentCauses));
+    }
+
+    /// <summary>How the frames of a set of outliers are named.</summary>
+    private CauseFigures? Causes(ScoredSet set)
+    {
+        if (Package.Causes is not { } causes) return null;
+        var judge = new CauseJudge(causes, Normal.Profiles);
+        return CauseFigures.Of(null, [.. set.Profiles.Select(profile => judge.Name(profile))]);
     }
 
     private static ScoreFigures Of(double[] normal, double[] outlier) =>

@@ -106,6 +106,7 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
             .Append(Text($"{kind.Value.FoundWithin15}")).Append(Text($"{kind.Value.FoundByOnset}")).ToArray())
             .Append(["mean", "", .. corruptions.MeanAuroc.Values.Select(area => Text($"{area:0.000}")), "", "", "", ""]));
         Chart(ReportCharts.Severity(corruptions));
+        WriteCauses(corruptions, severities);
         foreach (var (name, kind) in corruptions.Kinds.Where(kind => kind.Value.PixelAuroc is not null))
         {
             _html.Append(CultureInfo.InvariantCulture, $"<h3>Where: {Encode(name)}, by pixel</h3>");
@@ -118,6 +119,19 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
         Table(["kind", .. scores, "combined"], corruptions.Kinds.Where(kind => kind.Value.Auroc.Count > 0).Select(kind =>
             new[] { kind.Key }.Concat(scores.Select(score => Text($"{kind.Value.ScoreAuroc[score]["3"]:0.000}")))
             .Append(Text($"{kind.Value.Auroc["3"]:0.000}")).ToArray()));
+    }
+
+    private void WriteCauses(CorruptionFigures corruptions, string[] severities)
+    {
+        var named = corruptions.Kinds.Where(kind => kind.Value.Causes is not null).ToArray();
+        if (named.Length == 0) return;
+        _html.Append("<h3>What it looks like</h3><p>Share of the frames with the right cause by severity, and of the incidents of the " +
+            "streams. Right for a kind that the model has not learned is unknown.</p>");
+        Table(["kind", "right", .. severities, "incidents: right", "unknown", "wrong"], named.Select(kind =>
+            new[] { kind.Key, kind.Value.Causes!.Values.First().Expected! }
+            .Concat(severities.Select(severity => Text($"{kind.Value.Causes[severity].Right:0.00}")))
+            .Append(Text($"{kind.Value.StreamCauses?.Right:0.00}")).Append(Text($"{kind.Value.StreamCauses?.Unknown:0.00}"))
+            .Append(Text($"{kind.Value.StreamCauses?.Wrong:0.00}")).ToArray()));
     }
 
     private void WriteLatent()

@@ -22,6 +22,7 @@ internal sealed class ScoredSet
         Scores = new float[footage.Count][];
         Combined = new double[footage.Count];
         Verdicts = new Verdict[footage.Count];
+        Profiles = new float[footage.Count][];
     }
 
     public string Name { get; }
@@ -34,6 +35,12 @@ internal sealed class ScoredSet
     public double[] Combined { get; }
 
     public Verdict[] Verdicts { get; }
+
+    /// <summary>n rows of F, empty ones where the package has no causes.</summary>
+    public float[][] Profiles { get; }
+
+    /// <summary>What the incidents that opened looked like, where something was said.</summary>
+    public List<string> IncidentCauses { get; } = [];
 
     /// <summary>Incidents that opened.</summary>
     public int Incidents { get; private set; }
@@ -57,6 +64,7 @@ internal sealed class ScoredSet
             int within = i - drives[i].First;
             if (within == 0) detector = new CameraDetector(camera, scorer.Package, new DetectionOptions());
             set.Scores[i] = batch.Scores(slot).ToArray();
+            set.Profiles[i] = batch.Profile(slot).ToArray();
             set.Combined[i] = model.Calibration.Combine(batch.Scores(slot));
             set.Verdicts[i] = Observe(detector!, within, framesPerSecond is null && footage.TimeOf(i) is { } time
                 ? Nanoseconds(time)
@@ -64,6 +72,7 @@ internal sealed class ScoredSet
             foreach (var opened in alerts.Where(alert => alert.Type == AlertType.Opened))
             {
                 set.Incidents++;
+                if (opened.Cause is { } cause) set.IncidentCauses.Add(cause.Name);
                 if (opened.Test is not { } test) continue;
                 string name = test == AlertTest.Onset ? "onset" : "level";
                 set.IncidentsByTest[name] = set.IncidentsByTest.GetValueOrDefault(name) + 1;
@@ -87,6 +96,7 @@ internal sealed class ScoredSet
             Frame = frame,
             Scores = batch.Scores(slot),
             ErrorMap = batch.ErrorMap(slot),
+            Profile = batch.Profile(slot),
             Pixels = batch.Pixels(slot)
         }, alerts);
     }

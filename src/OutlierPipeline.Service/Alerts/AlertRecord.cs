@@ -47,6 +47,11 @@ internal sealed record AlertRecord
 
     public double? Strangeness { get; init; }
 
+    /// <summary>What the picture looks like, or <c>unknown</c>.</summary>
+    public string? Cause { get; init; }
+
+    public double? CauseProbability { get; init; }
+
     public bool? IsExtrapolated { get; init; }
 
     /// <summary>Base-10 logarithm of the odds.</summary>
@@ -76,6 +81,7 @@ internal sealed record AlertRecord
             byte[]? picture = shown?["base64"] is null ? null : Convert.FromBase64String(Needed(shown, "base64", int.MaxValue));
             shown?.Remove("base64");
             var where = Object(data, "where");
+            var cause = Object(data, "cause");
             var model = Object(data, "model");
             Needed(json, "time", MaxText);
             var alert = new AlertRecord(json)
@@ -92,6 +98,8 @@ internal sealed record AlertRecord
                 Closed = Text(data, "closed", MaxId),
                 FiredScore = Text(data, "firedScore", MaxId),
                 Strangeness = Number(data, "strangeness"),
+                Cause = cause is null ? null : Needed(cause, "name", MaxId),
+                CauseProbability = Number(cause, "probability"),
                 IsExtrapolated = data["extrapolated"]?.GetValue<bool>(),
                 Martingale = Number(data, "martingale"),
                 Where = Number(where, "x") is { } x

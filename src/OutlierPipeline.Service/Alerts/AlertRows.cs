@@ -65,6 +65,11 @@ internal sealed class IncidentRow
 
     public double? Strangeness { get; set; }
 
+    /// <summary>What the picture looks like, as the latest record that says so has it.</summary>
+    public string? Cause { get; set; }
+
+    public double? CauseProbability { get; set; }
+
     /// <summary>Base-10 logarithm of the odds, the largest of its records.</summary>
     public double Martingale { get; set; }
 

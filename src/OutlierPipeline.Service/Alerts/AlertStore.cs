@@ -255,6 +255,7 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         incident.Reason = alert.Reason;
         incident.FiredScore = alert.FiredScore ?? incident.FiredScore;
         incident.Strangeness = alert.Strangeness ?? incident.Strangeness;
+        if (alert.Cause is { } cause) (incident.Cause, incident.CauseProbability) = (cause, alert.CauseProbability);
         incident.IsExtrapolated = alert.IsExtrapolated ?? incident.IsExtrapolated;
         incident.Martingale = Math.Max(incident.Martingale, alert.Martingale ?? 0);
         if (incident.WhereX is null && alert.Where is { } place)

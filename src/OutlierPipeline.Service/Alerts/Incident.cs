@@ -54,6 +54,9 @@ public sealed record Incident
     /// <summary>How many times its normal spread that score lay above its normal median.</summary>
     public double? Strangeness { get; init; }
 
+    /// <summary>What the picture looks like; null where nothing said so.</summary>
+    public LikelyCause? Cause { get; init; }
+
     /// <summary>Base-10 logarithm of the odds.</summary>
     public required double Martingale { get; init; }
 
@@ -97,6 +100,7 @@ public sealed record Incident
         Reason = row.Reason,
         FiredScore = row.FiredScore,
         Strangeness = row.Strangeness,
+        Cause = row.Cause is { } cause ? new LikelyCause(cause, row.CauseProbability ?? 0) : null,
         Martingale = row.Martingale,
         IsExtrapolated = row.IsExtrapolated,
         Where = row.WhereX is { } x ? new Where(x, row.WhereY ?? 0, row.WhereWidth ?? 0, row.WhereHeight ?? 0) : null,
@@ -114,6 +118,11 @@ public sealed record Incident
     private static DateTimeOffset Time(long nanoseconds) =>
         UnixNanoseconds.ToTime(nanoseconds);
 }
+
+/// <summary>What the picture of an incident looks like.</summary>
+/// <param name="Name">A cause that the model has learned, or <c>unknown</c>.</param>
+/// <param name="Probability">Among those that it has learned; 0 for an unknown one.</param>
+public sealed record LikelyCause(string Name, double Probability);
 
 /// <summary>What a person did about an incident.</summary>
 /// <param name="Action"><c>acknowledge</c>, <c>note</c>, <c>normal</c> or <c>real</c>.</param>

@@ -102,6 +102,12 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
     private PostedAlert Of(Incident incident, DateTimeOffset now)
     {
         string? link = options.PublicUrl is { } url ? $"{url.ToString().TrimEnd('/')}/incidents/{incident.Id}" : null;
+        var annotations = new Dictionary<string, string>
+        {
+            ["summary"] = $"{incident.Camera}: {incident.Reason}",
+            ["incident"] = incident.Id
+        };
+        if (incident.Cause is { } cause) annotations["cause"] = cause.Name;
         return new PostedAlert(
             new()
             {
@@ -111,8 +117,7 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
                 ["kind"] = incident.Kind.ToString().ToLowerInvariant(),
                 ["severity"] = incident.Severity.ToString().ToLowerInvariant()
             },
-            new() { ["summary"] = $"{incident.Camera}: {incident.Reason}", ["incident"] = incident.Id },
-            now, now + 3 * options.ResendInterval, link);
+            annotations, now, now + 3 * options.ResendInterval, link);
     }
 
     private static string Key(PostedAlert alert) => $"{alert.Annotations["incident"]} {alert.Labels["severity"]}";

@@ -45,6 +45,9 @@ public sealed class FeatureExporter : IModelExporter
 
     public FrameSize Size => _network.Size;
 
+    /// <inheritdoc/>
+    public CauseModel? Causes { get; set; }
+
     /// <summary>Mean and deviation of every dimension of the cells' codes.</summary>
     public int Latent => 2 * _network.Code;
 
@@ -151,6 +154,26 @@ public sealed class FeatureExporter : IModelExporter
         return error;
     }
 
+    /// <summary>What causes are told by: what the residual's score is computed from, n rows of 2 C.</summary>
+    /// <param name="frames"><c>[H, W, 3]</c> each.</param>
+    public float[][] Profiles(FeatureRunner runner, IEnumerable<byte[]> frames)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var ops = TorchOps();
+        var residual = new ResidualScore();
+        return [.. frames.Chunk(Batch).SelectMany(chunk =>
+        {
+            float[] cells = runner.Run([.. chunk.SelectMany(frame => frame)]);
+            return Uncollected.Run(() =>
+            {
+                using var inner = NewDisposeScope();
+                var inputs = Inputs(ops, tensor(cells, [cells.Length / _network.Channels, _network.Channels]));
+                return Places.Values(residual.Features(ops, inputs)).Chunk(2 * _network.Channels).ToArray();
+            });
+        })];
+    }
+
     /// <summary>What TorchSharp computes of the backbone's values: the reference for the graph.</summary>
     /// <param name="cells"><c>[n, h·w, C]</c>.</param>
     /// <returns>Scores <c>[n, S]</c>, code <c>[n, Z]</c> and error map <c>[n, h·w]</c>.</returns>
@@ -160,7 +183,7 @@ public sealed class FeatureExporter : IModelExporter
         using var scope = NewDisposeScope();
         var ops = TorchOps();
         var inputs = Inputs(ops, tensor(cells, [cells.Length / _network.Channels, _network.Channels]));
-        var (scores, latent, map) = Outputs(ops, inputs);
+        var (scores, latent, map, _) = Outputs(ops, inputs);
         return (Places.Values(scores), Places.Values(latent), Places.Values(map));
     }
 
@@ -173,7 +196,8 @@ public sealed class FeatureExporter : IModelExporter
         Array.Fill(ones, (byte)1);
         string mask = ops.OptionalInput("mask", ones, Size.Height, Size.Width);
         string cells = FeatureNetwork.Standardise(ops, FeatureRunner.Write(ops, _backbone, Size, _fill, image, mask));
-        var (scores, latent, map) = Outputs(ops, _network.Inputs(ops, cells, _network.Counted(ops, mask)));
+        var (scores, latent, map, profile) = Outputs(ops, _network.Inputs(ops, cells, _network.Counted(ops, mask)));
+        if (Causes is not null) ops.Output("profile", profile, OnnxOps.FloatType, 2 * _network.Channels);
         ops.Output("scores", scores, OnnxOps.FloatType, _scores.Count);
         ops.Output("latent", latent, OnnxOps.FloatType, Latent);
         ops.Output("error_map", ops.Reshape(map, _network.Rows, _network.Columns), OnnxOps.FloatType, _network.Rows, _network.Columns);
@@ -244,19 +268,21 @@ public sealed class FeatureExporter : IModelExporter
         new PlacesScore(network, "local", isLikelihood: false, isCombined: true), new CodesScore(),
     ];
 
-    private (T Scores, T Latent, T Map) Outputs<T>(TensorOps<T> ops, CellInputs<T> inputs)
+    private (T Scores, T Latent, T Map, T Profile) Outputs<T>(TensorOps<T> ops, CellInputs<T> inputs)
     {
         var scores = new List<T>();
         T? latent = default;
         T? map = default;
+        T? profile = default;
         foreach (var score in _scores)
         {
             var features = score.Features(ops, inputs);
+            if (score is ResidualScore) profile = features;
             if (score is CodesScore codes) latent = codes.FrameCode(ops, features);
             if (score is PlacesScore { IsCombined: true } places) map = places.Map(ops, features);
             scores.Add(score.Compute(ops, features));
         }
-        return (ops.Concat([.. scores]), latent!, map!);
+        return (ops.Concat([.. scores]), latent!, map!, profile!);
     }
 
     private CellInputs<Tensor> Inputs(TorchOps ops, Tensor cells) =>

@@ -19,6 +19,7 @@ internal sealed class FeatureTraining : IDisposable
     private readonly DecodedFootage _footage;
     private readonly FrameMask? _mask;
     private readonly int _seed;
+    private readonly int _threads;
     private readonly byte[] _fill;
     private readonly FeatureFootage _features;
     private readonly bool _ownsFeatures;
@@ -37,6 +38,7 @@ internal sealed class FeatureTraining : IDisposable
         _footage = footage;
         _mask = mask;
         _seed = settings.Seed;
+        _threads = threads;
         _settings = settings;
         _checkpoint = checkpoint;
         _network = new FeatureNetwork(footage.Size, backbone.Channels, latent / 2, settings.Architecture.IsVariational);
@@ -60,6 +62,9 @@ internal sealed class FeatureTraining : IDisposable
     }
 
     public FeatureTrainer Trainer { get; }
+
+    /// <summary>What it trains on.</summary>
+    public DecodedFootage Footage => _footage;
 
     /// <summary>The mean picture, which stands where the mask leaves pixels out.</summary>
     public byte[] Fill => _fill;
@@ -110,6 +115,15 @@ internal sealed class FeatureTraining : IDisposable
         var (crossFitted, codes, frames) = exporter.Fit(_features, [.. Enumerable.Range(0, _footage.Count)]);
         exporter.TrainPixels(_footage, codes, frames, PixelSteps, _seed, cancellation);
         return (exporter, crossFitted);
+    }
+
+    /// <summary>Learns the causes that alerts name, from training frames that are corrupted: a minute at most.</summary>
+    /// <inheritdoc cref="CauseLearner.Learn"/>
+    public void LearnCauses(FeatureExporter exporter, CancellationToken cancellation, int maxFrames = CauseLearner.DefaultFrames,
+        string? without = null)
+    {
+        using var runner = new FeatureRunner(_backbone, _footage.Size, _mask, _fill, _threads);
+        exporter.Causes = CauseLearner.Learn(_footage, exporter, runner, _seed, cancellation, maxFrames, without);
     }
 
     /// <summary>

@@ -138,6 +138,9 @@ public sealed record AlertStep(AlertType Type, string Incident, int Step, string
     /// <summary>How many times its normal spread the score that fired lies above its normal median; null where no score fired.</summary>
     public double? Strangeness { get; init; }
 
+    /// <summary>What the picture looks like; null where no score fired, the package has no causes, or the incident has closed.</summary>
+    public Cause? Cause { get; init; }
+
     /// <summary>The CloudEvent's id: what is published twice carries the same.</summary>
     public string EventId => $"{Incident}-{Step}";
 }

@@ -48,6 +48,13 @@ public static class AlertEvent
         WriteFrame(json, "lastFrame"u8, step.Last);
         if (step.FiredScore is not null) json.WriteString("firedScore"u8, step.FiredScore);
         if (step.Strangeness is { } strangeness) json.WriteNumber("strangeness"u8, JsonNumbers.Finite((float)strangeness));
+        if (step.Cause is { } cause)
+        {
+            json.WriteStartObject("cause"u8);
+            json.WriteString("name"u8, cause.Name);
+            json.WriteNumber("probability"u8, Math.Round(cause.Probability, 3));
+            json.WriteEndObject();
+        }
         if (step.Test is { } test) json.WriteString("test"u8, JsonNamingPolicy.CamelCase.ConvertName(test.ToString()));
         if (step.IsExtrapolated is { } extrapolated) json.WriteBoolean("extrapolated"u8, extrapolated);
         if (step.Closed is { } closed) json.WriteString("closed"u8, JsonNamingPolicy.CamelCase.ConvertName(closed.ToString()));

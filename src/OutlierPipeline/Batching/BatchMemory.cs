@@ -12,6 +12,7 @@ public abstract unsafe class BatchMemory : IDisposable
     private readonly int _scores;
     private readonly int _errorMap;
     private readonly int _latent;
+    private readonly int _profile;
     private readonly int _slots;
     private readonly FrameMask?[] _masks;
     private readonly SlotState[] _states;
@@ -21,11 +22,13 @@ public abstract unsafe class BatchMemory : IDisposable
     private bool _isDisposed;
 
     /// <param name="scores">Scores of a frame.</param>
+    /// <param name="profile">Values of a frame's profile; 0 where the package asks for none.</param>
     /// <param name="capacity">Slots that frames may use.</param>
     /// <param name="slots">Slots that there are: padding may go beyond the capacity.</param>
     /// <param name="hasMasks">Whether slots have masks; without, the graph's own default of ones holds and nothing is copied.</param>
     /// <param name="allocate">Makes so many bytes of memory; owned by the batch.</param>
-    private protected BatchMemory(NetworkCard network, int scores, int capacity, int slots, bool hasMasks, Func<long, BatchBuffer> allocate)
+    private protected BatchMemory(NetworkCard network, int scores, int profile, int capacity, int slots, bool hasMasks,
+        Func<long, BatchBuffer> allocate)
     {
         Capacity = capacity;
         FrameBytes = network.Size.Bytes;
@@ -35,6 +38,7 @@ public abstract unsafe class BatchMemory : IDisposable
         _scores = scores;
         _errorMap = network.ErrorMapHeight * network.ErrorMapWidth;
         _latent = network.Latent;
+        _profile = profile;
         if (hasMasks)
         {
             long pixels = (long)slots * network.Height * network.Width;
@@ -43,7 +47,7 @@ public abstract unsafe class BatchMemory : IDisposable
             _mask.Upload(0, pixels);
         }
         _pixels = allocate((long)slots * FrameBytes);
-        _outputs = allocate((long)slots * (_scores + _errorMap + _latent) * sizeof(float));
+        _outputs = allocate((long)slots * (_scores + _errorMap + _latent + _profile) * sizeof(float));
     }
 
     /// <summary>Slots.</summary>
@@ -103,6 +107,9 @@ public abstract unsafe class BatchMemory : IDisposable
 
     /// <summary>One frame's code, length Z.</summary>
     public ReadOnlySpan<float> Latent(int slot) => Output(slot, _scores + _errorMap, _latent);
+
+    /// <summary>One frame's profile, length F; empty where the package has no causes.</summary>
+    public ReadOnlySpan<float> Profile(int slot) => Output(slot, _scores + _errorMap + _latent, _profile);
 
     /// <summary>Computes scores, error map and code of the slots in use.</summary>
     /// <exception cref="Exception">The device failed: the process cannot go on with the engine that made the batch.</exception>
@@ -176,7 +183,7 @@ public abstract unsafe class BatchMemory : IDisposable
     private protected byte* SessionMasks(int first) => _mask is null ? null : _mask.Device + (long)first * FrameBytes / 3;
 
     /// <summary>Where the session puts an output, from one slot on.</summary>
-    /// <param name="output">0 scores, 1 error map, 2 code.</param>
+    /// <param name="output">0 scores, 1 error map, 2 code, 3 profile.</param>
     private protected float* SessionOutput(int output, int first)
     {
         var (before, values) = Place(output);
@@ -192,7 +199,7 @@ public abstract unsafe class BatchMemory : IDisposable
     /// <summary>Queues copies of what was computed for the slots in use.</summary>
     private protected void DownloadOutputs()
     {
-        for (int output = 0; output < 3; output++)
+        for (int output = 0; output < (_profile > 0 ? 4 : 3); output++)
         {
             var (before, values) = Place(output);
             _outputs.Download((long)_slots * before * sizeof(float), (long)Count * values * sizeof(float));
@@ -204,7 +211,8 @@ public abstract unsafe class BatchMemory : IDisposable
     {
         0 => (0, _scores),
         1 => (_scores, _errorMap),
-        _ => (_scores + _errorMap, _latent),
+        2 => (_scores + _errorMap, _latent),
+        _ => (_scores + _errorMap + _latent, _profile),
     };
 
     private ReadOnlySpan<float> Output(int slot, int before, int values) =>

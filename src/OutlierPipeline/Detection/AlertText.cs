@@ -19,7 +19,9 @@ internal static class AlertText
     /// <param name="isMisfit">The camera was strange from its first frame and never calm.</param>
     /// <param name="isBootstrap">The level is calibrated on training footage that was left out.</param>
     /// <param name="remedy">The command that calibrates for this camera.</param>
-    public static string Of(OpenIncident incident, double seconds, bool isMisfit, bool isBootstrap, int undecodable, string remedy) =>
+    /// <param name="cause">What the picture looks like, where there is something to say.</param>
+    public static string Of(OpenIncident incident, double seconds, bool isMisfit, bool isBootstrap, int undecodable, string remedy,
+        Cause? cause = null) =>
         incident.Kind switch
         {
             AlertKind.Frozen => Say($"Picture frozen: unchanged for {seconds:0.0} s"),
@@ -31,8 +33,8 @@ internal static class AlertText
                 $"Strange from the first frame on: the model may not fit this camera. Calibrate for it: {remedy}",
             AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({ByTest(incident, isBootstrap)}{Certainty(incident)})"),
             AlertKind.Obstruction =>
-                Say($"One place of the picture {Unlike(incident)} for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
-            _ => Say($"{Scene(incident)} (whole frame) for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
+                LooksLike(cause) + Say($"One place of the picture {Unlike(incident)} for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
+            _ => LooksLike(cause) + Say($"{Scene(incident)} (whole frame) for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
         };
 
     public static string Calm(TimeSpan closeAfter) => Say($"Normal again for {closeAfter.TotalSeconds:0.#} s");
@@ -40,6 +42,9 @@ internal static class AlertText
     /// <param name="remedy">The command that calibrates the model.</param>
     public static string FleetDrifts(string model, TimeSpan driftAfter, string remedy) =>
         $"Most cameras of {model} have had low p-values for {driftAfter}: the calibration is old. Calibrate again: {remedy}";
+
+    private static string LooksLike(Cause? cause) =>
+        cause is { IsKnown: true } known ? Say($"Picture looks like {known.Name}, {known.Probability:0.0}. ") : "";
 
     /// <summary>What a score sees of a scene, as far as its kind tells.</summary>
     private static string Scene(OpenIncident incident) => incident.FiredScore switch

@@ -24,6 +24,7 @@ public sealed class CameraDetector
     private FindingRules _rules;
     private OnsetWatch? _onset;
     private ObstructionWatch? _spots;
+    private CauseWatch? _causes;
     private TimeSpan _watchedSince;
 
     /// <param name="maxSkew"><c>Frames:MaxClockSkew</c>; five minutes unless it is given.</param>
@@ -84,7 +85,8 @@ public sealed class CameraDetector
         _state.Undecodable = 0;
         double seconds = _timeline.LastStep.TotalSeconds;
         var onset = _onset?.Add(frame.Scores, seconds, _state.Incident?.Test == AlertTest.Onset ? _options.AbsorbAfter : null);
-        _evidence.Add(p, tail, onset, seconds, at, frame.ErrorMap);
+        bool isStrange = _evidence.Add(p, tail, onset, seconds, at, frame.ErrorMap);
+        _causes?.Add(frame.Profile, isStrange, _state.Incident is null && _evidence.IsNone);
         _spots?.Add(frame.Pixels, seconds, at);
         _incidents.Follow(_rules.Find(frame, at, onset), at, IsDrifting, alerts);
         return Say(p, tail, replayed: false) with { Score = combined, Onset = onset?.Onset, OnsetPValue = onset?.PValue };
@@ -227,6 +229,7 @@ public sealed class CameraDetector
         _evidence.Forget();
         _onset?.Forget();
         _spots?.Break();
+        _causes?.Forget();
     }
 
     [MemberNotNull(nameof(_state), nameof(_evidence), nameof(_incidents), nameof(_timeline), nameof(_rules))]
@@ -236,10 +239,11 @@ public sealed class CameraDetector
         _timeline = new CameraTimeline(state, _maxSkew);
         _evidence = new Evidence(state, _threshold, Package.Card.Network, _model.Calibration);
         _onset = _model.Calibration.Onset is { } onset ? new OnsetWatch(_model.Calibration, onset, state.Onset?.Baseline) : null;
+        _causes = Package.Causes is { } causes ? new CauseWatch(causes) : null;
         _spots = _options.Obstructions ? new ObstructionWatch(Package.Card.Network.Size, _model.Mask, state) : null;
         _rules = new FindingRules(state, _evidence, _spots, _model.Calibration, Package.Card, _options.FrozenAfter);
         string remedy = $"outlier calibrate --model {Package.Path} --camera {Camera} --frames FOOTAGE";
-        _incidents = new IncidentTracker(Camera, state, _evidence, _onset, _spots, _options, remedy);
+        _incidents = new IncidentTracker(Camera, state, _evidence, _onset, _spots, _causes, _options, remedy);
     }
 
     private Verdict Say(double p, double? tail, bool replayed) => new(p, tail, _evidence.Log10, HasOpenIncident, replayed);

@@ -29,6 +29,9 @@ internal sealed class Evidence(DetectorState state, double threshold, NetworkCar
     /// <summary>Whether it is enough to open an incident.</summary>
     public bool IsEnough => Total >= threshold;
 
+    /// <summary>Whether there is none at all.</summary>
+    public bool IsNone => Total == 0;
+
     /// <summary>Whether the conformal p-values alone, without the tail's extrapolation, are not enough.</summary>
     public bool IsExtrapolated => Average(state.Guaranteed, 0, 0) < threshold;
 
@@ -65,7 +68,8 @@ internal sealed class Evidence(DetectorState state, double threshold, NetworkCar
     /// <param name="onset">What the onset test says; null where it says nothing.</param>
     /// <param name="seconds">Since the frame before.</param>
     /// <param name="errorMap"><c>[h, w]</c>, or empty.</param>
-    public void Add(double p, double? tail, OnsetFigures? onset, double seconds, FrameRef frame, ReadOnlySpan<float> errorMap)
+    /// <returns>Whether the frame speaks against normality, by either test.</returns>
+    public bool Add(double p, double? tail, OnsetFigures? onset, double seconds, FrameRef frame, ReadOnlySpan<float> errorMap)
     {
         double bet = Martingale.Bet(tail is { } extrapolated ? Math.Clamp(extrapolated, Martingale.SmallestExtrapolated, p) : p);
         double weight = calibration.IsBootstrap ? Martingale.BootstrapWeight(seconds) : Martingale.Weight(seconds);
@@ -79,14 +83,15 @@ internal sealed class Evidence(DetectorState state, double threshold, NetworkCar
         if (Total == 0)
         {
             state.CellFrames = 0;
-            return;
+            return bet > 0;
         }
-        if (bet <= 0) return;
+        if (bet <= 0) return false;
         int columns = network.ErrorMapWidth;
         int cell = PictureRegion.StrangestCell(errorMap);
         bool near = Math.Abs(cell / columns - state.Cell / columns) <= 1 && Math.Abs(cell % columns - state.Cell % columns) <= 1;
         state.CellFrames = near ? state.CellFrames + 1 : 1;
         state.Cell = cell;
+        return true;
     }
 
     /// <summary>Something other than scores says that the camera is in trouble.</summary>

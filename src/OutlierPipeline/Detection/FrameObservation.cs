@@ -19,6 +19,9 @@ public readonly ref struct FrameObservation
     /// <summary>The code's mean, Z values; empty where scores were stored without it.</summary>
     public ReadOnlySpan<float> Latent { get; init; }
 
+    /// <summary>What the cause is told by, F values; empty where the package has no causes, or scores were stored without it.</summary>
+    public ReadOnlySpan<float> Profile { get; init; }
+
     /// <summary><c>[H, W, 3]</c> uint8, RGB; empty where scores were stored without their picture.</summary>
     public required ReadOnlySpan<byte> Pixels { get; init; }
 

@@ -20,7 +20,7 @@ internal readonly record struct Finding(AlertKind? Kind, string? Fired, FrameRef
 /// </summary>
 /// <param name="remedy">The command that calibrates for this camera.</param>
 internal sealed class IncidentTracker(string camera, DetectorState state, Evidence evidence, OnsetWatch? onset, ObstructionWatch? spots,
-    DetectionOptions options, string remedy)
+    CauseWatch? causes, DetectionOptions options, string remedy)
 {
     /// <summary>The camera was strange from its first frame and never calm; what has changed since was not.</summary>
     private bool IsMisfit(OpenIncident incident) => !incident.IsSpot && incident.Test != AlertTest.Onset && !state.WasCalm;
@@ -47,7 +47,7 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
             if (severity > incident.Severity)
             {
                 incident = incident with { Severity = severity, Step = incident.Step + 1 };
-                alerts.Add(Step(AlertType.Escalated, incident, frame, TextOf(incident, frame), finding));
+                alerts.Add(Told(AlertType.Escalated, incident, frame, finding));
             }
             state.Incident = incident;
             return;
@@ -76,7 +76,7 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
             finding.Test);
         incident = incident with { Severity = SeverityOf(incident, frame.Since(first), isDrifting) };
         if (finding.Test == AlertTest.Onset) onset?.Mark();
-        alerts.Add(Step(AlertType.Opened, incident, frame, TextOf(incident, frame), finding));
+        alerts.Add(Told(AlertType.Opened, incident, frame, finding));
         state.Incident = incident;
         // Hours of calm before it say nothing of whether it is over.
         evidence.DenyCalm();
@@ -88,13 +88,21 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
         ? Severity.Info
         : SeverityRule.Of(incident.Kind, incident.Strongest, duration);
 
-    private string TextOf(OpenIncident incident, FrameRef frame) =>
-        AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit(incident), evidence.IsBootstrap,
-            state.Undecodable, remedy);
+    /// <summary>A step of an incident that is open, with what it is and what it looks like.</summary>
+    private AlertStep Told(AlertType type, OpenIncident incident, FrameRef frame, Finding finding)
+    {
+        var cause = IsByScore(incident) ? causes?.Now() : null;
+        string text = AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit(incident), evidence.IsBootstrap,
+            state.Undecodable, remedy, cause);
+        return Step(type, incident, frame, text, finding) with { Cause = cause };
+    }
+
+    private static bool IsByScore(OpenIncident incident) =>
+        incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark && !incident.IsSpot;
 
     private AlertStep Step(AlertType type, OpenIncident incident, FrameRef frame, string text, Finding finding)
     {
-        bool isByScore = incident.Kind is AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark && !incident.IsSpot;
+        bool isByScore = IsByScore(incident);
         return new AlertStep(type, incident.Id, incident.Step, camera, incident.Kind, incident.Severity, incident.First, frame, isByScore
             ? incident.FiredScore : null, text)
         {

@@ -8,8 +8,7 @@ namespace OutlierPipeline.Inference;
 /// <summary>A batch whose memory is bound to a session, part by part and for each size that a part may have.</summary>
 internal abstract unsafe class BoundBatch : BatchMemory
 {
-    /// <summary>The graph's outputs that a batch receives.</summary>
-    public static readonly string[] Outputs = ["scores", "error_map", "latent"];
+    private static readonly string[] Outputs = ["scores", "error_map", "latent", "profile"];
 
     private readonly List<OrtValue> _values = [];
     private readonly int _parts;
@@ -19,11 +18,15 @@ internal abstract unsafe class BoundBatch : BatchMemory
     /// <param name="parts">Parts that run side by side, each with the next slots.</param>
     /// <inheritdoc/>
     private protected BoundBatch(ModelPackage package, int capacity, IReadOnlyList<int> sizes, int parts, Func<long, BatchBuffer> allocate)
-        : base(package.Card.Network, package.Card.Scores.Count, capacity, sizes[^1] * parts, package.HasMasks, allocate)
+        : base(package.Card.Network, package.Card.Scores.Count, package.Causes?.Profile ?? 0, capacity, sizes[^1] * parts,
+            package.HasMasks, allocate)
     {
         Sizes = sizes;
         _parts = parts;
     }
+
+    /// <summary>The graph's outputs that a batch receives.</summary>
+    public static string[] OutputsOf(ModelPackage package) => package.Causes is null ? Outputs[..3] : Outputs;
 
     /// <summary>The sizes of parts that run; one in between is padded to the next.</summary>
     public IReadOnlyList<int> Sizes { get; }
@@ -66,6 +69,7 @@ internal abstract unsafe class BoundBatch : BatchMemory
         Output(0, [size, package.Card.Scores.Count]);
         Output(1, [size, network.ErrorMapHeight, network.ErrorMapWidth]);
         Output(2, [size, network.Latent]);
+        if (package.Causes is { } causes) Output(3, [size, causes.Profile]);
         return binding;
 
         void Output(int output, long[] shape) =>

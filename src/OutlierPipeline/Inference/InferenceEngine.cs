@@ -206,7 +206,7 @@ public sealed partial class InferenceEngine : IDisposable
     internal static byte[] FrameGraph(ModelPackage package, Precision precision)
     {
         var graph = OnnxGraph.Parse(package.Graph.ToArray());
-        graph.Keep(BoundBatch.Outputs);
+        graph.Keep(BoundBatch.OutputsOf(package));
         if (!package.HasMasks) graph.Fix("mask");
         if (precision != Precision.Fp16) return graph.ToArray();
         try

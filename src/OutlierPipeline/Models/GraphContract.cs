@@ -22,6 +22,8 @@ internal static class GraphContract
         Check(session.OutputMetadata, "output", "latent", TensorElementType.Float, -1, network.Latent);
         Check(session.OutputMetadata, "output", "error_map", TensorElementType.Float, -1, network.ErrorMapHeight, network.ErrorMapWidth);
         Check(session.OutputMetadata, "output", "reconstruction", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
+        if (package.Causes is { } causes)
+            Check(session.OutputMetadata, "output", "profile", TensorElementType.Float, -1, causes.Profile);
         if (!session.ModelMetadata.CustomMetadataMap.TryGetValue("scores", out string? names)
             || names != string.Join(',', package.Card.Scores))
             throw new ModelPackageException(File(package),
@@ -29,11 +31,13 @@ internal static class GraphContract
 
         void Check(IReadOnlyDictionary<string, NodeMetadata> nodes, string kind, string name, TensorElementType type, params int[] shape)
         {
-            if (!nodes.TryGetValue(name, out var node)) throw new ModelPackageException(File(package), $"has no {kind} {name}");
+            string asks = name == "profile" ? CauseModel.FileName : "model.json";
+            if (!nodes.TryGetValue(name, out var node))
+                throw new ModelPackageException(File(package), $"has no {kind} {name}, {asks} asks for it");
             bool fits = node.IsTensor && node.ElementDataType == type && node.Dimensions.Length == shape.Length
                 && node.Dimensions.Zip(shape).All(pair => pair.First == pair.Second || pair.First == -1);
             if (!fits) throw new ModelPackageException(File(package), $"{kind} {name} is {node.ElementDataType} " +
-                $"[{string.Join(", ", node.Dimensions)}], model.json asks for {type} [{string.Join(", ", shape)}]");
+                $"[{string.Join(", ", node.Dimensions)}], {asks} asks for {type} [{string.Join(", ", shape)}]");
         }
     }
 }

@@ -17,12 +17,14 @@ public sealed class ModelPackage
     private readonly CameraModel? _default;
     private readonly Dictionary<string, CameraModel> _cameras;
 
-    private ModelPackage(string path, ModelCard card, byte[] graph, CameraModel? shared, Dictionary<string, CameraModel> cameras)
+    private ModelPackage(string path, ModelCard card, byte[] graph, CameraModel? shared, Dictionary<string, CameraModel> cameras,
+        CauseModel? causes)
     {
         Path = path;
         Card = card;
         Graph = graph;
         Digest = DigestOf(graph);
+        Causes = causes;
         _default = shared;
         _cameras = cameras;
         HasMasks = shared?.Mask is not null || cameras.Values.Any(camera => camera.Mask is not null);
@@ -38,6 +40,9 @@ public sealed class ModelPackage
     /// <summary>SHA-256 of the graph: the model's identity in records.</summary>
     public string Digest { get; }
 
+    /// <summary>What names the cause of a strange frame by its profile; null in packages without <c>causes.json</c>.</summary>
+    public CauseModel? Causes { get; }
+
     /// <summary>Calibration and mask of every camera that has none of its own.</summary>
     public CameraModel Default => _default ?? throw new InvalidOperationException("the package is not calibrated yet");
 
@@ -49,7 +54,7 @@ public sealed class ModelPackage
 
     /// <summary>A graph whose scores are not calibrated yet, so that they can be.</summary>
     public static ModelPackage Uncalibrated(ModelCard card, byte[] graph, FrameMask? mask) =>
-        new(card.Name, card, graph, null, []) { HasMasks = mask is not null };
+        new(card.Name, card, graph, null, [], null) { HasMasks = mask is not null };
 
     /// <summary>Reads a package.</summary>
     /// <exception cref="ModelPackageException">A file is missing, truncated, damaged, or belongs to another package.</exception>
@@ -66,7 +71,7 @@ public sealed class ModelPackage
             camera => camera.Key,
             camera => ReadCamera(path, camera.Value.Calibration, ReadMask(path, camera.Value.Mask, card) ?? mask, camera.Value.Mask
                 ?? card.Mask, card));
-        return new ModelPackage(path, card, graph, shared, cameras);
+        return new ModelPackage(path, card, graph, shared, cameras, ReadCauses(path, card));
     }
 
     /// <summary>The bytes of a file that the card describes.</summary>
@@ -91,6 +96,19 @@ public sealed class ModelPackage
         catch (JsonException e)
         {
             throw new ModelPackageException(System.IO.Path.Combine(path, file), $"cannot be read: {e.Message}", e);
+        }
+    }
+
+    private static CauseModel? ReadCauses(string path, ModelCard card)
+    {
+        if (!card.Files.ContainsKey(CauseModel.FileName)) return null;
+        try
+        {
+            return CauseModel.Parse(ReadChecked(path, CauseModel.FileName, card));
+        }
+        catch (JsonException e)
+        {
+            throw new ModelPackageException(System.IO.Path.Combine(path, CauseModel.FileName), $"cannot be read: {e.Message}", e);
         }
     }
 

@@ -119,6 +119,7 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
                     Scores = scores,
                     ErrorMap = batch.Memory.ErrorMap(slot),
                     Latent = batch.Memory.Latent(slot),
+                    Profile = batch.Memory.Profile(slot),
                     Pixels = batch.Memory.Pixels(slot),
                     Encoded = frame.Encoded,
                 };

@@ -48,6 +48,8 @@ public sealed class AlertStoreTests
         Assert.False(incident.GetProperty("isOpen").GetBoolean());
         Assert.Equal("calm", incident.GetProperty("closeReason").GetString());
         Assert.Equal("car-1", incident.GetProperty("vehicle").GetString());
+        Assert.Equal("fog", incident.GetProperty("cause").GetProperty("name").GetString());
+        Assert.Equal(0.9, incident.GetProperty("cause").GetProperty("probability").GetDouble());
         // The event as it is sent on has a link instead of the picture.
         var picture = life.GetProperty("events")[0].GetProperty("data").GetProperty("picture");
         Assert.False(picture.TryGetProperty("base64", out _));

@@ -117,6 +117,10 @@ public sealed class PoisonTests
             "martingale" }) yield return Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(Changed(alert => alert["data"]![field] = 12345))
             .Replace("12345", "1e999", StringComparison.Ordinal));
         yield return Changed(alert => alert["data"]!["where"]!["x"] = "left");
+        yield return Changed(alert => alert["data"]!["cause"] = "fog");
+        yield return Changed(alert => alert["data"]!["cause"] = new JsonObject { ["probability"] = 0.9 });
+        yield return Changed(alert => alert["data"]!["cause"] = new JsonObject { ["name"] = 7, ["probability"] = 0.9 });
+        yield return Changed(alert => alert["data"]!["cause"] = new JsonObject { ["name"] = "fog", ["probability"] = "high" });
         yield return Changed(alert => alert["data"]!["model"]!["name"] = new JsonArray());
         yield return Changed(alert => alert["data"]!["picture"] = new JsonObject { ["base64"] = "no base64!" });
         yield return Changed(alert => alert["data"]!["picture"] = new JsonObject { ["base64"] = 7 });

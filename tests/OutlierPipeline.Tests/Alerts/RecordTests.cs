@@ -42,6 +42,7 @@ public sealed class RecordTests
                 Test = AlertTest.Onset,
                 Where = new PictureRegion(0.1, 0.2, 0.05, 0.1),
                 Strangeness = 7,
+                Cause = new Cause("fog", 0.91234),
                 IsExtrapolated = true
             };
             var alert = Parse(AlertEvent.Write(step, Package, scores, new Verdict(0.001, null, 9, true, false)
@@ -49,6 +50,7 @@ public sealed class RecordTests
                 OnsetPValue = 0.01
             }, [0xFF, 0xD8]));
             AssertFits(alert, Schema("alert.json"), all: true);
+            Assert.Equal(0.912, alert.GetProperty("data").GetProperty("cause").GetProperty("probability").GetDouble());
             Assert.Equal("abc-1", alert.GetProperty("id").GetString());
             Assert.Equal("car \"1\"/<front>", alert.GetProperty("data").GetProperty("camera").GetString());
         }

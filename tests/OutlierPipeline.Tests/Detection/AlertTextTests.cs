@@ -31,6 +31,19 @@ public sealed class AlertTextTests
     public void A_camera_that_never_fitted_names_the_command_that_makes_it_fit() =>
         Assert.EndsWith("Calibrate for it: outlier calibrate", Of(AlertKind.Scene, "local", isMisfit: true), StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData(AlertKind.Scene, "Picture looks like fog, 0.9. Picture unlike normal footage (whole frame) for 5.0 s, ")]
+    [InlineData(AlertKind.Obstruction, "Picture looks like fog, 0.9. One place of the picture unlike normal footage for 5.0 s, ")]
+    [InlineData(AlertKind.Dark, "Picture nearly black for 5.0 s")]
+    [InlineData(AlertKind.Frozen, "Picture frozen: unchanged for 5.0 s")]
+    public void It_says_what_the_picture_looks_like_where_that_is_news(AlertKind kind, string expected)
+    {
+        var incident = new OpenIncident("id", kind, Severity.Warning, 1, default, "residual", 0, 43);
+        Assert.StartsWith(expected, AlertText.Of(incident, 5, false, false, 12, "", new Cause("fog", 0.93)), StringComparison.Ordinal);
+        Assert.Equal(AlertText.Of(incident, 5, false, false, 12, ""), AlertText.Of(incident, 5, false, false, 12, "",
+            new Cause(Cause.Unknown, 0)));
+    }
+
     private static string Of(AlertKind kind, string? score, bool isMisfit, AlertTest? test = null,
         bool isBootstrap = false) =>
         AlertText.Of(new OpenIncident("id", kind, Severity.Warning, 1, default, score, 0, 43, test), 5, isMisfit, isBootstrap,

@@ -141,6 +141,34 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
         }
     }
 
+    [Fact]
+    public void A_profile_comes_back_from_the_device_where_the_package_has_causes()
+    {
+        string directory = Directory.CreateTempSubdirectory("outlier-test-").FullName;
+        try
+        {
+            var package = PackageWithCauses.Write(Path.Combine(directory, "package"));
+            using var engine = cuda.Engine(package, out _);
+            var batch = engine.CreateBatch(5);
+            var random = new Random(1);
+            for (int slot = 0; slot < 5; slot++) random.NextBytes(batch.WritePixels(slot));
+            batch.Count = 5;
+            batch.Run();
+            for (int slot = 0; slot < 5; slot++)
+            {
+                // The package's profile is its code.
+                Assert.Equal(batch.Latent(slot).ToArray(), batch.Profile(slot).ToArray());
+                Assert.Contains(batch.Profile(slot).ToArray(), value => value != 0);
+            }
+            using var plain = cuda.Engine(_package, out _);
+            Assert.True(plain.CreateBatch(1).Profile(0).IsEmpty);
+        }
+        finally
+        {
+            Directory.Delete(directory, recursive: true);
+        }
+    }
+
     [Theory]
     [InlineData("camvid/0016E5")]
     [InlineData("udacity-sim/drive")]

@@ -96,6 +96,10 @@ namespace OutlierPipeline.Service.Alerts.Migrations
                     b.Property<string>("Camera")
                         .IsRequired();
 
+                    b.Property<string>("Cause");
+
+                    b.Property<double?>("CauseProbability");
+
                     b.Property<string>("Closed");
 
                     b.Property<long?>("ClosedNanoseconds");
