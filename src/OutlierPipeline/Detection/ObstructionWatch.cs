@@ -39,12 +39,12 @@ internal sealed class ObstructionWatch(FrameSize size, FrameMask? mask, Detector
     public bool IsPresent => state.Spot is not null;
 
     /// <summary>Looks at one frame.</summary>
-    /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB; empty where nobody has them.</param>
+    /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB; of another length where nobody has them.</param>
     /// <param name="seconds">Since the frame before.</param>
     public void Add(ReadOnlySpan<byte> pixels, double seconds, FrameRef frame)
     {
         _since += seconds;
-        if (pixels.IsEmpty || _since < MinStep) return;
+        if (pixels.Length != size.Bytes || _since < MinStep) return;
         _history ??= new PictureHistory(size, mask);
         if (_history.Add(pixels, frame) is not { } window) return;
         _since = 0;

@@ -39,6 +39,9 @@ internal sealed class SpotFinder
         (5, 2), (2, 5), (5, -2), (-2, 5), (-5, 2), (2, -5), (-5, -2), (-2, -5),
     ];
 
+    /// <summary>Cells across that a spot has at most: what is as wide as its ring is a part of the scene.</summary>
+    private const int MaxWidth = 10;
+
     /// <summary>So many places of the ring may be like the spot: something else may stand there.</summary>
     private const int Spared = 2;
 
@@ -81,7 +84,7 @@ internal sealed class SpotFinder
                 if (score > highest) (best, highest) = (cell, score);
             }
         }
-        return highest >= Threshold ? (Outline(best, highest - Slope), highest) : null;
+        return highest >= Threshold && Outline(best, highest - Slope) is { } outline ? (outline, highest) : null;
     }
 
     /// <summary>How much stiller a place is than its surroundings, by its stillest cell; null where those do not move.</summary>
@@ -162,8 +165,8 @@ internal sealed class SpotFinder
             + MathF.Log((changes[Spared] + ChangeFloor) / change) + 1.5f * MathF.Log((_ring.Changes[cell] + ChangeFloor) / change);
     }
 
-    /// <summary>The box around the cells that hang together with one and score no less than a bound, and a cell more on each side.</summary>
-    private PictureRegion Outline(int cell, float bound)
+    /// <summary>The box around the cells that hang together with one and score no less than a bound, and a cell more on each side; null where it is no spot.</summary>
+    private PictureRegion? Outline(int cell, float bound)
     {
         var (left, top) = (cell % _columns, cell / _columns);
         var (right, bottom) = (left, top);
@@ -181,6 +184,7 @@ internal sealed class SpotFinder
                 open.Push(next);
             }
         }
+        if (right - left >= MaxWidth || bottom - top >= MaxWidth) return null;
         return new PictureRegion(Share(left - 1, _columns), Share(top - 1, _rows), Share(right - left + 3, _columns),
             Share(bottom - top + 3, _rows));
 
