@@ -85,8 +85,10 @@ public sealed class DetectorState
 
     public double DriftSeconds { get; set; }
 
-    /// <summary>A place of the picture that something covers while the rest moves.</summary>
-    public PictureRegion? Spot { get; set; }
+    /// <summary>
+    /// A place of the picture that something covers while the rest moves: left, top, width and height in 255ths of the picture.
+    /// </summary>
+    public byte[]? Spot { get; set; }
 
     public OpenIncident? Incident { get; set; }
 

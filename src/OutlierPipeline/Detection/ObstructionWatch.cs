@@ -36,7 +36,7 @@ internal sealed class ObstructionWatch(FrameSize size, FrameMask? mask, Detector
     public Spot? Found { get; private set; }
 
     /// <summary>Whether something is there, known since before a restart perhaps.</summary>
-    public bool IsPresent => state.Spot is not null;
+    public bool IsPresent => Known is not null;
 
     /// <summary>Looks at one frame.</summary>
     /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB; of another length where nobody has them.</param>
@@ -58,12 +58,18 @@ internal sealed class ObstructionWatch(FrameSize size, FrameMask? mask, Detector
         (Found, state.Spot, _free) = (null, null, 0);
     }
 
+    private PictureRegion? Known => state.Spot is [var x, var y, var width, var height]
+        ? new PictureRegion(x / 255.0, y / 255.0, width / 255.0, height / 255.0)
+        : null;
+
+    private static byte Share(double share) => (byte)Math.Round(255 * Math.Clamp(share, 0, 1));
+
     private void Judge(PictureHistory history, CellWindow window)
     {
         var bench = _bench is { } known && known.Fits(history) ? known : _bench = new Bench(history);
         window.Read(bench.Now);
-        bool knowsBefore = history.ReadBefore(bench.Before, state.Spot);
-        if (state.Spot is { } where)
+        bool knowsBefore = history.ReadBefore(bench.Before, Known);
+        if (Known is { } where)
         {
             float? stillness = bench.Stillness(where);
             if (stillness is { } value) _free = value < Free ? _free + 1 : 0;
@@ -71,7 +77,7 @@ internal sealed class ObstructionWatch(FrameSize size, FrameMask? mask, Detector
         }
         else if (knowsBefore && bench.Find(history) is { } found)
         {
-            state.Spot = found;
+            state.Spot = [Share(found.X), Share(found.Y), Share(found.Width), Share(found.Height)];
             Found = new Spot(found, window.Begin);
         }
         history.Keep(bench.Now);

@@ -165,7 +165,10 @@ internal sealed class SpotFinder
             + MathF.Log((changes[Spared] + ChangeFloor) / change) + 1.5f * MathF.Log((_ring.Changes[cell] + ChangeFloor) / change);
     }
 
-    /// <summary>The box around the cells that hang together with one and score no less than a bound, and a cell more on each side; null where it is no spot.</summary>
+    /// <summary>
+    /// The box around the cells that hang together with one and score no less than a bound, and a cell more on each side; null where it is
+    /// no spot.
+    /// </summary>
     private PictureRegion? Outline(int cell, float bound)
     {
         var (left, top) = (cell % _columns, cell / _columns);

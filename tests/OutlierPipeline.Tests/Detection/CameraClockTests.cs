@@ -275,7 +275,7 @@ public sealed class CameraClockTests
                 From = frame,
                 Baseline = Enumerable.Repeat((byte)255, OnsetBaseline.BytesFor(OnsetFit.MaxParts)).ToArray(),
             },
-            Spot = new PictureRegion(0.9875, 0.9875, 0.9875, 0.9875),
+            Spot = [255, 255, 255, 255],
             Once = true,
             DriftMean = -double.MaxValue / 3,
             DriftSeconds = -double.MaxValue / 3,
