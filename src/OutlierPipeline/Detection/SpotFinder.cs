@@ -52,6 +52,7 @@ internal sealed class SpotFinder
     private readonly CellMaps _ring;
     private readonly float[] _ringBefore;
     private readonly float[] _scratch;
+    private float _livelier;
 
     public SpotFinder(int columns, int rows)
     {
@@ -69,22 +70,18 @@ internal sealed class SpotFinder
         Prepare(now);
         Smooth(before, _before);
         for (int c = 0; c < 3; c++) RingMean(_before.Means, _ringBefore, c);
-        float livelier = Math.Max(MinShare * Median(_before.Spreads), MinSpread);
+        _livelier = Math.Max(MinShare * Median(_before.Spreads), MinSpread);
         int best = -1;
         float highest = float.NegativeInfinity;
         for (int y = Border; y < _rows - Border; y++)
         {
             for (int x = Border; x < _columns - Border; x++)
             {
-                int cell = y * _columns + x;
-                _scratch[cell] = float.NegativeInfinity;
-                if (!counts[cell] || _before.Spreads[cell] <= livelier || _ring.Spreads[cell] <= MinSpread) continue;
-                float score = Score(x, y);
-                _scratch[cell] = score;
-                if (score > highest) (best, highest) = (cell, score);
+                float score = Score(x, y, Threshold, counts);
+                if (score > highest) (best, highest) = (y * _columns + x, score);
             }
         }
-        return highest >= Threshold && Outline(best, highest - Slope) is { } outline ? (outline, highest) : null;
+        return highest >= Threshold && Outline(best, highest - Slope, counts) is { } outline ? (outline, highest) : null;
     }
 
     /// <summary>How much stiller a place is than its surroundings, by its stillest cell; null where those do not move.</summary>
@@ -114,10 +111,12 @@ internal sealed class SpotFinder
         for (int c = 0; c < 3; c++) RingMean(_now.Means, _ring.Means, c);
     }
 
-    private float Score(int x, int y)
+    /// <summary>A cell's score; negative infinity where it cannot be a spot, or cannot reach a bound.</summary>
+    private float Score(int x, int y, float bound, ReadOnlySpan<bool> counts)
     {
         int cell = y * _columns + x;
         int cells = _columns * _rows;
+        if (!counts[cell] || _before.Spreads[cell] <= _livelier || _ring.Spreads[cell] <= MinSpread) return float.NegativeInfinity;
         Span<float> contrast = stackalloc float[3];
         Span<float> change = stackalloc float[3];
         float standsOut = 0, isNew = 0;
@@ -134,7 +133,7 @@ internal sealed class SpotFinder
         float most = 2.5f * MathF.Log((_ring.Changes[cell] + ChangeFloor) / (_now.Changes[cell] + ChangeFloor))
             + 0.5f * MathF.Log((_ring.Spreads[cell] + SpreadFloor) / (_now.Spreads[cell] + SpreadFloor)) + 0.3f
             + MathF.Log(1 + standsOut) + 1.5f * MathF.Log(1 + isNew) + 1.5f;
-        if (most < Threshold - Slope) return float.NegativeInfinity;
+        if (most < bound) return float.NegativeInfinity;
         Span<float> along = stackalloc float[Ring.Length];
         for (int r = 0; r < Ring.Length; r++)
         {
@@ -169,22 +168,21 @@ internal sealed class SpotFinder
     /// The box around the cells that hang together with one and score no less than a bound, and a cell more on each side; null where it is
     /// no spot.
     /// </summary>
-    private PictureRegion? Outline(int cell, float bound)
+    private PictureRegion? Outline(int cell, float bound, ReadOnlySpan<bool> counts)
     {
         var (left, top) = (cell % _columns, cell / _columns);
         var (right, bottom) = (left, top);
         var open = new Stack<int>([cell]);
-        _scratch[cell] = float.NegativeInfinity;
+        var seen = new HashSet<int>([cell]);
         while (open.TryPop(out int at))
         {
             var (x, y) = (at % _columns, at / _columns);
             (left, right, top, bottom) = (Math.Min(left, x), Math.Max(right, x), Math.Min(top, y), Math.Max(bottom, y));
-            foreach (int next in (ReadOnlySpan<int>)[at - 1, at + 1, at - _columns, at + _columns])
+            foreach (var (nextX, nextY) in (ReadOnlySpan<(int, int)>)[(x - 1, y), (x + 1, y), (x, y - 1), (x, y + 1)])
             {
-                if (next / _columns < Border || next / _columns >= _rows - Border || next % _columns < Border
-                    || next % _columns >= _columns - Border || _scratch[next] < bound) continue;
-                _scratch[next] = float.NegativeInfinity;
-                open.Push(next);
+                if (nextX < Border || nextX >= _columns - Border || nextY < Border || nextY >= _rows - Border
+                    || !seen.Add(nextY * _columns + nextX) || Score(nextX, nextY, bound, counts) < bound) continue;
+                open.Push(nextY * _columns + nextX);
             }
         }
         if (right - left >= MaxWidth || bottom - top >= MaxWidth) return null;
