@@ -1,3 +1,4 @@
+using System.Numerics;
 using OutlierPipeline.Alerts;
 
 namespace OutlierPipeline.Detection;
@@ -63,17 +64,41 @@ internal sealed class CellWindow(int cells)
     public void Add(ReadOnlySpan<byte> now, ReadOnlySpan<byte> before, FrameRef frame)
     {
         if (Count++ == 0) Begin = frame;
-        for (int i = 0; i < now.Length; i++) _sums[i] += now[i];
-        for (int i = 0; i < cells; i++)
+        for (int c = 0; c < 3; c++)
+            Add(now.Slice(c * cells, cells), before.Slice(c * cells, cells), _sums.AsSpan(c * cells, cells), _squares, _differences);
+    }
+
+    /// <summary>One plane, as many cells at once as the machine's registers hold.</summary>
+    private static void Add(ReadOnlySpan<byte> now, ReadOnlySpan<byte> before, Span<ushort> sums, Span<int> squares,
+        Span<ushort> differences)
+    {
+        int i = 0;
+        for (int half = Vector<ushort>.Count, quarter = Vector<int>.Count; i <= now.Length - Vector<byte>.Count; i += Vector<byte>.Count)
         {
-            int square = 0, difference = 0;
-            for (int c = 0, k = i; c < 3; c++, k += cells)
-            {
-                square += now[k] * now[k];
-                difference += Math.Abs(now[k] - before[k]);
-            }
-            _squares[i] += square;
-            _differences[i] += (ushort)difference;
+            var value = new Vector<byte>(now[i..]);
+            var last = new Vector<byte>(before[i..]);
+            Vector.Widen(value, out var low, out var high);
+            Vector.Widen(Vector.Max(value, last) - Vector.Min(value, last), out var lowChange, out var highChange);
+            (new Vector<ushort>(sums[i..]) + low).CopyTo(sums[i..]);
+            (new Vector<ushort>(sums[(i + half)..]) + high).CopyTo(sums[(i + half)..]);
+            (new Vector<ushort>(differences[i..]) + lowChange).CopyTo(differences[i..]);
+            (new Vector<ushort>(differences[(i + half)..]) + highChange).CopyTo(differences[(i + half)..]);
+            // The square of a byte fits into 16 bits.
+            Square(low, squares[i..], quarter);
+            Square(high, squares[(i + half)..], quarter);
+        }
+        for (; i < now.Length; i++)
+        {
+            sums[i] += now[i];
+            squares[i] += now[i] * now[i];
+            differences[i] += (ushort)Math.Abs(now[i] - before[i]);
+        }
+
+        static void Square(Vector<ushort> values, Span<int> squares, int quarter)
+        {
+            Vector.Widen(values * values, out var low, out var high);
+            (new Vector<int>(squares) + Vector.AsVectorInt32(low)).CopyTo(squares);
+            (new Vector<int>(squares[quarter..]) + Vector.AsVectorInt32(high)).CopyTo(squares[quarter..]);
         }
     }
 

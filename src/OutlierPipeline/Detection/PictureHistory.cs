@@ -1,3 +1,4 @@
+using System.Numerics;
 using OutlierPipeline.Alerts;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
@@ -15,6 +16,8 @@ internal sealed class PictureHistory
 
     /// <summary>Mean difference from the frame before, in levels of 255, below which the car stands.</summary>
     private const double MinMotion = 1.5;
+
+    private const int InverseBits = 32;
 
     /// <summary>Windows over which the earlier minute is averaged.</summary>
     private const int Memory = 8;
@@ -67,9 +70,7 @@ internal sealed class PictureHistory
         Scale(pixels);
         if (_hasLast)
         {
-            long difference = 0;
-            for (int i = 0; i < _next.Length; i++) difference += Math.Abs(_next[i] - _last[i]);
-            if (difference < MinMotion * _next.Length) return null;
+            if (Difference(_next, _last) < MinMotion * _next.Length) return null;
             _windows[0].Add(_next, _last, frame);
             if (_frames++ >= Window / 2) _windows[1].Add(_next, _last, frame);
         }
@@ -114,26 +115,48 @@ internal sealed class PictureHistory
     private void Scale(ReadOnlySpan<byte> pixels)
     {
         int area = _side * _side, cells = Columns * Rows;
-        Span<int> sums = stackalloc int[3 * Columns];
+        // A division for each cell would cost more than all the rest; exact for sums of so few bytes.
+        ulong inverse = ((1UL << InverseBits) + (uint)area - 1) / (uint)area;
+        Span<uint> sums = stackalloc uint[3 * Columns];
         for (int row = 0; row < Rows; row++)
         {
             sums.Clear();
             for (int y = row * _side; y < (row + 1) * _side; y++)
             {
                 var line = pixels.Slice(y * _width * 3, Columns * _side * 3);
-                for (int column = 0, i = 0; column < Columns; column++)
+                for (int column = 0; column < Columns; column++)
                 {
-                    for (int k = 0; k < _side; k++, i += 3)
-                    {
-                        sums[3 * column] += line[i];
-                        sums[3 * column + 1] += line[i + 1];
-                        sums[3 * column + 2] += line[i + 2];
-                    }
+                    var cell = line.Slice(column * _side * 3, _side * 3);
+                    uint red = 0, green = 0, blue = 0;
+                    for (int k = 0; k + 2 < cell.Length; k += 3)
+                        (red, green, blue) = (red + cell[k], green + cell[k + 1], blue + cell[k + 2]);
+                    var sum = sums.Slice(3 * column, 3);
+                    (sum[0], sum[1], sum[2]) = (sum[0] + red, sum[1] + green, sum[2] + blue);
                 }
             }
-            for (int column = 0; column < Columns; column++)
-                for (int c = 0; c < 3; c++)
-                    _next[c * cells + row * Columns + column] = (byte)((sums[3 * column + c] + area / 2) / area);
+            for (int c = 0; c < 3; c++)
+            {
+                var plane = _next.AsSpan(c * cells + row * Columns, Columns);
+                for (int column = 0; column < plane.Length; column++)
+                    plane[column] = (byte)((sums[3 * column + c] + (uint)area / 2) * inverse >> InverseBits);
+            }
         }
+    }
+
+    /// <summary>Sum of the absolute differences between two runs of bytes.</summary>
+    private static long Difference(ReadOnlySpan<byte> now, ReadOnlySpan<byte> before)
+    {
+        var sums = Vector<uint>.Zero;
+        int i = 0;
+        for (; i <= now.Length - Vector<byte>.Count; i += Vector<byte>.Count)
+        {
+            var (value, last) = (new Vector<byte>(now[i..]), new Vector<byte>(before[i..]));
+            Vector.Widen(Vector.Max(value, last) - Vector.Min(value, last), out var low, out var high);
+            Vector.Widen(low + high, out var even, out var odd);
+            sums += even + odd;
+        }
+        long sum = Vector.Sum(sums);
+        for (; i < now.Length; i++) sum += Math.Abs(now[i] - before[i]);
+        return sum;
     }
 }
