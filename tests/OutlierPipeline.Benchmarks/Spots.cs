@@ -157,7 +157,7 @@ internal static class Spots
             return null;
         }
 
-        /// <summary>Standard deviation of each pixel in time, over the neighbourhood.</summary>
+        /// <summary>Standard deviation of each pixel in time.</summary>
         private static float[] Spread(ReadOnlySpan<byte[]> frames, FrameSize size)
         {
             float[] spread = new float[size.Width * size.Height];

@@ -221,6 +221,7 @@ public sealed class CameraDetector
     {
         _incidents.Close(frame, CloseReason.DriveEnded, AlertText.DriveEnded, null, alerts);
         BeginAnew();
+        _spots?.EndDrive();
     }
 
     /// <summary>What was seen before says nothing of what follows.</summary>

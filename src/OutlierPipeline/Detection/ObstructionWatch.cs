@@ -51,11 +51,19 @@ internal sealed class ObstructionWatch(FrameSize size, FrameMask? mask, Detector
         if (window.Count == PictureHistory.Window) Judge(_history, window);
     }
 
-    /// <summary>The next frame does not follow on the last; what the camera showed before stays known.</summary>
+    /// <summary>The next frame does not follow on the last; what the camera showed before stays known, and so does an open incident's
+    /// place.</summary>
     public void Break()
     {
         _history?.Break();
-        (Found, state.Spot, _free) = (null, null, 0);
+        (Found, _free) = (null, 0);
+    }
+
+    /// <summary>The drive is over: whoever drives on may have wiped the pane.</summary>
+    public void EndDrive()
+    {
+        Break();
+        state.Spot = null;
     }
 
     private PictureRegion? Known => state.Spot is [var x, var y, var width, var height]

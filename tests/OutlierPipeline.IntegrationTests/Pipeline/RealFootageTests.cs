@@ -10,19 +10,46 @@ namespace OutlierPipeline.IntegrationTests.Pipeline;
 public sealed class RealFootageTests
 {
     [Fact]
-    public async Task Dusk_opens_an_alert_and_the_held_back_day_does_not()
+    public async Task Dusk_that_falls_opens_an_alert_and_the_held_back_day_does_not()
     {
         string camvid = Repository.Footage("camvid");
+        using var evening = new TestDirectory();
+        // What the package's training has not seen: the last fifth of the drive, then the drive at dusk.
+        foreach (string file in Pictures(camvid, "0016E5").Skip(244))
+            File.Copy(file, evening.File("1-" + Path.GetFileName(file)));
+        foreach (string file in Pictures(camvid, "0001TP"))
+            File.Copy(file, evening.File("2-" + Path.GetFileName(file)));
         using var cluster = new TestCluster(1);
         var options = cluster.Options();
         await using var pipeline = new RunningPipeline(options with { Model = options.Model with { Path = Repository.CamVidDay } });
-        await ReplayAsync(cluster, Path.Combine(camvid, "0016E5") + "[225..]", "day");
-        await pipeline.Until(() => cluster.Committed()[0] == 80, "the day being committed");
+        await ReplayAsync(cluster, Path.Combine(camvid, "0016E5") + "[244..]", "day");
+        await pipeline.Until(() => cluster.Committed()[0] == 61, "the day being committed");
         Assert.Empty(pipeline.Alerts);
+        await ReplayAsync(cluster, evening.File(""), "evening");
+        await pipeline.Until(() => cluster.Committed()[0] == 61 + 123, "the evening being committed");
+        var opened = Assert.Single(pipeline.Alerts, alert => alert.Type == AlertType.Opened);
+        Assert.Equal(("evening", AlertTest.Onset), (opened.Camera, opened.Test));
+        Assert.InRange(opened.Last.Offset, 61 + 61, 61 + 61 + 15);
+    }
+
+    [Fact]
+    public async Task After_a_calibration_dusk_opens_an_alert_from_its_first_frames_on()
+    {
+        string camvid = Repository.Footage("camvid");
+        using var directory = new TestDirectory();
+        string model = directory.File("calibrated");
+        var calibrated = await Tool.OutlierAsync("calibrate", "--model", Repository.CamVidDay, "--frames",
+            Path.Combine(camvid, "0016E5") + "[244..]", "--fps", "1", "--out", model);
+        Assert.True(calibrated.Code == 0, calibrated.Error);
+        using var cluster = new TestCluster(1);
+        var options = cluster.Options();
+        await using var pipeline = new RunningPipeline(options with { Model = options.Model with { Path = model } });
+        await ReplayAsync(cluster, Path.Combine(camvid, "0006R0") + "[80..]", "day");
+        await pipeline.Until(() => cluster.Committed()[0] == 21, "the day being committed");
         await ReplayAsync(cluster, Path.Combine(camvid, "0001TP"), "dusk");
-        await pipeline.Until(() => cluster.Committed()[0] == 142, "the dusk being committed");
-        Assert.Contains(pipeline.Alerts, alert => alert is { Type: AlertType.Opened, Camera: "dusk" });
-        Assert.DoesNotContain(pipeline.Alerts, alert => alert.Camera == "day");
+        await pipeline.Until(() => cluster.Committed()[0] == 21 + 62, "the dusk being committed");
+        var opened = Assert.Single(pipeline.Alerts, alert => alert.Type == AlertType.Opened);
+        Assert.Equal(("dusk", AlertTest.Level), (opened.Camera, opened.Test));
     }
 
     [Fact]
@@ -104,6 +131,9 @@ public sealed class RealFootageTests
             Directory.Delete(directory, recursive: true);
         }
     }
+
+    private static IEnumerable<string> Pictures(string camvid, string drive) =>
+        Directory.GetFiles(Path.Combine(camvid, drive)).Order(StringComparer.Ordinal);
 
     private static async Task ReplayAsync(TestCluster cluster, string input, string camera)
     {

@@ -101,7 +101,12 @@ public sealed class ObstructionWatchTests
         Observe(Before + 60, 120, covered: true);
         Assert.Single(alerts);
         Assert.Equal(opened.Incident, detector.Incident);
-        Observe(Before + 180, 200, covered: false);
+        // Frames that expired unread say nothing of the place.
+        detector.ObserveLost(Before + 180, Before + 190);
+        Observe(Before + 190, 10, covered: true);
+        Assert.Single(alerts);
+        Assert.Equal(opened.Incident, detector.Incident);
+        Observe(Before + 200, 190, covered: false);
         var closed = alerts[1];
         Assert.Equal((AlertType.Closed, CloseReason.Calm, opened.Incident), (closed.Type, closed.Closed, closed.Incident));
         Assert.False(detector.HasOpenIncident);
