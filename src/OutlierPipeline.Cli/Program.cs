@@ -19,6 +19,7 @@ var root = new RootCommand(
     CalibrateCommand.Build(),
     EvaluateCommand.Build(),
     ScoreCommand.Build(),
+    MineCommand.Build(),
     PictureCommands.BuildSample(),
     PictureCommands.BuildReconstruct(),
     PictureCommands.BuildTraverse(),

@@ -6,7 +6,7 @@ CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 return args switch
 {
     ["end-to-end", .. var rest] => await EndToEnd.RunAsync(rest),
-    ["streams"] => Streams.Run(),
+    ["streams", .. var rest] => Streams.Run(rest),
     ["spots", .. var rest] => await Spots.RunAsync(rest),
     ["kinds", .. var rest] => await Kinds.RunAsync(rest),
     ["scoring", .. var rest] => ScoringShare.Run(rest),

@@ -11,7 +11,7 @@ namespace OutlierPipeline.Benchmarks;
 
 /// <summary>
 /// <c>streams</c>: drives of the simulated street at 10 frames/s, with a trouble that begins at a known frame or none; how long until the
-/// incident is open, and how many open falsely.
+/// incident is open, and how many open falsely. <c>--model M</c>: another package than the demo's.
 /// </summary>
 internal static class Streams
 {
@@ -20,9 +20,9 @@ internal static class Streams
     private const int Frames = 70;
     private const double FramesPerSecond = 10;
 
-    public static int Run()
+    public static int Run(string[] arguments)
     {
-        var package = ModelPackage.Load(EndToEnd.FindModel());
+        var package = ModelPackage.Load(arguments is ["--model", var model] ? model : EndToEnd.FindModel());
         using var engine = new InferenceEngine(package, new InferenceOptions(), NullLogger.Instance);
         using var batch = engine.CreateBatch(1);
         using var decoder = new FrameDecoder(package.Card.Network.Size, new FrameLimits());

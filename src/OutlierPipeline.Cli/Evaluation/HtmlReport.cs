@@ -11,7 +11,7 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
 {
     private const int Pictures = 6;
 
-    private const string Style = """
+    internal const string Style = """
         :root { color-scheme: light dark; }
         body { font: 15px/1.5 system-ui, sans-serif; max-width: 1100px; margin: 2rem auto; padding: 0 1rem; }
         body { background: Canvas; color: CanvasText; }
