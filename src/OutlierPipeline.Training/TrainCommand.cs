@@ -122,6 +122,11 @@ internal sealed class TrainCommand
             Description =
         "Load libtorch from this folder, such as torch/lib of a pip-installed PyTorch with CUDA (or LIBTORCH_DIR)"
         };
+    private readonly Option<bool> _debias = new("--debias")
+    {
+        Description = "For the feature architectures: train a second time, on frames drawn inversely to the density of their codes, so " +
+        "that what is rare in the footage (a tunnel, dusk) counts more; twice as long"
+    };
     private readonly Option<bool> _resume =
         new("--resume") { Description = "Go on from the checkpoint of an interrupted run with the same options" };
     private readonly Option<bool> _finish =
@@ -172,7 +177,7 @@ internal sealed class TrainCommand
             _frames, _calibration, _split, _framesPerSecond, _mask, _out, _architecture, _backbone, _outputs, _backboneLicence, _stages,
                 _height, _width,
                 _latent, _epochs, _patience, _batch, _rate, _beta, _freeBits, _seed,
-            _device, _precision, _threads, _libtorch, _resume, _finish, _description, _source, _licence, _version, _prepare,
+            _device, _precision, _threads, _libtorch, _debias, _resume, _finish, _description, _source, _licence, _version, _prepare,
         };
         _architecture.AcceptOnlyFromAmong([.. Architecture.All.Select(architecture => architecture.Name)]);
         _device.AcceptOnlyFromAmong("auto", "cpu", "cuda");
@@ -197,6 +202,7 @@ internal sealed class TrainCommand
             if (result.GetValue(_backbone) is not null != result.GetValue(_outputs) is { Length: > 0 })
                 result.AddError("--backbone and --backbone-outputs go together");
             if (result.GetValue(_backbone) is not null && !isOfFeatures) result.AddError("--backbone goes with the feature architectures");
+            if (result.GetValue(_debias) && !isOfFeatures) result.AddError("--debias goes with the feature architectures");
             if (result.GetValue(_rate) is { } rate && !(rate > 0)) result.AddError("--learning-rate must be positive");
             if (result.GetValue(_framesPerSecond) <= 0) result.AddError("--fps must be positive");
             if (result.GetValue(_beta) < 0 || result.GetValue(_freeBits) < 0)
@@ -255,6 +261,7 @@ internal sealed class TrainCommand
         Precision = options.GetRequiredValue(_precision),
         Threads = options.GetValue(_threads),
         LibTorch = options.GetValue(_libtorch)?.FullName ?? Environment.GetEnvironmentVariable("LIBTORCH_DIR"),
+        Debias = options.GetValue(_debias),
         Resume = options.GetValue(_resume),
         Finish = options.GetValue(_finish),
         Description = options.GetRequiredValue(_description),

@@ -68,6 +68,9 @@ internal sealed record TrainingRequest
 
     public required string? LibTorch { get; init; }
 
+    /// <summary>Whether to train a second time, on frames drawn inversely to the density of their codes.</summary>
+    public required bool Debias { get; init; }
+
     public required bool Resume { get; init; }
 
     public required bool Finish { get; init; }
@@ -177,14 +180,24 @@ internal sealed class TrainingRun(TrainingRequest request)
         double rate = 0;
         if (!request.Finish && !Show(training.Trainer.Run, settings, progress => rate = progress.FramesPerSecond, cancellation))
             return null;
+        if (request.Debias && training.Trainer.Epochs > 0)
+        {
+            AnsiConsole.WriteLine("Training again on frames drawn inversely to the density of their codes …");
+            training.Debias(request.Resume);
+            if (!request.Finish && !Show(training.Trainer.Run, settings, progress => rate = progress.FramesPerSecond, cancellation))
+                return null;
+        }
         if (training.Trainer.Epochs == 0)
-            throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
+            throw new TrainingException($"no epoch has ended yet{(request.Debias ? " of the debiased training" : "")}: there is nothing " +
+                $"to write ({_checkpoints})");
         AnsiConsole.WriteLine("Fitting densities, training what draws codes …");
         var (exporter, crossFitted) = training.Finish(cancellation);
         AnsiConsole.WriteLine("Learning what causes look like …");
         training.LearnCauses(exporter, cancellation);
         AnsiConsole.WriteLine("Training again without each half of the footage, for what other drives score …");
         var leftOut = training.LeaveOut(what => AnsiConsole.WriteLine($"  {what}"), cancellation);
+        // Frames that were drawn repeatedly must not say how far scores spread.
+        if (request.Debias) crossFitted = leftOut?.Rows ?? [];
         return new Trained(exporter, crossFitted, leftOut, training.Trainer.Figures, training.Trainer.Epochs, rate);
     }
 

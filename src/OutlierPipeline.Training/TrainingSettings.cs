@@ -30,6 +30,9 @@ public sealed record TrainingSettings
     /// <summary>Whether the network computes in bfloat16, its weights and losses staying float32.</summary>
     public bool IsMixedPrecision { get; init; }
 
+    /// <summary>Whether the network is trained a second time, on frames drawn inversely to the density of their codes.</summary>
+    public bool IsDebiased { get; init; }
+
     /// <summary>A run goes on only from a checkpoint with the same.</summary>
     /// <param name="digest">Of the training frames.</param>
     internal string Fingerprint(string digest, PatchNetwork network, string? mask) =>

@@ -1,3 +1,4 @@
+using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
@@ -82,6 +83,26 @@ public sealed class FeatureExporter : IModelExporter
         int codes = _scores.ToList().FindIndex(score => score is CodesScore);
         float[] latent = Uncollected.Run(() => Places.Values(((CodesScore)_scores[codes]).FrameCode(ops, all[codes])));
         return (crossFitted, [.. latent.Chunk(Latent)], chosen);
+    }
+
+    /// <summary>The codes of some frames, n rows of Z, whitened by these very frames; no score is fitted.</summary>
+    /// <param name="frames">Indices of the frames in <paramref name="features"/>.</param>
+    public float[][] Codes(FeatureFootage features, int[] frames)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var ops = TorchOps();
+        var score = new CodesScore();
+        var parts = new List<Tensor>();
+        foreach (int[] batch in frames.Chunk(Batch))
+            parts.Add(Uncollected.Run(() =>
+            {
+                using var inner = NewDisposeScope();
+                return score.Features(ops, Inputs(ops, features.Rows(batch))).MoveToOuterDisposeScope();
+            }));
+        var all = cat(parts, 0);
+        score.Fit(all);
+        return [.. Places.Values(score.FrameCode(ops, all)).Chunk(Latent)];
     }
 
     /// <summary>Fits every score to some frames, and says what others score by that: n rows of S.</summary>
@@ -252,14 +273,24 @@ public sealed class FeatureExporter : IModelExporter
         ErrorMapWidth = _network.Columns,
         Parameters = _backbone.Parameters + _weights.Values.Sum(weight => (long)weight.Values.Length),
         FlopsPerFrame = _backbone.Flops(Size) + _network.FlopsPerFrame(),
-        HyperParameters = new Dictionary<string, double>
+        HyperParameters = HyperParameters(settings),
+    };
+
+    private static Dictionary<string, double> HyperParameters(TrainingSettings settings)
+    {
+        var parameters = new Dictionary<string, double>
         {
             ["batch"] = settings.Batch,
             ["learningRate"] = settings.LearningRate,
             ["beta"] = settings.Beta,
             ["freeBits"] = settings.FreeBits
-        },
-    };
+        };
+        if (!settings.IsDebiased) return parameters;
+        parameters["debiasBins"] = LatentHistogram.Bins;
+        parameters["debiasSmoothing"] = LatentHistogram.Smoothing;
+        parameters["debiasEffectiveShare"] = LatentHistogram.EffectiveShare;
+        return parameters;
+    }
 
     /// <summary>The scores in the order of the graph's output.</summary>
     private static IReadOnlyList<CellScore> CreateScores(FeatureNetwork network) =>

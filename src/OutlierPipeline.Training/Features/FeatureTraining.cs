@@ -1,3 +1,4 @@
+using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Models;
 using OutlierPipeline.Training.Networks;
@@ -25,6 +26,10 @@ internal sealed class FeatureTraining : IDisposable
     private readonly bool _ownsFeatures;
     private readonly TrainingSettings _settings;
     private readonly string _checkpoint;
+    private readonly string _origin;
+    private readonly int[] _trains;
+    private readonly int[] _heldBack;
+    private double[]? _weights;
 
     /// <param name="latent">Dimensions of a frame's code: mean and deviation of those of its cells, so an even number.</param>
     /// <param name="heldBack">Share of each drive, its end, that only measures.</param>
@@ -55,13 +60,13 @@ internal sealed class FeatureTraining : IDisposable
         foreach (var drive in footage.Drives)
             Array.Fill(isHeldBack, true, drive.First + (int)Math.Round((1 - heldBack) * drive.Count),
                 drive.Count - (int)Math.Round((1 - heldBack) * drive.Count));
-        string origin = $"{footage.Digest} {backbone.Card.Name} {backbone.Card.Digest} " +
+        _origin = $"{footage.Digest} {backbone.Card.Name} {backbone.Card.Digest} " +
             $"{(mask is null ? "" : ModelPackage.DigestOf(mask.Pixels))}";
-        Trainer = new FeatureTrainer(_network, _features, [.. all.Where(i => !isHeldBack[i])], [.. all.Where(i => isHeldBack[i])],
-            Counted(), settings, checkpoint, origin);
+        (_trains, _heldBack) = ([.. all.Where(i => !isHeldBack[i])], [.. all.Where(i => isHeldBack[i])]);
+        Trainer = new FeatureTrainer(_network, _features, _trains, _heldBack, Counted(), settings, checkpoint, _origin);
     }
 
-    public FeatureTrainer Trainer { get; }
+    public FeatureTrainer Trainer { get; private set; }
 
     /// <summary>What it trains on.</summary>
     public DecodedFootage Footage => _footage;
@@ -80,6 +85,7 @@ internal sealed class FeatureTraining : IDisposable
         return settings with
         {
             Epochs = epochs,
+            IsDebiased = request.Debias,
             Batch = request.Batch > 0 ? request.Batch : settings.Batch,
             Beta = request.Beta ?? settings.Beta,
             LearningRate = request.LearningRate ?? settings.LearningRate,
@@ -107,12 +113,31 @@ internal sealed class FeatureTraining : IDisposable
         };
     }
 
+    /// <summary>
+    /// Begins again, with the same first weights, on frames drawn inversely to the density of the codes that the trained network gives
+    /// them: what is rare in the footage is no longer rare in the training, nor where scores are fitted.
+    /// </summary>
+    /// <param name="resume">Whether to go on from a checkpoint of this second training, if there is one.</param>
+    /// <exception cref="TrainingException">The checkpoint is of another run.</exception>
+    public void Debias(bool resume)
+    {
+        var exporter = new FeatureExporter(_backbone, _network, Trainer.Weights, _fill, _mask);
+        float[][] codes = exporter.Codes(_features, [.. Enumerable.Range(0, _footage.Count)]);
+        var histogram = new LatentHistogram(codes);
+        _weights = LatentHistogram.Weights([.. codes.Select(code => histogram.Rarity(code))]);
+        Trainer.Dispose();
+        string checkpoint = _checkpoint + "-debiased";
+        Trainer = new FeatureTrainer(_network, _features, Drawn(_trains), _heldBack, Counted(), _settings, checkpoint,
+            _origin + " debiased");
+        if (resume && File.Exists(checkpoint)) Trainer.Resume();
+    }
+
     /// <summary>Fits the scores to all training frames and trains what draws codes.</summary>
     /// <returns>The scores of each frame where its block of time was left out.</returns>
     public (FeatureExporter Exporter, float[][] CrossFitted) Finish(CancellationToken cancellation)
     {
         var exporter = new FeatureExporter(_backbone, _network, Trainer.Weights, _fill, _mask);
-        var (crossFitted, codes, frames) = exporter.Fit(_features, [.. Enumerable.Range(0, _footage.Count)]);
+        var (crossFitted, codes, frames) = exporter.Fit(_features, Drawn([.. Enumerable.Range(0, _footage.Count)]));
         exporter.TrainPixels(_footage, codes, frames, PixelSteps, _seed, cancellation);
         return (exporter, crossFitted);
     }
@@ -143,7 +168,7 @@ internal sealed class FeatureTraining : IDisposable
         for (int fold = 0; fold < folds.Length; fold++)
         {
             progress("left out: " + (isByDrive ? string.Join(", ", folds[fold].Select(span => span.Name)) : $"half {fold + 1} of 2"));
-            int[] fitted = frames[1 - fold];
+            int[] fitted = Drawn(frames[1 - fold]);
             using var trainer = new FeatureTrainer(_network, _features, fitted, [], Counted(), settings,
                 FormattableString.Invariant($"{_checkpoint}-{fold}"), FormattableString.Invariant($"fold {fold}"));
             if (!trainer.Run(_ => { }, cancellation)) throw new OperationCanceledException(cancellation);
@@ -158,6 +183,10 @@ internal sealed class FeatureTraining : IDisposable
         Trainer.Dispose();
         if (_ownsFeatures) _features.Dispose();
     }
+
+    /// <summary>Frames as they train: themselves, or drawn from them, some repeatedly.</summary>
+    private int[] Drawn(int[] frames) => _weights is null ? frames
+        : [.. LatentHistogram.Draw([.. frames.Select(i => _weights[i])], _seed).Select(i => frames[i])];
 
     private FeatureFootage Compute(FeatureRunner runner, CancellationToken cancellation)
     {
