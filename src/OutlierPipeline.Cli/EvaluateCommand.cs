@@ -61,15 +61,28 @@ internal static class EvaluateCommand
         };
         var rate = new Option<double?>("--fps") { Description = "Frames a second of the footage; by default a video's own times, else 10" };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of corruptions and bootstrap" };
+        var slices = new Option<string[]>("--slices")
+        {
+            AllowMultipleArgumentsPerToken = true,
+            Description = $"Also judge parts of the normal frames: {Slices.Kinds}"
+        };
+        var before = new Option<string?>("--before")
+        {
+            Description = "For --slices: another package, such as the one without --debias, whose figures stand beside and which says " +
+            "what is rare"
+        };
         var command = new Command("evaluate",
             "Judge a package on normal footage and outliers: report.html, report.json, scores.csv") { model, normal, outlier, corruptions,
-            frames, output, camera, level, rate, seed, scores, whatIf, leaveOut.IsAsked, leaveOut.Train, leaveOut.Baselines };
+            frames, output, camera, level, rate, seed, slices, before, scores, whatIf, leaveOut.IsAsked, leaveOut.Train,
+                leaveOut.Baselines };
         command.Validators.Add(result =>
         {
             bool asks = result.GetValue(whatIf) is not null;
             if (asks && result.GetValue(scores) is null) result.AddError("--what-if needs --scores");
             if (asks && !result.GetValue(whatIf)!.StartsWith(Setting, StringComparison.Ordinal))
                 result.AddError($"--what-if {result.GetValue(whatIf)}: expected {Setting}1e-4,1e-6");
+            if (result.GetValue(before) is not null && result.GetValue(slices) is not { Length: > 0 })
+                result.AddError("--before goes with --slices");
             if (!asks && (result.GetValue(normal) is not { Length: > 0 } || result.GetValue(output) is null))
                 result.AddError("--normal and --out are needed (or --what-if with --scores)");
             leaveOut.Check(result, result.GetValue(model));
@@ -97,7 +110,11 @@ internal static class EvaluateCommand
                     options.GetValue(frames), options.GetValue(seed), options.GetRequiredValue(output), line);
             var request = new EvaluationRequest(options.GetRequiredValue(model), options.GetRequiredValue(normal)!, sets,
                 options.GetRequiredValue(camera), options.GetValue(level), options.GetValue(rate), options.GetValue(corruptions)
-                ? options.GetValue(frames) : 0, options.GetValue(seed), line);
+                ? options.GetValue(frames) : 0, options.GetValue(seed), line)
+            {
+                Slices = options.GetValue(slices) ?? [],
+                Before = options.GetValue(before),
+            };
             return EvaluateAsync(request, options.GetRequiredValue(output), cancellation);
         }));
         return command;
@@ -180,6 +197,7 @@ internal static class EvaluateCommand
                 Console.WriteLine($"{name}: looks like {Named(figures.Causes!)}" +
                     (figures.IncidentCauses is { } incidents ? $"; its incidents: {Named(incidents)}" : ""));
         }
+        if (report.Slices is { } slices) Show(slices);
         if (report.Corruptions is not { } corruptions) return;
         var kinds = new Table().AddColumns("corruption, AUROC at severity", "1", "2", "3", "4", "5", "streams at 3: delay (frames)",
             "within 15", "of", "by onset");
@@ -206,6 +224,29 @@ internal static class EvaluateCommand
         }
         AnsiConsole.Write(causes);
     }
+
+    private static void Show(IReadOnlyList<SliceFigures> slices)
+    {
+        var table = new Table();
+        foreach (string column in SliceColumns(slices)) table.AddColumn(Markup.Escape(column));
+        foreach (string[] row in SliceRows(slices)) table.AddRow([.. row.Select(Markup.Escape)]);
+        AnsiConsole.Write(table);
+    }
+
+    internal static string[] SliceColumns(IReadOnlyList<SliceFigures> slices) =>
+    [
+        "normal frames by", "slice", "frames", "alarms at one rate over all", "95 % interval",
+        .. slices.Any(slice => slice.Before is not null) ? (string[])["before", "95 % interval"] : [], "AUROC", "by p-values of its own",
+    ];
+
+    internal static IEnumerable<string[]> SliceRows(IReadOnlyList<SliceFigures> slices) => slices.Select(slice => (string[])
+    [
+        slice.By, slice.Name, Text($"{slice.Frames}"), Text($"{slice.Rate:P1}"), Text($"{slice.RateCi[0]:P1} to {slice.RateCi[1]:P1}"),
+        .. slice.Before is { } before
+            ? (string[])[Text($"{before.Rate:P1}"), Text($"{before.RateCi[0]:P1} to {before.RateCi[1]:P1}")]
+            : [],
+        Text($"{slice.Auroc:0.000}"), slice.OwnRate is { } own ? Text($"{own:P1}") : Text($"needs {slice.OwnNeeds} frames"),
+    ]);
 
     private static string Named(CauseFigures causes) => string.Join(", ", causes.Named.OrderByDescending(name => name.Value)
         .Select(name => Text($"{name.Key} {name.Value:0.00}")));

@@ -128,7 +128,8 @@ internal static class MineCommand
         html.Append(CultureInfo.InvariantCulture, $"<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta " +
             $"name=\"viewport\" content=\"width=device-width\"><title>Rare frames</title><style>{HtmlReport.Style}</style></head><body>" +
             $"<main><h1>Rare frames</h1><p>The {rare.Count} rarest of {footage.Count} frames, by the density of the codes that " +
-            $"{WebUtility.HtmlEncode(package.Card.Name)} {WebUtility.HtmlEncode(package.Card.Version)} gives them. The rarest come first. " +
+            $"{WebUtility.HtmlEncode(package.Card.Name)} {WebUtility.HtmlEncode(package.Card.Version)} gives them. The rarest come " +
+                $"first. " +
             $"Of frames that look alike one is shown. The files are in <code>frames/</code>, the list is <code>mine.csv</code>.</p>");
         foreach (var (frame, rank) in rare.Select((frame, rank) => (frame, rank + 1)))
         {

@@ -72,7 +72,12 @@ internal static class Streams
                 if (isOpen && i < Onset) before = true;
                 if (isOpen && i >= Onset) opened ??= i - Onset;
             }
-            for (int k = alerts.Count(alert => alert.Type == AlertType.Opened); k > 0; k--) opens?.Invoke();
+            foreach (var alert in alerts.Where(alert => opens is not null && alert.Type == AlertType.Opened))
+            {
+                Say($"  false incident, seed {seed}, frame {alert.Last.Offset}: {alert.Kind} by {alert.Test?.ToString() ?? "no test"}, " +
+                    $"{alert.Reason}");
+                opens!();
+            }
             return opened;
         }
     }

@@ -29,6 +29,10 @@ internal sealed record EvaluationReport
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public CorruptionFigures? Corruptions { get; init; }
 
+    /// <summary>Parts of the normal frames, if they were asked for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<SliceFigures>? Slices { get; init; }
+
     public required IReadOnlyList<LatentDiagnostic> Latent { get; init; }
 
     /// <summary>KL divergence of each unit of the code, in nats.</summary>

@@ -14,7 +14,14 @@ namespace OutlierPipeline.Cli.Evaluation;
 /// <param name="FramesPerSecond">Null for the frames' own times.</param>
 /// <param name="CorruptionFrames">Frames that each corruption is shown on; 0 for no corruptions.</param>
 internal sealed record EvaluationRequest(string Model, string[] Normal, IReadOnlyList<(string Name, string Input)> Outliers, string Camera,
-    double Level, double? FramesPerSecond, int CorruptionFrames, int Seed, string Command);
+    double Level, double? FramesPerSecond, int CorruptionFrames, int Seed, string Command)
+{
+    /// <summary>How the normal frames are cut: see <see cref="OutlierPipeline.Evaluation.Slices.Kinds"/>.</summary>
+    public IReadOnlyList<string> Slices { get; init; } = [];
+
+    /// <summary>A package whose slices stand beside, and which says what is rare; null for none.</summary>
+    public string? Before { get; init; }
+}
 
 /// <summary>Measures a package on footage that it has not seen.</summary>
 internal sealed class Evaluator : IDisposable
@@ -42,13 +49,14 @@ internal sealed class Evaluator : IDisposable
 
     public IReadOnlyList<ScoredSet> Outliers { get; private set; } = [];
 
+    /// <summary>Parts of the normal frames.</summary>
+    public IReadOnlyList<Slice> Slices { get; private set; } = [];
+
     /// <param name="progress">What is being done, and how much of it is.</param>
     public async Task<EvaluationReport> RunAsync(Action<string, double> progress, CancellationToken cancellation)
     {
-        Normal = await ScoreAsync("normal", _request.Normal, progress, cancellation);
-        var outliers = new List<ScoredSet>();
-        foreach (var (name, input) in _request.Outliers) outliers.Add(await ScoreAsync(name, [input], progress, cancellation));
-        Outliers = outliers;
+        await ScoreAsync(progress, cancellation);
+        var slices = await SlicesAsync(progress, cancellation);
         var corruptions = _request.CorruptionFrames > 0
             ? new CorruptionRun(Normal, _scorer, _request.Camera, _request.FramesPerSecond ?? ScoredSet.DefaultRate,
             _request.CorruptionFrames, _request.Seed).Run(share => progress("corruptions", share), cancellation)
@@ -72,10 +80,11 @@ internal sealed class Evaluator : IDisposable
                 new SortedDictionary<string, double>(Levels.ToDictionary(level => level.ToString(CultureInfo.InvariantCulture), Rate)),
                 Normal.Incidents, calibration.SmallestPValue, detection.FalseIncidentsPerCameraDay, delay > TimeSpan.Zero
                 ? delay.TotalSeconds : null, Normal.IncidentsByTest, OnsetRates()),
-            Outliers = new SortedDictionary<string, OutlierFigures>(outliers.ToDictionary(set => set.Name, Figures),
+            Outliers = new SortedDictionary<string, OutlierFigures>(Outliers.ToDictionary(set => set.Name, Figures),
                 StringComparer.Ordinal),
             Drives = [.. Judged()],
             Corruptions = corruptions,
+            Slices = slices,
             Latent = latent.Diagnostics,
             KlPerUnit = latent.KlPerUnit,
         };
@@ -107,6 +116,29 @@ internal sealed class Evaluator : IDisposable
         if (sorted.Length == 0) return null;
         double median = Quantiles.Of(sorted, 0.5);
         return double.IsFinite(median) ? median : null;
+    }
+
+    private async Task ScoreAsync(Action<string, double> progress, CancellationToken cancellation)
+    {
+        Normal = await ScoreAsync("normal", _request.Normal, progress, cancellation);
+        var outliers = new List<ScoredSet>();
+        foreach (var (name, input) in _request.Outliers) outliers.Add(await ScoreAsync(name, [input], progress, cancellation));
+        Outliers = outliers;
+    }
+
+    private async Task<IReadOnlyList<SliceFigures>?> SlicesAsync(Action<string, double> progress, CancellationToken cancellation)
+    {
+        if (_request.Slices.Count == 0) return null;
+        using var before = _request.Before is { } model ? new Evaluator(_request with { Model = model }) : null;
+        if (before is not null) await before.ScoreAsync((what, share) => progress($"before: {what}", share), cancellation);
+        var judge = new SliceJudge(_request.Level, _request.Seed);
+        Slices = [.. _request.Slices.SelectMany(by =>
+            OutlierPipeline.Evaluation.Slices.Cut(by, Normal.Footage, (before ?? this).Normal.Codes,
+            _request.Seed))];
+        return [.. Slices.Select(slice => judge.Judge(slice, Normal, Combined(this),
+            before is null ? null : judge.Judge(slice, before.Normal, Combined(before), null)))];
+
+        static double[] Combined(Evaluator evaluator) => [.. evaluator.Outliers.SelectMany(set => set.Combined)];
     }
 
     private async Task<ScoredSet> ScoreAsync(string name, string[] inputs, Action<string, double> progress, CancellationToken cancellation)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using OutlierPipeline.Evaluation;
 
 namespace OutlierPipeline.Cli.Evaluation;
 
@@ -36,6 +37,7 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
             $"<h1>Evaluation of {Encode(report.Model)} {Encode(report.ModelVersion)}</h1><p><code>{Encode(report.Command)}</code></p>");
         WriteNormal();
         WriteOutliers();
+        WriteSlices();
         WriteCorruptions();
         WriteLatent();
         _html.Append("</main></body></html>\n");
@@ -88,6 +90,23 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
             Chart(ReportCharts.Histogram(evaluator.Normal, set));
             _html.Append("<p>Worst misses: the outliers that were least strange.</p>");
             Show(set, Enumerable.Range(0, set.Combined.Length).OrderBy(i => set.Combined[i]));
+        }
+    }
+
+    private void WriteSlices()
+    {
+        if (report.Slices is not { } slices) return;
+        Heading("Slices");
+        _html.Append(CultureInfo.InvariantCulture, $"<p>Parts of the normal frames. The threshold is the one that " +
+            $"{report.Normal.Level:P0} of all normal frames pass: where a slice passes it more often, its frames raise more false alarms " +
+            $"than others. By p-values of its own, a slice's frames are ranked among its others alone.</p>");
+        Table(EvaluateCommand.SliceColumns(slices), EvaluateCommand.SliceRows(slices));
+        Chart(ReportCharts.Slices(slices, report.Normal.Level));
+        foreach (var slice in evaluator.Slices.Where(slice => slice.By == Slices.Clusters))
+        {
+            _html.Append(CultureInfo.InvariantCulture, $"<h3>{Encode(slice.Name)}</h3>");
+            Show(evaluator.Normal, Enumerable.Range(0, Pictures).Select(k =>
+                slice.Frames[(int)((long)k * (slice.Frames.Length - 1) / (Pictures - 1))]).Distinct());
         }
     }
 

@@ -73,6 +73,36 @@ internal static class ReportCharts
         return plot.GetSvgXml(Width + 160, Height + 60);
     }
 
+    public static string Slices(IReadOnlyList<SliceFigures> slices, double level)
+    {
+        bool isCompared = slices.Any(slice => slice.Before is not null);
+        var plot = New("False alarms by slice", "", "share of its frames over the common threshold");
+        Add(slices, isCompared ? -0.2 : 0, "this package", Colors.SteelBlue);
+        if (isCompared) Add([.. slices.Select(slice => slice.Before!)], 0.2, "before", Colors.LightGray);
+        var line = plot.Add.HorizontalLine(level);
+        (line.LegendText, line.Color) = ("all normal frames", Colors.Black);
+        plot.Axes.Bottom.SetTicks([.. Enumerable.Range(0, slices.Count).Select(i => (double)i)], [.. slices.Select(slice => slice.Name)]);
+        plot.Axes.Bottom.TickLabelStyle.Rotation = 30;
+        plot.Axes.Bottom.TickLabelStyle.Alignment = Alignment.UpperLeft;
+        plot.Axes.Bottom.MinimumSize = 90;
+        plot.Axes.Margins(bottom: 0);
+        plot.ShowLegend(Alignment.UpperRight);
+        return plot.GetSvgXml(Math.Max(Width, 60 * slices.Count), Height);
+
+        void Add(IReadOnlyList<SliceFigures> figures, double shift, string name, Color color)
+        {
+            var bars = figures.Select((slice, i) => new Bar
+            {
+                Position = i + shift,
+                Value = slice.Rate,
+                Size = isCompared ? 0.36 : 0.7,
+                FillColor = color,
+                LineWidth = 0,
+            }).ToArray();
+            plot.Add.Bars(bars).LegendText = name;
+        }
+    }
+
     public static string KlPerUnit(double[] kl)
     {
         var plot = New("KL divergence of each unit of the code", "unit, the largest first", "nats");

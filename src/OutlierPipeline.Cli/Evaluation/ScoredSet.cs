@@ -23,6 +23,7 @@ internal sealed class ScoredSet
         Combined = new double[footage.Count];
         Verdicts = new Verdict[footage.Count];
         Profiles = new float[footage.Count][];
+        Codes = new float[footage.Count][];
     }
 
     public string Name { get; }
@@ -38,6 +39,9 @@ internal sealed class ScoredSet
 
     /// <summary>n rows of F, empty ones where the package has no causes.</summary>
     public float[][] Profiles { get; }
+
+    /// <summary>n rows of Z.</summary>
+    public float[][] Codes { get; }
 
     /// <summary>What the incidents that opened looked like, where something was said.</summary>
     public List<string> IncidentCauses { get; } = [];
@@ -65,6 +69,7 @@ internal sealed class ScoredSet
             if (within == 0) detector = new CameraDetector(camera, scorer.Package, new DetectionOptions());
             set.Scores[i] = batch.Scores(slot).ToArray();
             set.Profiles[i] = batch.Profile(slot).ToArray();
+            set.Codes[i] = batch.Latent(slot).ToArray();
             set.Combined[i] = model.Calibration.Combine(batch.Scores(slot));
             set.Verdicts[i] = Observe(detector!, within, framesPerSecond is null && footage.TimeOf(i) is { } time
                 ? Nanoseconds(time)
