@@ -89,6 +89,38 @@ public sealed class DeploymentFitTests
         Assert.Null((Bootstrap(1) with { IsBootstrap = false }).Origin);
     }
 
+    [Fact]
+    public void What_is_taken_over_judges_from_the_next_frame_on_and_an_open_incident_stays()
+    {
+        var package = ModelPackage.Load(Repository.StreetDemo);
+        var before = package.Default;
+        var detector = new CameraDetector("car-1", package, Options);
+        var alerts = new List<AlertStep>();
+        float[] strange = [.. before.Calibration.Location.Select((location, k) => (float)(location + 9 * before.Calibration.Scale[k]))];
+        int seen = 0;
+        for (int i = 0; i < 20; i++) Observe();
+        Assert.Null(Assert.Single(alerts, alert => alert.Type == AlertType.Opened).Calibration);
+        Assert.True(Observe().Martingale > 6);
+        // The same scores are normal to it.
+        package.TakeOver(before.Calibration with { Location = [.. strange.Select(score => (double)score)], DeploymentDrives = 40 });
+        Assert.Equal(before.Digest, package.LoadedDigest);
+        Assert.NotEqual(before.Digest, package.Default.Digest);
+        var after = Observe();
+        Assert.Equal(0, after.Martingale);
+        Assert.InRange(after.PValue, 0.2, 1);
+        Assert.True(detector.HasOpenIncident);
+        for (int i = 0; i < 60; i++) Observe();
+        Assert.Equal(CloseReason.Calm, alerts[^1].Closed);
+
+        Verdict Observe() => detector.Observe(new FrameObservation
+        {
+            Frame = new FrameRef("camera.frames", 0, seen, ++seen * 1_000_000_000L),
+            Scores = strange,
+            ErrorMap = [],
+            Pixels = [],
+        }, alerts);
+    }
+
     private Calibration Fit(Calibration before, int drives, double spread) => DeploymentFit.Fit(before,
         [.. Enumerable.Range(0, drives).Select(i => new NormalDrive("car", 0, 300L * Step * 1_000_000_000, Step, Drive(300, spread)))],
         Options.FalseAlarmProbability);
