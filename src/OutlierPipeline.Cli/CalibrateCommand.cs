@@ -31,7 +31,11 @@ internal static class CalibrateCommand
             Description =
             "An incident that turned out to be normal: its recorded scores join its camera's calibration"
         };
-        var scores = new Option<string?>("--scores") { Description = $"For --add-normal and --missed: {StoredScore.Kinds}" };
+        var scores = new Option<string?>("--scores")
+        {
+            Description = $"Recorded scores: {StoredScore.Kinds}. For --add-normal and --missed; alone it calibrates the level on the " +
+                "normal drives in them, without frames"
+        };
         var missed = new Option<string[]>("--missed")
         {
             AllowMultipleArgumentsPerToken = true,
@@ -91,7 +95,8 @@ internal static class CalibrateCommand
             bool fits = result.GetValue(frames) is { Length: > 0 };
             string[] taught = result.GetValue(missed) ?? [];
             if (adds && fits) result.AddError("--frames and --add-normal exclude each other");
-            if (!adds && !fits && taught.Length == 0) result.AddError("--frames, --add-normal or --missed is needed");
+            if (!adds && !fits && taught.Length == 0 && result.GetValue(scores) is null)
+                result.AddError("--frames, --scores, --add-normal or --missed is needed");
             if (!fits && result.GetValue(mask) is not null)
                 result.AddError("--mask needs --frames: with another mask all scores are others");
             if (taught.Any(MissedOutliers.IsRange) && result.GetValue(scores) is null)
@@ -124,7 +129,10 @@ internal static class CalibrateCommand
                     options.GetValue(report)?.FullName, options.GetValue(camera), teaches, cancellation);
             var request = new Request(path, options.GetValue(frames) ?? [], options.GetValue(camera), options.GetValue(mask)?.FullName,
                 options.GetValue(rate), options.GetValue(output) ?? path, options.GetRequiredValue(source), line, teaches);
-            return request.Frames.Length > 0 ? CalibrateAsync(request, cancellation) : TeachAsync(request, cancellation);
+            if (request.Frames.Length > 0) return CalibrateAsync(request, cancellation);
+            return teaches is null
+                ? Task.FromResult(CalibrateRecorded(request, options.GetRequiredValue(scores)!, cancellation))
+                : TeachAsync(request, cancellation);
         }));
         return command;
     }
@@ -164,6 +172,26 @@ internal static class CalibrateCommand
             + string.Create(CultureInfo.InvariantCulture,
             $"By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
         if (new DetectionOptions().ShortestDelay(calibration) < TimeSpan.Zero) await Console.Error.WriteLineAsync(TooLittle);
+        return 0;
+    }
+
+    /// <summary>The deployment's own normal drives, of which the scores are all that is left.</summary>
+    private static int CalibrateRecorded(Request request, string source, CancellationToken cancellation)
+    {
+        var package = ModelPackage.Load(request.Model);
+        OutputPath.CheckDirectory(request.Out);
+        var (calibration, digest) = CalibrateOnScores.Fit(package, request.Camera, source, cancellation);
+        var described = new FootageCard
+        {
+            Source = $"{request.Source}; scores of {calibration.DeploymentDrives} normal drives",
+            Frames = calibration.Frames,
+            Digest = digest,
+        };
+        var mask = request.Camera is null ? package.Default.Mask : package.For(request.Camera).Mask;
+        Write(package, request, described, null, calibration, mask);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{calibration.DeploymentDrives} drives, {calibration.Frames} frames calibrate ")
+            + $"{(request.Camera is null ? "the package" : $"camera {request.Camera}")}; {Path.GetFullPath(request.Out)}");
         return 0;
     }
 

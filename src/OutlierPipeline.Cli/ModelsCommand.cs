@@ -36,9 +36,11 @@ internal static class ModelsCommand
         {
             try
             {
-                var card = ModelPackage.Load(directory).Card;
+                var package = ModelPackage.Load(directory);
+                var card = package.Card;
                 table.AddRow(new[] { directory, card.Version, card.Network.Architecture, card.Network.Size.ToString(),
-                    Text(card.Network.Latent), $"{card.Training.Footage.Frames} frames", $"{card.Calibration.Frames} frames",
+                    Text(card.Network.Latent), $"{card.Training.Footage.Frames} frames",
+                    $"{card.Calibration.Frames} frames{Origin(package.Default.Calibration)}",
                     Text(card.Cameras?.Count ?? 0), card.Description }.Select(Markup.Escape).ToArray());
             }
             catch (ModelPackageException e)
@@ -67,11 +69,13 @@ internal static class ModelsCommand
         Row("trained on", $"{card.Training.Footage.Frames} frames: {card.Training.Footage.Source}");
         Row("by", string.Create(CultureInfo.InvariantCulture,
             $"{card.Training.Command} ({card.Training.Epochs} epochs, {card.Training.Seconds:0} s on {card.Training.Device})"));
-        Row("calibrated on", $"{card.Calibration.Frames} frames: {card.Calibration.Source}");
+        Row("calibrated on", $"{card.Calibration.Frames} frames{Origin(package.Default.Calibration)}: {card.Calibration.Source}");
         if (card.CalibrationCommand is { } command) Row("by", command);
         if (card.Mask is not null) Row("mask", $"{package.Default.Mask!.Share:P0} of the picture counts");
         foreach (var (camera, own) in card.Cameras ?? new Dictionary<string, CameraCard>())
-            Row($"camera {camera}", $"{own.Footage.Frames} frames{(own.Mask is null ? "" : ", mask")}: {own.Footage.Source}");
+            Row($"camera {camera}",
+                $"{own.Footage.Frames} frames{Origin(package.For(camera).Calibration)}{(own.Mask is null ? "" : ", mask")}: "
+                + own.Footage.Source);
         foreach (var (name, value) in card.Quality) Row(name, value.ToString(CultureInfo.InvariantCulture));
         Row("digest", package.Digest);
         AnsiConsole.Write(grid);
@@ -79,6 +83,14 @@ internal static class ModelsCommand
 
         void Row(string name, string value) => grid.AddRow(Markup.Escape(name), Markup.Escape(value));
     }
+
+    /// <summary>Whether training footage calibrated the level, or drives of the cameras' own.</summary>
+    private static string Origin(Calibration calibration) => calibration.Origin switch
+    {
+        null => "",
+        "bootstrap" => ", bootstrap",
+        var origin => $", {origin} of {Text(calibration.DeploymentDrives ?? 0)} drives",
+    };
 
     private static string Text(int value) => value.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using OutlierPipeline.Service.Alerts;
+using OutlierPipeline.Service.Level;
 using OutlierPipeline.Service.Subscriptions;
 
 namespace OutlierPipeline.Service;
@@ -8,18 +9,21 @@ namespace OutlierPipeline.Service;
 /// <c>/healthz/ready</c>: whether frames are being scored and alerts are being read, and if not, why. That webhooks or Alertmanagers cannot
 /// be reached, or that a camera's clock is wrong, is told too, and makes nobody unready: another replica would do no better.
 /// </summary>
-internal sealed class PipelineHealth(PipelineService pipeline, AlertReader alerts, WebhookSender webhooks, AlertmanagerSink alertmanagers)
-    : IHealthCheck
+internal sealed class PipelineHealth(PipelineService pipeline, AlertReader alerts, WebhookSender webhooks, AlertmanagerSink alertmanagers,
+    SelfCalibration level) : IHealthCheck
 {
     public Task<HealthCheckResult> CheckHealthAsync(HealthCheckContext context, CancellationToken cancellationToken = default)
     {
         string[] reasons = Reasons();
-        string[] details = [.. reasons, .. pipeline.Warnings, .. new[] { webhooks.Fault, alertmanagers.Fault }.OfType<string>()];
-        string text = string.Join("; ", details);
+        string[] details = [.. reasons, .. pipeline.Warnings, .. new[] { webhooks.Fault, alertmanagers.Fault, level.Fault }
+            .OfType<string>()];
+        // Nothing is wrong with what is ready to be taken over.
+        string[] told = [.. details, .. level.Proposals];
+        string text = string.Join("; ", told);
         return Task.FromResult(
             reasons.Length > 0 ? HealthCheckResult.Unhealthy(text)
             : details.Length > 0 ? HealthCheckResult.Degraded($"ready; {text}")
-            : HealthCheckResult.Healthy("ready"));
+            : HealthCheckResult.Healthy(told.Length > 0 ? $"ready; {text}" : "ready"));
     }
 
     /// <summary>Why the service is not ready, one line each.</summary>

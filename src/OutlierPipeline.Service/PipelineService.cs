@@ -1,4 +1,5 @@
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 using OutlierPipeline.Pipeline;
@@ -16,7 +17,8 @@ internal sealed partial class PipelineService : BackgroundService
     public PipelineService(PipelineOptions options, LiveView live, IHostApplicationLifetime lifetime, ILogger<PipelineService> log,
         TimeProvider? time = null)
     {
-        _pipeline = new FramePipeline(options, log, time) { Alerted = alert => Alerted?.Invoke(alert), Observed = live.Observe };
+        _pipeline = new FramePipeline(options, log, time) { Alerted = alert => Alerted?.Invoke(alert), Observed = Tell };
+        Observed += live.Observe;
         _lifetime = lifetime;
         _log = log;
     }
@@ -25,6 +27,9 @@ internal sealed partial class PipelineService : BackgroundService
     /// Called for each alert as it is produced, on the pipeline's thread. What is stored and sent on is read from the topic.
     /// </summary>
     public event Action<AlertStep>? Alerted;
+
+    /// <summary>Called for each scored frame, on the detection thread.</summary>
+    public event FrameObserver? Observed;
 
     /// <summary>How many partitions of the frames' topic this process reads.</summary>
     public int AssignedPartitions => _pipeline.AssignedPartitions;
@@ -40,6 +45,8 @@ internal sealed partial class PipelineService : BackgroundService
 
     /// <inheritdoc cref="FramePipeline.Warnings"/>
     public IReadOnlyList<string> Warnings => _pipeline.Warnings;
+
+    private void Tell(in FrameObservation frame, in Verdict verdict, CameraDetector detector) => Observed?.Invoke(frame, verdict, detector);
 
     public override void Dispose()
     {

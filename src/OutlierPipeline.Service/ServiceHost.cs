@@ -14,6 +14,7 @@ using OutlierPipeline.Pipeline;
 using OutlierPipeline.Service.Access;
 using OutlierPipeline.Service.Alerts;
 using OutlierPipeline.Service.Dashboard;
+using OutlierPipeline.Service.Level;
 using OutlierPipeline.Service.Live;
 using OutlierPipeline.Service.Streams;
 using OutlierPipeline.Service.Subscriptions;
@@ -60,6 +61,9 @@ internal static class ServiceHost
         builder.Services.AddSingleton<PipelineService>();
         builder.Services.AddHostedService(services => services.GetRequiredService<PipelineService>());
         AddAlerts(builder);
+        builder.Services.AddSingleton<LevelBook>();
+        builder.Services.AddSingleton<SelfCalibration>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<SelfCalibration>());
         builder.AddAccess(Checked<ApiOptions>(builder.Configuration, "Api", api => api.Validate()));
         builder.Services.AddSingleton<PipelineHealth>();
         builder.Services.AddHealthChecks().AddCheck<PipelineHealth>("pipeline");
@@ -91,11 +95,13 @@ internal static class ServiceHost
         app.MapAlerts();
         app.MapCameras();
         app.MapSubscriptions();
+        app.MapLevel();
         app.MapDashboard();
         // Loads the model packages: what is wrong with them is said now, and not after the first frame.
         app.Services.GetRequiredService<PipelineService>();
         app.Services.GetRequiredService<LiveMetrics>();
         await app.Services.GetRequiredService<AlertStore>().PrepareAsync(CancellationToken.None);
+        await app.Services.GetRequiredService<SelfCalibration>().RestoreAsync(CancellationToken.None);
         return app;
     }
 

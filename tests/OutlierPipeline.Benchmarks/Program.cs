@@ -7,6 +7,7 @@ return args switch
 {
     ["end-to-end", .. var rest] => await EndToEnd.RunAsync(rest),
     ["streams", .. var rest] => Streams.Run(rest),
+    ["level", var model] => LevelDelays.Run(model),
     ["spots", .. var rest] => await Spots.RunAsync(rest),
     ["kinds", .. var rest] => await Kinds.RunAsync(rest),
     ["scoring", .. var rest] => ScoringShare.Run(rest),

@@ -76,7 +76,7 @@ internal static class ReportCharts
     public static string Slices(IReadOnlyList<SliceFigures> slices, double level)
     {
         bool isCompared = slices.Any(slice => slice.Before is not null);
-        var plot = New("False alarms by slice", "", "share of its frames over the common threshold");
+        var plot = New("False alarms by slice", "", "share over the threshold");
         Add(slices, isCompared ? -0.2 : 0, "this package", Colors.SteelBlue);
         if (isCompared) Add([.. slices.Select(slice => slice.Before!)], 0.2, "before", Colors.LightGray);
         var line = plot.Add.HorizontalLine(level);

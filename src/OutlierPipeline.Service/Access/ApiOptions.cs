@@ -13,6 +13,9 @@ internal enum Scope
 
     /// <summary>Make and remove subscriptions.</summary>
     Subscribe,
+
+    /// <summary>Take a calibration over.</summary>
+    Calibrate,
 }
 
 /// <summary>A caller's key: <c>Api:Keys:NAME</c>.</summary>
@@ -71,7 +74,8 @@ internal sealed record ApiOptions
             {
                 yield return $"Api:Keys:{name}:Hash is not a hash; the command 'key {name}' makes a key and its hash";
             }
-            if (key.Scopes.Length == 0) yield return $"Api:Keys:{name}:Scopes is empty; expected some of Read, Acknowledge, Subscribe";
+            if (key.Scopes.Length == 0)
+                yield return $"Api:Keys:{name}:Scopes is empty; expected some of Read, Acknowledge, Subscribe, Calibrate";
         }
         if (Proxy.UserHeader is not null && Proxy.Networks.Length == 0)
             yield return "Api:Proxy:Networks is empty: name the networks that the proxy connects from, or anybody could send its header";

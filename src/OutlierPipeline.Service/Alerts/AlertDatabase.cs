@@ -1,4 +1,5 @@
 using Microsoft.EntityFrameworkCore;
+using OutlierPipeline.Service.Level;
 using OutlierPipeline.Service.Subscriptions;
 
 namespace OutlierPipeline.Service.Alerts;
@@ -27,6 +28,10 @@ internal sealed class AlertDatabase(DbContextOptions<AlertDatabase> options) : D
     public DbSet<DeliveryRow> Deliveries => Set<DeliveryRow>();
 
     public DbSet<LeaseRow> Leases => Set<LeaseRow>();
+
+    public DbSet<NormalDriveRow> NormalDrives => Set<NormalDriveRow>();
+
+    public DbSet<LevelCalibrationRow> LevelCalibrations => Set<LevelCalibrationRow>();
 
     /// <summary>Options for the database that is configured.</summary>
     public static void Configure(DbContextOptionsBuilder builder, AlertsOptions options)
@@ -84,6 +89,8 @@ internal sealed class AlertDatabase(DbContextOptions<AlertDatabase> options) : D
             delivery.HasIndex(row => new { row.Subscription, row.Incident });
             delivery.Property(row => row.State).HasConversion<string>();
         });
+        model.Entity<NormalDriveRow>().HasKey(row => new { row.Package, row.Camera, row.FromNanoseconds });
+        model.Entity<LevelCalibrationRow>().HasKey(row => new { row.Package, row.Drives });
         model.Entity<LeaseRow>().HasKey(row => row.Name);
     }
 }

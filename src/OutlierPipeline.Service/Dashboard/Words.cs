@@ -58,6 +58,14 @@ internal static class Words
 
     public static string Milliseconds(double? seconds) => seconds is { } value ? Number(1000 * value, "0") + " ms" : "–";
 
+    /// <summary>What calibrated a level, after the number of frames.</summary>
+    public static string Origin(OutlierPipeline.Models.Calibration calibration) => calibration.Origin switch
+    {
+        null => "",
+        "bootstrap" => ", bootstrap",
+        var origin => $", {origin} of {calibration.DeploymentDrives} drives",
+    };
+
     /// <summary>A p-value, its smallness readable.</summary>
     public static string P(double p) => double.IsNaN(p) ? "–" : p.ToString(p >= 0.001 ? "0.000" : "0.0e+0", CultureInfo.InvariantCulture);
 }

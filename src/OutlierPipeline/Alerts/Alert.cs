@@ -38,6 +38,11 @@ public enum AlertTest
     Onset,
 }
 
+/// <summary>What calibrated a test.</summary>
+/// <param name="Name"><c>bootstrap</c>: training footage; <c>deployment</c>: the cameras' own normal drives.</param>
+/// <param name="Drives">How many drives of the cameras' own; null for training footage.</param>
+public sealed record CalibrationOrigin(string Name, int? Drives);
+
 /// <summary>What to do about an incident: docs/severity.md.</summary>
 public enum Severity
 {
@@ -131,6 +136,9 @@ public sealed record AlertStep(AlertType Type, string Incident, int Step, string
 
     /// <summary>Which test opened the incident; null where no score fired, or the package knows one test alone.</summary>
     public AlertTest? Test { get; init; }
+
+    /// <summary>What calibrated that test; null where no score fired, the incident has closed, or the package does not say.</summary>
+    public CalibrationOrigin? Calibration { get; init; }
 
     /// <summary>The strangest place of the last frame; null where no picture was scored.</summary>
     public PictureRegion? Where { get; init; }

@@ -56,6 +56,13 @@ public static class AlertEvent
             json.WriteEndObject();
         }
         if (step.Test is { } test) json.WriteString("test"u8, JsonNamingPolicy.CamelCase.ConvertName(test.ToString()));
+        if (step.Calibration is { } calibration)
+        {
+            json.WriteStartObject("calibration"u8);
+            json.WriteString("origin"u8, calibration.Name);
+            if (calibration.Drives is { } drives) json.WriteNumber("drives"u8, drives);
+            json.WriteEndObject();
+        }
         if (step.IsExtrapolated is { } extrapolated) json.WriteBoolean("extrapolated"u8, extrapolated);
         if (step.Closed is { } closed) json.WriteString("closed"u8, JsonNamingPolicy.CamelCase.ConvertName(closed.ToString()));
         if (step.Where is { } where)

@@ -13,7 +13,7 @@ public sealed class CameraDetector
     private static readonly TimeSpan IdleAfter = TimeSpan.FromSeconds(30);
 
     private readonly DetectionOptions _options;
-    private readonly CameraModel _model;
+    private CameraModel _model;
     private readonly double _threshold;
     private readonly TimeSpan _maxSkew;
     private readonly TimeSpan? _silentAfter;
@@ -33,10 +33,9 @@ public sealed class CameraDetector
         // A wrong step must not end the drive.
         _maxSkew = TimeSpan.FromTicks(Math.Min((maxSkew ?? TimeSpan.FromMinutes(5)).Ticks, options.DriveGap.Ticks));
         (Camera, Package, _options) = (camera, package, options);
-        _model = package.For(camera);
         (IsShadow, _silentAfter) = (options.IsShadow(camera), options.SilentAfterFor(camera));
         _threshold = -Math.Log(options.FalseAlarmProbability);
-        Remember(new DetectorState { Digest = _model.Digest });
+        Remember(new DetectorState { Digest = package.For(camera).Digest });
     }
 
     public string Camera { get; }
@@ -77,6 +76,7 @@ public sealed class CameraDetector
     /// <summary>Observes one scored frame; what happens to the incident is added to <paramref name="alerts"/>.</summary>
     public Verdict Observe(in FrameObservation frame, List<AlertStep> alerts)
     {
+        if (!ReferenceEquals(_model, Package.For(Camera))) TryRestore(ToRecord()); // A calibration was taken over.
         double combined = _model.Calibration.Combine(frame.Scores);
         double p = _model.Calibration.PValue(combined);
         double? tail = _model.Calibration.TailPValue(combined);
@@ -233,10 +233,10 @@ public sealed class CameraDetector
         _causes?.Forget();
     }
 
-    [MemberNotNull(nameof(_state), nameof(_evidence), nameof(_incidents), nameof(_timeline), nameof(_rules))]
+    [MemberNotNull(nameof(_model), nameof(_state), nameof(_evidence), nameof(_incidents), nameof(_timeline), nameof(_rules))]
     private void Remember(DetectorState state)
     {
-        _state = state;
+        (_model, _state) = (Package.For(Camera), state);
         _timeline = new CameraTimeline(state, _maxSkew);
         _evidence = new Evidence(state, _threshold, Package.Card.Network, _model.Calibration);
         _onset = _model.Calibration.Onset is { } onset ? new OnsetWatch(_model.Calibration, onset, state.Onset?.Baseline) : null;

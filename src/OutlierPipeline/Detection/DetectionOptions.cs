@@ -59,6 +59,12 @@ public sealed record DetectionOptions
     /// </summary>
     public TimeSpan DriftAfter { get; init; } = TimeSpan.FromHours(1);
 
+    /// <summary>
+    /// Whether a calibration of the level by the deployment's own normal drives is taken over by itself, once it is ready and its drives
+    /// lie a day apart. Otherwise it is proposed, and somebody takes it over.
+    /// </summary>
+    public bool CalibrateItself { get; init; }
+
     /// <summary>Patterns of cameras that are scored and shown, and never alerted on.</summary>
     public List<string> Shadow { get; init; } = [];
 
@@ -74,8 +80,9 @@ public sealed record DetectionOptions
     /// </summary>
     public TimeSpan ShortestDelay(Calibration calibration)
     {
-        double bet = Martingale.Bet(calibration.SmallestPValue);
-        return bet <= 0 ? Timeout.InfiniteTimeSpan : Martingale.Decorrelation * (-Math.Log(FalseAlarmProbability) / bet);
+        double bet = Martingale.LevelBet(calibration, calibration.SmallestPValue, null);
+        var independent = calibration.Pace is { } pace ? TimeSpan.FromSeconds(pace.Seconds) : Martingale.Decorrelation;
+        return bet <= 0 ? Timeout.InfiniteTimeSpan : independent * (-Math.Log(FalseAlarmProbability) / bet);
     }
 
     /// <summary>

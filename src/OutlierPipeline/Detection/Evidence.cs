@@ -42,6 +42,13 @@ internal sealed class Evidence(DetectorState state, double threshold, NetworkCar
     public AlertTest? Test => _onset is null ? null
         : Math.Max(_memory.Evidence, _memory.SlowEvidence) > state.Evidence ? AlertTest.Onset : AlertTest.Level;
 
+    /// <summary>What calibrated a test; null where the package does not say.</summary>
+    public CalibrationOrigin? OriginOf(AlertTest? test)
+    {
+        if (test == AlertTest.Onset && _onset!.Basis != OnsetCalibration.OfCalibration) return new CalibrationOrigin("bootstrap", null);
+        return calibration.Origin is { } origin ? new CalibrationOrigin(origin, calibration.DeploymentDrives) : null;
+    }
+
     /// <summary>The first frame of that evidence.</summary>
     /// <param name="now">A frame of the same camera.</param>
     public FrameRef? From(FrameRef now) => Test == AlertTest.Onset
@@ -71,9 +78,9 @@ internal sealed class Evidence(DetectorState state, double threshold, NetworkCar
     /// <returns>Whether the frame speaks against normality, by either test.</returns>
     public bool Add(double p, double? tail, OnsetFigures? onset, double seconds, FrameRef frame, ReadOnlySpan<float> errorMap)
     {
-        double bet = Martingale.Bet(tail is { } extrapolated ? Math.Clamp(extrapolated, Martingale.SmallestExtrapolated, p) : p);
-        double weight = calibration.IsBootstrap ? Martingale.BootstrapWeight(seconds) : Martingale.Weight(seconds);
-        state.Guaranteed = Sum(state.Guaranteed, weight * Martingale.Bet(p));
+        double bet = Martingale.LevelBet(calibration, p, tail);
+        double weight = Martingale.LevelWeight(calibration, seconds);
+        state.Guaranteed = Sum(state.Guaranteed, weight * Martingale.LevelBet(calibration, p, null));
         state.Evidence = Sum(state.Evidence, weight * bet);
         state.Calm = Sum(state.Calm, -weight * bet);
         if (state.Calm >= threshold / 2) state.WasCalm = true;

@@ -109,6 +109,7 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
             Test = incident.Test,
             Where = finding.Where,
             Strangeness = finding.Strangeness,
+            Calibration = isByScore && type != AlertType.Closed ? evidence.OriginOf(incident.Test) : null,
             IsExtrapolated = isByScore && type != AlertType.Closed ? evidence.IsExtrapolated : null,
         };
     }

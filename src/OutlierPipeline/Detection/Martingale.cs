@@ -1,3 +1,5 @@
+using OutlierPipeline.Models;
+
 namespace OutlierPipeline.Detection;
 
 /// <summary>How p-values become evidence.</summary>
@@ -43,17 +45,24 @@ internal static class Martingale
     /// <summary>The bet's natural logarithm.</summary>
     public static double Bet(double p) => Math.Log(Epsilon) + (Epsilon - 1) * Math.Log(p);
 
-    /// <summary>Share of a bet that counts.</summary>
+    /// <summary>Seconds from which on the level's frames count as independent: as its calibration knows.</summary>
+    public static double LevelSeconds(Calibration calibration) =>
+        calibration.Pace?.Seconds ?? (calibration.IsBootstrap ? BootstrapSeconds : Decorrelation.TotalSeconds);
+
+    /// <summary>The bet on a frame by the level.</summary>
+    /// <param name="p">Conformal p-value.</param>
+    /// <param name="tail">The p-value by the tail's fit, where that is smaller than ranks can say.</param>
+    public static double LevelBet(Calibration calibration, double p, double? tail) =>
+        Bet(tail is { } extrapolated ? Math.Clamp(extrapolated, SmallestExtrapolated, p) : p) - (calibration.Pace?.Allowance ?? 0);
+
+    /// <summary>Share of a bet by the level that counts.</summary>
     /// <param name="seconds">Since the frame before.</param>
-    public static double Weight(double seconds) => Math.Min(1, seconds / Decorrelation.TotalSeconds);
+    public static double LevelWeight(Calibration calibration, double seconds) => Math.Min(1, seconds / LevelSeconds(calibration));
 
-    /// <inheritdoc cref="Weight"/>
-    public static double BootstrapWeight(double seconds) => Math.Min(1, seconds / BootstrapSeconds);
-
-    /// <inheritdoc cref="Weight"/>
+    /// <inheritdoc cref="LevelWeight"/>
     public static double OnsetWeight(double seconds) => Math.Min(1, seconds / OnsetSeconds);
 
-    /// <inheritdoc cref="Weight"/>
+    /// <inheritdoc cref="LevelWeight"/>
     /// <param name="slot">Seconds between two moments of the slow window.</param>
     public static double SlowWeight(double seconds, double slot) => Math.Min(1, seconds / Math.Max(0.5 * slot, ShortestSlowSeconds));
 }

@@ -84,9 +84,27 @@ public sealed record Calibration
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool IsBootstrap { get; init; }
 
+    /// <summary>
+    /// How many drives of the cameras' own calibrate the level; null while it is training footage that does, and in packages of earlier
+    /// versions.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? DeploymentDrives { get; init; }
+
+    /// <summary>How fast evidence by the level may gather, measured on whole drives that were left out; null where nobody looked.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public LevelPace? Pace { get; init; }
+
     /// <summary>What changes against a camera's own recent frames are held against; null in packages without an onset test.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public OnsetCalibration? Onset { get; init; }
+
+    /// <summary>
+    /// <c>bootstrap</c>: training footage that was left out calibrates the level. <c>deployment</c>: footage or scores of the cameras' own.
+    /// Null where the package does not say.
+    /// </summary>
+    [JsonIgnore]
+    public string? Origin => IsBootstrap ? "bootstrap" : DeploymentDrives is null ? null : "deployment";
 
     /// <summary>Number of calibration frames, n.</summary>
     [JsonIgnore]
@@ -137,7 +155,8 @@ public sealed record Calibration
         // Few frames of one camera say where its scores lie, but hardly how far they spread.
         var refitted = Of(Scores, Combines, own.Location, [.. own.Scale.Zip(Scale, Math.Max)], rows, drives, [], isNew, Weights) with
         {
-            Missed = Missed
+            Missed = Missed,
+            DeploymentDrives = drives.Count,
         };
         return refitted.Tail is null ? refitted with { Tail = Tail } : refitted;
     }
@@ -232,6 +251,8 @@ public sealed record Calibration
         if (calibration.Rows?.Concat(calibration.Missed ?? []).Any(row => row.Length != scores) == true)
             throw new JsonException($"rows and missed must have {scores} scores each");
         if (calibration.Rows?.Count != calibration.Drives?.Sum()) throw new JsonException("drives must sum to the number of rows");
+        if (calibration.Pace is { } pace && !(pace.Seconds > 0 && pace.Allowance >= 0))
+            throw new JsonException("pace: seconds must be positive, allowance at least 0");
         calibration.LatentMap?.Check();
         calibration.Onset?.Check(calibration.Combines.Count);
         return IsAscending(calibration.Combined) ? calibration : throw new JsonException("combined is not ascending");

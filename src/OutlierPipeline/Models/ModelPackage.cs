@@ -14,7 +14,7 @@ public sealed record CameraModel(Calibration Calibration, FrameMask? Mask, strin
 /// </summary>
 public sealed class ModelPackage
 {
-    private readonly CameraModel? _default;
+    private volatile CameraModel? _default;
     private readonly Dictionary<string, CameraModel> _cameras;
 
     private ModelPackage(string path, ModelCard card, byte[] graph, CameraModel? shared, Dictionary<string, CameraModel> cameras,
@@ -26,6 +26,7 @@ public sealed class ModelPackage
         Digest = DigestOf(graph);
         Causes = causes;
         _default = shared;
+        LoadedDigest = shared?.Digest ?? "";
         _cameras = cameras;
         HasMasks = shared?.Mask is not null || cameras.Values.Any(camera => camera.Mask is not null);
     }
@@ -46,11 +47,24 @@ public sealed class ModelPackage
     /// <summary>Calibration and mask of every camera that has none of its own.</summary>
     public CameraModel Default => _default ?? throw new InvalidOperationException("the package is not calibrated yet");
 
+    /// <summary>Of the graph, the calibration and the mask that came with the package, whatever calibration was taken over since.</summary>
+    public string LoadedDigest { get; }
+
     /// <summary>Whether any camera has a region of interest.</summary>
     public bool HasMasks { get; private init; }
 
     /// <summary>A camera's calibration and mask: its own where it has one.</summary>
     public CameraModel For(string camera) => _cameras.Count > 0 && _cameras.TryGetValue(camera, out var own) ? own : Default;
+
+    /// <summary>
+    /// Takes over another calibration of the same scores, for every camera that has none of its own. Detectors notice at their next frame;
+    /// the files stay as they are. Thread-safe.
+    /// </summary>
+    public void TakeOver(Calibration calibration)
+    {
+        string digest = DigestOf(calibration.ToJson());
+        _default = new CameraModel(calibration, Default.Mask, DigestOfCamera(Card, digest, Card.Mask));
+    }
 
     /// <summary>A graph whose scores are not calibrated yet, so that they can be.</summary>
     public static ModelPackage Uncalibrated(ModelCard card, byte[] graph, FrameMask? mask) =>
@@ -90,8 +104,7 @@ public sealed class ModelPackage
             if (calibration.LatentMap is { } map && map.Mean.Length != card.Network.Latent)
                 throw new JsonException(
                     $"latentMap is of codes of length {map.Mean.Length}, those of model.json have {card.Network.Latent}");
-            string parts = card.Files["model.onnx"] + card.Files[file] + (maskFile is null ? "" : card.Files[maskFile]);
-            return new CameraModel(calibration, mask, DigestOf(System.Text.Encoding.ASCII.GetBytes(parts)));
+            return new CameraModel(calibration, mask, DigestOfCamera(card, card.Files[file], maskFile));
         }
         catch (JsonException e)
         {
@@ -123,6 +136,12 @@ public sealed class ModelPackage
         {
             throw new ModelPackageException(System.IO.Path.Combine(path, file), e.Message, e);
         }
+    }
+
+    private static string DigestOfCamera(ModelCard card, string calibration, string? maskFile)
+    {
+        string parts = card.Files["model.onnx"] + calibration + (maskFile is null ? "" : card.Files[maskFile]);
+        return DigestOf(System.Text.Encoding.ASCII.GetBytes(parts));
     }
 
     /// <summary>The digest as it stands in cards and records.</summary>

@@ -40,6 +40,7 @@ public sealed class RecordTests
             {
                 Closed = CloseReason.Absorbed,
                 Test = AlertTest.Onset,
+                Calibration = new CalibrationOrigin("deployment", 40),
                 Where = new PictureRegion(0.1, 0.2, 0.05, 0.1),
                 Strangeness = 7,
                 Cause = new Cause("fog", 0.91234),
@@ -51,6 +52,7 @@ public sealed class RecordTests
             }, [0xFF, 0xD8]));
             AssertFits(alert, Schema("alert.json"), all: true);
             Assert.Equal(0.912, alert.GetProperty("data").GetProperty("cause").GetProperty("probability").GetDouble());
+            Assert.Equal(40, alert.GetProperty("data").GetProperty("calibration").GetProperty("drives").GetInt32());
             Assert.Equal("abc-1", alert.GetProperty("id").GetString());
             Assert.Equal("car \"1\"/<front>", alert.GetProperty("data").GetProperty("camera").GetString());
         }

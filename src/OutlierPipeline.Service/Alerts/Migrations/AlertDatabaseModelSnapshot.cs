@@ -213,6 +213,54 @@ namespace OutlierPipeline.Service.Alerts.Migrations
                     b.ToTable("Positions");
                 });
 
+            modelBuilder.Entity("OutlierPipeline.Service.Level.LevelCalibrationRow", b =>
+                {
+                    b.Property<string>("Package");
+
+                    b.Property<int>("Drives");
+
+                    b.Property<int>("Frames");
+
+                    b.Property<long>("FromNanoseconds");
+
+                    b.Property<byte[]>("Json")
+                        .IsRequired();
+
+                    b.Property<long>("MadeMilliseconds");
+
+                    b.Property<string>("TakenBy");
+
+                    b.Property<long?>("TakenMilliseconds");
+
+                    b.Property<long>("ToNanoseconds");
+
+                    b.HasKey("Package", "Drives");
+
+                    b.ToTable("LevelCalibrations");
+                });
+
+            modelBuilder.Entity("OutlierPipeline.Service.Level.NormalDriveRow", b =>
+                {
+                    b.Property<string>("Package");
+
+                    b.Property<string>("Camera");
+
+                    b.Property<long>("FromNanoseconds");
+
+                    b.Property<int>("Frames");
+
+                    b.Property<byte[]>("Scores")
+                        .IsRequired();
+
+                    b.Property<double>("StepSeconds");
+
+                    b.Property<long>("ToNanoseconds");
+
+                    b.HasKey("Package", "Camera", "FromNanoseconds");
+
+                    b.ToTable("NormalDrives");
+                });
+
             modelBuilder.Entity("OutlierPipeline.Service.Subscriptions.DeliveryRow", b =>
                 {
                     b.Property<Guid>("Subscription");
