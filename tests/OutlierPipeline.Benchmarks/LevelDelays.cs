@@ -74,8 +74,9 @@ internal static class LevelDelays
             var calibration = package.Default.Calibration;
             float[][] rows = [.. normal.SelectMany(drive => drive)];
             double Share(double level) => rows.Count(row => calibration.PValue(calibration.Combine(row)) <= level) / (double)rows.Length;
-            Console.WriteLine($"{title}: {normal.Count(drive => Delay(drive) is not null)} false incidents in {NormalDrives} normal drives of "
-                + $"{NormalFrames} s; p at most 0.05 in {Share(0.05):P1} of their frames, at most 0.1 in {Share(0.1):P1}");
+            int falsely = normal.Count(drive => Delay(drive) is not null);
+            Console.WriteLine($"{title}: {falsely} false incidents in {NormalDrives} normal drives of {NormalFrames} s; "
+                + $"p at most 0.05 in {Share(0.05):P1} of their frames, at most 0.1 in {Share(0.1):P1}");
             foreach (var (trouble, of) in strange)
             {
                 double[] delays = [.. of.Select(drive => Delay(drive) ?? double.PositiveInfinity).Order()];

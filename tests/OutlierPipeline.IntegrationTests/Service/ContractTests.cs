@@ -60,6 +60,8 @@ public sealed class ContractTests
             (HttpMethod.Get, "/api/mutes", "/api/mutes", null),
             (HttpMethod.Delete, "/api/mutes/00000000-0000-0000-0000-000000000000", "/api/mutes/{id}", null),
             (HttpMethod.Get, "/api/cameras", "/api/cameras", null),
+            (HttpMethod.Get, "/api/level", "/api/level", null),
+            (HttpMethod.Post, "/api/level/take-over", "/api/level/take-over", null),
             (HttpMethod.Post, "/api/subscriptions", "/api/subscriptions",
                 new { name = "fleet", url = "http://127.0.0.1:9/hook", kinds = new[] { "dark" } }),
             (HttpMethod.Post, "/api/subscriptions", "/api/subscriptions", new { name = "fleet" }),
