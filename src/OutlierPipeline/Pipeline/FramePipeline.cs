@@ -67,7 +67,8 @@ public sealed partial class FramePipeline : IDisposable
         _health = new BrokerHealth(options.Kafka, log, _time);
         _identity = new TopicIdentity(options.Kafka, _health);
         var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
-        IResultWriter writer = options.Kafka.Delivery == Delivery.ExactlyOnce ? new OutboxWriter() : new DirectWriter(options.Kafka, _health);
+        IResultWriter writer = options.Kafka.Delivery == Delivery.ExactlyOnce ? new OutboxWriter()
+            : new DirectWriter(options.Kafka, _health);
         _publisher = new ResultPublisher(options.Kafka, writer, budget, _partitions, _failure, _time, log);
         _committer = writer is OutboxWriter outboxes
             ? new TransactionCommitter(options.Kafka, new TransactionProducer(options.Kafka, _health, log), outboxes, _publisher,

@@ -6,6 +6,9 @@ namespace OutlierPipeline.Pipeline;
 /// <summary>Builds the librdkafka clients from <see cref="KafkaOptions"/>, with the settings on which the promises rest.</summary>
 internal static partial class KafkaClients
 {
+    /// <summary>How long whoever reads committed records waits, in milliseconds, for what a crash left open; unless it is set.</summary>
+    public const string TransactionTimeout = "10000";
+
     public static IConsumer<CameraKey, RentedPayload> FrameConsumer(
         KafkaOptions options,
         CameraKeys keys,
@@ -30,6 +33,8 @@ internal static partial class KafkaClients
         };
         // librdkafka's own queue counts into the memory bound: 64 MiB by default there, for every consumer.
         SetDefault(config, options, "queued.max.messages.kbytes", "16384");
+        // Partitions that are added to the topic are seen so soon; librdkafka's own is five minutes.
+        SetDefault(config, options, "topic.metadata.refresh.interval.ms", "10000");
         if (options.Instance is null)
         {
             // A process that was killed is waited for by its successor for so long; the least that brokers allow by default.
@@ -84,8 +89,7 @@ internal static partial class KafkaClients
         var config = new ProducerConfig(Common(options)) { TransactionalId = id };
         SetDefault(config, options, "linger.ms", "1");
         SetDefault(config, options, "compression.type", "lz4");
-        // After a crash whoever reads committed records waits for so long.
-        SetDefault(config, options, "transaction.timeout.ms", "10000");
+        SetDefault(config, options, "transaction.timeout.ms", TransactionTimeout);
         // A topic that is gone is said so soon: the records of other partitions wait in the same transaction.
         SetDefault(config, options, "topic.metadata.propagation.max.ms", "1000");
         return Built(new ProducerBuilder<byte[], byte[]>(config)

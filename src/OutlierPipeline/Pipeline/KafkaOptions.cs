@@ -8,7 +8,7 @@ public enum Delivery
     /// <summary>Nothing is lost; what is done twice carries the same ids.</summary>
     AtLeastOnce,
 
-    /// <summary>Results, state and offsets in one Kafka transaction: nothing is lost, and nothing seen twice by who reads committed.</summary>
+    /// <summary>Results, state and offsets in one Kafka transaction: who reads committed records sees each result once.</summary>
     ExactlyOnce,
 }
 
@@ -121,9 +121,9 @@ public sealed partial record KafkaOptions
             yield return $"two of the topics [{string.Join(", ", Topics)}] have the same name; each needs its own";
         if (!Enum.IsDefined(Delivery)) yield return $"Kafka:Delivery is {Delivery}; expected AtLeastOnce or ExactlyOnce";
         if (InstanceId == HostName && !EndsInOrdinal(Environment.MachineName))
-            yield return $"Kafka:InstanceId is {HostName}, and this host is called {Environment.MachineName}, which ends in no ordinal as " +
-                "outlier-0 does: a name that changes with each start would keep its partitions from the others for a session each time. " +
-                "Leave Kafka:InstanceId out, or give each replica a name that stays";
+            yield return $"Kafka:InstanceId is {HostName}, and this host is called {Environment.MachineName}, which does not end in " +
+                "an ordinal as outlier-0 does: a name that changes with each start would keep its partitions from the others for a " +
+                "session each time. Leave Kafka:InstanceId out, or give each replica a name that stays";
         if (!Enum.IsDefined(StartFrom)) yield return $"Kafka:StartFrom is {StartFrom}; expected Earliest or Latest";
         if (CommitEvery < TimeSpan.FromMilliseconds(10) || CommitEvery > TimeSpan.FromMinutes(1))
             yield return $"Kafka:CommitInterval is {CommitInterval}; expected 00:00:00.010 to 00:01:00";

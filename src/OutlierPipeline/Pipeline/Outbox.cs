@@ -85,3 +85,31 @@ internal sealed class Outbox
         foreach (var record in records) record.Delivered(Ended);
     }
 }
+
+/// <summary>Keeps each partition's results until its next transaction.</summary>
+internal sealed class OutboxWriter : IResultWriter
+{
+    /// <summary>A transaction begins early where so many records wait.</summary>
+    private const int Full = 1000;
+
+    private int _count;
+
+    /// <summary>Is set when enough wait, or somebody does not want to.</summary>
+    public AutoResetEvent Wake { get; } = new(false);
+
+    public void Write(PartitionAssignment assignment, OutgoingRecord record)
+    {
+        assignment.Outbox.Add(record);
+        if (Interlocked.Increment(ref _count) == Full) Wake.Set();
+    }
+
+    /// <summary>Counts from 0 again.</summary>
+    public void Begin() => Volatile.Write(ref _count, 0);
+
+    public void Abandon()
+    {
+        // Whoever writes does not wait here.
+    }
+
+    public void Dispose() => Wake.Dispose();
+}

@@ -12,6 +12,9 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
 
+    /// <summary>Partitions that are read at the same time, each on a thread and with clients of its own.</summary>
+    private static readonly SemaphoreSlim Turns = new(16);
+
     /// <summary>
     /// Fills <see cref="PartitionAssignment.Restored"/> with the latest record of every camera. Tries again while the broker cannot be
     /// reached or a result topic lacks the partition, until the assignment ends.
@@ -24,10 +27,20 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             try
             {
                 assignment.TopicId = await identity.AskNowAsync(cancellation);
-                if (await Task.Run(() => TryRestore(assignment, ref told, cancellation), cancellation))
+                await Turns.WaitAsync(cancellation);
+                try
                 {
-                    assignment.CompleteRestore();
-                    return;
+                    // Not on the pool, which would begin them one after the other: they wait for brokers.
+                    if (await Task.Factory.StartNew(() => TryRestore(assignment, ref told, cancellation), cancellation,
+                        TaskCreationOptions.LongRunning, TaskScheduler.Default))
+                    {
+                        assignment.CompleteRestore();
+                        return;
+                    }
+                }
+                finally
+                {
+                    Turns.Release();
                 }
             }
             catch (KafkaException e)

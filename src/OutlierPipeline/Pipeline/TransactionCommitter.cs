@@ -4,34 +4,6 @@ using Microsoft.Extensions.Logging;
 
 namespace OutlierPipeline.Pipeline;
 
-/// <summary>Keeps each partition's results until its next transaction.</summary>
-internal sealed class OutboxWriter : IResultWriter
-{
-    /// <summary>A transaction begins early where so many records wait.</summary>
-    private const int Full = 1000;
-
-    private int _count;
-
-    /// <summary>Is set when enough wait, or somebody does not want to.</summary>
-    public AutoResetEvent Wake { get; } = new(false);
-
-    public void Write(PartitionAssignment assignment, OutgoingRecord record)
-    {
-        assignment.Outbox.Add(record);
-        if (Interlocked.Increment(ref _count) == Full) Wake.Set();
-    }
-
-    /// <summary>Counts from 0 again.</summary>
-    public void Begin() => Volatile.Write(ref _count, 0);
-
-    public void Abandon()
-    {
-        // Whoever writes does not wait here.
-    }
-
-    public void Dispose() => Wake.Dispose();
-}
-
 /// <summary>
 /// Commits partitions in transactions, one after the other, on a thread of its own: each carries the results since the one before, the
 /// detectors' state and the offsets. Frames are decoded and scored meanwhile, and what they give waits for the next. What an aborted one
@@ -174,6 +146,7 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
             var snapshot = PartitionSnapshot.Take(assignment, forgetAfter, time.GetUtcNow());
             assignment.Outbox.Take(snapshot.Offset, part.Records);
             part.Offset = snapshot.Offset;
+            part.IsWhole = true;
             foreach (var (camera, state) in snapshot.States) part.States[camera] = state;
         }
         assignment.Outbox.IsSettled = !part.HasWork;
@@ -222,9 +195,11 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
     private void Blame(List<Part> parts, OutgoingRecord record, Error error)
     {
         // A state record is made anew for each transaction, and is in no part.
-        var guilty = parts.FirstOrDefault(part => part.Records.Remove(record))?.Assignment
+        var part = parts.FirstOrDefault(part => part.Records.Remove(record))
             ?? parts.First(part => record.Target.Topic == options.StateTopic
-                && part.Assignment.Partition.Partition == record.Target.Partition).Assignment;
+                && part.Assignment.Partition.Partition == record.Target.Partition);
+        part.IsWhole = false;
+        var guilty = part.Assignment;
         int times = _suspects.GetValueOrDefault(guilty.Partition).Times;
         var delay = times == 0 ? TimeSpan.Zero
             : TimeSpan.FromTicks(Math.Min(LongestDelay.Ticks, FirstDelay.Ticks << Math.Min(times - 1, 10)));
@@ -251,9 +226,12 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
 
         public long Offset { get; set; }
 
+        /// <summary>False once a record was refused: what takes its place comes with the next round, or nothing may be committed.</summary>
+        public bool IsWhole { get; set; }
+
         public bool HasWork => Records.Count > 0 || States.Count > 0 || Offset > Assignment.Committed;
 
-        public bool IsReady => HasWork && Assignment.IsCurrent && !Assignment.Outbox.IsWithheld;
+        public bool IsReady => HasWork && IsWhole && Assignment.IsCurrent && !Assignment.Outbox.IsWithheld;
     }
 
     private static partial class Log

@@ -176,17 +176,18 @@ internal sealed partial class TransactionProducer : ITransactionProducer
             }
             catch (KafkaException e) when (e.Error.Code == ErrorCode.TransactionalIdAuthorizationFailed)
             {
-                throw new PipelineException($"Kafka:Delivery=ExactlyOnce needs the transactional id {_id}, and this user may not WRITE to " +
-                    "it; 'outlier check' says how to allow it");
+                throw new PipelineException($"Kafka:Delivery=ExactlyOnce needs the transactional id {_id}, and this user may not WRITE " +
+                    "to it; 'outlier check' says how to allow it");
             }
         }
     }
 
+    /// <remarks>Of an unknown state is a transaction that the brokers have ended meanwhile.</remarks>
     private PipelineException Fatal(Error error) => new(error.Code is ErrorCode.Local_Fenced or ErrorCode.ProducerFenced
-        or ErrorCode.InvalidProducerEpoch or ErrorCode.InvalidProducerIdMapping
-        ? $"the transactional id {_id} was taken over: by another replica of the same Kafka:InstanceId, or by the brokers, since this one " +
-            $"was silent for longer than transaction.timeout.ms ({error.Reason}). Nothing that was open is seen; the next start goes on " +
-            "at the last commit"
+        or ErrorCode.InvalidProducerEpoch or ErrorCode.InvalidProducerIdMapping or ErrorCode.InvalidTxnState
+        ? $"the transactional id {_id} was taken over: by another replica of the same Kafka:InstanceId, or by the brokers, since " +
+            $"this one was silent for longer than transaction.timeout.ms ({error.Reason}). Nothing that was open is seen; the next start " +
+            "goes on at the last commit"
         : $"transactions cannot go on ({error.Reason}); the next start goes on at the last commit");
 
     private static partial class Log

@@ -147,21 +147,26 @@ internal sealed class TestCluster : IDisposable
     }
 
     /// <summary>Everything that is on some topics now, as far as it is committed.</summary>
-    public List<ConsumeResult<string, byte[]>> ReadAll(params string[] topics)
+    public List<ConsumeResult<string, byte[]>> ReadAll(params string[] topics) => ReadAll(IsolationLevel.ReadCommitted, topics);
+
+    /// <summary>The same, with what was aborted where that is asked for.</summary>
+    public List<ConsumeResult<string, byte[]>> ReadAll(IsolationLevel isolation, params string[] topics)
     {
-        using var consumer = Consumer("a reader outside", tellsEnds: true);
+        using var consumer = Consumer("a reader outside", tellsEnds: true, isolation);
         var left = topics.SelectMany(topic => Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(topic, partition)))
-            .ToDictionary(partition => partition, partition => consumer.QueryWatermarkOffsets(partition, TimeSpan.FromSeconds(10)).High.Value);
+            .ToDictionary(partition => partition, partition =>
+                consumer.QueryWatermarkOffsets(partition, TimeSpan.FromSeconds(10)).High.Value);
         consumer.Assign(left.Keys.Select(partition => new TopicPartitionOffset(partition, Offset.Beginning)));
         var records = new List<ConsumeResult<string, byte[]>>();
         var begun = DateTime.UtcNow;
         while (left.Count > 0)
         {
-            if (DateTime.UtcNow - begun > Patience) throw new TimeoutException($"the ends of {string.Join(", ", left.Keys)} are not reached");
+            if (DateTime.UtcNow - begun > Patience) throw new TimeoutException($"no end of {string.Join(", ", left.Keys)}");
             if (consumer.Consume(TimeSpan.FromMilliseconds(100)) is not { } record) continue;
             // Not the last record's offset: behind it lie the marks of transactions.
             if (!record.IsPartitionEOF) records.Add(record);
-            else if (left.TryGetValue(record.TopicPartition, out long end) && record.Offset.Value >= end) left.Remove(record.TopicPartition);
+            else if (left.TryGetValue(record.TopicPartition, out long end) && record.Offset.Value >= end)
+                left.Remove(record.TopicPartition);
         }
         return records;
     }
@@ -199,7 +204,8 @@ internal sealed class TestCluster : IDisposable
         _server?.DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
 
-    private IConsumer<string, byte[]> Consumer(string group, bool tellsEnds = false)
+    private IConsumer<string, byte[]> Consumer(string group, bool tellsEnds = false,
+        IsolationLevel isolation = IsolationLevel.ReadCommitted)
     {
         var config = new ConsumerConfig
         {
@@ -207,7 +213,8 @@ internal sealed class TestCluster : IDisposable
             GroupId = group,
             EnableAutoCommit = false,
             AutoOffsetReset = AutoOffsetReset.Earliest,
-            EnablePartitionEof = tellsEnds
+            EnablePartitionEof = tellsEnds,
+            IsolationLevel = isolation
         };
         config.Set("fetch.wait.max.ms", "5");
         // Keys that are no text are part of some tests.
