@@ -16,6 +16,10 @@ namespace OutlierPipeline.Pipeline;
 internal sealed partial class ResultPublisher : IDisposable
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
+    /// <summary>What lasts is told again after so long.</summary>
+    private static readonly TimeSpan Reminder = TimeSpan.FromMinutes(1);
+
     /// <summary>A result up to this size that is refused says that the topic takes nothing, and not that the frame is at fault.</summary>
     private const int SmallResult = 4096;
 
@@ -27,6 +31,7 @@ internal sealed partial class ResultPublisher : IDisposable
     private readonly ILogger _log;
     private readonly IResultWriter _writer;
     private readonly CancellationTokenSource _stopping = new();
+    private long _toldAt;
 
     /// <param name="writer">Owned by the publisher.</param>
     public ResultPublisher(KafkaOptions options, IResultWriter writer, PayloadBudget budget, PartitionTable partitions,
@@ -208,9 +213,13 @@ internal sealed partial class ResultPublisher : IDisposable
             _failure.Report(new KafkaException(error));
             return;
         }
-        LastFailure = $"{topic} cannot be written: {error.Reason}";
+        string failure = $"{topic} cannot be written: {error.Reason}";
+        // Each record that fails says the same.
+        bool isNews = failure != LastFailure || _time.GetElapsedTime(_toldAt) > Reminder;
+        LastFailure = failure;
         assignment.Outbox.Withhold();
-        Log.ResultFailed(_log, topic, assignment.Partition.Partition.Value, error.Reason);
+        if (isNews) _toldAt = _time.GetTimestamp();
+        if (isNews) Log.ResultFailed(_log, topic, assignment.Partition.Partition.Value, error.Reason);
         _partitions.Post(assignment, PartitionAction.Rewind);
     }
 

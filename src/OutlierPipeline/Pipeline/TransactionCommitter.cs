@@ -91,6 +91,8 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
         // What was not restored is not known, and is neither written nor deleted.
         foreach (var assignment in current.Where(one => one is { IsCurrent: true, IsRestored: true, IsOfAnotherTopic: false }))
             Collect(assignment);
+        // What could not be committed may have gone to another member.
+        if (_parts.Count == 0) _fault = null;
         var sound = _parts.Values.Where(part => part.IsReady && !_suspects.ContainsKey(part.Assignment.Partition)).ToList();
         // Whoever made it fail is left out, and the others are not kept waiting for the next round.
         while (sound.Count > 0 && !TryCommit(sound, member, cancellation, out bool isBlamed) && isBlamed)
