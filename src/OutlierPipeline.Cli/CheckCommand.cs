@@ -30,20 +30,27 @@ internal static class CheckCommand
             new KafkaOptions().GroupId,
             Description = "The service's consumer group"
         };
+        var exactly = new Option<bool>("--exactly-once") { Description = "Check what Kafka:Delivery=ExactlyOnce needs" };
         var model = new Option<string[]>("--model")
         {
             AllowMultipleArgumentsPerToken = true,
             Description = "Model packages as in the service: DIR for every camera, PATTERN=DIR for some"
         };
         var command = new Command("check", "Check broker, permissions, topics and frames; each line says what to do") { create, partitions,
-            replication, group, model };
+            replication, group, exactly, model };
         kafka.AddTo(command);
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(() => Task.Run(async () =>
         {
             var properties = kafka.Properties(options);
             string servers = properties["bootstrap.servers"];
             properties.Remove("bootstrap.servers");
-            var settings = new KafkaOptions { BootstrapServers = servers, GroupId = options.GetRequiredValue(group), Client = properties };
+            var settings = new KafkaOptions
+            {
+                BootstrapServers = servers,
+                GroupId = options.GetRequiredValue(group),
+                Delivery = options.GetValue(exactly) ? Delivery.ExactlyOnce : Delivery.AtLeastOnce,
+                Client = properties
+            };
             if (settings.Validate().FirstOrDefault() is { } fault) throw new CommandException(fault);
             var report = new CheckReport(AnsiConsole.Console);
             using var cluster = new ClusterCheck(settings, report);

@@ -104,7 +104,7 @@ internal sealed class ClusterCheck : IDisposable
                 "Results go to the partition number of their frame: run this again with --create.");
             else _report.Good(topic, $"{there} partitions");
         }
-        if (Look(_kafka.StateTopic).Partitions > 0) await CheckCompactionAsync();
+        if (Look(_kafka.StateTopic).Partitions > 0) await StateLog.CheckAsync(_admin, _kafka.StateTopic, _report);
         return frames > 0;
     }
 
@@ -114,7 +114,7 @@ internal sealed class ClusterCheck : IDisposable
         bool writes = await CheckTopicPermissionsAsync();
         await CheckGroupAsync();
         await CheckIdempotenceAsync(writes);
-        await CheckTransactionsAsync();
+        await new TransactionCheck(_kafka, _report, _admin).RunAsync();
     }
 
     public void Dispose() => _admin.Dispose();
@@ -122,7 +122,7 @@ internal sealed class ClusterCheck : IDisposable
     private Dictionary<string, string> Settings(string topic)
     {
         var day = TimeSpan.FromDays(1);
-        if (topic == _kafka.StateTopic) return new Dictionary<string, string> { ["cleanup.policy"] = "compact" };
+        if (topic == _kafka.StateTopic) return StateLog.Settings;
         if (topic == _kafka.FramesTopic) return Retained(day / 24, 4);
         if (topic == _kafka.DeadLetterTopic) return Retained(7 * day, 5);
         return Retained(topic == _kafka.AlertsTopic ? 90 * day : 7 * day, 1);
@@ -133,23 +133,6 @@ internal sealed class ClusterCheck : IDisposable
             ["retention.ms"] = ((long)time.TotalMilliseconds).ToString(System.Globalization.CultureInfo.InvariantCulture),
             ["max.message.bytes"] = (mebibytes * 1024 * 1024).ToString(System.Globalization.CultureInfo.InvariantCulture),
         };
-    }
-
-    private async Task CheckCompactionAsync()
-    {
-        try
-        {
-            var described = await _admin.DescribeConfigsAsync([new ConfigResource { Type = ResourceType.Topic, Name = _kafka.StateTopic }],
-                new DescribeConfigsOptions { RequestTimeout = DescribeTimeout });
-            string policy = described[0].Entries["cleanup.policy"].Value;
-            if (policy.Contains("compact", StringComparison.Ordinal)) _report.Good($"{_kafka.StateTopic} cleanup.policy", policy);
-            else _report.Fault($"{_kafka.StateTopic} cleanup.policy", policy, $"Without compaction a detector's state expires: " +
-                $"kafka-configs --alter --add-config cleanup.policy=compact --topic {_kafka.StateTopic}.");
-        }
-        catch (KafkaException e)
-        {
-            _report.Unknown($"{_kafka.StateTopic} cleanup.policy", $"the broker does not say ({e.Error.Reason})");
-        }
     }
 
     /// <returns>Whether a topic may be written to.</returns>
@@ -232,26 +215,6 @@ internal sealed class ClusterCheck : IDisposable
         catch (KafkaException e)
         {
             _report.Unknown(What, $"the broker does not say ({e.Error.Reason})");
-        }
-    }
-
-    /// <summary>Tried with an id of its own below the group's name, as the service's are: the service's own would be fenced.</summary>
-    private async Task CheckTransactionsAsync()
-    {
-        string id = $"{_kafka.GroupId}-check";
-        string what = $"transactional id {id}";
-        try
-        {
-            using var producer = KafkaClients.Transactional(_kafka, id, new BrokerHealth(_kafka, NullLogger.Instance));
-            await Task.Run(() => producer.InitTransactions(Timeout));
-            _report.Good(what, "WRITE");
-        }
-        catch (KafkaException e)
-        {
-            string remedy = $"kafka-acls --add --operation Write --transactional-id {_kafka.GroupId} --resource-pattern-type prefixed";
-            _report.Unknown(what, e.Error.Code == ErrorCode.TransactionalIdAuthorizationFailed
-                ? $"WRITE is not allowed. Only Kafka:Delivery=ExactlyOnce needs it: {remedy} for the service's user"
-                : $"the broker does not say ({e.Error.Reason})");
         }
     }
 

@@ -87,7 +87,7 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         long? expected = _positions.TryGetValue(partition, out long known) ? known : null;
         long first = records[0].Offset.Value;
         long next = records[^1].Offset.Value + 1;
-        if (first > expected) Log.Hole(log, Topic, partition, expected.Value, first);
+        if (first > expected && Expired(partition, expected.Value, first) is { } to) Log.Hole(log, Topic, partition, expected.Value, to);
         if (first < expected) throw new InvalidOperationException($"{Topic} [{partition}] begins again at {first}, before {expected}, up " +
             $"to where it was read: it was recreated. Use another Alerts:Database, or another topic");
         var pending = records;
@@ -100,6 +100,13 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         var rows = await store.RowsAsync(_cluster, Topic, partition, first, next, int.MaxValue, cancellation);
         _positions[partition] = next;
         broadcast.Publish(partition, next, rows);
+    }
+
+    /// <summary>Up to where the records of a hole expired; null if it holds nothing but the marks of transactions.</summary>
+    private long? Expired(int partition, long from, long to)
+    {
+        long low = _consumer!.QueryWatermarkOffsets(new TopicPartition(Topic, partition), Patience).Low.Value;
+        return low > from ? Math.Min(low, to) : null;
     }
 
     /// <summary>Takes partitions that are new.</summary>

@@ -89,6 +89,16 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
         using var span = PipelineTelemetry.StartFrameSpan("detect", frame.Trace);
         var assignment = frame.Assignment;
         var detector = DetectorOf(assignment, frame.Camera!, batch.Package);
+        if (assignment.Published.TryGetValue(frame.Camera!, out long next))
+        {
+            if (frame.Offset < next)
+            {
+                // Its results were committed with the state, though the partition's offset lies behind: lanes differ in speed.
+                PipelineTelemetry.CountReplayed();
+                return;
+            }
+            assignment.Published.Remove(frame.Camera!);
+        }
         var at = new FrameRef(assignment.Partition.Topic, assignment.Partition.Partition.Value, frame.Offset, frame.TimestampNanoseconds);
         var now = time.GetUtcNow();
         var record = new RecordTime(frame.ProducedMilliseconds, now, frame.ClockFault, !frame.IsStamped);
@@ -171,6 +181,8 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
         if (assignment.Detectors.TryGetValue(camera, out var known)) return known;
         var detector = new CameraDetector(camera, package, options.Detection, options.Frames.MaxClockSkew);
         if (assignment.Restored.Remove(camera, out byte[]? state) && !detector.TryRestore(state)) Log.StateUnreadable(log, camera);
+        if (options.Kafka.Delivery == Delivery.ExactlyOnce && !assignment.IsReset && detector.NextOffset > assignment.Start)
+            assignment.Published[camera] = detector.NextOffset;
         if (assignment.IsReset) detector.ForgetLog(assignment.Start);
         if (assignment.Lost is { } lost && assignment.LostTold == lost) detector.ObserveLost(lost.From, lost.To);
         assignment.Detectors[camera] = detector;

@@ -11,7 +11,7 @@ namespace OutlierPipeline.Pipeline;
 /// too. A frame for which there is no room is held and its partition paused.
 /// </summary>
 internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions frames, OverloadOptions overload, FrameRouter router,
-    PayloadBudget budget, PartitionTable partitions, StateRestorer restorer, OffsetCommitter committer, ResultPublisher publisher,
+    PayloadBudget budget, PartitionTable partitions, StateRestorer restorer, ICommitter committer, ResultPublisher publisher,
     PipelineFailure failure, BrokerHealth health, TimeProvider time, ILogger log) : IDisposable
 {
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(25);
@@ -61,6 +61,10 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
 
     /// <summary>Commits one offset to the group; for any thread, once a partition is assigned.</summary>
     public void Commit(TopicPartitionOffset offset) => _member!.Commit(offset);
+
+    /// <summary>Whom a transaction names as the reader of its offsets; null before the group is joined and once it is left. For any thread.
+    /// </summary>
+    public IConsumerGroupMetadata? Membership => _member?.Membership;
 
     private void Run()
     {

@@ -32,7 +32,7 @@ public sealed partial class FramePipeline : IDisposable
     private readonly PartitionTable _partitions = new();
     private readonly ResultPublisher _publisher;
     private readonly FrameConsumer _consumer;
-    private readonly OffsetCommitter _committer;
+    private readonly ICommitter _committer;
     private readonly PartitionEnds _ends;
     private readonly BrokerHealth _health;
     private readonly TopicIdentity _identity;
@@ -67,8 +67,13 @@ public sealed partial class FramePipeline : IDisposable
         _health = new BrokerHealth(options.Kafka, log, _time);
         _identity = new TopicIdentity(options.Kafka, _health);
         var budget = new PayloadBudget(options.Frames.MaxBufferedBytes);
-        _publisher = new ResultPublisher(options.Kafka, budget, _partitions, _failure, _health, _time, log);
-        _committer = new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
+        IResultWriter writer = options.Kafka.Delivery == Delivery.ExactlyOnce ? new OutboxWriter()
+            : new DirectWriter(options.Kafka, _health);
+        _publisher = new ResultPublisher(options.Kafka, writer, budget, _partitions, _failure, _time, log);
+        _committer = writer is OutboxWriter outboxes
+            ? new TransactionCommitter(options.Kafka, new TransactionProducer(options.Kafka, _health, log), outboxes, _publisher,
+                options.Detection.ForgetAfter, _failure, _time, _health, log)
+            : new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
         _ends = new PartitionEnds(options.Kafka, _partitions, _health, _identity, _time);
         _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, _partitions,
             new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _failure, _health,
@@ -118,6 +123,7 @@ public sealed partial class FramePipeline : IDisposable
             if (!IsRunning) reasons.Add($"not connected to Kafka at {_options.Kafka.BootstrapServers}");
             else if (!_consumer.HasJoined) reasons.Add($"joining the consumer group {_options.Kafka.GroupId}");
             if (IsRunning && _health.Fault is { } fault) reasons.Add(fault);
+            if (IsRunning && _committer.Fault is { } uncommitted) reasons.Add(uncommitted);
             if (_partitions.Paused(PauseReason.DeadLetter) is > 0 and int blocked)
                 reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
             if (_partitions.Paused(PauseReason.Retry) is > 0 and int retrying)
@@ -151,6 +157,7 @@ public sealed partial class FramePipeline : IDisposable
         try
         {
             await TopicCheck.RunAsync(_options.Kafka, _health, _time, _log, cancellation);
+            await _committer.BeginAsync(cancellation);
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
@@ -163,7 +170,7 @@ public sealed partial class FramePipeline : IDisposable
         _consumer.Start();
         IsRunning = true;
         using var committing = new CancellationTokenSource();
-        var commits = _committer.RunAsync(_partitions, _consumer.Commit, committing.Token);
+        var commits = _committer.RunAsync(_partitions, _consumer, committing.Token);
         var ends = _ends.RunAsync(committing.Token);
         var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using (cancellation.Register(() => stop.TrySetResult()))
@@ -205,6 +212,7 @@ public sealed partial class FramePipeline : IDisposable
         _isDisposed = true;
         _gauges.Dispose();
         _consumer.Dispose();
+        _committer.Dispose();
         _publisher.Dispose();
         foreach (var lane in _lanes.Values) lane.Dispose();
     }

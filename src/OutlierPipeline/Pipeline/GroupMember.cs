@@ -5,7 +5,7 @@ namespace OutlierPipeline.Pipeline;
 
 /// <summary>
 /// This process as a member of the consumer group: what librdkafka does with the partitions. For the consumer's thread, except
-/// <see cref="Commit"/>.
+/// <see cref="Commit"/> and <see cref="Membership"/>.
 /// </summary>
 internal sealed partial class GroupMember : IDisposable
 {
@@ -13,7 +13,9 @@ internal sealed partial class GroupMember : IDisposable
     private readonly PartitionTable _partitions;
     private readonly ILogger _log;
     private readonly string _topic;
+    private readonly Lock _leaving = new();
     private PartitionLifecycle? _lifecycle;
+    private bool _hasLeft;
 
     public GroupMember(KafkaOptions options, PayloadBudget budget, PartitionTable partitions, BrokerHealth health, ILogger log,
         CancellationToken stopping)
@@ -37,8 +39,22 @@ internal sealed partial class GroupMember : IDisposable
         _consumer.Subscribe(_topic);
     }
 
+    /// <summary>This member as the group knows it; null once it has left. For any thread.</summary>
+    public IConsumerGroupMetadata? Membership
+    {
+        get
+        {
+            // Asked of a consumer that is closed, it ends the process.
+            lock (_leaving) return _hasLeft ? null : _consumer.ConsumerGroupMetadata;
+        }
+    }
+
     /// <summary>Leaves the group, which takes away what is still assigned.</summary>
-    public void Leave() => _consumer.Close();
+    public void Leave()
+    {
+        lock (_leaving) _hasLeft = true;
+        _consumer.Close();
+    }
 
     /// <summary>The next record, or the end of a partition; null if neither comes in time.</summary>
     /// <exception cref="ConsumeException">Such as a position that the log no longer holds.</exception>
@@ -97,7 +113,11 @@ internal sealed partial class GroupMember : IDisposable
         }
     }
 
-    public void Dispose() => _consumer.Dispose();
+    public void Dispose()
+    {
+        lock (_leaving) _hasLeft = true;
+        _consumer.Dispose();
+    }
 
     private static partial class Log
     {

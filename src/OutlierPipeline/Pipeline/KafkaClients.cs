@@ -6,6 +6,9 @@ namespace OutlierPipeline.Pipeline;
 /// <summary>Builds the librdkafka clients from <see cref="KafkaOptions"/>, with the settings on which the promises rest.</summary>
 internal static partial class KafkaClients
 {
+    /// <summary>How long whoever reads committed records waits, in milliseconds, for what a crash left open; unless it is set.</summary>
+    public const string TransactionTimeout = "10000";
+
     public static IConsumer<CameraKey, RentedPayload> FrameConsumer(
         KafkaOptions options,
         CameraKeys keys,
@@ -18,7 +21,7 @@ internal static partial class KafkaClients
         var config = new ConsumerConfig(Common(options))
         {
             GroupId = options.GroupId,
-            GroupInstanceId = options.InstanceId,
+            GroupInstanceId = options.Instance,
             PartitionAssignmentStrategy = PartitionAssignmentStrategy.CooperativeSticky,
             EnableAutoCommit = false,
             EnableAutoOffsetStore = false,
@@ -30,6 +33,14 @@ internal static partial class KafkaClients
         };
         // librdkafka's own queue counts into the memory bound: 64 MiB by default there, for every consumer.
         SetDefault(config, options, "queued.max.messages.kbytes", "16384");
+        // Partitions that are added to the topic are seen so soon; librdkafka's own is five minutes.
+        SetDefault(config, options, "topic.metadata.refresh.interval.ms", "10000");
+        if (options.Instance is null)
+        {
+            // A process that was killed is waited for by its successor for so long; the least that brokers allow by default.
+            SetDefault(config, options, "session.timeout.ms", "6000");
+            SetDefault(config, options, "heartbeat.interval.ms", "2000");
+        }
         return Built(new ConsumerBuilder<CameraKey, RentedPayload>(config)
             .SetKeyDeserializer(keys)
             .SetValueDeserializer(budget)
@@ -71,12 +82,21 @@ internal static partial class KafkaClients
             .Build);
     }
 
-    /// <summary>A producer that may only be asked whether it may use its id.</summary>
-    public static IProducer<byte[], byte[]> Transactional(KafkaOptions options, string id, BrokerHealth health) =>
-        Built(new ProducerBuilder<byte[], byte[]>(new ProducerConfig(Common(options)) { TransactionalId = id })
+    /// <summary>A producer whose records are seen, by who reads committed ones, when their transaction is.</summary>
+    /// <param name="id">Fences whoever had it before.</param>
+    public static IProducer<byte[], byte[]> Transactional(KafkaOptions options, string id, BrokerHealth health)
+    {
+        var config = new ProducerConfig(Common(options)) { TransactionalId = id };
+        SetDefault(config, options, "linger.ms", "1");
+        SetDefault(config, options, "compression.type", "lz4");
+        SetDefault(config, options, "transaction.timeout.ms", TransactionTimeout);
+        // A topic that is gone is said so soon: the records of other partitions wait in the same transaction.
+        SetDefault(config, options, "topic.metadata.propagation.max.ms", "1000");
+        return Built(new ProducerBuilder<byte[], byte[]>(config)
             .SetLogHandler((_, message) => Forward(health.Log, message))
             .SetErrorHandler((_, error) => health.NoteError(error))
             .Build);
+    }
 
     /// <param name="errors">Hears what the client says, beside the log.</param>
     public static IAdminClient Admin(KafkaOptions options, BrokerHealth health, Action<Error>? errors = null) =>

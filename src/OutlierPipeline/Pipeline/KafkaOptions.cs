@@ -1,3 +1,5 @@
+using System.Text.RegularExpressions;
+
 namespace OutlierPipeline.Pipeline;
 
 /// <summary>What a crash may cost.</summary>
@@ -6,7 +8,7 @@ public enum Delivery
     /// <summary>Nothing is lost; what is done twice carries the same ids.</summary>
     AtLeastOnce,
 
-    /// <summary>Results and offsets in one Kafka transaction. Not built yet: refused at start.</summary>
+    /// <summary>Results, state and offsets in one Kafka transaction: who reads committed records sees each result once.</summary>
     ExactlyOnce,
 }
 
@@ -18,8 +20,11 @@ public enum StartFrom
 }
 
 /// <summary>Configuration section <c>Kafka</c>.</summary>
-public sealed record KafkaOptions
+public sealed partial record KafkaOptions
 {
+    /// <summary>What <see cref="InstanceId"/> is where the host's name is to be taken.</summary>
+    private const string HostName = "hostname";
+
     /// <summary>
     /// librdkafka properties on which the service's promises rest, so that they cannot be set through <see cref="Client"/>, with what to
     /// use instead.
@@ -48,7 +53,10 @@ public sealed record KafkaOptions
     /// <summary>Consumer group. Replicas with the same group share the partitions.</summary>
     public string GroupId { get; init; } = "outlier-pipeline";
 
-    /// <summary>Static group membership: a restart within the session time-out moves no partition. Must differ between replicas.</summary>
+    /// <summary>
+    /// Static group membership: a restart within the session time-out moves no partition. Must differ between replicas. <c>hostname</c>
+    /// takes the host's name, which must end in an ordinal, as in <c>outlier-0</c>.
+    /// </summary>
     public string? InstanceId { get; init; }
 
     /// <summary>Topic that the frames are read from.</summary>
@@ -66,14 +74,20 @@ public sealed record KafkaOptions
     /// <summary>Topic for records that cannot be scored, with the reason.</summary>
     public string DeadLetterTopic { get; init; } = "camera.frames.dlq";
 
-    /// <summary>What a crash may cost. Only <c>AtLeastOnce</c> is built; <c>ExactlyOnce</c> is refused at the start.</summary>
+    /// <summary>
+    /// What a crash may cost. <c>AtLeastOnce</c>: frames since the last commit are scored again. <c>ExactlyOnce</c>: nothing, for who
+    /// reads committed records.
+    /// </summary>
     public Delivery Delivery { get; init; } = Delivery.AtLeastOnce;
 
     /// <summary>Where a new consumer group begins to read.</summary>
     public StartFrom StartFrom { get; init; } = StartFrom.Earliest;
 
-    /// <summary>How often state and offsets are committed. After a crash, frames since the last commit are read again.</summary>
-    public TimeSpan CommitInterval { get; init; } = TimeSpan.FromSeconds(1);
+    /// <summary>
+    /// How often state and offsets are committed. After a crash, frames since the last commit are read again. With <c>ExactlyOnce</c>
+    /// results are seen only when they are committed.
+    /// </summary>
+    public TimeSpan? CommitInterval { get; init; }
 
     /// <summary>How long a revoked partition, or a stop, waits for the frames in flight.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromSeconds(15);
@@ -87,6 +101,12 @@ public sealed record KafkaOptions
     /// <summary>Any other librdkafka property, for TLS, SASL and tuning.</summary>
     public Dictionary<string, string> Client { get; init; } = [];
 
+    /// <summary><see cref="CommitInterval"/>, or its default.</summary>
+    internal TimeSpan CommitEvery => CommitInterval ?? TimeSpan.FromMilliseconds(Delivery == Delivery.ExactlyOnce ? 100 : 1000);
+
+    /// <summary><see cref="InstanceId"/>, with the host's name in its place; null without static membership.</summary>
+    internal string? Instance => InstanceId == HostName ? Environment.MachineName : InstanceId is { Length: > 0 } given ? given : null;
+
     /// <summary>All topics, the frames' first.</summary>
     internal IReadOnlyList<string> Topics => [FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic];
 
@@ -99,11 +119,13 @@ public sealed record KafkaOptions
             yield return "a topic's name (Kafka:FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic) is empty";
         else if (Topics.Distinct().Count() < Topics.Count)
             yield return $"two of the topics [{string.Join(", ", Topics)}] have the same name; each needs its own";
-        if (Delivery == Delivery.ExactlyOnce) yield return "Kafka:Delivery is ExactlyOnce, which this version does not do; use " +
-            "AtLeastOnce (what is repeated carries the same ids)";
-        else if (!Enum.IsDefined(Delivery)) yield return $"Kafka:Delivery is {Delivery}; expected AtLeastOnce";
+        if (!Enum.IsDefined(Delivery)) yield return $"Kafka:Delivery is {Delivery}; expected AtLeastOnce or ExactlyOnce";
+        if (InstanceId == HostName && !EndsInOrdinal(Environment.MachineName))
+            yield return $"Kafka:InstanceId is {HostName}, and this host is called {Environment.MachineName}, which does not end in " +
+                "an ordinal as outlier-0 does: a name that changes with each start would keep its partitions from the others for a " +
+                "session each time. Leave Kafka:InstanceId out, or give each replica a name that stays";
         if (!Enum.IsDefined(StartFrom)) yield return $"Kafka:StartFrom is {StartFrom}; expected Earliest or Latest";
-        if (CommitInterval < TimeSpan.FromMilliseconds(10) || CommitInterval > TimeSpan.FromMinutes(1))
+        if (CommitEvery < TimeSpan.FromMilliseconds(10) || CommitEvery > TimeSpan.FromMinutes(1))
             yield return $"Kafka:CommitInterval is {CommitInterval}; expected 00:00:00.010 to 00:01:00";
         if (DrainTimeout < TimeSpan.FromSeconds(1) || DrainTimeout > TimeSpan.FromMinutes(2))
             yield return $"Kafka:DrainTimeout is {DrainTimeout}; expected 00:00:01 to 00:02:00";
@@ -112,4 +134,10 @@ public sealed record KafkaOptions
             yield return $"Kafka:Client:{key} cannot be set: what the service promises rests on it" + (Reserved[key].Length > 0
                 ? $"; use {Reserved[key]}" : "");
     }
+
+    /// <summary>Whether a host's name is one of a numbered set, as in a StatefulSet: it comes back after a restart.</summary>
+    internal static bool EndsInOrdinal(string host) => OrdinalName().IsMatch(host);
+
+    [GeneratedRegex(@"^\w[\w.-]*-\d{1,4}$")]
+    private static partial Regex OrdinalName();
 }

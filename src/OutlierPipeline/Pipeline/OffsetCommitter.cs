@@ -1,4 +1,3 @@
-using System.Buffers;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
 
@@ -10,18 +9,24 @@ namespace OutlierPipeline.Pipeline;
 /// the offset. Whatever is cut off in between is repeated from the last commit, and a detector ignores what it had seen.
 /// </summary>
 internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublisher publisher, TimeSpan forgetAfter, TimeProvider time,
-    BrokerHealth health, ILogger log)
+    BrokerHealth health, ILogger log) : ICommitter
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(50);
+
+    /// <inheritdoc/>
+    public string? Fault => null;
+
+    /// <inheritdoc/>
+    public Task BeginAsync(CancellationToken cancellation) => Task.CompletedTask;
 
     /// <summary>
     /// Commits every current assignment again and again until cancelled. None waits for another: a partition whose dead letter cannot be
     /// written is not committed for as long, the others are.
     /// </summary>
-    public async Task RunAsync(PartitionTable partitions, Action<TopicPartitionOffset> commit, CancellationToken cancellation)
+    public async Task RunAsync(PartitionTable partitions, FrameConsumer consumer, CancellationToken cancellation)
     {
         var running = new Dictionary<PartitionAssignment, Task<ErrorCode?>>();
-        using var timer = new PeriodicTimer(options.CommitInterval, time);
+        using var timer = new PeriodicTimer(options.CommitEvery, time);
         try
         {
             while (await timer.WaitForNextTickAsync(cancellation))
@@ -32,7 +37,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
                     running.Remove(assignment);
                 }
                 foreach (var assignment in partitions.Current.Where(assignment => !running.ContainsKey(assignment)))
-                    running[assignment] = CommitAsync(assignment, commit, cancellation);
+                    running[assignment] = CommitAsync(assignment, consumer.Commit, cancellation);
             }
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
@@ -42,18 +47,15 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         }
     }
 
-    /// <summary>
-    /// Waits until every frame handed on is done, then commits. Where the deadline passes first, or the group takes no commit of this
-    /// member any more, what was not committed is repeated elsewhere, and the log says so.
-    /// </summary>
-    public async Task DrainAsync(PartitionAssignment assignment, Action<TopicPartitionOffset> commit, CancellationToken deadline)
+    /// <inheritdoc/>
+    public async Task DrainAsync(PartitionAssignment assignment, GroupMember member, CancellationToken deadline)
     {
         try
         {
             await Task.WhenAny(assignment.Ledger.WhenAcknowledged(assignment.Ledger.Next), assignment.Ended).WaitAsync(deadline);
             // A group that is still agreeing on who reads what refuses commits for a moment; whoever comes next would repeat what is not
             // committed.
-            while (await CommitAsync(assignment, commit, deadline) is { } refusal)
+            while (await CommitAsync(assignment, member.Commit, deadline) is { } refusal)
             {
                 if (refusal is ErrorCode.UnknownMemberId or ErrorCode.IllegalGeneration or ErrorCode.FencedInstanceId)
                 {
@@ -71,6 +73,11 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         }
     }
 
+    public void Dispose()
+    {
+        // Its clients are the consumer's and the publisher's.
+    }
+
     /// <summary>One commit of one partition. An error of the broker's is logged, returned, and left to the next one.</summary>
     private async Task<ErrorCode?> CommitAsync(PartitionAssignment assignment, Action<TopicPartitionOffset> commit,
         CancellationToken cancellation)
@@ -80,7 +87,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         {
             // What was not restored is not known, and is neither written nor deleted.
             if (!assignment.IsCurrent || !assignment.IsRestored || assignment.IsOfAnotherTopic) return null;
-            var (offset, below, states, alone) = Snapshot(assignment);
+            var (offset, below, states, alone) = PartitionSnapshot.Take(assignment, forgetAfter, time.GetUtcNow());
             if (offset <= assignment.Committed && states.Count == 0) return null;
             // A rewind ends the assignment, and its results may never be acknowledged: the other partitions must not wait for that.
             await Task.WhenAny(assignment.Ledger.WhenAcknowledged(below), assignment.Ended).WaitAsync(cancellation);
@@ -96,7 +103,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         }
         catch (KafkaException e)
         {
-            MarkChanged(assignment);
+            PartitionSnapshot.MarkChanged(assignment);
             if (health.IsNews($"commit {assignment.Partition} {e.Error.Code}"))
                 Log.NotCommitted(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, e.Error.Reason);
             return e.Error.Code;
@@ -104,64 +111,6 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         finally
         {
             assignment.CommitTurn.Release();
-        }
-    }
-
-    private (long Offset, long Below, List<(string Camera, byte[]? Record)> States, Task Alone) Snapshot(PartitionAssignment assignment)
-    {
-        var states = new List<(string, byte[]?)>();
-        lock (assignment.Gate)
-        {
-            long offset = assignment.Ledger.ProcessedFrontier;
-            long below = offset;
-            List<string>? gone = null;
-            var now = time.GetUtcNow();
-            var forget = now - forgetAfter;
-            foreach (var (camera, detector) in assignment.Detectors)
-            {
-                if (detector.IsForgotten || assignment.Watch.HasCaughtUp && detector.WrittenAt < forget && !detector.HasOpenIncident
-                    && !detector.Changed)
-                {
-                    (gone ??= []).Add(camera);
-                    continue;
-                }
-                if (!detector.Changed) continue;
-                var record = new ArrayBufferWriter<byte>(1024);
-                detector.WriteState(record, now);
-                states.Add((camera, record.WrittenSpan.ToArray()));
-                below = Math.Max(below, detector.NextOffset);
-            }
-            foreach (string camera in gone ?? [])
-            {
-                assignment.Detectors.Remove(camera);
-                states.Add((camera, null));
-            }
-            foreach (string camera in assignment.Evicted.Where(camera => !assignment.Detectors.ContainsKey(camera)
-                && !assignment.Restored.ContainsKey(camera))) states.Add((camera, null));
-            assignment.Evicted.Clear();
-            // After a reset every camera's state goes with it: a crash in between must not leave the new id beside old offsets.
-            if (assignment.TopicId is { } id && (!assignment.IsReset || assignment.IsAwake))
-                assignment.Reserve(TopicIdentity.Key, TopicIdentity.Write(id));
-            foreach (var (key, (value, isWritten)) in assignment.Reserved.ToArray())
-            {
-                if (isWritten) continue;
-                states.Add((key, value));
-                assignment.Reserved[key] = (value, true);
-            }
-            if (assignment.Watch.HasCaughtUp)
-            {
-                foreach (string camera in assignment.TakeForgotten(forget)) states.Add((camera, null));
-            }
-            return (offset, below, states, assignment.Alone);
-        }
-    }
-
-    private static void MarkChanged(PartitionAssignment assignment)
-    {
-        lock (assignment.Gate)
-        {
-            foreach (var detector in assignment.Detectors.Values) detector.MarkChanged();
-            foreach (var (key, (value, _)) in assignment.Reserved.ToArray()) assignment.Reserved[key] = (value, false);
         }
     }
 

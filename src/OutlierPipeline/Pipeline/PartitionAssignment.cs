@@ -69,6 +69,15 @@ public sealed class PartitionAssignment
     /// <summary>Whether <see cref="Restored"/> is complete.</summary>
     internal bool IsRestored => _isRestored;
 
+    /// <summary>What the next transaction carries, where results are written in transactions.</summary>
+    internal Outbox Outbox { get; } = new();
+
+    /// <summary>
+    /// Where results are written in transactions: offsets below which a camera's results are committed, though the partition is read again
+    /// from further back. For the detection stage.
+    /// </summary>
+    internal Dictionary<string, long> Published { get; } = [];
+
     /// <summary>One commit of the partition at a time.</summary>
     internal SemaphoreSlim CommitTurn { get; } = new(1, 1);
 
@@ -102,6 +111,7 @@ public sealed class PartitionAssignment
     {
         _isCurrent = false;
         _ended.TrySetResult();
+        Outbox.Close();
     }
 
     /// <summary><see cref="Restored"/> holds all that there is, and belongs to whoever holds <see cref="Gate"/> from now on.</summary>

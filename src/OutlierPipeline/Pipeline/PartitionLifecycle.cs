@@ -11,7 +11,7 @@ namespace OutlierPipeline.Pipeline;
 /// <param name="stopping">Nothing is begun any more.</param>
 /// <param name="abandoned">What is drained is waited for no longer.</param>
 internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTable partitions, HeldFrames held, StateRestorer restorer,
-    OffsetCommitter committer, ResultPublisher publisher, PipelineFailure failure, TimeSpan drainTimeout, TimeProvider time, ILogger log,
+    ICommitter committer, ResultPublisher publisher, PipelineFailure failure, TimeSpan drainTimeout, TimeProvider time, ILogger log,
     CancellationToken stopping, CancellationToken abandoned)
 {
     private readonly RewindBackoff _backoff = new();
@@ -100,7 +100,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         foreach (var assignment in assignments) DropHeld(assignment.Partition);
         using var timeout = new CancellationTokenSource(drainTimeout, time);
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, abandoned);
-        Task.WhenAll(assignments.Select(assignment => committer.DrainAsync(assignment, member.Commit, deadline.Token)))
+        Task.WhenAll(assignments.Select(assignment => committer.DrainAsync(assignment, member, deadline.Token)))
             .GetAwaiter().GetResult();
         foreach (var assignment in assignments) End(assignment);
     }

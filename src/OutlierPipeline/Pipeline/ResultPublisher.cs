@@ -16,6 +16,10 @@ namespace OutlierPipeline.Pipeline;
 internal sealed partial class ResultPublisher : IDisposable
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+
+    /// <summary>What lasts is told again after so long.</summary>
+    private static readonly TimeSpan Reminder = TimeSpan.FromMinutes(1);
+
     /// <summary>A result up to this size that is refused says that the topic takes nothing, and not that the frame is at fault.</summary>
     private const int SmallResult = 4096;
 
@@ -25,19 +29,21 @@ internal sealed partial class ResultPublisher : IDisposable
     private readonly PipelineFailure _failure;
     private readonly TimeProvider _time;
     private readonly ILogger _log;
-    private readonly IProducer<byte[], byte[]> _producer;
+    private readonly IResultWriter _writer;
     private readonly CancellationTokenSource _stopping = new();
+    private long _toldAt;
 
-    public ResultPublisher(KafkaOptions options, PayloadBudget budget, PartitionTable partitions, PipelineFailure failure,
-        BrokerHealth health, TimeProvider time, ILogger log)
+    /// <param name="writer">Owned by the publisher.</param>
+    public ResultPublisher(KafkaOptions options, IResultWriter writer, PayloadBudget budget, PartitionTable partitions,
+        PipelineFailure failure, TimeProvider time, ILogger log)
     {
         _options = options;
+        _writer = writer;
         _budget = budget;
         _partitions = partitions;
         _failure = failure;
         _time = time;
         _log = log;
-        _producer = KafkaClients.Producer(options, health);
     }
 
     /// <summary>Why results could not be written the last time.</summary>
@@ -48,20 +54,19 @@ internal sealed partial class ResultPublisher : IDisposable
     {
         frame.AddPending();
         if (PipelineTelemetry.TraceParent(frame.TraceParent) is { } trace) (headers ??= []).Add("traceparent", trace);
-        Produce(new TopicPartition(topic, frame.Assignment.Partition.Partition),
-            new Message<byte[], byte[]> { Key = frame.CameraBytes, Value = json, Headers = headers }, report =>
+        Write(frame.Assignment, topic, new Message<byte[], byte[]> { Key = frame.CameraBytes, Value = json, Headers = headers }, error =>
         {
-            if (IsTooLarge(report.Error) && json.Length > SmallResult && frame.Assignment.IsCurrent)
+            if (IsTooLarge(error) && json.Length > SmallResult && frame.Assignment.IsCurrent)
             {
                 // It would be too large again: the frame is put aside with its reason, and the partition goes on.
                 Log.ResultTooLarge(_log, topic, frame.Assignment.Partition.Partition.Value, frame.Offset, json.Length);
                 DeadLetter(frame, FrameError.ResultTooLarge,
                     $"a record of {json.Length} bytes was refused by {topic}: raise the topic's max.message.bytes");
             }
-            else if (report.Error.IsError)
+            else if (error.IsError)
             {
                 frame.IsFailed = true;
-                OnFailed(frame.Assignment, topic, report.Error);
+                OnFailed(frame.Assignment, topic, error);
             }
             Complete(frame);
         });
@@ -74,10 +79,9 @@ internal sealed partial class ResultPublisher : IDisposable
     {
         var acknowledged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         assignment.Alone = Task.WhenAll(assignment.Alone, acknowledged.Task);
-        Produce(new TopicPartition(topic, assignment.Partition.Partition),
-            new Message<byte[], byte[]> { Key = key, Value = json, Headers = headers }, report =>
+        Write(assignment, topic, new Message<byte[], byte[]> { Key = key, Value = json, Headers = headers }, error =>
         {
-            if (report.Error.IsError) OnFailed(assignment, topic, report.Error);
+            if (error.IsError) OnFailed(assignment, topic, error);
             // A failure has ended the assignment: nothing of it is committed any more.
             acknowledged.TrySetResult();
         });
@@ -101,9 +105,9 @@ internal sealed partial class ResultPublisher : IDisposable
     {
         var acknowledged = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var message = new Message<byte[], byte[]> { Key = Encoding.UTF8.GetBytes(camera), Value = state! };
-        Produce(new TopicPartition(_options.StateTopic, assignment.Partition.Partition), message, report =>
+        Write(assignment, _options.StateTopic, message, error =>
         {
-            if (report.Error.IsError) acknowledged.TrySetException(new KafkaException(report.Error));
+            if (error.IsError) acknowledged.TrySetException(new KafkaException(error));
             else acknowledged.TrySetResult();
         });
         return acknowledged.Task;
@@ -131,21 +135,29 @@ internal sealed partial class ResultPublisher : IDisposable
     /// <summary>
     /// Nothing more is waited for: whoever waits for room in the producer's queue goes on, and what is refused is not tried again.
     /// </summary>
-    public void Abandon() => _stopping.Cancel();
+    public void Abandon()
+    {
+        _stopping.Cancel();
+        _writer.Abandon();
+    }
 
     public void Dispose()
     {
-        _stopping.Cancel();
-        // What is still queued is repeated after the next start, with the same ids: waiting for an absent broker would only hold up the
-        // stop.
-        _producer.Flush(TimeSpan.FromMilliseconds(300));
-        _producer.Dispose();
+        Abandon();
+        _writer.Dispose();
         _stopping.Dispose();
     }
 
-    private void SendDeadLetter(ConsumedFrame frame, DeadLetter letter, bool blocked) =>
-        Produce(new TopicPartition(_options.DeadLetterTopic, Partition.Any), letter.ToMessage(), report =>
-        OnDeadLetter(frame, letter, report.Error, blocked));
+    private void Write(PartitionAssignment assignment, string topic, Message<byte[], byte[]> message, Action<Error> delivered) =>
+        _writer.Write(assignment, new OutgoingRecord(new TopicPartition(topic, assignment.Partition.Partition), message, delivered));
+
+    private void SendDeadLetter(ConsumedFrame frame, DeadLetter letter, bool blocked)
+    {
+        // No detector has seen these, so no state tells that they are done: only the partition's offset does.
+        long after = frame.Error is FrameError.MissingCamera or FrameError.TooManyCameras ? frame.Offset : -1;
+        _writer.Write(frame.Assignment, new OutgoingRecord(new TopicPartition(_options.DeadLetterTopic, Partition.Any), letter.ToMessage(),
+            error => OnDeadLetter(frame, letter, error, blocked), after));
+    }
 
     private void OnDeadLetter(ConsumedFrame frame, DeadLetter letter, Error error, bool blocked)
     {
@@ -171,6 +183,7 @@ internal sealed partial class ResultPublisher : IDisposable
             Log.DeadLetterBlocked(_log, _options.DeadLetterTopic, frame.Assignment.Partition.Partition.Value, error.Reason);
             _partitions.Post(frame.Assignment, PartitionAction.Pause, PauseReason.DeadLetter);
         }
+        frame.Assignment.Outbox.Withhold();
         _ = RetryDeadLetterAsync(frame, letter);
     }
 
@@ -185,37 +198,14 @@ internal sealed partial class ResultPublisher : IDisposable
             return;
         }
         SendDeadLetter(frame, letter, blocked: true);
+        frame.Assignment.Outbox.Release();
     }
 
     private static bool IsTooLarge(Error error) => error.Code is ErrorCode.MsgSizeTooLarge or ErrorCode.RecordListTooLarge
         or ErrorCode.InvalidMsgSize;
 
-    private void Produce(TopicPartition target, Message<byte[], byte[]> message, Action<DeliveryReport<byte[], byte[]>> delivered)
-    {
-        while (true)
-        {
-            try
-            {
-                _producer.Produce(target, message, delivered);
-                PipelineTelemetry.CountSent(target.Topic);
-                return;
-            }
-            catch (ProduceException<byte[], byte[]> e) when (e.Error.Code == ErrorCode.Local_QueueFull
-                && !_stopping.IsCancellationRequested)
-            {
-                // librdkafka's queue is the bound: whoever produces waits, and with it the stages before.
-                Thread.Sleep(5);
-            }
-            catch (ProduceException<byte[], byte[]> e)
-            {
-                // Known at once to be undeliverable (too large, not authorized): the same as if the broker had said so.
-                delivered(new DeliveryReport<byte[], byte[]> { Error = e.Error, Message = message });
-                return;
-            }
-        }
-    }
-
-    private void OnFailed(PartitionAssignment assignment, string topic, Error error)
+    /// <summary>A record could not be written: its partition is read again from the last commit.</summary>
+    internal void OnFailed(PartitionAssignment assignment, string topic, Error error)
     {
         if (!assignment.IsCurrent || _stopping.IsCancellationRequested) return;
         if (error.IsFatal)
@@ -223,8 +213,13 @@ internal sealed partial class ResultPublisher : IDisposable
             _failure.Report(new KafkaException(error));
             return;
         }
-        LastFailure = $"{topic} cannot be written: {error.Reason}";
-        Log.ResultFailed(_log, topic, assignment.Partition.Partition.Value, error.Reason);
+        string failure = $"{topic} cannot be written: {error.Reason}";
+        // Each record that fails says the same.
+        bool isNews = failure != LastFailure || _time.GetElapsedTime(_toldAt) > Reminder;
+        LastFailure = failure;
+        assignment.Outbox.Withhold();
+        if (isNews) _toldAt = _time.GetTimestamp();
+        if (isNews) Log.ResultFailed(_log, topic, assignment.Partition.Partition.Value, error.Reason);
         _partitions.Post(assignment, PartitionAction.Rewind);
     }
 

@@ -1,5 +1,6 @@
 using System.Text;
 using Confluent.Kafka;
+using Confluent.Kafka.Admin;
 using Microsoft.Extensions.Logging;
 
 namespace OutlierPipeline.Pipeline;
@@ -10,6 +11,9 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
+
+    /// <summary>Partitions that are read at the same time, each on a thread and with clients of its own.</summary>
+    private static readonly SemaphoreSlim Turns = new(16);
 
     /// <summary>
     /// Fills <see cref="PartitionAssignment.Restored"/> with the latest record of every camera. Tries again while the broker cannot be
@@ -23,10 +27,20 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             try
             {
                 assignment.TopicId = await identity.AskNowAsync(cancellation);
-                if (await Task.Run(() => TryRestore(assignment, ref told, cancellation), cancellation))
+                await Turns.WaitAsync(cancellation);
+                try
                 {
-                    assignment.CompleteRestore();
-                    return;
+                    // Not on the pool, which would begin them one after the other: they wait for brokers.
+                    if (await Task.Factory.StartNew(() => TryRestore(assignment, ref told, cancellation), cancellation,
+                        TaskCreationOptions.LongRunning, TaskScheduler.Default))
+                    {
+                        assignment.CompleteRestore();
+                        return;
+                    }
+                }
+                finally
+                {
+                    Turns.Release();
                 }
             }
             catch (KafkaException e)
@@ -49,9 +63,11 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         }
         using var reader = KafkaClients.Reader(options, health);
         var partition = new TopicPartition(options.StateTopic, assignment.Partition.Partition);
-        var watermarks = reader.QueryWatermarkOffsets(partition, BrokerTimeout);
-        if (watermarks.High.Value <= watermarks.Low.Value) return true;
-        reader.Assign(new TopicPartitionOffset(partition, watermarks.Low));
+        var low = reader.QueryWatermarkOffsets(partition, BrokerTimeout).Low;
+        // The end with what is not committed yet: a predecessor's last transaction may be decided for its offsets, and not here.
+        long end = End(admin, partition, cancellation);
+        if (end <= low.Value) return true;
+        reader.Assign(new TopicPartitionOffset(partition, low));
         assignment.Restored.Clear();
         assignment.Reserved.Clear();
         while (true)
@@ -61,7 +77,11 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             var record = reader.Consume(TimeSpan.FromMilliseconds(100));
             if (record is null) continue;
             // The end of the partition, and not the last record's offset: a compacted log has holes, also at its end.
-            if (record.IsPartitionEOF) break;
+            if (record.IsPartitionEOF)
+            {
+                if (record.Offset.Value >= end) break;
+                continue;
+            }
             string camera = Encoding.UTF8.GetString(record.Message.Key ?? []);
             if (record.Message.Value is not { Length: > 0 } state)
                 _ = assignment.Restored.Remove(camera) || assignment.Reserved.Remove(camera);
@@ -71,6 +91,17 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         reader.Close();
         Log.Restored(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Restored.Count);
         return true;
+    }
+
+    private static long End(IAdminClient admin, TopicPartition partition, CancellationToken cancellation)
+    {
+        var query = new TopicPartitionOffsetSpec { TopicPartition = partition, OffsetSpec = OffsetSpec.Latest() };
+        var found = admin.ListOffsetsAsync([query], new ListOffsetsOptions
+        {
+            RequestTimeout = BrokerTimeout,
+            IsolationLevel = IsolationLevel.ReadUncommitted
+        }).WaitAsync(cancellation).GetAwaiter().GetResult().ResultInfos.Single().TopicPartitionOffsetError;
+        return found.Error.IsError ? throw new KafkaException(found.Error) : found.Offset.Value;
     }
 
     private string? MissingPartition(IAdminClient admin, int partition)

@@ -52,6 +52,11 @@ public sealed class SecuredBrokerTests(SecuredKafka kafka) : IClassFixture<Secur
             Has(none.Output, $"{topic}: may not be seen by this user, so that the broker does not say whether it is there");
         Has(none.Output, "permissions on group outlier-pipeline: READ and DESCRIBE is not allowed",
             "idempotent writes: this user may write to no topic", "transactional id outlier-pipeline-check: WRITE is not allowed");
+        var exactly = await CheckAsync([.. login], "--exactly-once");
+        Has(exactly.Output, "fault transactional id outlier-pipeline-check: WRITE is not allowed");
+        exactly = await CheckAsync(SecuredKafka.Login("admin"), "--exactly-once", "--group", "of-admin");
+        Has(exactly.Output, "transactional id of-admin-check: WRITE", "ood.scores replicas in sync: 1, at least 1 are needed",
+            "transaction.timeout.ms: 10000");
 
         // May be seen, and no more: another topic that may be seen is not there.
         await kafka.AllowAsync(ResourceType.Topic, "camera.frames", ResourcePatternType.Prefixed, AclOperation.Describe);

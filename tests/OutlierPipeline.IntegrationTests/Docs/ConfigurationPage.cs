@@ -75,6 +75,7 @@ internal static partial class ConfigurationPage
     private static readonly Dictionary<string, string> Defaults = new()
     {
         ["Kafka:BootstrapServers"] = "must be set",
+        ["Kafka:CommitInterval"] = "`00:00:01`, with `ExactlyOnce` `00:00:00.1`",
         ["Model:Path"] = "must be set",
         ["Batching:MaxBatchSize"] = "`16` on a CPU, `128` on a GPU",
         ["Alerts:Cluster"] = "the cluster's own id",

@@ -83,7 +83,6 @@ public sealed partial class ServiceTests
     [InlineData("--verbose=true", "configuration: nobody knows verbose")]
     [InlineData("--Kafka:Client:enable.auto.commit=true", "Kafka:Client:enable.auto.commit cannot be set")]
     [InlineData("--Kafka:Client:no.such.property=1", "no.such.property")]
-    [InlineData("--Kafka:Delivery=ExactlyOnce", "Kafka:Delivery is ExactlyOnce")]
     [InlineData("--Inference:Accelerator=Cuda", "Inference:Accelerator is Cuda")]
     [InlineData("--urls=http://0.0.0.0:0", "the service would listen at http://0.0.0.0:0, where anybody could acknowledge alerts")]
     [InlineData("--Api:Keys:ops:Hash=secret", "Api:Keys:ops:Hash is not a hash")]

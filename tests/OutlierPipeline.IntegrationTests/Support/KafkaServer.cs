@@ -94,14 +94,21 @@ internal sealed class KafkaServer : IAsyncDisposable
             TestCluster.DeadLetters }) await CreateTopicAsync(topic, partitions);
     }
 
-    public async Task CreateTopicAsync(string topic, int partitions)
+    /// <param name="settings">The topic's own, such as <c>max.message.bytes</c>.</param>
+    public async Task CreateTopicAsync(string topic, int partitions, Dictionary<string, string>? settings = null)
     {
         using var admin = Admin();
         for (int tries = 0; ; tries++)
         {
             try
             {
-                await admin.CreateTopicsAsync([new TopicSpecification { Name = topic, NumPartitions = partitions, ReplicationFactor = 1 }]);
+                await admin.CreateTopicsAsync([new TopicSpecification
+                {
+                    Name = topic,
+                    NumPartitions = partitions,
+                    ReplicationFactor = 1,
+                    Configs = settings
+                }]);
                 return;
             }
             catch (CreateTopicsException) when (tries < 100)
@@ -110,6 +117,17 @@ internal sealed class KafkaServer : IAsyncDisposable
                 await Task.Delay(100);
             }
         }
+    }
+
+    /// <summary>Changes one setting of a topic.</summary>
+    public async Task SetAsync(string topic, string name, string value)
+    {
+        using var admin = Admin();
+        await admin.IncrementalAlterConfigsAsync(new Dictionary<ConfigResource, List<ConfigEntry>>
+        {
+            [new ConfigResource { Type = ResourceType.Topic, Name = topic }] =
+                [new ConfigEntry { Name = name, Value = value, IncrementalOperation = AlterConfigOpType.Set }]
+        });
     }
 
     public async Task DeleteTopicAsync(string topic)

@@ -146,20 +146,29 @@ internal sealed class TestCluster : IDisposable
         return records;
     }
 
-    /// <summary>Everything that is on some topics now.</summary>
-    public List<ConsumeResult<string, byte[]>> ReadAll(params string[] topics)
+    /// <summary>Everything that is on some topics now, as far as it is committed.</summary>
+    public List<ConsumeResult<string, byte[]>> ReadAll(params string[] topics) => ReadAll(IsolationLevel.ReadCommitted, topics);
+
+    /// <summary>The same, with what was aborted where that is asked for.</summary>
+    public List<ConsumeResult<string, byte[]>> ReadAll(IsolationLevel isolation, params string[] topics)
     {
-        using var consumer = Consumer("a reader outside");
-        var ends = topics.SelectMany(topic => Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(topic, partition)))
-            .Select(partition => (Partition: partition, Marks: consumer.QueryWatermarkOffsets(partition, TimeSpan.FromSeconds(10))))
-            .Where(end => end.Marks.High > end.Marks.Low).ToDictionary(end => end.Partition, end => end.Marks.High.Value);
-        return Read(records =>
+        using var consumer = Consumer("a reader outside", tellsEnds: true, isolation);
+        var left = topics.SelectMany(topic => Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(topic, partition)))
+            .ToDictionary(partition => partition, partition =>
+                consumer.QueryWatermarkOffsets(partition, TimeSpan.FromSeconds(10)).High.Value);
+        consumer.Assign(left.Keys.Select(partition => new TopicPartitionOffset(partition, Offset.Beginning)));
+        var records = new List<ConsumeResult<string, byte[]>>();
+        var begun = DateTime.UtcNow;
+        while (left.Count > 0)
         {
-            // Each partition by itself: while one is read to its end, others may have grown.
-            if (records.Count > 0 && ends.TryGetValue(records[^1].TopicPartition, out long end) && records[^1].Offset >= end - 1)
-                ends.Remove(records[^1].TopicPartition);
-            return ends.Count == 0;
-        }, topics);
+            if (DateTime.UtcNow - begun > Patience) throw new TimeoutException($"no end of {string.Join(", ", left.Keys)}");
+            if (consumer.Consume(TimeSpan.FromMilliseconds(100)) is not { } record) continue;
+            // Not the last record's offset: behind it lie the marks of transactions.
+            if (!record.IsPartitionEOF) records.Add(record);
+            else if (left.TryGetValue(record.TopicPartition, out long end) && record.Offset.Value >= end)
+                left.Remove(record.TopicPartition);
+        }
+        return records;
     }
 
     /// <summary>The group's committed offset of each partition of the frames; -1001 where there is none.</summary>
@@ -195,14 +204,17 @@ internal sealed class TestCluster : IDisposable
         _server?.DisposeAsync().AsTask().GetAwaiter().GetResult();
     }
 
-    private IConsumer<string, byte[]> Consumer(string group)
+    private IConsumer<string, byte[]> Consumer(string group, bool tellsEnds = false,
+        IsolationLevel isolation = IsolationLevel.ReadCommitted)
     {
         var config = new ConsumerConfig
         {
             BootstrapServers = BootstrapServers,
             GroupId = group,
             EnableAutoCommit = false,
-            AutoOffsetReset = AutoOffsetReset.Earliest
+            AutoOffsetReset = AutoOffsetReset.Earliest,
+            EnablePartitionEof = tellsEnds,
+            IsolationLevel = isolation
         };
         config.Set("fetch.wait.max.ms", "5");
         // Keys that are no text are part of some tests.

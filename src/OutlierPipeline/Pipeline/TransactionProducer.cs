@@ -1,0 +1,201 @@
+using Confluent.Kafka;
+using Microsoft.Extensions.Logging;
+using OutlierPipeline.Telemetry;
+
+namespace OutlierPipeline.Pipeline;
+
+/// <summary>What became of a transaction.</summary>
+/// <param name="Fault">Why it was aborted; null where it was committed.</param>
+/// <param name="Refused">The records that are to blame, each with its own reason; none where the brokers or the group are.</param>
+internal readonly record struct TransactionOutcome(Error? Fault, IReadOnlyList<(OutgoingRecord Record, Error Error)> Refused);
+
+/// <summary>Carries out transactions, one after the other.</summary>
+internal interface ITransactionProducer : IDisposable
+{
+    /// <summary>Takes the transactional id over from whoever had it, and ends what they left open. Tries again until it succeeds.</summary>
+    /// <exception cref="PipelineException">It may not be used.</exception>
+    void Begin(CancellationToken cancellation);
+
+    /// <summary>Writes records and offsets together, or not at all.</summary>
+    /// <param name="member">Whose offsets they are: a member that the group has given up writes nothing.</param>
+    /// <exception cref="PipelineException">The id was taken over by another, or the like: nothing can be written any more.</exception>
+    TransactionOutcome Run(IReadOnlyList<OutgoingRecord> records, IReadOnlyList<TopicPartitionOffset> offsets,
+        IConsumerGroupMetadata member, CancellationToken cancellation);
+}
+
+/// <inheritdoc cref="ITransactionProducer"/>
+internal sealed partial class TransactionProducer : ITransactionProducer
+{
+    /// <summary>Calls are this short and are gone on with, so that a stop does not wait for absent brokers.</summary>
+    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(500);
+
+    private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
+    private readonly string _id;
+    private readonly BrokerHealth _health;
+    private readonly ILogger _log;
+    private readonly IProducer<byte[], byte[]> _producer;
+    private readonly Lock _gate = new();
+
+    /// <summary>Of the transaction that runs: records that the client still has, and those that it could not deliver.</summary>
+    private readonly HashSet<OutgoingRecord> _sent = new(ReferenceEqualityComparer.Instance);
+    private readonly List<(OutgoingRecord Record, Error Error)> _failed = [];
+
+    public TransactionProducer(KafkaOptions options, BrokerHealth health, ILogger log)
+    {
+        // Replicas without a name of their own may not share an id, or each would fence the other.
+        _id = $"{options.GroupId}-{options.Instance ?? Guid.NewGuid().ToString("N")[..12]}";
+        (_health, _log) = (health, log);
+        _producer = KafkaClients.Transactional(options, _id, health);
+    }
+
+    public void Begin(CancellationToken cancellation)
+    {
+        Log.Beginning(_log, _id);
+        Persist(() => _producer.InitTransactions(Slice), cancellation);
+    }
+
+    public TransactionOutcome Run(IReadOnlyList<OutgoingRecord> records, IReadOnlyList<TopicPartitionOffset> offsets,
+        IConsumerGroupMetadata member, CancellationToken cancellation)
+    {
+        lock (_gate) _failed.Clear();
+        Error fault;
+        try
+        {
+            _producer.BeginTransaction();
+            foreach (var record in records) Produce(record, cancellation);
+            // All of it is with the brokers before the offsets are: a successor that is told to wait for the offsets finds the rest.
+            if (Settle(record => record.Count == 0 || _failed.Count > 0, cancellation) is { } refused) fault = refused;
+            else
+            {
+                Persist(() => _producer.SendOffsetsToTransaction(offsets, member, Slice), cancellation);
+                Persist(() => _producer.CommitTransaction(Slice), cancellation);
+                foreach (var record in records) PipelineTelemetry.CountSent(record.Target.Topic);
+                return new TransactionOutcome(null, []);
+            }
+        }
+        catch (KafkaException e) when (!e.Error.IsFatal && e.Error.Code != ErrorCode.Local_Fatal)
+        {
+            fault = e.Error;
+        }
+        catch (KafkaException e)
+        {
+            throw Fatal(e.Error);
+        }
+        Abort(cancellation);
+        lock (_gate)
+        {
+            (OutgoingRecord, Error)[] blamed = [.. _failed.Where(failed => IsOwn(failed.Error))];
+            return new TransactionOutcome(blamed.Length > 0 ? blamed[0].Item2 : fault, blamed);
+        }
+    }
+
+    public void Dispose() => _producer.Dispose();
+
+    /// <summary>Whether a record failed by itself, and not with its transaction.</summary>
+    internal static bool IsOwn(Error error) => error.Code is not (ErrorCode.Local_PurgeQueue or ErrorCode.Local_PurgeInflight
+        or ErrorCode.Local_State);
+
+    private void Produce(OutgoingRecord record, CancellationToken cancellation)
+    {
+        lock (_gate) _sent.Add(record);
+        while (true)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            try
+            {
+                _producer.Produce(record.Target, record.Message, report => OnReport(record, report.Error));
+                return;
+            }
+            catch (ProduceException<byte[], byte[]> e) when (e.Error.Code == ErrorCode.Local_QueueFull)
+            {
+                Thread.Sleep(Look);
+            }
+            catch (ProduceException<byte[], byte[]> e)
+            {
+                // Too large, or the transaction has failed already.
+                OnReport(record, e.Error);
+                if (!IsOwn(e.Error) || e.Error.IsFatal) throw;
+                return;
+            }
+        }
+    }
+
+    private void OnReport(OutgoingRecord record, Error error)
+    {
+        lock (_gate)
+        {
+            _sent.Remove(record);
+            if (error.IsError) _failed.Add((record, error));
+        }
+    }
+
+    /// <summary>Waits for what the brokers say of the records.</summary>
+    /// <returns>Why one was refused; null if none was.</returns>
+    private Error? Settle(Func<HashSet<OutgoingRecord>, bool> until, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            lock (_gate)
+            {
+                if (until(_sent)) return _failed.Count > 0 ? _failed[0].Error : null;
+            }
+            _producer.Flush(Look);
+        }
+    }
+
+    private void Abort(CancellationToken cancellation)
+    {
+        try
+        {
+            Persist(() => _producer.AbortTransaction(Slice), cancellation);
+        }
+        catch (KafkaException e)
+        {
+            throw Fatal(e.Error);
+        }
+        // Each record is told of: none may be taken for one of the next transaction.
+        Settle(sent => sent.Count == 0, cancellation);
+    }
+
+    /// <summary>Goes on with a call for as long as the brokers may still answer it.</summary>
+    private void Persist(Action call, CancellationToken cancellation)
+    {
+        while (true)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            try
+            {
+                call();
+                return;
+            }
+            catch (KafkaRetriableException e)
+            {
+                if (e.Error.Code != ErrorCode.Local_TimedOut) Thread.Sleep(Look);
+                if (_health.IsNews("transaction " + e.Error.Code)) Log.Waiting(_log, e.Error.Reason);
+            }
+            catch (KafkaException e) when (e.Error.Code == ErrorCode.TransactionalIdAuthorizationFailed)
+            {
+                throw new PipelineException($"Kafka:Delivery=ExactlyOnce needs the transactional id {_id}, and this user may not WRITE " +
+                    "to it; 'outlier check' says how to allow it");
+            }
+        }
+    }
+
+    /// <remarks>Of an unknown state is a transaction that the brokers have ended meanwhile.</remarks>
+    private PipelineException Fatal(Error error) => new(error.Code is ErrorCode.Local_Fenced or ErrorCode.ProducerFenced
+        or ErrorCode.InvalidProducerEpoch or ErrorCode.InvalidProducerIdMapping or ErrorCode.InvalidTxnState
+        ? $"the transactional id {_id} was taken over: by another replica of the same Kafka:InstanceId, or by the brokers, since " +
+            $"this one was silent for longer than transaction.timeout.ms ({error.Reason}). Nothing that was open is seen; the next start " +
+            "goes on at the last commit"
+        : $"transactions cannot go on ({error.Reason}); the next start goes on at the last commit");
+
+    private static partial class Log
+    {
+        [LoggerMessage(260, LogLevel.Information, "Results are written in transactions, as {Id}.")]
+        public static partial void Beginning(ILogger log, string id);
+
+        [LoggerMessage(261, LogLevel.Warning, "A transaction waits for Kafka: {Reason}.")]
+        public static partial void Waiting(ILogger log, string reason);
+    }
+}
