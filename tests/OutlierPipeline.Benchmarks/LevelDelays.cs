@@ -74,19 +74,20 @@ internal static class LevelDelays
             var calibration = package.Default.Calibration;
             float[][] rows = [.. normal.SelectMany(drive => drive)];
             double Share(double level) => rows.Count(row => calibration.PValue(calibration.Combine(row)) <= level) / (double)rows.Length;
-            int falsely = normal.Count(drive => Delay(drive) is not null);
-            Console.WriteLine($"{title}: {falsely} false incidents in {NormalDrives} normal drives of {NormalFrames} s; "
+            AlertTest?[] falsely = [.. normal.Select(Opened).OfType<AlertStep>().Select(step => step.Test)];
+            Console.WriteLine($"{title}: {falsely.Length} false incidents in {NormalDrives} normal drives of {NormalFrames} s, "
+                + $"{falsely.Count(test => test != AlertTest.Onset)} of them by the level; "
                 + $"p at most 0.05 in {Share(0.05):P1} of their frames, at most 0.1 in {Share(0.1):P1}");
             foreach (var (trouble, of) in strange)
             {
-                double[] delays = [.. of.Select(drive => Delay(drive) ?? double.PositiveInfinity).Order()];
+                double[] delays = [.. of.Select(drive => Opened(drive)?.Last.Offset ?? double.PositiveInfinity).Order()];
                 double median = Quantiles.Of(delays, 0.5);
                 Console.WriteLine($"  {trouble,-10} {delays.Count(double.IsFinite),2} of {delays.Length} found, median "
                     + (double.IsFinite(median) ? median.ToString("0", CultureInfo.InvariantCulture) + " s" : "not found"));
             }
         }
 
-        double? Delay(float[][] drive)
+        AlertStep? Opened(float[][] drive)
         {
             var detector = new CameraDetector("camera", package, options);
             var alerts = new List<AlertStep>();
@@ -99,7 +100,7 @@ internal static class LevelDelays
                     ErrorMap = default,
                     Pixels = default,
                 }, alerts);
-                if (detector.HasOpenIncident) return i;
+                if (alerts.Count > 0) return alerts[0];
             }
             return null;
         }
