@@ -94,6 +94,43 @@ public sealed class ExactlyOnceTests
     }
 
     [Fact]
+    public async Task A_replica_that_joins_and_one_that_leaves_move_partitions_and_every_result_is_written_once()
+    {
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(Partitions);
+        using var cluster = new TestCluster(kafka, Partitions);
+        const int Rounds = 300;
+        var producing = Task.Run(async () =>
+        {
+            for (int i = 0; i < Rounds; i++)
+            {
+                Send(cluster, i);
+                await Task.Delay(40);
+            }
+        }, TestContext.Current.CancellationToken);
+        await using var second = await JoinAsync();
+        await second.Until(() => producing.IsCompleted && Done(cluster) == Rounds * Partitions, "everything being committed");
+        Assert.DoesNotContain(second.Log.Messages, message => message.Contains("without a last commit", StringComparison.Ordinal));
+        AssertOnce(cluster, Rounds);
+
+        // The first is under way when the second joins, and leaves when the second has its share.
+        async Task<RunningPipeline> JoinAsync()
+        {
+            await using var first = new RunningPipeline(Exactly(cluster));
+            await first.Until(() => Done(cluster) > 100, "the first replica being under way");
+            var joined = new RunningPipeline(Exactly(cluster));
+            await joined.Until(() => joined.Log.Messages.Count(message => message.Contains("is restored", StringComparison.Ordinal)) >= 2,
+                "the second replica having its share");
+            long shared = Done(cluster);
+            await joined.Until(() => Done(cluster) > shared + 100, "both being under way");
+            await first.StopAsync();
+            Assert.DoesNotContain(first.Log.Messages, message => message.Contains("without a last commit", StringComparison.Ordinal));
+            Assert.False(producing.IsCompleted, "nothing was sent any more when the first left, so this test shows less than it should");
+            return joined;
+        }
+    }
+
+    [Fact]
     public async Task A_replica_that_slept_beyond_its_session_publishes_nothing_when_it_wakes()
     {
         await using var kafka = await KafkaServer.StartAsync();

@@ -11,7 +11,6 @@ public sealed class RestartTests
 
     [Theory]
     [InlineData()]
-    [InlineData("Kafka:InstanceId=one-0")]
     [InlineData("Kafka:InstanceId=one-0", "Kafka:Delivery=ExactlyOnce")]
     public async Task After_a_kill_the_next_start_scores_within_ten_seconds(params string[] settings)
     {
