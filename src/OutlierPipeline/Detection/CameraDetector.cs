@@ -185,8 +185,7 @@ public sealed class CameraDetector
     public void WriteState(IBufferWriter<byte> writer, DateTimeOffset now)
     {
         _state.WrittenSeconds = now.ToUnixTimeSeconds();
-        if (_onset is null) _state.Onset = null;
-        else _state.Onset!.Baseline = _onset.Save();
+        if (_onset is null) _state.Onset = null; else _state.Onset!.Baseline = _onset.Save();
         _state.Write(writer);
         Changed = false;
     }
@@ -221,7 +220,7 @@ public sealed class CameraDetector
     {
         _incidents.Close(frame, CloseReason.DriveEnded, AlertText.DriveEnded, null, alerts);
         BeginAnew();
-        _spots?.EndDrive();
+        _spots?.ForgetPlace();
     }
 
     /// <summary>What was seen before says nothing of what follows.</summary>

@@ -60,11 +60,7 @@ internal sealed class ObstructionWatch(FrameSize size, FrameMask? mask, Detector
     }
 
     /// <summary>The drive is over: whoever drives on may have wiped the pane.</summary>
-    public void EndDrive()
-    {
-        Break();
-        state.Spot = null;
-    }
+    public void ForgetPlace() => state.Spot = null;
 
     private PictureRegion? Known => state.Spot is [var x, var y, var width, var height]
         ? new PictureRegion(x / 255.0, y / 255.0, width / 255.0, height / 255.0)

@@ -17,7 +17,8 @@ public sealed class MineTests : IDisposable
         string clear = Write("clear", SmallFrames.FullDrive(700, 40));
         string night = Write("night", SmallFrames.FullDrive(701, 3, Trouble.Night));
         string output = _directory.File("out");
-        var mined = await Tool.OutlierAsync("mine", "--model", Repository.StreetDemo, "--frames", clear, night, "--count", "3", "--apart", "0",
+        var mined = await Tool.OutlierAsync("mine", "--model", Repository.StreetDemo, "--frames", clear, night, "--count", "3",
+            "--apart", "0",
             "--out", output);
         Assert.True(mined.Code == 0, mined.Error);
         Assert.Contains("3 of 43 frames", mined.Output, StringComparison.Ordinal);
@@ -42,7 +43,8 @@ public sealed class MineTests : IDisposable
         byte[][] frames = SmallFrames.FullDrive(700, 20);
         string twice = Write("twice", [.. frames, .. frames]);
         string output = _directory.File("out");
-        var mined = await Tool.OutlierAsync("mine", "--model", Repository.StreetDemo, "--frames", twice, "--count", "40", "--apart", "0.001",
+        var mined = await Tool.OutlierAsync("mine", "--model", Repository.StreetDemo, "--frames", twice, "--count", "40",
+            "--apart", "0.001",
             "--out", output);
         Assert.True(mined.Code == 0, mined.Error);
         Assert.Contains("20 of 40 frames (20 fewer than asked for", mined.Output, StringComparison.Ordinal);
