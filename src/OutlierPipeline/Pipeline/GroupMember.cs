@@ -53,7 +53,15 @@ internal sealed partial class GroupMember : IDisposable
     public void Leave()
     {
         lock (_leaving) _hasLeft = true;
-        _consumer.Close();
+        try
+        {
+            _consumer.Close();
+        }
+        catch (KafkaException e) when (e.Error.Code == ErrorCode.Local_TimedOut)
+        {
+            // What was to be committed is; the group learns from the session's end that this member is gone.
+            Log.NotLeft(_log, e.Error.Reason);
+        }
     }
 
     /// <summary>The next record, or the end of a partition; null if neither comes in time.</summary>
@@ -121,6 +129,9 @@ internal sealed partial class GroupMember : IDisposable
 
     private static partial class Log
     {
+        [LoggerMessage(249, LogLevel.Warning, "Leaving the group: {Reason}; it goes on when the session has ended.")]
+        public static partial void NotLeft(ILogger log, string reason);
+
         [LoggerMessage(248, LogLevel.Warning, "Fetching again: {Reason}; trying again.")]
         public static partial void Retried(ILogger log, string reason);
     }
