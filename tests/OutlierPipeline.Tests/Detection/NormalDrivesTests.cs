@@ -8,7 +8,7 @@ public sealed class NormalDrivesTests
 {
     private const long Second = 1_000_000_000;
     private static readonly TimeSpan Gap = TimeSpan.FromMinutes(5);
-    private static readonly Calibration Judge = Calibration.Fit(["a"], ["a"], 
+    private static readonly Calibration Judge = Calibration.Fit(["a"], ["a"],
         [.. Enumerable.Range(0, 200).Select(i => new[] { i * 61 % 200 / 200f })]);
     private readonly NormalDrives _drives = new(Judge, Gap);
 
