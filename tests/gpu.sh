@@ -7,7 +7,7 @@
 #   OUTLIER=DIR  dotnet publish src/OutlierPipeline.Cli -c Release -p:Accelerator=Cuda -r linux-x64 --no-self-contained -o DIR
 #   TESTS=DIR    the same of tests/OutlierPipeline.Tests (optional; without libtorch, which no GPU test needs)
 # CUDA 13, cuDNN 9, nvJPEG and NVRTC are found through LD_LIBRARY_PATH.
-#   MODEL=DIR    a package of 256x128 pixels, which the aims speak of (optional): outlier train --height 128 --width 256 ...; else models/street-demo, of 160x96
+#   MODEL=DIR    a package of 256x128 pixels, which the aims speak of (optional): outlier train --architecture vae --height 128 --width 256 ...; else models/street-demo, of 160x96
 #   JPEGS=DIR    720p pictures; else ffmpeg draws some
 #   SERVICE=DIR  the published service (optional): 64 cameras at 30 frames/s through Kafka
 #   PYTHON=...   a Python with torch, to measure the same graph in PyTorch
@@ -52,6 +52,7 @@ measure() { # NAME, then options of outlier bench
 measure cpu --accelerator cpu --batch 1,16 --graph "$work/graph.onnx"
 measure cuda-fp16 --accelerator cuda --precision fp16 --batch 1,32,128,512 --end-to-end "$frames"
 measure cuda-fp32 --accelerator cuda --precision fp32 --batch 1,128
+model=models/camvid-day measure features-cuda-fp16 --accelerator cuda --precision fp16 --batch 1,32,128
 measure tensorrt-fp16 --accelerator tensorrt --precision fp16 --batch 1,128
 if "$python" -c 'import torch' 2>/dev/null; then
     timeout 150 "$python" tests/pytorch-bench.py "$work/graph.onnx" --batch 128,512 --seconds 1 --out "$work/pytorch.json" >&2 || echo "pytorch failed" >&2

@@ -24,7 +24,11 @@ internal static class Kinds
         var frames = new Option<int>("--frames") { DefaultValueFactory = _ => 150 };
         var chooses = new Option<bool>("--only-choosing");
         var combinations = new Option<bool>("--combinations");
-        var command = new RootCommand { model, normal, outlier, frames, chooses, combinations };
+        var picture = new Option<FileInfo>("--picture")
+        {
+            Description = "A PNG with a row a score: a normal frame, the same with the kind that this score finds best, its error map"
+        };
+        var command = new RootCommand { model, normal, outlier, frames, chooses, combinations, picture };
         command.SetAction(async (options, cancellation) =>
         {
             var package = ModelPackage.Load(options.GetRequiredValue(model));
@@ -46,9 +50,32 @@ internal static class Kinds
                 Console.WriteLine(Line($"{group} mean", [.. areas.Select(column =>
                     column.Where((_, k) => trial.Kinds[k].Group == group).Average())]));
             if (options.GetValue(combinations)) Combine(package, trial);
+            if (options.GetValue(picture) is { } file)
+                await File.WriteAllBytesAsync(file.FullName, Draw(engine, footage, kinds, trial, areas), cancellation);
             return 0;
         });
         return await command.Parse(arguments).InvokeAsync();
+    }
+
+    /// <summary>A row a score, of a frame from the middle of the footage; the kind is the one by which it exceeds the other scores most.
+    /// </summary>
+    private static byte[] Draw(InferenceEngine engine, DecodedFootage footage, OutlierKind[] kinds, KindTrial trial, double[][] areas)
+    {
+        int index = footage.Count / 2;
+        int real = trial.Kinds.Count - kinds.Length;
+        using var decoder = new LatentDecoder(engine.Package);
+        var gallery = new Gallery(engine, decoder);
+        byte[] rows = [.. Enumerable.Range(1, areas.Length - 1).SelectMany(score =>
+        {
+            int best = Enumerable.Range(0, kinds.Length).MaxBy(k => areas[score][real + k]
+                - Enumerable.Range(1, areas.Length - 1).Where(other => other != score).Average(other => areas[other][real + k]));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"row {score}: {trial.Columns[score]}, {kinds[best].Name} ({areas[score][real + best]:0.000})"));
+            byte[] drawn = new byte[footage.Size.Bytes];
+            OutlierKinds.Draw(kinds[best].Corruptions[0], footage, index, drawn, OutlierKinds.Severity, Seed);
+            return (byte[])[.. footage[index], .. drawn, .. gallery.ErrorMaps(drawn, null)];
+        })];
+        return PictureGrid.Encode(rows, footage.Size, 3);
     }
 
     /// <summary>The mean over the kinds A of every combination of two to five scores, by soft maximum and by sum, the best first.</summary>

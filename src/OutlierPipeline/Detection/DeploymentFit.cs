@@ -14,8 +14,11 @@ internal static class DeploymentFit
     /// <summary>More drives say no more that would be worth their memory.</summary>
     public const int MaxDrives = 200;
 
-    /// <summary>Drives that begin in the same hour, at most: a fleet's first forty must not all be of one afternoon.</summary>
-    public const int MaxOfHour = 10;
+    /// <summary>
+    /// Drives that begin in the same hour, at most: a fleet's first forty must not all be of one afternoon, and the most there can be
+    /// are of more than a day.
+    /// </summary>
+    public const int MaxOfHour = MaxDrives / 28;
 
     /// <summary>Frames of one drive that p-values rank among.</summary>
     private const int FramesOfDrive = 40;

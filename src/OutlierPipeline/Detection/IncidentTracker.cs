@@ -39,6 +39,13 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
             Close(frame, CloseReason.Calm, AlertText.SpotIsGone, null, alerts);
             return;
         }
+        if (incident.IsSpot && finding is { Kind: AlertKind.Scene or AlertKind.Obstruction or AlertKind.Dark, Fired: not null })
+        {
+            // Scores say more now than the place that stays. When they are calm, the place opens an incident of its own again.
+            incident = incident with { FiredScore = finding.Fired, Test = finding.Test };
+            if (finding.Test == AlertTest.Onset) onset?.Mark();
+            evidence.DenyCalm();
+        }
         // Hysteresis: below the threshold is not yet calm.
         if (incident.IsSpot || !evidence.LeansToCalm(incident.Test))
         {

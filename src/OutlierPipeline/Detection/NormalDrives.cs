@@ -11,8 +11,8 @@ internal sealed record NormalDrive(string Camera, long FromNanoseconds, long ToN
 /// <summary>
 /// Gathers what normal drives score, so that the level can be calibrated on them. A drive is a stretch of one camera: it ends at a gap
 /// longer than <see cref="DetectionOptions.DriveGap"/>, and after an hour. Time inside incidents is left out, from ten seconds before the
-/// strange frames that led to it until ten seconds after, and a drive with more than a tenth of strange frames is no normal one. Not
-/// thread-safe.
+/// strange frames that led to it, and 100 s before it opened at least, until ten seconds after; a drive with more than a tenth of strange
+/// frames is no normal one. Not thread-safe.
 /// </summary>
 /// <param name="judge">The calibration that says what is strange: the one that came with the package, always the same, or each new one
 /// would let less pass than the one before.</param>
@@ -36,6 +36,12 @@ internal sealed class NormalDrives(Calibration judge, TimeSpan gap)
     private const double SampleSeconds = 1;
     private static readonly long Longest = (long)TimeSpan.FromHours(1).TotalNanoseconds;
     private static readonly long Margin = (long)TimeSpan.FromSeconds(10).TotalNanoseconds;
+
+    /// <summary>
+    /// Before an incident so much is left out in any case: what covers a place, or has changed, may be no strange level, and takes up to
+    /// 80 frames to be found.
+    /// </summary>
+    private static readonly long RunUp = (long)TimeSpan.FromSeconds(100).TotalNanoseconds;
 
     private readonly Dictionary<string, Drive> _open = [];
 
@@ -117,7 +123,7 @@ internal sealed class NormalDrives(Calibration judge, TimeSpan gap)
             {
                 _resumes = nanoseconds + Margin;
                 long began = nanoseconds;
-                while (Sample.Count > 0 && Sample[^1].Time > began - Margin)
+                while (Sample.Count > 0 && Sample[^1].Time > Math.Min(began - Margin, nanoseconds - RunUp))
                 {
                     if (isStrange(Sample[^1].Scores)) began = Sample[^1].Time;
                     Sample.RemoveAt(Sample.Count - 1);

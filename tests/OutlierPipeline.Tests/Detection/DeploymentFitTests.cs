@@ -52,6 +52,17 @@ public sealed class DeploymentFitTests
     }
 
     [Fact]
+    public void The_drives_of_a_busy_fleet_lie_more_than_a_day_apart()
+    {
+        const long Minute = 60_000_000_000;
+        // Twenty drives begin in each hour, all of them late in it.
+        var chosen = DeploymentFit.Choose(Enumerable.Range(0, 72 * 20).Select(i =>
+            new NormalDrive("car", (i / 20 * 60 + 40 + i % 20) * Minute, (i / 20 * 60 + 45 + i % 20) * Minute, 1, [])));
+        Assert.Equal(DeploymentFit.MaxDrives, chosen.Length);
+        Assert.True(chosen[^1].ToNanoseconds - chosen[0].FromNanoseconds > 24 * 60 * Minute);
+    }
+
+    [Fact]
     public void P_values_of_unseen_drives_are_what_they_say()
     {
         var after = Fit(Bootstrap(1), 60, 1);

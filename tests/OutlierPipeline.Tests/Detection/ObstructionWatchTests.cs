@@ -129,6 +129,49 @@ public sealed class ObstructionWatchTests
     }
 
     [Fact]
+    public void Fog_after_dirt_is_told_by_its_scores_and_the_dirt_again_when_the_fog_is_gone()
+    {
+        var package = ModelPackage.Load(Repository.StreetDemo);
+        var size = package.Card.Network.Size;
+        var detector = new CameraDetector("car-1", package, new DetectionOptions());
+        var alerts = new List<AlertStep>();
+        byte[][] frames = Drive(1, Before + 400, size);
+        var place = Lively(frames, size);
+        float[] normal = [.. package.Default.Calibration.Location.Select(value => (float)value)];
+        float[] strange = [.. package.Default.Calibration.Location.Zip(package.Default.Calibration.Scale, (centre, spread) =>
+            (float)(centre + 50 * spread))];
+        Observe(0, Before + 60, normal);
+        var dirt = Assert.Single(alerts);
+        Assert.Equal((AlertType.Opened, AlertKind.Obstruction), (dirt.Type, dirt.Kind));
+        Assert.Null(dirt.FiredScore);
+        Observe(Before + 60, 20, strange);
+        var fog = alerts[^1];
+        Assert.Equal((AlertType.Escalated, dirt.Incident), (fog.Type, fog.Incident));
+        Assert.NotNull(fog.FiredScore);
+        Observe(Before + 80, 150, normal);
+        Assert.Equal(AlertType.Closed, alerts.First(alert => alert.Last.Offset >= Before + 80).Type);
+        // The dirt is there still.
+        Assert.True(detector.HasOpenIncident);
+        Assert.Null(alerts[^1].FiredScore);
+        Assert.NotEqual(dirt.Incident, alerts[^1].Incident);
+
+        void Observe(int first, int count, float[] scores)
+        {
+            for (int i = first; i < first + count; i++)
+            {
+                if (i >= Before) Cover(frames[i], size, place, 235, 0.06);
+                detector.Observe(new FrameObservation
+                {
+                    Frame = new FrameRef("t", 0, i, (i + 1) * 1_000_000_000L),
+                    Scores = scores,
+                    ErrorMap = new float[package.Card.Network.ErrorMapHeight * package.Card.Network.ErrorMapWidth],
+                    Pixels = frames[i],
+                }, alerts);
+            }
+        }
+    }
+
+    [Fact]
     public void Whoever_does_not_want_it_switches_it_off()
     {
         var package = ModelPackage.Load(Repository.StreetDemo);

@@ -25,7 +25,9 @@ public class OnsetFitTests
                     if (baseline.HasFast) values.Add(rate.PValue(rate.Combine(OnsetFit.InScores(calibration, baseline.Fast))));
                 }
             }
-            Assert.InRange(values.Count(p => p <= 0.1) / (double)values.Count, 0, 0.2);
+            // Units are no smaller than a share of the spread, so p-values are cautious; never to say anything would be none the less wrong.
+            Assert.InRange(values.Count(p => p <= 0.1) / (double)values.Count, 0.002, 0.2);
+            Assert.InRange(values.Min(), 0, 0.1);
         }
         Assert.NotNull(onset.Slow);
     }
