@@ -87,7 +87,8 @@ internal sealed class TrainCommand
             Description =
         "End after so many epochs without a better validation loss; a quarter of the epochs by default, at least 10"
         };
-    private readonly Option<int> _batch = new("--batch") { Description = "Frames of a step; 16 or 32 by default, 256 on a GPU; cells for the feature architectures, 512" };
+    private readonly Option<int> _batch =
+        new("--batch") { Description = "Frames of a step; 16 or 32 by default, 256 on a GPU; cells for the feature architectures, 512" };
     private readonly Option<double?> _rate =
         new("--learning-rate")
         {

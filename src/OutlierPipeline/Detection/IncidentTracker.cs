@@ -45,6 +45,7 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
             incident = incident with { FiredScore = finding.Fired, Test = finding.Test };
             if (finding.Test == AlertTest.Onset) onset?.Mark();
             evidence.DenyCalm();
+            spots?.TellAgain(frame);
         }
         // Hysteresis: below the threshold is not yet calm.
         if (incident.IsSpot || !evidence.LeansToCalm(incident.Test))

@@ -59,6 +59,9 @@ internal sealed class ObstructionWatch(FrameSize size, FrameMask? mask, Detector
         (Found, _free) = (null, 0);
     }
 
+    /// <summary>The incident goes on without it: what is there then is told as new, and of a frame that began no other incident.</summary>
+    public void TellAgain(FrameRef frame) => Found = Known is { } where ? new Spot(where, frame) : null;
+
     /// <summary>The drive is over: whoever drives on may have wiped the pane.</summary>
     public void ForgetPlace() => state.Spot = null;
 

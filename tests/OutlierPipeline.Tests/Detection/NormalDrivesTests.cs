@@ -44,13 +44,23 @@ public sealed class NormalDrivesTests
     [Fact]
     public void Time_in_incidents_what_led_to_them_and_ten_seconds_around_it_are_left_out()
     {
-        // Strange in the incident, before and after it: the drive is normal all the same.
-        for (int i = 0; i < 100; i++) _drives.Add("a", i * Second, [i is > 31 and < 58 ? 9 : 0.3f], i is >= 40 and < 50);
+        // Strange in the incident, long before and after it: the drive is normal all the same.
+        for (int i = 0; i < 300; i++) _drives.Add("a", i * Second, [i is > 131 and < 258 ? 9 : 0.3f], i is >= 240 and < 250);
         var drive = Assert.Single(_drives.Close());
-        // Up to 22, and from 59 on.
-        Assert.Equal(23 + 41, drive.Rows.Length);
+        // Up to 122, and from 259 on.
+        Assert.Equal(123 + 41, drive.Rows.Length);
         Assert.All(drive.Rows, row => Assert.Equal(0.3f, row[0]));
         Assert.Equal(1.0, drive.StepSeconds);
+    }
+
+    [Fact]
+    public void What_led_to_an_incident_without_strange_scores_is_left_out_for_as_long_as_it_takes_to_be_found()
+    {
+        for (int i = 0; i < 200; i++) _drives.Add("a", i * Second, [i / 400f], i is >= 150 and < 160);
+        var drive = Assert.Single(_drives.Close());
+        // Up to 50, and from 169 on.
+        Assert.Equal(51 + 31, drive.Rows.Length);
+        Assert.DoesNotContain(drive.Rows, row => row[0] is > 50 / 400f and < 169 / 400f);
     }
 
     [Fact]

@@ -8,14 +8,16 @@ public class OnsetFitTests
     [Fact]
     public void P_values_of_other_drives_of_the_same_kind_are_about_what_they_say_at_every_rate()
     {
-        var calibration = Calibrated(Drives(1, 6, 600), 600);
-        var onset = OnsetFit.Fit(calibration, Drives(2, 6, 600), [.. Enumerable.Repeat(600, 6)], 10, "drives left out")!;
+        // Of drives that differ less than each wanders: no unit is then a share of what lies between drives.
+        const double Apart = 0.5;
+        var calibration = Calibrated(Drives(1, 6, 600, Apart), 600);
+        var onset = OnsetFit.Fit(calibration, Drives(2, 6, 600, Apart), [.. Enumerable.Repeat(600, 6)], 10, "drives left out")!;
         Assert.Equal([1, 10.0 / 3, 10], onset.Fast.Select(rate => rate.FramesPerSecond), (a, b) => Math.Abs(a - b) < 0.01);
         foreach (var rate in onset.Fast)
         {
             int step = (int)Math.Round(10 / rate.FramesPerSecond);
             var values = new List<double>();
-            var rows = Drives(3, 6, 600);
+            var rows = Drives(3, 6, 600, Apart);
             for (int drive = 0; drive < 6; drive++)
             {
                 var baseline = new OnsetBaseline(2);
@@ -25,9 +27,7 @@ public class OnsetFitTests
                     if (baseline.HasFast) values.Add(rate.PValue(rate.Combine(OnsetFit.InScores(calibration, baseline.Fast))));
                 }
             }
-            // Units are no smaller than a share of the spread, so p-values are cautious; never to say anything would be none the less wrong.
-            Assert.InRange(values.Count(p => p <= 0.1) / (double)values.Count, 0.002, 0.2);
-            Assert.InRange(values.Min(), 0, 0.1);
+            Assert.InRange(values.Count(p => p <= 0.1) / (double)values.Count, 0.02, 0.2);
         }
         Assert.NotNull(onset.Slow);
     }
@@ -75,13 +75,13 @@ public class OnsetFitTests
         Calibration.Fit(["a", "b"], ["a", "b"], rows, [.. Enumerable.Repeat(drive, rows.Length / drive)]);
 
     /// <summary>Drives whose scores wander about a level of their own.</summary>
-    private static float[][] Drives(int seed, int count, int length)
+    private static float[][] Drives(int seed, int count, int length, double apart = 5)
     {
         var random = new Random(seed);
         var rows = new List<float[]>();
         for (int drive = 0; drive < count; drive++)
         {
-            double level = 5 * random.NextDouble();
+            double level = apart * random.NextDouble();
             double a = 0;
             double b = 0;
             for (int i = 0; i < length; i++)
