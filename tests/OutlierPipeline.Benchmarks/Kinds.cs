@@ -57,7 +57,9 @@ internal static class Kinds
         return await command.Parse(arguments).InvokeAsync();
     }
 
-    /// <summary>A row a score, of a frame from the middle of the footage; the kind is the one by which it exceeds the other scores most.
+    /// <summary>
+    /// A row a score, of a frame from the middle of the footage; the kind is the one by which it exceeds the other scores most, of those
+    /// that no row above has.
     /// </summary>
     private static byte[] Draw(InferenceEngine engine, DecodedFootage footage, OutlierKind[] kinds, KindTrial trial, double[][] areas)
     {
@@ -65,10 +67,12 @@ internal static class Kinds
         int real = trial.Kinds.Count - kinds.Length;
         using var decoder = new LatentDecoder(engine.Package);
         var gallery = new Gallery(engine, decoder);
+        var left = Enumerable.Range(0, kinds.Length).ToList();
         byte[] rows = [.. Enumerable.Range(1, areas.Length - 1).SelectMany(score =>
         {
-            int best = Enumerable.Range(0, kinds.Length).MaxBy(k => areas[score][real + k]
+            int best = left.MaxBy(k => areas[score][real + k]
                 - Enumerable.Range(1, areas.Length - 1).Where(other => other != score).Average(other => areas[other][real + k]));
+            left.Remove(best);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"row {score}: {trial.Columns[score]}, {kinds[best].Name} ({areas[score][real + best]:0.000})"));
             byte[] drawn = new byte[footage.Size.Bytes];
