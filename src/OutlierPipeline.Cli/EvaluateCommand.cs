@@ -66,6 +66,12 @@ internal static class EvaluateCommand
             AllowMultipleArgumentsPerToken = true,
             Description = $"Also judge parts of the normal frames: {Slices.Kinds}"
         };
+        var chose = new Option<string[]>("--chose")
+        {
+            AllowMultipleArgumentsPerToken = true,
+            Description =
+                "Footage that chose designs or settings, if any did: the report says so beside its drives, since their figures flatter"
+        };
         var before = new Option<string?>("--before")
         {
             Description = "For --slices: another package, such as the one without --debias, whose figures stand beside and which says " +
@@ -73,7 +79,7 @@ internal static class EvaluateCommand
         };
         var command = new Command("evaluate",
             "Judge a package on normal footage and outliers: report.html, report.json, scores.csv") { model, normal, outlier, corruptions,
-            frames, output, camera, level, rate, seed, slices, before, scores, whatIf, leaveOut.IsAsked, leaveOut.Train,
+            frames, output, camera, level, rate, seed, chose, slices, before, scores, whatIf, leaveOut.IsAsked, leaveOut.Train,
                 leaveOut.Baselines };
         command.Validators.Add(result =>
         {
@@ -112,6 +118,7 @@ internal static class EvaluateCommand
                 options.GetRequiredValue(camera), options.GetValue(level), options.GetValue(rate), options.GetValue(corruptions)
                 ? options.GetValue(frames) : 0, options.GetValue(seed), line)
             {
+                Chose = options.GetValue(chose) ?? [],
                 Slices = options.GetValue(slices) ?? [],
                 Before = options.GetValue(before),
             };
@@ -255,6 +262,7 @@ internal static class EvaluateCommand
     internal static string Meaning(string acquaintance) => acquaintance switch
     {
         "unseen" => "trained and calibrated nothing",
+        "chose" => "trained and calibrated nothing, but chose designs or settings: the figures flatter",
         "drive-calibrated" => "other frames of it calibrated the model: the figures flatter",
         "drive-trained" => "other frames of it trained the model: the figures flatter",
         "calibrated" => "some of these frames calibrated the model: the figures say nothing",

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Models;
 
@@ -9,6 +10,9 @@ public enum Acquaintance
 {
     /// <summary>The drive trained and calibrated nothing.</summary>
     Unseen,
+
+    /// <summary>The drive chose designs or settings, whoever evaluates says; it trained and calibrated nothing.</summary>
+    Chose,
 
     /// <summary>Frames of the same drive calibrated, these did not.</summary>
     DriveCalibrated,
@@ -43,6 +47,10 @@ public sealed record KnownFootage
     public required FrameSet Training { get; init; }
 
     public required FrameSet Calibration { get; init; }
+
+    /// <summary>Footage that chose designs or settings: no package knows of it. Null for none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public FrameSet? Choice { get; init; }
 
     /// <summary>Reads it from a package; null where there is none.</summary>
     /// <exception cref="ModelPackageException">The file is damaged.</exception>
@@ -79,6 +87,7 @@ public sealed record KnownFootage
             : Has(Calibration) ? Acquaintance.Calibrated
             : Training.Drives.Contains(name) ? Acquaintance.DriveTrained
             : Calibration.Drives.Contains(name) ? Acquaintance.DriveCalibrated
+            : Choice is { } choice && (Has(choice) || choice.Drives.Contains(name)) ? Acquaintance.Chose
             : Acquaintance.Unseen;
 
         // Four bytes of a hash agree by chance once in a thousand drives: two frames have to.

@@ -31,14 +31,22 @@ public static class OutlierKinds
     /// <param name="rgb">Receives <c>[H, W, 3]</c> uint8, RGB.</param>
     public static void Draw(string corruption, DecodedFootage footage, int index, Span<byte> rgb, int severity, int seed)
     {
-        footage.Read(index, rgb);
         if (corruption != FrozenStrips)
         {
+            footage.Read(index, rgb);
             CorruptionSuite.All.Single(candidate => candidate.Name == corruption).Apply(rgb, footage.Size, severity, seed, index);
             return;
         }
-        // Two strips of a twelfth of the height stand still.
-        byte[] old = footage[Math.Max(0, index - Stale)];
+        DrawFrozenStrips(footage, index, Math.Max(0, index - Stale), rgb);
+    }
+
+    /// <summary>Draws a frame of which two strips of a twelfth of the height show another one.</summary>
+    /// <param name="from">The frame that the strips show.</param>
+    /// <inheritdoc cref="Draw"/>
+    public static void DrawFrozenStrips(DecodedFootage footage, int index, int from, Span<byte> rgb)
+    {
+        footage.Read(index, rgb);
+        byte[] old = footage[from];
         int row = footage.Size.Width * 3;
         foreach (int top in new[] { footage.Size.Height / 3, footage.Size.Height * 3 / 4 })
             old.AsSpan(top * row, footage.Size.Height / 12 * row).CopyTo(rgb[(top * row)..]);

@@ -40,23 +40,41 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
                 corruption.HasMask ? [] : null, _causes is null || corruption.IsFrozen ? null : [], null);
             for (int severity = 1; severity <= Corruption.Severities && !corruption.IsFrozen; severity++)
                 Measure(corruption, severity, chosen, kind, cancellation);
-            var found = Starts().Select(start => Play(corruption, start, cancellation)).ToArray();
-            int?[] delays = [.. found.Select(stream => stream.Delay)];
-            kinds[corruption.Name] = kind with
+            kinds[corruption.Name] = Streams(kind, corruption.IsFrozen ? null : corruption.Cause, !corruption.IsFrozen,
+                (index, from, rgb) =>
             {
-                DetectionDelayFrames = Evaluator.MedianDelay(delays),
-                DetectedSequences = delays.Count(delay => delay is not null),
-                Sequences = delays.Length,
-                FoundWithin15 = delays.Count(delay => delay < Soon),
-                StreamCauses = _causes is null || corruption.IsFrozen ? null
-                    : CauseFigures.Of(_causes.Expected(corruption.Cause), [.. found.Select(stream => stream.Cause).OfType<string>()]),
-                FoundByOnset = found.Count(stream => stream is { Delay: not null, Test: AlertTest.Onset }),
-            };
+                normal.Footage.Read(corruption.IsFrozen ? from : index, rgb);
+                corruption.Apply(rgb, normal.Footage.Size, SequenceSeverity, seed, index);
+            }, cancellation);
             progress(++done / (double)CorruptionSuite.All.Count);
         }
+        // Single frames hardly show it: it is no part of the suite.
+        kinds[OutlierKinds.FrozenStrips] = Streams(new CorruptionKind("camera", [], [], null, 0, 0, 0, 0, null, null, null, null), null,
+            isNamed: false, (index, from, rgb) => OutlierKinds.DrawFrozenStrips(normal.Footage, index, from, rgb), cancellation);
         var mean = new SortedDictionary<string, double>(Enumerable.Range(1, Corruption.Severities).ToDictionary(Text, severity =>
             kinds.Values.Where(kind => kind.Auroc.Count > 0).Average(kind => kind.Auroc[Text(severity)])), StringComparer.Ordinal);
         return new CorruptionFigures(frames, seed, mean, kinds);
+    }
+
+    /// <summary>Draws a frame of a stream: the one of an index, of a stream whose trouble began at another.</summary>
+    private delegate void Painter(int index, int from, Span<byte> rgb);
+
+    /// <param name="cause">The name that is right; null for <c>unknown</c>.</param>
+    /// <param name="isNamed">Whether incidents of it have a cause.</param>
+    private CorruptionKind Streams(CorruptionKind kind, string? cause, bool isNamed, Painter paint, CancellationToken cancellation)
+    {
+        var found = Starts().Select(start => Play(paint, start, cancellation)).ToArray();
+        int?[] delays = [.. found.Select(stream => stream.Delay)];
+        return kind with
+        {
+            DetectionDelayFrames = Evaluator.MedianDelay(delays),
+            DetectedSequences = delays.Count(delay => delay is not null),
+            Sequences = delays.Length,
+            FoundWithin15 = delays.Count(delay => delay < Soon),
+            StreamCauses = _causes is null || !isNamed ? null
+                : CauseFigures.Of(_causes.Expected(cause), [.. found.Select(stream => stream.Cause).OfType<string>()]),
+            FoundByOnset = found.Count(stream => stream is { Delay: not null, Test: AlertTest.Onset }),
+        };
     }
 
     private void Measure(Corruption corruption, int severity, int[] chosen, CorruptionKind kind, CancellationToken cancellation)
@@ -126,7 +144,7 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
     /// Corrupted frames before the incident is open, or null, the test that opened it, and what it looks like; an incident that was open
     /// before does not count as found.
     /// </summary>
-    private (int? Delay, AlertTest? Test, string? Cause) Play(Corruption corruption, int start, CancellationToken cancellation)
+    private (int? Delay, AlertTest? Test, string? Cause) Play(Painter paint, int start, CancellationToken cancellation)
     {
         var detector = new CameraDetector(camera, scorer.Package, new DetectionOptions());
         var alerts = new List<AlertStep>();
@@ -145,11 +163,7 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
         int? delay = null;
         scorer.Score(
             After,
-            (i, rgb) =>
-            {
-                normal.Footage.Read(start + _before + (corruption.IsFrozen ? 0 : i), rgb);
-                corruption.Apply(rgb, normal.Footage.Size, SequenceSeverity, seed, start + _before + i);
-            },
+            (i, rgb) => paint(start + _before + i, start + _before, rgb),
             _model.Mask,
             (i, batch, slot) =>
             {

@@ -19,6 +19,9 @@ internal sealed record EvaluationRequest(string Model, string[] Normal, IReadOnl
     /// <summary>How the normal frames are cut: see <see cref="OutlierPipeline.Evaluation.Slices.Kinds"/>.</summary>
     public IReadOnlyList<string> Slices { get; init; } = [];
 
+    /// <summary>Footage that chose designs or settings.</summary>
+    public IReadOnlyList<string> Chose { get; init; } = [];
+
     /// <summary>A package whose slices stand beside, and which says what is rare; null for none.</summary>
     public string? Before { get; init; }
 }
@@ -57,6 +60,7 @@ internal sealed class Evaluator : IDisposable
     {
         await ScoreAsync(progress, cancellation);
         var slices = await SlicesAsync(progress, cancellation);
+        var known = await KnownAsync(progress, cancellation);
         var corruptions = _request.CorruptionFrames > 0
             ? new CorruptionRun(Normal, _scorer, _request.Camera, _request.FramesPerSecond ?? ScoredSet.DefaultRate,
             _request.CorruptionFrames, _request.Seed).Run(share => progress("corruptions", share), cancellation)
@@ -82,7 +86,7 @@ internal sealed class Evaluator : IDisposable
                 ? delay.TotalSeconds : null, Normal.IncidentsByTest, OnsetRates()),
             Outliers = new SortedDictionary<string, OutlierFigures>(Outliers.ToDictionary(set => set.Name, Figures),
                 StringComparer.Ordinal),
-            Drives = [.. Judged()],
+            Drives = [.. Judged(known)],
             Corruptions = corruptions,
             Slices = slices,
             Latent = latent.Diagnostics,
@@ -155,9 +159,18 @@ internal sealed class Evaluator : IDisposable
             progress($"scoring {name}", (double)done / footage.Count), cancellation);
     }
 
-    private IEnumerable<JudgedDrive> Judged()
+    /// <summary>What the package was made from, and what chose; null where the package does not say.</summary>
+    private async Task<KnownFootage?> KnownAsync(Action<string, double> progress, CancellationToken cancellation)
     {
         var known = KnownFootage.Of(Package);
+        if (known is null || _request.Chose.Count == 0) return known;
+        var loader = new FootageLoader { Progress = (seen, total) => progress("reading what chose", (double)seen / (total ?? seen)) };
+        using var choice = await loader.LoadAsync(_request.Chose, Package.Card.Network.Size, cancellation);
+        return known with { Choice = KnownFootage.SetOf(choice) };
+    }
+
+    private IEnumerable<JudgedDrive> Judged(KnownFootage? known)
+    {
         foreach (var set in Outliers.Prepend(Normal))
         {
             foreach (var drive in set.Footage.Drives)

@@ -208,6 +208,9 @@ public sealed class ModelLifeTests : IDisposable
         Assert.True(kinds.EnumerateObject().Count() >= 17);
         Assert.True(kinds.GetProperty("obstacle").GetProperty("pixelAuroc").GetProperty("5").GetDouble() > 0.8);
         Assert.InRange(kinds.GetProperty("frozen").GetProperty("detectionDelayFrames").GetDouble(), 19, 22);
+        var strips = kinds.GetProperty("frozen-strips");
+        Assert.Equal(kinds.GetProperty("fog").GetProperty("sequences").GetInt32(), strips.GetProperty("sequences").GetInt32());
+        Assert.InRange(strips.GetProperty("sequences").GetInt32(), 1, 10);
         string html = await File.ReadAllTextAsync(At("report/report.html"), TestContext.Current.CancellationToken);
         foreach (string part in new[] { "<svg", "data:image/jpeg;base64,", "Worst misses", "Worst false alarms", "Latent space",
             "Corruptions" }) Assert.Contains(part, html, StringComparison.Ordinal);

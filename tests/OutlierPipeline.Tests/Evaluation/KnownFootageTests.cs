@@ -32,6 +32,10 @@ public sealed class KnownFootageTests : IDisposable
             Assert.Equal(Acquaintance.DriveCalibrated, Of(memory, two + "[4..]"));
             Assert.Equal(Acquaintance.Unseen, Of(memory, three));
         }
+        var chosen = again with { Choice = KnownFootage.SetOf(_rendered.Load(three + "[..3]", Size)) };
+        Assert.Equal(Acquaintance.Chose, Of(chosen, three));
+        Assert.Equal(Acquaintance.Chose, Of(chosen, three + "[3..]"));
+        Assert.Equal(Acquaintance.DriveTrained, Of(chosen, one + "[8..]"));
         // Where it lies on this machine does not travel.
         Assert.DoesNotContain(Path.GetDirectoryName(_rendered.Directory)!, System.Text.Encoding.UTF8.GetString(known.ToJson()),
             StringComparison.Ordinal);
