@@ -190,6 +190,7 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
         assignment.Outbox.IsSettled = true;
         _parts.Remove(assignment);
         _suspects.Remove(assignment.Partition);
+        publisher.Faults.Remove(assignment.Partition);
         foreach (var record in part.Records) record.Delivered(new Error(ErrorCode.NoError));
     }
 
@@ -200,13 +201,19 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
         var part = parts.FirstOrDefault(part => part.Records.Remove(record))
             ?? parts.First(part => record.Target.Topic == options.StateTopic
                 && part.Assignment.Partition.Partition == record.Target.Partition);
+        bool isFirst = part.IsWhole;
         part.IsWhole = false;
-        var guilty = part.Assignment;
-        int times = _suspects.GetValueOrDefault(guilty.Partition).Times;
+        if (isFirst) Suspect(part.Assignment.Partition);
+        record.Delivered(error);
+    }
+
+    /// <summary>A partition made a transaction fail, with however many records: it is tried alone, later each time.</summary>
+    private void Suspect(TopicPartition guilty)
+    {
+        int times = _suspects.GetValueOrDefault(guilty).Times;
         var delay = times == 0 ? TimeSpan.Zero
             : TimeSpan.FromTicks(Math.Min(LongestDelay.Ticks, FirstDelay.Ticks << Math.Min(times - 1, 10)));
-        _suspects[guilty.Partition] = (times + 1, time.GetUtcNow() + delay);
-        record.Delivered(error);
+        _suspects[guilty] = (times + 1, time.GetUtcNow() + delay);
     }
 
     private OutgoingRecord StateOf(PartitionAssignment assignment, string camera, byte[]? state) =>
