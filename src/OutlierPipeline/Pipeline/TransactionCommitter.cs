@@ -17,8 +17,6 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
     /// <summary>While a partition is drained nobody waits for <see cref="KafkaOptions.CommitInterval"/>.</summary>
     private static readonly TimeSpan WhileDraining = TimeSpan.FromMilliseconds(20);
 
-    private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(15);
     private readonly Dictionary<PartitionAssignment, Part> _parts = [];
 
     /// <summary>Partitions that made a transaction fail: how often in a row, and when each may be tried again.</summary>
@@ -201,9 +199,8 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
         var part = parts.FirstOrDefault(part => part.Records.Remove(record))
             ?? parts.First(part => record.Target.Topic == options.StateTopic
                 && part.Assignment.Partition.Partition == record.Target.Partition);
-        bool isFirst = part.IsWhole;
+        if (part.IsWhole) Suspect(part.Assignment.Partition);
         part.IsWhole = false;
-        if (isFirst) Suspect(part.Assignment.Partition);
         record.Delivered(error);
     }
 
@@ -211,9 +208,7 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
     private void Suspect(TopicPartition guilty)
     {
         int times = _suspects.GetValueOrDefault(guilty).Times;
-        var delay = times == 0 ? TimeSpan.Zero
-            : TimeSpan.FromTicks(Math.Min(LongestDelay.Ticks, FirstDelay.Ticks << Math.Min(times - 1, 10)));
-        _suspects[guilty] = (times + 1, time.GetUtcNow() + delay);
+        _suspects[guilty] = (times + 1, time.GetUtcNow() + RewindBackoff.After(times));
     }
 
     private OutgoingRecord StateOf(PartitionAssignment assignment, string camera, byte[]? state) =>

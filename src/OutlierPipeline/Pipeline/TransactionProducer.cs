@@ -88,7 +88,8 @@ internal sealed partial class TransactionProducer : ITransactionProducer
         if (blamed.Length == 0 && fault.Code == ErrorCode.TopicAuthorizationFailed)
         {
             // The transaction says that some topic of it may not be written, and not which.
-            var refusing = TopicRights.Refusing(_options, _health, [.. records.Select(record => record.Target.Topic).Distinct()], cancellation);
+            string[] topics = [.. records.Select(record => record.Target.Topic).Distinct()];
+            var refusing = TopicRights.Refusing(_options, _health, topics, cancellation);
             var error = new Error(ErrorCode.TopicAuthorizationFailed);
             blamed = [.. records.Where(record => refusing.Contains(record.Target.Topic)).Select(record => (record, error))];
         }

@@ -53,7 +53,8 @@ internal sealed partial class WriteFaults(TimeProvider time, ILogger log)
     {
         lock (_gate)
         {
-            if (_faults.Remove(partition, out var fault) && _faults.Values.All(other => other.Topic != fault.Topic)) _told.Remove(fault.Topic);
+            if (_faults.Remove(partition, out var fault) && _faults.Values.All(other => other.Topic != fault.Topic))
+                _told.Remove(fault.Topic);
         }
     }
 
