@@ -1,4 +1,3 @@
-using Confluent.Kafka;
 using Confluent.Kafka.Admin;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Pipeline;
