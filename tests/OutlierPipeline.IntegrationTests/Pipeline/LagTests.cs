@@ -76,7 +76,9 @@ public sealed class LagTests
         using var admin = kafka.Admin();
         await admin.CreatePartitionsAsync([new PartitionsSpecification { Topic = TestCluster.Frames, IncreaseTo = 3 }]);
         var begun = DateTime.UtcNow;
-        for (int i = 0; i < 3; i++) cluster.Produce($"car-{i}", frames[i + 1], i);
+        // A producer that knows of them.
+        using var later = new TestCluster(kafka, 3);
+        for (int i = 0; i < 3; i++) later.Produce($"car-{i}", frames[i + 1], i);
         bool wasTold = false;
         await pipeline.Until(() =>
         {
