@@ -34,7 +34,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
     private readonly KafkaOptions _options;
     private readonly BrokerHealth _health;
     private readonly ILogger _log;
-    private readonly IProducer<byte[], byte[]> _producer;
+    private IProducer<byte[], byte[]> _producer;
     private readonly Lock _gate = new();
 
     /// <summary>Of the transaction that runs: records that the client still has, and those that it could not deliver.</summary>
@@ -82,7 +82,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
         {
             throw Fatal(e.Error);
         }
-        Abort(cancellation);
+        Abort(fault, cancellation);
         (OutgoingRecord, Error)[] blamed;
         lock (_gate) blamed = [.. _failed.Where(failed => IsOwn(failed.Error))];
         if (blamed.Length == 0 && fault.Code == ErrorCode.TopicAuthorizationFailed)
@@ -151,11 +151,19 @@ internal sealed partial class TransactionProducer : ITransactionProducer
         }
     }
 
-    private void Abort(CancellationToken cancellation)
+    private void Abort(Error cause, CancellationToken cancellation)
     {
         try
         {
             Persist(() => _producer.AbortTransaction(Slice), cancellation);
+        }
+        catch (KafkaException e) when (cause.Code == ErrorCode.TopicAuthorizationFailed && e.Error.Code == ErrorCode.InvalidTxnState)
+        {
+            // Refused with its first partitions, it had not begun for the brokers: the client cannot end it, and gives up for good.
+            _producer.Dispose();
+            lock (_gate) _sent.Clear();
+            _producer = KafkaClients.Transactional(_options, _id, _health);
+            Begin(cancellation);
         }
         catch (KafkaException e)
         {
