@@ -36,6 +36,7 @@ public sealed partial class FramePipeline : IDisposable
     private readonly PartitionEnds _ends;
     private readonly BrokerHealth _health;
     private readonly TopicIdentity _identity;
+    private readonly AddedPartitions _added;
     private readonly AlertPublisher _alerts;
     private readonly WrongClocks _clocks;
     private readonly DetectionWorker _detection;
@@ -74,9 +75,10 @@ public sealed partial class FramePipeline : IDisposable
             ? new TransactionCommitter(options.Kafka, new TransactionProducer(options.Kafka, _health, log), outboxes, _publisher,
                 options.Detection.ForgetAfter, _failure, _time, _health, log)
             : new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
-        _ends = new PartitionEnds(options.Kafka, _partitions, _health, _identity, _time);
+        _added = new AddedPartitions(options.Kafka, log);
+        _ends = new PartitionEnds(options.Kafka, _partitions, _health, _identity, _added, _time);
         _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, _partitions,
-            new StateRestorer(options.Kafka, _health, _identity, _time, log), _committer, _publisher, _failure, _health,
+            new StateRestorer(options.Kafka, _health, _identity, _publisher.Faults, _time, log), _committer, _publisher, _failure, _health,
             _time, log);
         _alerts = new AlertPublisher(_publisher, options, log);
         _clocks = new WrongClocks(_time, log);
@@ -126,14 +128,17 @@ public sealed partial class FramePipeline : IDisposable
             if (IsRunning && _committer.Fault is { } uncommitted) reasons.Add(uncommitted);
             if (_partitions.Paused(PauseReason.DeadLetter) is > 0 and int blocked)
                 reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
-            if (_partitions.Paused(PauseReason.Retry) is > 0 and int retrying)
-                reasons.Add($"{_publisher.LastFailure}; {retrying} partitions wait and are read again");
-            if (_partitions.Paused(PauseReason.Restore) is > 0 and int restoring) reasons.Add($"{restoring} partitions are being restored");
+            reasons.AddRange(_publisher.Faults.Now);
+            // Whose results cannot be written has its reason already, and is restored at each attempt.
+            int restoring = _partitions.Paused(PauseReason.Restore)
+                - _partitions.Current.Count(one => !one.IsRestored && _publisher.Faults.Has(one.Partition));
+            if (restoring > 0) reasons.Add($"{restoring} partitions are being restored");
             return reasons;
         }
     }
 
-    /// <summary>What people should look at although frames are scored, one line each: cameras whose clocks are wrong.</summary>
+    /// <summary>What people should look at although frames are scored, one line each: cameras whose clocks are wrong, and
+    /// partitions that nobody reads yet.</summary>
     public IReadOnlyList<string> Warnings
     {
         get
@@ -143,6 +148,7 @@ public sealed partial class FramePipeline : IDisposable
             var lines = clocks.Take(Named).Select(clock =>
                 $"the clock of camera {clock.Camera}: {ClockWatch.Describe(clock.Fault)} ({clock.Frames} frames)").ToList();
             if (clocks.Count > Named) lines.Add($"the clocks of {clocks.Count - Named} more cameras are wrong");
+            if (_added.Warning is { } unread) lines.Add(unread);
             return lines;
         }
     }

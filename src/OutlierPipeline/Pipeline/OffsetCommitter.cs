@@ -95,7 +95,9 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
             if (!assignment.IsCurrent) return null;
             await Task.WhenAll(states.Select(state => publisher.PublishStateAsync(assignment, state.Camera, state.Record)))
                 .WaitAsync(cancellation);
-            if (!assignment.IsCurrent || offset <= assignment.Committed) return null;
+            if (!assignment.IsCurrent) return null;
+            publisher.Faults.Remove(assignment.Partition);
+            if (offset <= assignment.Committed) return null;
             // The client waits for the broker's answer, however long: a deadline must not.
             await Task.Run(() => commit(new TopicPartitionOffset(assignment.Partition, offset)), cancellation).WaitAsync(cancellation);
             assignment.Committed = offset;

@@ -9,13 +9,16 @@ namespace OutlierPipeline.Pipeline;
 /// </summary>
 /// <param name="partitions">Told of a partition whose topic was recreated while it was read.</param>
 internal sealed class PartitionEnds(KafkaOptions options, PartitionTable partitions, BrokerHealth health,
-    TopicIdentity identity, TimeProvider time)
+    TopicIdentity identity, AddedPartitions added, TimeProvider time)
 {
     public static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(5);
 
     /// <summary>Every so many rounds the topic's id is asked for.</summary>
     private const int IdentityRounds = 10;
+
+    /// <summary>Every so many rounds the topic's partitions are counted.</summary>
+    private const int CountingRounds = 4;
 
     private int _round;
 
@@ -69,7 +72,8 @@ internal sealed class PartitionEnds(KafkaOptions options, PartitionTable partiti
             if (isShort && assignment.Watch.End.Offset == end && assignment.IsRestored) partitions.Post(assignment, PartitionAction.Reset);
             assignment.Watch.Measure(end, asked, assignment.Ledger.ProcessedFrontier);
         }
-        if (++_round % IdentityRounds != 0) return;
+        if (++_round % CountingRounds == 0) await added.LookAsync(admin, cancellation);
+        if (_round % IdentityRounds != 0) return;
         identity.AskAgain();
         foreach (var assignment in assignments.Where(assignment => assignment.IsRestored && identity.Id is not null))
         {

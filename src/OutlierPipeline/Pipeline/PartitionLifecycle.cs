@@ -66,7 +66,10 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         var assignments = revoked.Select(partition => partitions.Of(partition.TopicPartition)).OfType<PartitionAssignment>().ToArray();
         Drain(assignments);
         foreach (var assignment in assignments)
+        {
+            publisher.Faults.Forget(assignment.Partition);
             Log.Revoked(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed);
+        }
     }
 
     /// <summary>Drops what is another member's already.</summary>
@@ -76,6 +79,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         {
             if (partitions.Of(partition.TopicPartition) is not { } assignment) continue;
             Log.Lost(log, partition.Topic, partition.Partition.Value);
+            publisher.Faults.Forget(partition.TopicPartition);
             End(assignment);
         }
     }
@@ -116,9 +120,12 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     private void Rewind(PartitionAssignment assignment)
     {
         var delay = _backoff.Next(assignment.Partition, assignment.Committed);
-        Log.Rewound(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed, delay.TotalSeconds);
+        // One line a change of state: attempts that follow the first are those of the same fault.
+        bool isRepeated = delay > TimeSpan.Zero;
+        Log.Rewound(log, isRepeated ? LogLevel.Debug : LogLevel.Warning, assignment.Partition.Topic, assignment.Partition.Partition.Value,
+            assignment.Committed, delay.TotalSeconds);
         var next = Restart(assignment, assignment.Committed, isReset: assignment.IsReset);
-        if (delay == TimeSpan.Zero) return;
+        if (!isRepeated) return;
         member.Pause(assignment.Partition, PauseReason.Retry);
         _ = ResumeAfterAsync(next, delay);
     }
@@ -153,7 +160,8 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         var assignment = partitions.Begin(partition, start, end, time.GetUtcNow(), isReset);
         if (lostFrom is { } from) ReportLost(assignment, from, start);
         member.PauseAgain(partition);
-        Log.Assigned(log, partition.Topic, partition.Partition.Value, start, assignment.Epoch);
+        Log.Assigned(log, publisher.Faults.Has(partition) ? LogLevel.Debug : LogLevel.Information, partition.Topic,
+            partition.Partition.Value, start, assignment.Epoch);
         _ = RestoreAsync(assignment);
         return assignment;
     }
@@ -192,8 +200,8 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
 
     private static partial class Log
     {
-        [LoggerMessage(240, LogLevel.Information, "{Topic}[{Partition}] is assigned from offset {Start} on (epoch {Epoch}).")]
-        public static partial void Assigned(ILogger log, string topic, int partition, long start, int epoch);
+        [LoggerMessage(EventId = 240, Message = "{Topic}[{Partition}] is assigned from offset {Start} on (epoch {Epoch}).")]
+        public static partial void Assigned(ILogger log, LogLevel level, string topic, int partition, long start, int epoch);
 
         [LoggerMessage(241, LogLevel.Information, "{Topic}[{Partition}] is given back, committed up to {Offset}.")]
         public static partial void Revoked(ILogger log, string topic, int partition, long offset);
@@ -208,7 +216,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
             "no longer in it. It is read from offset {Start} on, and its cameras' evidence starts afresh.")]
         public static partial void LogWasReset(ILogger log, string topic, int partition, long offset, long start);
 
-        [LoggerMessage(245, LogLevel.Warning, "{Topic}[{Partition}] is read again from offset {Offset} in {Seconds:0.##} s.")]
-        public static partial void Rewound(ILogger log, string topic, int partition, long offset, double seconds);
+        [LoggerMessage(EventId = 245, Message = "{Topic}[{Partition}] is read again from offset {Offset} in {Seconds:0.##} s.")]
+        public static partial void Rewound(ILogger log, LogLevel level, string topic, int partition, long offset, double seconds);
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers;
+using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.Pipeline;
 
@@ -55,6 +56,7 @@ internal readonly record struct PartitionSnapshot(long Offset, long Below, List<
             {
                 foreach (string camera in assignment.TakeForgotten(forget)) states.Add((camera, null));
             }
+            PipelineTelemetry.CountState(states.Sum(state => (long)(state.Item2?.Length ?? 0)));
             return new PartitionSnapshot(offset, below, states, assignment.Alone);
         }
     }

@@ -17,9 +17,6 @@ internal sealed partial class ResultPublisher : IDisposable
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
 
-    /// <summary>What lasts is told again after so long.</summary>
-    private static readonly TimeSpan Reminder = TimeSpan.FromMinutes(1);
-
     /// <summary>A result up to this size that is refused says that the topic takes nothing, and not that the frame is at fault.</summary>
     private const int SmallResult = 4096;
 
@@ -31,7 +28,6 @@ internal sealed partial class ResultPublisher : IDisposable
     private readonly ILogger _log;
     private readonly IResultWriter _writer;
     private readonly CancellationTokenSource _stopping = new();
-    private long _toldAt;
 
     /// <param name="writer">Owned by the publisher.</param>
     public ResultPublisher(KafkaOptions options, IResultWriter writer, PayloadBudget budget, PartitionTable partitions,
@@ -44,10 +40,11 @@ internal sealed partial class ResultPublisher : IDisposable
         _failure = failure;
         _time = time;
         _log = log;
+        Faults = new WriteFaults(time, log);
     }
 
-    /// <summary>Why results could not be written the last time.</summary>
-    public string? LastFailure { get; private set; }
+    /// <summary>What could not be written the last time, and why.</summary>
+    public WriteFaults Faults { get; }
 
     /// <summary>Produces one result of a frame, with the trace that it belongs to.</summary>
     public void Publish(ConsumedFrame frame, string topic, byte[] json, Headers? headers = null)
@@ -213,13 +210,8 @@ internal sealed partial class ResultPublisher : IDisposable
             _failure.Report(new KafkaException(error));
             return;
         }
-        string failure = $"{topic} cannot be written: {error.Reason}";
-        // Each record that fails says the same.
-        bool isNews = failure != LastFailure || _time.GetElapsedTime(_toldAt) > Reminder;
-        LastFailure = failure;
         assignment.Outbox.Withhold();
-        if (isNews) _toldAt = _time.GetTimestamp();
-        if (isNews) Log.ResultFailed(_log, topic, assignment.Partition.Partition.Value, error.Reason);
+        Faults.Add(assignment.Partition, topic, error);
         _partitions.Post(assignment, PartitionAction.Rewind);
     }
 
@@ -237,9 +229,5 @@ internal sealed partial class ResultPublisher : IDisposable
         [LoggerMessage(213, LogLevel.Error,
             "A result of {Topic}[{Partition}]@{Offset} has {Bytes} bytes, more than the topic takes; the frame goes to the dead letters.")]
         public static partial void ResultTooLarge(ILogger log, string topic, int partition, long offset, int bytes);
-
-        [LoggerMessage(212, LogLevel.Error,
-            "A result could not be written to {Topic}[{Partition}] ({Reason}); the partition is read again from its last commit.")]
-        public static partial void ResultFailed(ILogger log, string topic, int partition, string reason);
     }
 }

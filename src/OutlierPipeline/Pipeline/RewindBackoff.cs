@@ -17,7 +17,10 @@ internal sealed class RewindBackoff
         var known = _partitions.GetValueOrDefault(partition);
         int times = committed > known.Committed ? 0 : known.Times;
         _partitions[partition] = (times + 1, committed);
-        // The first time at once: most failures are over by then.
-        return times == 0 ? TimeSpan.Zero : TimeSpan.FromTicks(Math.Min(Longest.Ticks, First.Ticks << Math.Min(times - 1, 10)));
+        return After(times);
     }
+
+    /// <param name="times">Attempts that failed. The first time at once: most failures are over by then.</param>
+    public static TimeSpan After(int times) =>
+        times == 0 ? TimeSpan.Zero : TimeSpan.FromTicks(Math.Min(Longest.Ticks, First.Ticks << Math.Min(times - 1, 10)));
 }

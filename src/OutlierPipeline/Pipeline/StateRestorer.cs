@@ -6,10 +6,11 @@ using Microsoft.Extensions.Logging;
 namespace OutlierPipeline.Pipeline;
 
 /// <summary>Reads the state records of a partition to their end, while the partition is paused.</summary>
-internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth health, TopicIdentity identity, TimeProvider time,
-    ILogger log)
+internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth health, TopicIdentity identity, WriteFaults faults,
+    TimeProvider time, ILogger log)
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestRetry = TimeSpan.FromSeconds(8);
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
 
     /// <summary>Partitions that are read at the same time, each on a thread and with clients of its own.</summary>
@@ -22,6 +23,8 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
     public async Task RestoreAsync(PartitionAssignment assignment, CancellationToken cancellation)
     {
         bool told = false;
+        bool isFaulty = false;
+        var delay = RetryAfter;
         while (assignment.IsCurrent && !cancellation.IsCancellationRequested)
         {
             try
@@ -34,6 +37,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
                     if (await Task.Factory.StartNew(() => TryRestore(assignment, ref told, cancellation), cancellation,
                         TaskCreationOptions.LongRunning, TaskScheduler.Default))
                     {
+                        if (isFaulty) faults.Remove(assignment.Partition);
                         assignment.CompleteRestore();
                         return;
                     }
@@ -43,12 +47,17 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
                     Turns.Release();
                 }
             }
+            catch (TopicException e)
+            {
+                isFaulty |= faults.Add(assignment.Partition, e.Topic, e.Error);
+                delay = TimeSpan.FromTicks(Math.Min(LongestRetry.Ticks, delay.Ticks * 2));
+            }
             catch (KafkaException e)
             {
                 if (health.IsNews($"restore {assignment.Partition}"))
                     Log.Retry(log, options.StateTopic, assignment.Partition.Partition.Value, e.Error.Reason);
             }
-            await Task.Delay(RetryAfter, time, cancellation);
+            await Task.Delay(delay, time, cancellation);
         }
     }
 
@@ -89,7 +98,8 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             else assignment.Restored[camera] = state;
         }
         reader.Close();
-        Log.Restored(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Restored.Count);
+        Log.Restored(log, faults.Has(assignment.Partition) ? LogLevel.Debug : LogLevel.Information, assignment.Partition.Topic,
+            assignment.Partition.Partition.Value, assignment.Restored.Count);
         return true;
     }
 
@@ -108,10 +118,18 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
     {
         foreach (string topic in new[] { options.ScoresTopic, options.AlertsTopic, options.StateTopic })
         {
-            if (admin.GetMetadata(topic, BrokerTimeout).Topics.All(found => found.Partitions.All(known => known.PartitionId != partition)))
-                return topic;
+            var found = admin.GetMetadata(topic, BrokerTimeout).Topics.Single();
+            // Not missing, but not to be seen.
+            if (found.Error.Code == ErrorCode.TopicAuthorizationFailed) throw new TopicException(topic, found.Error);
+            if (found.Partitions.All(known => known.PartitionId != partition)) return topic;
         }
         return null;
+    }
+
+    /// <summary>A topic that results go to refuses this user.</summary>
+    private sealed class TopicException(string topic, Error error) : KafkaException(error)
+    {
+        public string Topic { get; } = topic;
     }
 
     private static partial class Log
@@ -123,7 +141,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             "('outlier check --create' adds it).")]
         public static partial void TooFewPartitions(ILogger log, string topic, int partition, string frames);
 
-        [LoggerMessage(232, LogLevel.Information, "{Topic}[{Partition}] is restored: the state of {Cameras} cameras was read.")]
-        public static partial void Restored(ILogger log, string topic, int partition, int cameras);
+        [LoggerMessage(EventId = 232, Message = "{Topic}[{Partition}] is restored: the state of {Cameras} cameras was read.")]
+        public static partial void Restored(ILogger log, LogLevel level, string topic, int partition, int cameras);
     }
 }

@@ -17,8 +17,6 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
     /// <summary>While a partition is drained nobody waits for <see cref="KafkaOptions.CommitInterval"/>.</summary>
     private static readonly TimeSpan WhileDraining = TimeSpan.FromMilliseconds(20);
 
-    private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(250);
-    private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(15);
     private readonly Dictionary<PartitionAssignment, Part> _parts = [];
 
     /// <summary>Partitions that made a transaction fail: how often in a row, and when each may be tried again.</summary>
@@ -190,6 +188,7 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
         assignment.Outbox.IsSettled = true;
         _parts.Remove(assignment);
         _suspects.Remove(assignment.Partition);
+        publisher.Faults.Remove(assignment.Partition);
         foreach (var record in part.Records) record.Delivered(new Error(ErrorCode.NoError));
     }
 
@@ -200,13 +199,16 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
         var part = parts.FirstOrDefault(part => part.Records.Remove(record))
             ?? parts.First(part => record.Target.Topic == options.StateTopic
                 && part.Assignment.Partition.Partition == record.Target.Partition);
+        if (part.IsWhole) Suspect(part.Assignment.Partition);
         part.IsWhole = false;
-        var guilty = part.Assignment;
-        int times = _suspects.GetValueOrDefault(guilty.Partition).Times;
-        var delay = times == 0 ? TimeSpan.Zero
-            : TimeSpan.FromTicks(Math.Min(LongestDelay.Ticks, FirstDelay.Ticks << Math.Min(times - 1, 10)));
-        _suspects[guilty.Partition] = (times + 1, time.GetUtcNow() + delay);
         record.Delivered(error);
+    }
+
+    /// <summary>A partition made a transaction fail, with however many records: it is tried alone, later each time.</summary>
+    private void Suspect(TopicPartition guilty)
+    {
+        int times = _suspects.GetValueOrDefault(guilty).Times;
+        _suspects[guilty] = (times + 1, time.GetUtcNow() + RewindBackoff.After(times));
     }
 
     private OutgoingRecord StateOf(PartitionAssignment assignment, string camera, byte[]? state) =>

@@ -31,9 +31,10 @@ internal sealed partial class TransactionProducer : ITransactionProducer
 
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
     private readonly string _id;
+    private readonly KafkaOptions _options;
     private readonly BrokerHealth _health;
     private readonly ILogger _log;
-    private readonly IProducer<byte[], byte[]> _producer;
+    private IProducer<byte[], byte[]> _producer;
     private readonly Lock _gate = new();
 
     /// <summary>Of the transaction that runs: records that the client still has, and those that it could not deliver.</summary>
@@ -44,7 +45,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
     {
         // Replicas without a name of their own may not share an id, or each would fence the other.
         _id = $"{options.GroupId}-{options.Instance ?? Guid.NewGuid().ToString("N")[..12]}";
-        (_health, _log) = (health, log);
+        (_options, _health, _log) = (options, health, log);
         _producer = KafkaClients.Transactional(options, _id, health);
     }
 
@@ -64,7 +65,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
             _producer.BeginTransaction();
             foreach (var record in records) Produce(record, cancellation);
             // All of it is with the brokers before the offsets are: a successor that is told to wait for the offsets finds the rest.
-            if (Settle(record => record.Count == 0 || _failed.Count > 0, cancellation) is { } refused) fault = refused;
+            if (Settle(record => record.Count == 0 || _failed.Count > 0, cancellation) is { } refused) fault = Cause(refused);
             else
             {
                 Persist(() => _producer.SendOffsetsToTransaction(offsets, member, Slice), cancellation);
@@ -81,12 +82,18 @@ internal sealed partial class TransactionProducer : ITransactionProducer
         {
             throw Fatal(e.Error);
         }
-        Abort(cancellation);
-        lock (_gate)
+        Abort(fault, cancellation);
+        (OutgoingRecord, Error)[] blamed;
+        lock (_gate) blamed = [.. _failed.Where(failed => IsOwn(failed.Error))];
+        if (blamed.Length == 0 && fault.Code == ErrorCode.TopicAuthorizationFailed)
         {
-            (OutgoingRecord, Error)[] blamed = [.. _failed.Where(failed => IsOwn(failed.Error))];
-            return new TransactionOutcome(blamed.Length > 0 ? blamed[0].Item2 : fault, blamed);
+            // The transaction says that some topic of it may not be written, and not which.
+            string[] topics = [.. records.Select(record => record.Target.Topic).Distinct()];
+            var refusing = TopicRights.Refusing(_options, _health, topics, cancellation);
+            var error = new Error(ErrorCode.TopicAuthorizationFailed);
+            blamed = [.. records.Where(record => refusing.Contains(record.Target.Topic)).Select(record => (record, error))];
         }
+        return new TransactionOutcome(blamed.Length > 0 ? blamed[0].Item2 : fault, blamed);
     }
 
     public void Dispose() => _producer.Dispose();
@@ -144,11 +151,19 @@ internal sealed partial class TransactionProducer : ITransactionProducer
         }
     }
 
-    private void Abort(CancellationToken cancellation)
+    private void Abort(Error cause, CancellationToken cancellation)
     {
         try
         {
             Persist(() => _producer.AbortTransaction(Slice), cancellation);
+        }
+        catch (KafkaException e) when (cause.Code == ErrorCode.TopicAuthorizationFailed && e.Error.Code == ErrorCode.InvalidTxnState)
+        {
+            // Refused with its first partitions, it had not begun for the brokers: the client cannot end it, and gives up for good.
+            _producer.Dispose();
+            lock (_gate) _sent.Clear();
+            _producer = KafkaClients.Transactional(_options, _id, _health);
+            Begin(cancellation);
         }
         catch (KafkaException e)
         {
@@ -156,6 +171,26 @@ internal sealed partial class TransactionProducer : ITransactionProducer
         }
         // Each record is told of: none may be taken for one of the next transaction.
         Settle(sent => sent.Count == 0, cancellation);
+    }
+
+    /// <summary>Why the transaction failed, where a record says no more than that it did.</summary>
+    private Error Cause(Error refused)
+    {
+        if (IsOwn(refused)) return refused;
+        try
+        {
+            // Refused while one is open, and with the cause where that one has failed.
+            _producer.BeginTransaction();
+        }
+        catch (KafkaException e) when (e.Error.Code is not (ErrorCode.Local_State or ErrorCode.Local_Fatal) && !e.Error.IsFatal)
+        {
+            return e.Error;
+        }
+        catch (KafkaException)
+        {
+            // It says no more either.
+        }
+        return refused;
     }
 
     /// <summary>Goes on with a call for as long as the brokers may still answer it.</summary>

@@ -48,6 +48,8 @@ public static class PipelineTelemetry
         "Frames whose stated time was not used as it is, by what was wrong with it.");
     private static readonly Counter<long> LostBeforeRead = Meter.CreateCounter<long>("outlier.frames.lost_before_read", "{frame}",
         "Offsets that retention removed before they were read.");
+    private static readonly Counter<long> StateBytes = Meter.CreateCounter<long>("outlier.state.bytes", "By",
+        "Bytes of the state records that were handed on to be written.");
     private static readonly Counter<long> Alerts = Meter.CreateCounter<long>("outlier.alerts", "{alert}", "Alert events produced.");
     private static readonly Counter<long> UnreadableAlerts =
         Meter.CreateCounter<long>("outlier.alerts.unreadable", "{record}",
@@ -80,6 +82,8 @@ public static class PipelineTelemetry
     public static void CountClockCorrected(ClockFault fault) => ClockCorrected.Add(1, Tag("fault", fault.ToString().ToLowerInvariant()));
 
     public static void CountLostBeforeRead(long frames) => LostBeforeRead.Add(frames);
+
+    public static void CountState(long bytes) => StateBytes.Add(bytes);
 
     public static void CountAlert(string type, string kind, string severity) =>
         Alerts.Add(1, Tag("type", type), Tag("kind", kind), Tag("severity", severity));

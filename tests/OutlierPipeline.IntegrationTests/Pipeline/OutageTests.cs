@@ -113,7 +113,8 @@ public sealed class OutageTests
         {
             var assignment = new PartitionAssignment(new Confluent.Kafka.TopicPartition(TestCluster.Frames, 0), 1, 0);
             using var cancellation = new CancellationTokenSource();
-            var restoring = new StateRestorer(options, health, new TopicIdentity(options, health), TimeProvider.System, log)
+            var restoring = new StateRestorer(options, health, new TopicIdentity(options, health),
+                new WriteFaults(TimeProvider.System, log), TimeProvider.System, log)
                 .RestoreAsync(assignment, cancellation.Token);
             if (isCut) assignment.End();
             await restoring;

@@ -24,6 +24,8 @@ internal sealed class RunningPipeline : IAsyncDisposable
 
     public IReadOnlyList<string> NotReady => _pipeline.NotReady;
 
+    public IReadOnlyList<string> Warnings => _pipeline.Warnings;
+
     /// <summary>Waits for a condition, and fails with what was logged if it does not come.</summary>
     public async Task Until(Func<bool> condition, string what)
     {
