@@ -72,6 +72,11 @@ public sealed record ModelCard
     /// <summary>Whether a score says something of one place of the picture.</summary>
     public bool IsLocal(string score) => LocalScores!.Contains(score);
 
+    /// <summary>Reads and checks <c>model.json</c>.</summary>
+    /// <exception cref="JsonException">The text is no model card; the message says what is wrong.</exception>
+    internal static ModelCard Parse(ReadOnlySpan<byte> json) =>
+        (JsonSerializer.Deserialize<ModelCard>(json, Json) ?? throw new JsonException("the file holds null")).Checked();
+
     /// <summary>This card if it says all that the service needs to know; one of schema 1 with what that schema meant.</summary>
     /// <exception cref="JsonException">Something is missing or does not fit; the message names the key.</exception>
     internal ModelCard Checked()

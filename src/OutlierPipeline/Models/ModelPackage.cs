@@ -151,8 +151,7 @@ public sealed class ModelPackage
     {
         try
         {
-            var card = JsonSerializer.Deserialize<ModelCard>(Read(file), ModelCard.Json) ?? throw new JsonException("the file holds null");
-            return card.Checked();
+            return ModelCard.Parse(Read(file));
         }
         catch (JsonException e)
         {
