@@ -38,7 +38,7 @@ internal static class HostileCorpus
         "2026-01-01T00:00:00.123456789Z"},"lastFrame":{"timestamp":"2026-01-01T00:00:01Z"},"closed":null,"firedScore":"local",
         "strangeness":2.5,"extrapolated":true,"martingale":4,"where":{"x":0.1,"y":0.2,"width":0.3,"height":0.4},"cause":{"name":"fog",
         "probability":0.5},"model":{"name":"m","version":"1"},"picture":{"base64":"
-        """.Replace("\n", "", StringComparison.Ordinal) + Convert.ToBase64String(Pictures[0]) + """","blurred":false}}}""");
+        """.Replace("\n", "", StringComparison.Ordinal) + Convert.ToBase64String(Pictures[0]) + "\",\"blurred\":false}}}");
 
     public static IReadOnlyList<byte[]> Queries { get; } = Texts("truck-*/front,car-?", "info,warning,critical", "obstruction,blackout",
         "9a3f00c1~0:17,1:4", "2026-01-01T00:00:00.123456789+01:00", "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz");
@@ -52,19 +52,19 @@ internal static class HostileCorpus
         """{"cameras":"car-1","from":"2026-01-01T00:00:00Z","until":"2026-01-02T00:00:00Z","reason":"wash"}""");
 
     public static IReadOnlyList<byte[]> Cards { get; } = Texts(
-        $$"""
+        $$$"""
         {"schema":2,"name":"m","version":"1","description":"d","licence":"l","network":{"architecture":"vae","paper":"p","height":16,
         "width":24,"latent":2,"cellSide":8,"lastWeight":"w","errorMapHeight":2,"errorMapWidth":3,"parameters":1,"flopsPerFrame":1,
         "hyperParameters":{"beta":1},"backbone":{"name":"b","licence":"l","digest":"d"}},"scores":["a","b"],"localScores":["b"],
-        "training":{"command":"c","seed":1,"epochs":1,"device":"cpu","seconds":1,"footage":{{Footage1}}},"calibration":{{Footage1}},
-        "mask":"mask.png","cameras":{"car-1":{"calibration":"own.json","mask":"mask.png","footage":{{Footage1}}}},
+        "training":{"command":"c","seed":1,"epochs":1,"device":"cpu","seconds":1,"footage":{{{Footage1}}}},"calibration":{{{Footage1}}},
+        "mask":"mask.png","cameras":{"car-1":{"calibration":"own.json","mask":"mask.png","footage":{{{Footage1}}}}},
         "quality":{"validationMse":0.1},"files":{"model.onnx":"sha256:00","calibration.json":"sha256:01"}}
         """);
 
     public static IReadOnlyList<byte[]> Calibrations { get; } = Texts(
-        $$"""
+        $$$"""
         {"schema":2,"scores":["a","b"],"combines":["a","b"],"location":[0,1],"scale":[1,2],"weight":0.5,"tail":{"threshold":1,"shape":0.1,
-        "scale":1},"sorted":{"a":[{{Ascending(20)}}],"b":[{{Ascending(20)}}]},"combined":[{{Ascending(20)}}],"weights":[1,2],
+        "scale":1},"sorted":{"a":[{{{Ascending(20)}}}],"b":[{{{Ascending(20)}}}]},"combined":[{{{Ascending(20)}}}],"weights":[1,2],
         "rows":[[0,1],[2,3]],"drives":[1,1],"missed":[[4,5]],"latentMap":{"mean":[0,1],"first":[0,1],"second":[1,0],"points":[[0,1]]},
         "isBootstrap":true,"deploymentDrives":2,"pace":{"seconds":1,"allowance":0},"onset":{"basis":"b","fast":[{"framesPerSecond":2,
         "units":[1,1],"sorted":[0,1,2],"weight":0.5,"tail":{"threshold":1,"shape":0.1,"scale":1}}]}}

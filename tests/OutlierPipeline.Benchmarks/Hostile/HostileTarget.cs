@@ -42,7 +42,7 @@ internal sealed record HostileTarget(string Name, IReadOnlyList<byte[]> Corpus, 
     /// <summary>Lengths of key and header, the header's number, key, header, value.</summary>
     private static Action<byte[]> ReadFrame()
     {
-        var reader = new FrameReader(new FramesOptions { CameraHeader = "camera" }, new CameraKeys(), TimeProvider.System);
+        var reader = new FrameReader(new FramesOptions { CameraId = "header:camera" }, new CameraKeys(), TimeProvider.System);
         var keys = new CameraKeys();
         string[] names = ["content-type", "schema", "frame-timestamp", "traceparent", "drive-event", "camera"];
         return input =>
