@@ -29,6 +29,8 @@ internal static class HostileInput
         var clock = Stopwatch.StartNew();
         Finding? finding = null;
         byte[] input = [];
+        // A corpus that is refused whole would try nothing but the first check.
+        foreach (byte[] sound in target.Corpus) target.Read(sound);
         long index = first;
         long startedAt = Stopwatch.GetTimestamp();
         var worker = new Thread(() =>

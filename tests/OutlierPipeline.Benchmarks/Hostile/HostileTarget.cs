@@ -58,8 +58,7 @@ internal sealed record HostileTarget(string Name, IReadOnlyList<byte[]> Corpus, 
                 Key = keys.Deserialize(key, false, SerializationContext.Empty),
                 Value = new RentedPayload(value, value.Length),
                 Headers = [new Header(names[input[2] % names.Length], header), new Header("camera", key.ToArray())],
-                Timestamp = new Timestamp(BitConverter.ToInt32(input.AsSpan()[^4..] is { Length: 4 } end ? end : [0, 0, 0, 0]) * 1000L,
-                    TimestampType.CreateTime),
+                Timestamp = new Timestamp(input.Sum(each => (long)each) * 1_000_000_000, TimestampType.CreateTime),
             };
             var frame = reader.Read(new ConsumeResult<CameraKey, RentedPayload> { Message = message, Offset = 1 }, null!);
             _ = frame.Error == FrameError.None ? value[frame.Image].Length : 0;
