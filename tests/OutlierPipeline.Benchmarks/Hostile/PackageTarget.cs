@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Benchmarks.Hostile;
@@ -12,7 +13,8 @@ internal static class PackageTarget
     public static IReadOnlyList<HostileTarget> WithPackages(IReadOnlyList<HostileTarget> others)
     {
         byte[][] sound = [HostileCorpus.Cards[0], HostileCorpus.Calibrations[0], HostileCorpus.Calibrations[0], HostileCorpus.Causes[0],
-            HostileCorpus.Pictures[1]];
+            new FrameMask(new FrameSize(16, 24), [.. Enumerable.Repeat((byte)1, 16 * 24)]).ToPng()];
+        sound[0] = Mended(sound);
         // The last byte says which file it is.
         byte[][] corpus = [.. sound.Select((file, i) => (byte[])[.. file, (byte)i])];
         return [.. others, new HostileTarget("package", corpus, input => Load(sound, input), e => e is ModelPackageException)];
