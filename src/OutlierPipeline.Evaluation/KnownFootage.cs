@@ -59,13 +59,18 @@ public sealed record KnownFootage
         if (!package.Card.Files.ContainsKey(FileName)) return null;
         try
         {
-            return JsonSerializer.Deserialize<KnownFootage>(package.ReadFile(FileName), ModelCard.Compact);
+            return Parse(package.ReadFile(FileName));
         }
         catch (JsonException e)
         {
             throw new ModelPackageException(Path.Combine(package.Path, FileName), $"cannot be read: {e.Message}", e);
         }
     }
+
+    /// <summary>Reads and checks <c>footage.json</c>.</summary>
+    /// <exception cref="JsonException">The text is no such file; the message says what is wrong.</exception>
+    public static KnownFootage Parse(ReadOnlySpan<byte> json) =>
+        JsonSerializer.Deserialize<KnownFootage>(json, ModelCard.Compact) ?? throw new JsonException("the file holds null");
 
     /// <summary>The set of some footage's frames.</summary>
     public static FrameSet SetOf(DecodedFootage footage)

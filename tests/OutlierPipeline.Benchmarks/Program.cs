@@ -13,6 +13,7 @@ return args switch
     ["scoring", .. var rest] => ScoringShare.Run(rest),
     ["listeners", .. var rest] => await Listeners.RunAsync(rest),
     ["listen", var address, var count] => await Listeners.ListenAsync(address, int.Parse(count, CultureInfo.InvariantCulture)),
+    ["fuzz", .. var rest] => OutlierPipeline.Benchmarks.Hostile.FuzzCommand.Run(rest),
     ["broker", var partitions] => BrokerProcess.Serve(int.Parse(partitions, CultureInfo.InvariantCulture)),
     _ => BenchmarkSwitcher.FromAssembly(typeof(EndToEnd).Assembly).Run(args).Any(summary => summary.HasCriticalValidationErrors) ? 1 : 0,
 };

@@ -226,8 +226,7 @@ public sealed record Calibration
     /// <exception cref="JsonException">The text is no calibration; the message says what is wrong.</exception>
     public static Calibration Parse(ReadOnlySpan<byte> json)
     {
-        var calibration = JsonSerializer.Deserialize<Calibration>(json, ModelCard.Json)
-            ?? throw new JsonException("the file holds null");
+        var calibration = PackageJson.Read<Calibration>(json);
         int scores = calibration.Scores.Count;
         if (calibration.Schema != CurrentSchema)
             throw new JsonException($"schema is {calibration.Schema}, this version reads {CurrentSchema}: train the package again");
@@ -239,6 +238,7 @@ public sealed record Calibration
             throw new JsonException("combines must name some of the scores");
         if (calibration.Frames < MinFrames)
             throw new JsonException($"{calibration.Frames} combined scores are too few: at least {MinFrames} are needed");
+        PackageJson.Check("sorted", calibration.Sorted);
         foreach (string name in calibration.Scores)
         {
             if (!calibration.Sorted.TryGetValue(name, out double[]? column)) throw new JsonException($"sorted has no entry {name}");
@@ -250,7 +250,7 @@ public sealed record Calibration
             throw new JsonException($"weights must be {calibration.Combines.Count} positive numbers, one for each combined score");
         if (calibration.Rows?.Concat(calibration.Missed ?? []).Any(row => row.Length != scores) == true)
             throw new JsonException($"rows and missed must have {scores} scores each");
-        if (calibration.Rows?.Count != calibration.Drives?.Sum()) throw new JsonException("drives must sum to the number of rows");
+        if (calibration.Rows?.Count != calibration.Drives?.Sum(drive => (long)drive)) throw new JsonException("drives must sum to the number of rows");
         if (calibration.Pace is { } pace && !(pace.Seconds > 0 && pace.Allowance >= 0))
             throw new JsonException("pace: seconds must be positive, allowance at least 0");
         calibration.LatentMap?.Check();

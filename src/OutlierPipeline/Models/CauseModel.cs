@@ -49,7 +49,7 @@ public sealed record CauseModel
     /// <exception cref="JsonException">The text is no such file; the message says what is wrong.</exception>
     public static CauseModel Parse(ReadOnlySpan<byte> json)
     {
-        var model = JsonSerializer.Deserialize<CauseModel>(json, ModelCard.Json) ?? throw new JsonException("the file holds null");
+        var model = PackageJson.Read<CauseModel>(json);
         int causes = model.Causes.Count;
         int discriminants = model.Normal.Length;
         if (model.Schema != CurrentSchema)

@@ -22,6 +22,9 @@ public sealed record ModelCard
 
     private const int CurrentSchema = 2;
 
+    /// <summary>Of the network's input, in pixels: beyond it a card would ask for gigabytes a frame.</summary>
+    private const int MaxSide = 8192;
+
     /// <summary>Version of this file's layout.</summary>
     public int Schema { get; init; } = CurrentSchema;
 
@@ -72,10 +75,17 @@ public sealed record ModelCard
     /// <summary>Whether a score says something of one place of the picture.</summary>
     public bool IsLocal(string score) => LocalScores!.Contains(score);
 
+    /// <summary>Reads and checks <c>model.json</c>.</summary>
+    /// <exception cref="JsonException">The text is no model card; the message says what is wrong.</exception>
+    internal static ModelCard Parse(ReadOnlySpan<byte> json) =>
+        PackageJson.Read<ModelCard>(json).Checked();
+
     /// <summary>This card if it says all that the service needs to know; one of schema 1 with what that schema meant.</summary>
     /// <exception cref="JsonException">Something is missing or does not fit; the message names the key.</exception>
     internal ModelCard Checked()
     {
+        PackageJson.Check("files", Files);
+        if (Cameras is not null) PackageJson.Check("cameras", Cameras);
         if (Schema == SilentSchema)
         {
             string[] local = [.. Scores.Intersect(["local", "region"])];
@@ -89,6 +99,8 @@ public sealed record ModelCard
         if (Schema != CurrentSchema) throw new JsonException($"schema is {Schema}, this version reads {SilentSchema} and {CurrentSchema}");
         if (Network.Height < FrameMask.CellSide || Network.Width < FrameMask.CellSide)
             throw new JsonException($"network height and width must be at least {FrameMask.CellSide}");
+        if (Network.Height > MaxSide || Network.Width > MaxSide)
+            throw new JsonException($"network height and width must be at most {MaxSide}");
         if (Scores.Count == 0) throw new JsonException("no scores are named");
         if (LocalScores is null) throw new JsonException("localScores is missing: the names of the scores that say something of one place");
         if (LocalScores.Except(Scores).FirstOrDefault() is { } unknown)

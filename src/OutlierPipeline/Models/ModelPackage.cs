@@ -151,8 +151,7 @@ public sealed class ModelPackage
     {
         try
         {
-            var card = JsonSerializer.Deserialize<ModelCard>(Read(file), ModelCard.Json) ?? throw new JsonException("the file holds null");
-            return card.Checked();
+            return ModelCard.Parse(Read(file));
         }
         catch (JsonException e)
         {
@@ -163,6 +162,8 @@ public sealed class ModelPackage
     private static byte[] ReadChecked(string path, string name, ModelCard card)
     {
         string file = System.IO.Path.Combine(path, name);
+        if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal) || !IsWithin(path, file))
+            throw new ModelPackageException(System.IO.Path.Combine(path, "model.json"), "names a file that does not lie in the package");
         if (!card.Files.TryGetValue(name, out string? expected))
             throw new ModelPackageException(System.IO.Path.Combine(path, "model.json"), $"files does not name {name}");
         byte[] content = Read(file);
@@ -172,6 +173,10 @@ public sealed class ModelPackage
             : throw new ModelPackageException(file,
             $"is not the file that model.json describes (truncated, changed, or of another package): digest {actual}, expected {expected}");
     }
+
+    private static bool IsWithin(string path, string file) =>
+        !System.IO.Path.GetRelativePath(path, file).Split('/', '\\').Contains("..") && !System.IO.Path.IsPathRooted(
+            System.IO.Path.GetRelativePath(path, file));
 
     private static byte[] Read(string file)
     {

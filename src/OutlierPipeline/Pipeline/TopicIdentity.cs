@@ -86,11 +86,14 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
         try
         {
             var reader = new System.Text.Json.Utf8JsonReader(record);
-            return System.Text.Json.JsonDocument.ParseValue(ref reader).RootElement.TryGetProperty("topicId", out var id)
+            using var json = System.Text.Json.JsonDocument.ParseValue(ref reader);
+            return json.RootElement.ValueKind == System.Text.Json.JsonValueKind.Object
+                && json.RootElement.TryGetProperty("topicId", out var id) && id.ValueKind == System.Text.Json.JsonValueKind.String
                 ? id.GetString()
                 : null;
         }
-        catch (System.Text.Json.JsonException)
+        // Half a character (a lone surrogate) is an InvalidOperationException.
+        catch (Exception e) when (e is System.Text.Json.JsonException or InvalidOperationException)
         {
             return null;
         }
