@@ -9,11 +9,15 @@ namespace OutlierPipeline.Pipeline;
 /// </summary>
 internal sealed partial class GroupMember : IDisposable
 {
+    /// <summary>With commits that nobody waits for any more.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
     private readonly IConsumer<CameraKey, RentedPayload> _consumer;
     private readonly PartitionTable _partitions;
     private readonly ILogger _log;
     private readonly string _topic;
     private readonly Lock _leaving = new();
+    private readonly ClientUse _commits = new();
     private PartitionLifecycle? _lifecycle;
     private bool _hasLeft;
 
@@ -68,8 +72,20 @@ internal sealed partial class GroupMember : IDisposable
     /// <exception cref="ConsumeException">Such as a position that the log no longer holds.</exception>
     public ConsumeResult<CameraKey, RentedPayload>? Consume(TimeSpan timeout) => _consumer.Consume(timeout);
 
-    /// <summary>Commits one offset to the group; for any thread.</summary>
-    public void Commit(TopicPartitionOffset offset) => _consumer.Commit([offset]);
+    /// <summary>Commits one offset to the group and waits for the broker's answer, however long; for any thread.</summary>
+    /// <exception cref="KafkaException">It was refused, or the group is left.</exception>
+    public void Commit(TopicPartitionOffset offset)
+    {
+        if (!_commits.TryEnter()) throw new KafkaException(ErrorCode.Local_Destroy);
+        try
+        {
+            _consumer.Commit([offset]);
+        }
+        finally
+        {
+            _commits.Exit();
+        }
+    }
 
     /// <summary>
     /// Fetches a partition from an offset on. A seek would not do: librdkafka has stopped a partition whose position was out of range, and
@@ -124,7 +140,8 @@ internal sealed partial class GroupMember : IDisposable
     public void Dispose()
     {
         lock (_leaving) _hasLeft = true;
-        _consumer.Dispose();
+        // A consumer that has left answers what still waits. One that does not is left to the process's end.
+        if (_commits.HasEnded(Patience)) _consumer.Dispose();
     }
 
     private static partial class Log

@@ -60,7 +60,9 @@ internal sealed class PartitionEnds(KafkaOptions options, PartitionTable partiti
         {
             RequestTimeout = BrokerTimeout,
             IsolationLevel = IsolationLevel.ReadCommitted
-        }).WaitAsync(cancellation);
+        });
+        // Not sooner: the client may not go while it is asked.
+        cancellation.ThrowIfCancellationRequested();
         var ends = result.ResultInfos.Where(info => !info.TopicPartitionOffsetError.Error.IsError)
             .ToDictionary(info => info.TopicPartitionOffsetError.TopicPartition, info => info.TopicPartitionOffsetError.Offset.Value);
         health.NoteAnswer();

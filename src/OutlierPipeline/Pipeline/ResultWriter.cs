@@ -32,10 +32,38 @@ internal interface IResultWriter : IDisposable
 /// <summary>Sends each record at once, and it counts when the broker has acknowledged it.</summary>
 internal sealed class DirectWriter(KafkaOptions options, BrokerHealth health) : IResultWriter
 {
+    /// <summary>Whoever still produces is about to see that it is in vain.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
     private readonly IProducer<byte[], byte[]> _producer = KafkaClients.Producer(options, health);
+    private readonly ClientUse _use = new();
     private volatile bool _isAbandoned;
 
     public void Write(PartitionAssignment assignment, OutgoingRecord record)
+    {
+        ObjectDisposedException.ThrowIf(!_use.TryEnter(), this);
+        try
+        {
+            Produce(record);
+        }
+        finally
+        {
+            _use.Exit();
+        }
+    }
+
+    public void Abandon() => _isAbandoned = true;
+
+    public void Dispose()
+    {
+        Abandon();
+        // What is still queued is repeated after the next start, with the same ids: waiting for an absent broker would only hold up the
+        // stop.
+        _producer.Flush(TimeSpan.FromMilliseconds(300));
+        if (_use.HasEnded(Patience)) _producer.Dispose();
+    }
+
+    private void Produce(OutgoingRecord record)
     {
         while (true)
         {
@@ -57,16 +85,5 @@ internal sealed class DirectWriter(KafkaOptions options, BrokerHealth health) : 
                 return;
             }
         }
-    }
-
-    public void Abandon() => _isAbandoned = true;
-
-    public void Dispose()
-    {
-        Abandon();
-        // What is still queued is repeated after the next start, with the same ids: waiting for an absent broker would only hold up the
-        // stop.
-        _producer.Flush(TimeSpan.FromMilliseconds(300));
-        _producer.Dispose();
     }
 }

@@ -33,9 +33,9 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
                 await Turns.WaitAsync(cancellation);
                 try
                 {
-                    // Not on the pool, which would begin them one after the other: they wait for brokers.
+                    // Not on the pool, which would begin them one after the other: they wait for brokers, and are not waited for at a stop.
                     if (await Task.Factory.StartNew(() => TryRestore(assignment, ref told, cancellation), cancellation,
-                        TaskCreationOptions.LongRunning, TaskScheduler.Default))
+                        TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(cancellation))
                     {
                         if (isFaulty) faults.Remove(assignment.Partition);
                         assignment.CompleteRestore();
@@ -74,7 +74,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         var partition = new TopicPartition(options.StateTopic, assignment.Partition.Partition);
         var low = reader.QueryWatermarkOffsets(partition, BrokerTimeout).Low;
         // The end with what is not committed yet: a predecessor's last transaction may be decided for its offsets, and not here.
-        long end = End(admin, partition, cancellation);
+        long end = End(admin, partition);
         if (end <= low.Value) return true;
         reader.Assign(new TopicPartitionOffset(partition, low));
         assignment.Restored.Clear();
@@ -103,14 +103,14 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         return true;
     }
 
-    private static long End(IAdminClient admin, TopicPartition partition, CancellationToken cancellation)
+    private static long End(IAdminClient admin, TopicPartition partition)
     {
         var query = new TopicPartitionOffsetSpec { TopicPartition = partition, OffsetSpec = OffsetSpec.Latest() };
         var found = admin.ListOffsetsAsync([query], new ListOffsetsOptions
         {
             RequestTimeout = BrokerTimeout,
             IsolationLevel = IsolationLevel.ReadUncommitted
-        }).WaitAsync(cancellation).GetAwaiter().GetResult().ResultInfos.Single().TopicPartitionOffsetError;
+        }).GetAwaiter().GetResult().ResultInfos.Single().TopicPartitionOffsetError;
         return found.Error.IsError ? throw new KafkaException(found.Error) : found.Offset.Value;
     }
 
