@@ -250,7 +250,8 @@ public sealed record Calibration
             throw new JsonException($"weights must be {calibration.Combines.Count} positive numbers, one for each combined score");
         if (calibration.Rows?.Concat(calibration.Missed ?? []).Any(row => row.Length != scores) == true)
             throw new JsonException($"rows and missed must have {scores} scores each");
-        if (calibration.Rows?.Count != calibration.Drives?.Sum(drive => (long)drive)) throw new JsonException("drives must sum to the number of rows");
+        if (calibration.Rows?.Count != calibration.Drives?.Sum(drive => (long)drive))
+            throw new JsonException("drives must sum to the number of rows");
         if (calibration.Pace is { } pace && !(pace.Seconds > 0 && pace.Allowance >= 0))
             throw new JsonException("pace: seconds must be positive, allowance at least 0");
         calibration.LatentMap?.Check();

@@ -193,7 +193,7 @@ internal sealed class TestCluster : IDisposable
         {
             try
             {
-                // An open transaction of a process that was killed makes the coordinator say nothing: asked for long, the answer comes late.
+                // While a transaction of a process that was killed is open the coordinator says nothing: asked for long, it answers late.
                 return consumer.Committed(Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(Frames, partition)),
                     TimeSpan.FromSeconds(1)).ToDictionary(offset => offset.Partition.Value, offset => offset.Offset.Value);
             }
