@@ -36,7 +36,7 @@ internal static class AddNormal
             : await missed.TeachAsync(package, camera, after, package.For(camera).Mask, null, cancellation);
         after = lesson?.Calibration ?? after;
         var files = ModelPackageWriter.ReadAll(package);
-        string name = CalibrateCommand.FileName(camera);
+        string name = CalibrateCommand.FileName("cameras", camera);
         files[name + ".json"] = after.ToJson();
         var known = package.Card.Cameras?.GetValueOrDefault(camera);
         var footage = known?.Footage ?? package.Card.Calibration;

@@ -20,8 +20,16 @@ internal static class CalibrateCommand
         "This footage shows too little: repeated frames and a parked car count once, neighbouring frames share a count. "
         + "Guaranteed evidence will open no incident; calibrate with more, and more varied, footage.";
 
-    private sealed record Request(string Model, string[] Frames, string? Camera, string? Mask, double? Rate, string Out, string Source,
-        string Command, MissedOutliers? Missed);
+    private sealed record Request(string Model, string[] Frames, string? Camera, string? Slice, string? Mask, double? Rate, string Out,
+        string Source, string Command, MissedOutliers? Missed)
+    {
+        /// <summary>What is calibrated, as it is before.</summary>
+        public CameraModel Before(ModelPackage package) =>
+            Slice is not null ? package.ForSlice(Slice) ?? package.Default : Camera is null ? package.Default : package.For(Camera);
+
+        /// <summary>For people.</summary>
+        public string Whom => Slice is not null ? $"the slice {Slice}" : Camera is null ? "the package" : $"camera {Camera}";
+    }
 
     public static Command Build()
     {
@@ -69,6 +77,11 @@ internal static class CalibrateCommand
                 Description =
             "Give this camera a calibration of its own; every other camera's stays as it is"
             };
+        var slice = new Option<string?>("--slice")
+        {
+            Description = "Give cameras with this tag, such as time=night, a calibration of their own: p-values within the slice. " +
+                "Model:Tags:PATTERN says which cameras have it"
+        };
         var mask = new Option<FileInfo?>("--mask")
         {
             Description = "Region of interest: a picture of the frames' shape, white where " +
@@ -86,8 +99,8 @@ internal static class CalibrateCommand
             Description = "For the model card: where the footage comes from"
         };
         var command = new Command("calibrate",
-            "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, mask,
-            rate, output, source, incident, scores, report, missed, over, level };
+            "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, slice,
+            mask, rate, output, source, incident, scores, report, missed, over, level };
         command.Validators.Add(result =>
         {
             bool adds = result.GetValue(incident) is not null;
@@ -101,6 +114,9 @@ internal static class CalibrateCommand
                 result.AddError("--mask needs --frames: with another mask all scores are others");
             if (taught.Any(MissedOutliers.IsRange) && result.GetValue(scores) is null)
                 result.AddError("--missed CAMERA@FROM..TO needs --scores");
+            if (result.GetValue(slice) is not null && result.GetValue(camera) is not null)
+                result.AddError("--slice and --camera exclude each other");
+            if (result.GetValue(slice) is not null && !fits) result.AddError("--slice needs --frames");
             if (taught.Length == 0 && result.GetValue(over) is { Length: > 0 }) result.AddError("--over is for --missed");
         });
         rate.Validators.Add(result =>
@@ -110,6 +126,11 @@ internal static class CalibrateCommand
         level.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<double?>() is <= 0 or >= 0.5) result.AddError("--p-value must be more than 0 and less than 0.5");
+        });
+        slice.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string?>() is { } tag && (string.IsNullOrWhiteSpace(tag) || tag.Any(char.IsControl)))
+                result.AddError("--slice: expected a tag such as time=night");
         });
         camera.Validators.Add(result =>
         {
@@ -127,8 +148,9 @@ internal static class CalibrateCommand
             if (options.GetValue(incident) is { } id)
                 return AddNormal.RunAsync(path, options.GetValue(output) ?? path, id, options.GetRequiredValue(scores)!,
                     options.GetValue(report)?.FullName, options.GetValue(camera), teaches, cancellation);
-            var request = new Request(path, options.GetValue(frames) ?? [], options.GetValue(camera), options.GetValue(mask)?.FullName,
-                options.GetValue(rate), options.GetValue(output) ?? path, options.GetRequiredValue(source), line, teaches);
+            var request = new Request(path, options.GetValue(frames) ?? [], options.GetValue(camera), options.GetValue(slice),
+                options.GetValue(mask)?.FullName, options.GetValue(rate), options.GetValue(output) ?? path,
+                options.GetRequiredValue(source), line, teaches);
             if (request.Frames.Length > 0) return CalibrateAsync(request, cancellation);
             return teaches is null
                 ? Task.FromResult(CalibrateRecorded(request, options.GetRequiredValue(scores)!, cancellation))
@@ -141,7 +163,7 @@ internal static class CalibrateCommand
     {
         var package = ModelPackage.Load(request.Model);
         OutputPath.CheckDirectory(request.Out);
-        var before = request.Camera is null ? package.Default : package.For(request.Camera);
+        var before = request.Before(package);
         using var footage = await ToolFootage.LoadAsync("normal footage", request.Frames, package.Card.Network.Size, request.Camera,
             cancellation);
         if (footage.Digest == package.Card.Training.Footage.Digest)
@@ -165,9 +187,8 @@ internal static class CalibrateCommand
         }
         Write(package, request, new FootageCard { Source = described, Frames = footage.Count, Digest = footage.Digest },
             KnownFootage.SetOf(footage), calibration, mask);
-        string whom = request.Camera is null ? "the package" : $"camera {request.Camera}";
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{calibration.Frames} frames calibrate {whom}: they count as {calibration.EffectiveFrames:0} that are independent, ")
+            $"{calibration.Frames} frames calibrate {request.Whom}: they count as {calibration.EffectiveFrames:0} that are independent, ")
             + string.Create(CultureInfo.InvariantCulture, $"so p-values reach down to {calibration.SmallestPValue:0.0000}. ")
             + string.Create(CultureInfo.InvariantCulture,
             $"By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
@@ -187,11 +208,11 @@ internal static class CalibrateCommand
             Frames = calibration.Frames,
             Digest = digest,
         };
-        var mask = request.Camera is null ? package.Default.Mask : package.For(request.Camera).Mask;
+        var mask = request.Before(package).Mask;
         Write(package, request, described, null, calibration, mask);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{calibration.DeploymentDrives} drives, {calibration.Frames} frames calibrate ")
-            + $"{(request.Camera is null ? "the package" : $"camera {request.Camera}")}; {Path.GetFullPath(request.Out)}");
+            + $"{request.Whom}; {Path.GetFullPath(request.Out)}");
         return 0;
     }
 
@@ -200,7 +221,7 @@ internal static class CalibrateCommand
     {
         var package = ModelPackage.Load(request.Model);
         OutputPath.CheckDirectory(request.Out);
-        var before = request.Camera is null ? package.Default : package.For(request.Camera);
+        var before = request.Before(package);
         var lesson = await request.Missed!.TeachAsync(package, request.Camera, before.Calibration, before.Mask, null, cancellation);
         if (!lesson.Moved) return 0;
         var own = request.Camera is null ? null : package.Card.Cameras?.GetValueOrDefault(request.Camera);
@@ -238,7 +259,7 @@ internal static class CalibrateCommand
     {
         var files = ModelPackageWriter.ReadAll(package);
         var card = package.Card;
-        if (request.Camera is null)
+        if ((request.Slice ?? request.Camera) is not { } key)
         {
             files["calibration.json"] = calibration.ToJson();
             if (set is not null && KnownFootage.Of(package) is { } known)
@@ -259,20 +280,21 @@ internal static class CalibrateCommand
         }
         else
         {
-            string name = FileName(request.Camera);
+            string name = FileName(request.Slice is null ? "cameras" : "slices", key);
             files[name + ".json"] = calibration.ToJson();
             if (request.Mask is not null) files[name + ".mask.png"] = mask!.ToPng();
             string? maskFile = files.ContainsKey(name + ".mask.png") ? name + ".mask.png" : null;
-            card = card.With(request.Camera, new CameraCard { Calibration = name + ".json", Mask = maskFile, Footage = described });
+            var own = new CameraCard { Calibration = name + ".json", Mask = maskFile, Footage = described };
+            card = request.Slice is null ? card.With(key, own) : card.WithSlice(key, own);
         }
         ModelPackageWriter.Write(request.Out, card, files);
     }
 
-    /// <summary>A camera id may hold what a file name may not.</summary>
-    internal static string FileName(string camera)
+    /// <summary>An id of a camera, or a tag, may hold what a file name may not.</summary>
+    internal static string FileName(string directory, string camera)
     {
         string readable = string.Concat(camera.Take(40).Select(character => char.IsAsciiLetterOrDigit(character) || character is '-'
             or '_' ? character : '_'));
-        return $"cameras/{readable}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(camera)))[..8]}";
+        return $"{directory}/{readable}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(camera)))[..8]}";
     }
 }

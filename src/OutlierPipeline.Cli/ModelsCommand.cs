@@ -76,6 +76,8 @@ internal static class ModelsCommand
             Row($"camera {camera}",
                 $"{own.Footage.Frames} frames{Origin(package.For(camera).Calibration)}{(own.Mask is null ? "" : ", mask")}: "
                 + own.Footage.Source);
+        foreach (var (tag, own) in card.Slices ?? new Dictionary<string, CameraCard>())
+            Row($"slice {tag}", $"{own.Footage.Frames} frames: {own.Footage.Source}");
         foreach (var (name, value) in card.Quality) Row(name, value.ToString(CultureInfo.InvariantCulture));
         Row("digest", package.Digest);
         AnsiConsole.Write(grid);

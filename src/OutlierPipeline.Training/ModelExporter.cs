@@ -186,18 +186,9 @@ public sealed class ModelExporter : IModelExporter
         },
     };
 
-    /// <summary>All scores in their order, <c>[N, S]</c>; neighbours that are densities together.</summary>
-    private T ComputeScores<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
-    {
-        var parts = new List<T>();
-        for (int k = 0; k < Scores.Count; k++)
-        {
-            DensityScore[] densities = [.. Scores.Skip(k).TakeWhile(score => score is DensityScore).Cast<DensityScore>()];
-            parts.Add(densities.Length > 0 ? DensityScore.Compute(ops, inputs, densities) : Scores[k].Compute(ops, inputs));
-            k += Math.Max(0, densities.Length - 1);
-        }
-        return ops.Concat([.. parts]);
-    }
+    /// <summary>All scores in their order, <c>[N, S]</c>.</summary>
+    private T ComputeScores<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
+        ops.Concat([.. Scores.Select(score => score.Compute(ops, inputs))]);
 
     private string Pixels(OnnxOps ops, string coefficients)
     {
@@ -222,6 +213,6 @@ public sealed class ModelExporter : IModelExporter
         var (mean, logVariance) = _network.Encode(ops, picture);
         drawn = _network.Decode(ops, mean);
         var patches = PatchFeatures.Of(ops, picture, drawn, counted);
-        return new ScoreInputs<T>(_network.Size, mean, logVariance, patches, new PatchMeans<T>(ops, _network.Size, patches));
+        return new ScoreInputs<T>(_network.Size, mean, logVariance, patches);
     }
 }

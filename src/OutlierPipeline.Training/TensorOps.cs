@@ -81,9 +81,6 @@ public abstract class TensorOps<T>
     /// <summary><paramref name="count"/> elements of the last dimension, from <paramref name="first"/> on.</summary>
     public abstract T Slice(T x, long first, long count);
 
-    /// <summary>Some elements of the last dimension, in this order.</summary>
-    public abstract T Columns(T x, params int[] columns);
-
     /// <summary>Side by side along the last dimension.</summary>
     public abstract T Concat(params T[] parts);
 

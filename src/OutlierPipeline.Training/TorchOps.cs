@@ -76,8 +76,5 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
 
     public override Tensor Slice(Tensor x, long first, long count) => x.narrow(-1, first, count);
 
-    public override Tensor Columns(Tensor x, params int[] columns) =>
-        x.index_select(-1, tensor(columns.Select(column => (long)column).ToArray(), device: x.device));
-
     public override Tensor Concat(params Tensor[] parts) => cat(parts, -1);
 }

@@ -148,8 +148,8 @@ internal sealed partial class SelfCalibration : Loop
     private void Observe(in FrameObservation frame, in Verdict verdict, CameraDetector detector)
     {
         var package = detector.Package;
-        if (detector.IsShadow || detector.ClockFault != ClockFault.None || package.Card.Cameras?.ContainsKey(detector.Camera) == true)
-            return;
+        // Who has a calibration of its own, or of its tag, says nothing of the others.
+        if (detector.IsShadow || detector.ClockFault != ClockFault.None || package.For(detector.Camera) != package.Default) return;
         lock (_gate)
         {
             if (_gathering[package.LoadedDigest].Add(detector.Camera, frame.Frame.TimestampNanoseconds, frame.Scores,

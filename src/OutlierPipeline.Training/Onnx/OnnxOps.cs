@@ -92,9 +92,6 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
     public override string Slice(string x, long first, long count) =>
         Node("Slice", [x, Indices([first]), Indices([first + count]), Indices([-1])]);
 
-    public override string Columns(string x, params int[] columns) =>
-        Node("Gather", [x, Indices(columns.Select(column => (long)column))], Int("axis", -1));
-
     public override string Concat(params string[] parts) => Node("Concat", parts, Int("axis", -1));
 
     /// <summary>A graph input.</summary>

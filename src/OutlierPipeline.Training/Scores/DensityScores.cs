@@ -17,74 +17,76 @@ public abstract class DensityScore : Score
 
     private GaussianDensity? _density;
 
-    public override bool IsCombined => true;
-
     public override void Fit(float[][] features) => _density = GaussianDensity.Fit(features);
 
-    public override T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => Compute(ops, inputs, this);
-
-    /// <summary>
-    /// Several such scores together, <c>[N, …]</c>: as many small products, sums and logarithms would keep a GPU waiting for the next.
-    /// </summary>
-    public static T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs, params DensityScore[] scores)
+    public override T Compute<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
     {
-        var features = ops.Concat([.. scores.Select(score => score.Features(ops, inputs))]);
-        int all = scores.Sum(score => score._density!.Dimensions);
-        float[] whitening = new float[all * all];
-        float[] sums = new float[all * scores.Length];
-        int first = 0;
-        for (int k = 0; k < scores.Length; k++)
-        {
-            var density = scores[k]._density!;
-            int f = density.Dimensions;
-            for (int i = 0; i < f; i++)
-            {
-                density.Whitening.AsSpan(i * f, f).CopyTo(whitening.AsSpan((first + i) * all + first));
-                sums[(first + i) * scores.Length + k] = 1;
-            }
-            first += f;
-        }
-        float[] offsets = [.. scores.SelectMany(score => score._density!.Offset)];
-        var whitened = ops.Dense(features, ops.Constant(whitening, all, all), ops.Constant(offsets, all));
-        float[] middle = [.. Enumerable.Repeat((float)Middle, scores.Length)];
-        return ops.Log(ops.Dense(ops.Square(whitened), ops.Constant(sums, all, scores.Length), ops.Constant(middle, scores.Length)));
+        int n = _density!.Dimensions;
+        var whitened = ops.Dense(Features(ops, inputs), ops.Constant(_density.Whitening, n, n), ops.Constant(_density.Offset, n));
+        return ops.Log(ops.Add(ops.SumLast(ops.Square(whitened)), ops.Constant(Middle)));
     }
 
     public override double Evaluate(float[] features) => Math.Log(_density!.Distance(features) + Middle);
 }
 
 /// <summary>
-/// Density of statistics of the whole picture: log mean energies of bands of picture and residual, and mean and deviation of each colour.
+/// Density of the mean code in the aggregate posterior of the training frames, with full covariance: does the code lie where theirs lay.
 /// </summary>
-public sealed class StatisticsScore : DensityScore
+/// <remarks>
+/// Lee, Lee, Lee and Shin, A simple unified framework for detecting out-of-distribution samples, NeurIPS 2018, eq. 1, with one class.
+/// </remarks>
+public sealed class LatentScore : DensityScore
 {
-    public override string Name => "statistics";
+    public override string Name => "latent";
 
-    /// <summary><c>[N, 18 + 3 + 3]</c>.</summary>
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
-        inputs.Means.Pick(MeanColumns.LogEnergies, MeanColumns.MeanColours, MeanColumns.LogDeviations);
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) => inputs.Mean;
 }
 
 /// <summary>
-/// Density of power means, over the patches, of band energies, and of exponential means of colours: thin rain and noise show in the
-/// smoothest patches, where the mean over
-/// the picture sees nothing.
+/// Density of generalised means, over the patches that count, of the picture's band energies and colours. Thin rain and noise show in the
+/// smoothest patches, where the mean over the picture sees nothing: exponents −2 and −1 listen to these, 1 and 2 to the roughest.
 /// </summary>
 public sealed class BandsScore : DensityScore
 {
+    private const int Bands = PatchFeatures.Bands;
+    private const int Colours = 3;
+    private const int Means = Bands + Colours;
+    private const int Powers = 4 * Bands + 2 * Colours;
+
+    /// <summary>Colours count by their exponentials of this and of its negative.</summary>
+    private const double ColourPower = 8;
+
+    /// <summary>What the logarithm of each power's mean is multiplied with.</summary>
+    private static readonly float[] Roots =
+    [
+        .. Root(-2, Bands), .. Root(-1, Bands), .. Root(1, Bands), .. Root(2, Bands), .. Root(-ColourPower, Colours),
+        .. Root(ColourPower, Colours),
+    ];
+
     public override string Name => "bands";
 
+    public override bool IsCombined => true;
+
     /// <summary><c>[N, 9 + 3 + 9 · 4 + 3 · 2]</c>.</summary>
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
-        inputs.Means.Pick(MeanColumns.MeanLogEnergies, MeanColumns.MeanColours, MeanColumns.LogPowers);
-}
+    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs)
+    {
+        var patches = inputs.Patches;
+        int count = PatchFeatures.Count(inputs.Size);
+        // Powers need no exponential: energies are at least half a grey level's, so that their inverse squares stay far within float32.
+        var energies = ops.Slice(patches.Energies, 0, Bands);
+        var inverse = ops.Divide(ops.Constant(1), energies);
+        var exponential = ops.Exp(ops.Multiply(patches.Colours, ops.Constant(ColourPower)));
+        var all = ops.Concat(ops.Slice(patches.LogEnergies, 0, Bands), patches.Colours, ops.Square(inverse), inverse, energies,
+            ops.Square(energies), ops.Divide(ops.Constant(1), exponential), exponential);
+        var shares = ops.Divide(patches.Mask, ops.Add(ops.SumLast(patches.Mask), ops.Constant(PatchFeatures.Tiny)));
+        // As many shares as frames, also where one mask serves all: a product that broadcasts would hand its matrices' addresses to the GPU
+        // anew for each run, which a CUDA graph cannot.
+        var sharesOfEach = PatchFeatures.OfEach(ops, patches, ops.Reshape(shares, 1, count), 1, count);
+        var means = ops.Reshape(ops.MatMul(sharesOfEach, ops.Reshape(all, count, Means + Powers)), Means + Powers);
+        // Where nothing counts every mean is 0.
+        var logs = ops.Log(ops.Add(ops.Slice(means, Means, Powers), ops.Constant(1e-30)));
+        return ops.Concat(ops.Slice(means, 0, Means), ops.Multiply(logs, ops.Constant(Roots, 1, Powers)));
+    }
 
-/// <summary>Density of the colours of the picture's upper, middle and lower third, and of their deviations: light and weather.</summary>
-public sealed class ColourScore : DensityScore
-{
-    public override string Name => "colour";
-
-    /// <summary><c>[N, 3 · 3 + 3]</c>.</summary>
-    public override T Features<T>(TensorOps<T> ops, ScoreInputs<T> inputs) =>
-        inputs.Means.Pick(MeanColumns.ColoursOfThirds, MeanColumns.LogDeviations);
+    private static IEnumerable<float> Root(double power, int count) => Enumerable.Repeat((float)(1 / power), count);
 }

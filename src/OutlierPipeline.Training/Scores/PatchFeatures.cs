@@ -7,14 +7,13 @@ namespace OutlierPipeline.Training.Scores;
 /// <param name="Energies">Mean squared Haar coefficients of three scales and three orientations, <c>[…, 18]</c>, raised by half a grey
 /// level's: nine of the grey picture (by scale, then horizontal, vertical, diagonal), then nine of the grey residual.</param>
 /// <param name="LogEnergies">Their logarithms.</param>
-/// <param name="Covariance">Of grey picture and residual within the patch, <c>[…, 1]</c>.</param>
 /// <param name="Colours">Mean grey, and two opponent colours, of the picture, <c>[…, 3]</c>.</param>
 /// <param name="ResidualColours">The same of the residual.</param>
 /// <param name="Mask">1 for patches that count, else 0: <c>[N or 1, h·w]</c>.</param>
 /// <remarks>
 /// Haar 1910; energies of an orthogonal pyramid as a measure of input complexity: Serrà et al., ICLR 2020, in a local form.
 /// </remarks>
-public sealed record PatchFeatures<T>(T Energies, T LogEnergies, T Covariance, T Colours, T ResidualColours, T Mask);
+public sealed record PatchFeatures<T>(T Energies, T LogEnergies, T Colours, T ResidualColours, T Mask);
 
 /// <summary>Computes <see cref="PatchFeatures{T}"/>.</summary>
 internal static class PatchFeatures
@@ -32,9 +31,6 @@ internal static class PatchFeatures
         ? 1f / PatchTransform.Values
         : 0))];
 
-    private static readonly float[] OverBands = [.. Enumerable.Range(0, PatchTransform.Coefficients).Select(k =>
-        k < PatchTransform.Details ? 1f / PatchTransform.Values : 0)];
-
     public static int Rows(FrameSize size) => size.Height / PatchTransform.Side;
 
     public static int Columns(FrameSize size) => size.Width / PatchTransform.Side;
@@ -50,8 +46,7 @@ internal static class PatchFeatures
         var byBand = ops.Constant(ByBand, PatchTransform.Coefficients, Bands);
         var floor = ops.Constant([.. Enumerable.Repeat((float)Floor, Bands)], Bands);
         var energies = ops.Concat(ops.Dense(ops.Square(picture), byBand, floor), ops.Dense(ops.Square(residual), byBand, floor));
-        var covariance = ops.MatMul(ops.Multiply(picture, residual), ops.Constant(OverBands, PatchTransform.Coefficients, 1));
-        return new PatchFeatures<T>(energies, ops.Log(energies), covariance, Colours(picture), Colours(residual), mask);
+        return new PatchFeatures<T>(energies, ops.Log(energies), Colours(picture), Colours(residual), mask);
 
         T Colours(T coefficients) =>
             ops.Multiply(ops.Slice(coefficients, PatchTransform.Details, 3), ops.Constant(1 / Math.Sqrt(PatchTransform.Values)));
@@ -64,5 +59,5 @@ internal static class PatchFeatures
     /// <summary>Values that one frame has or N have, for each of N frames.</summary>
     /// <param name="shape">Of a frame's, or what broadcasts to it, of h·w values.</param>
     public static T OfEach<T>(TensorOps<T> ops, PatchFeatures<T> patches, T values, params long[] shape) =>
-        ops.Add(ops.Multiply(ops.Reshape(patches.Covariance, shape), ops.Constant(0)), values);
+        ops.Add(ops.Multiply(ops.Reshape(ops.Slice(patches.Colours, 0, 1), shape), ops.Constant(0)), values);
 }

@@ -6,5 +6,4 @@ namespace OutlierPipeline.Training.Scores;
 /// <param name="Mean">Mean of the code, <c>[N, Z]</c>.</param>
 /// <param name="LogVariance">Its log-variance, <c>[N, Z]</c>; none where the code is a point.</param>
 /// <param name="Patches">Measurements of each patch, shared by several scores; what the mask leaves out moves none of them.</param>
-/// <param name="Means">Means over the patches that count.</param>
-public sealed record ScoreInputs<T>(FrameSize Size, T Mean, T? LogVariance, PatchFeatures<T> Patches, PatchMeans<T> Means);
+public sealed record ScoreInputs<T>(FrameSize Size, T Mean, T? LogVariance, PatchFeatures<T> Patches);

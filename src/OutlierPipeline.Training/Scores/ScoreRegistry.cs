@@ -6,16 +6,9 @@ namespace OutlierPipeline.Training.Scores;
 public static class ScoreRegistry
 {
     /// <param name="isVariational">Whether the code is a distribution: without one there is no divergence from the prior.</param>
-    public static IReadOnlyList<Score> Create(FrameSize size, bool isVariational)
-    {
-        // One mixture, two ways to look at it.
-        var mixture = new PatchMixture(size);
-        return
-        [
-            new ReconstructionScore(), new StructureScore(), .. isVariational ? [new KlScore()] : Array.Empty<Score>(), new LatentScore(),
-            new TypicalityScore(),
-            new StatisticsScore(), new ColourScore(), new BandsScore(), new LocalScore(size), new RegionScore(mixture),
-                new MixtureScore(mixture),
-        ];
-    }
+    public static IReadOnlyList<Score> Create(FrameSize size, bool isVariational) =>
+    [
+        new ReconstructionScore(), .. isVariational ? [new KlScore()] : Array.Empty<Score>(), new LatentScore(), new BandsScore(),
+        new LocalScore(size),
+    ];
 }

@@ -46,13 +46,7 @@ internal static class AlertText
     private static string LooksLike(Cause? cause) =>
         cause is { IsKnown: true } known ? Say($"Picture looks like {known.Name}, {known.Probability:0.0}. ") : "";
 
-    /// <summary>What a score sees of a scene, as far as its kind tells.</summary>
-    private static string Scene(OpenIncident incident) => incident.FiredScore switch
-    {
-        "bands" or "statistics" or "structure" => "Sharpness or contrast of the picture unusual",
-        "colour" => "Colours of the picture unusual",
-        _ => $"Picture {Unlike(incident)}",
-    };
+    private static string Scene(OpenIncident incident) => $"Picture {Unlike(incident)}";
 
     private static string Unlike(OpenIncident incident) =>
         incident.Test == AlertTest.Onset ? "unlike what the camera showed before" : "unlike normal footage";

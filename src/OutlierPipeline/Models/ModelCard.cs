@@ -63,6 +63,10 @@ public sealed record ModelCard
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyDictionary<string, CameraCard>? Cameras { get; init; }
 
+    /// <summary>Calibrations of some of the footage, such as <c>time=night</c>, by the tag that a deployment gives its cameras.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<string, CameraCard>? Slices { get; init; }
+
     /// <summary>
     /// Measured figures by name, such as <c>validationMse</c>; the command that measured them is in <see cref="TrainingCard.Command"/>
     /// unless a name says otherwise.
@@ -86,6 +90,7 @@ public sealed record ModelCard
     {
         PackageJson.Check("files", Files);
         if (Cameras is not null) PackageJson.Check("cameras", Cameras);
+        if (Slices is not null) PackageJson.Check("slices", Slices);
         if (Schema == SilentSchema)
         {
             string[] local = [.. Scores.Intersect(["local", "region"])];
@@ -118,13 +123,13 @@ public sealed record ModelCard
     }
 
     /// <summary>This card with one camera's own calibration added or replaced.</summary>
-    public ModelCard With(string camera, CameraCard own) =>
-        this with
-        {
-            Cameras = new SortedDictionary<string, CameraCard>((Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(),
-        StringComparer.Ordinal)
-            { [camera] = own }
-        };
+    public ModelCard With(string camera, CameraCard own) => this with { Cameras = With(Cameras, camera, own) };
+
+    /// <summary>The same with a slice's.</summary>
+    public ModelCard WithSlice(string tag, CameraCard own) => this with { Slices = With(Slices, tag, own) };
+
+    private static SortedDictionary<string, CameraCard> With(IReadOnlyDictionary<string, CameraCard>? all, string key, CameraCard own) =>
+        new((all ?? new Dictionary<string, CameraCard>()).ToDictionary(), StringComparer.Ordinal) { [key] = own };
 
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Json);
 }

@@ -16,9 +16,13 @@ public sealed class ModelPackage
 {
     private volatile CameraModel? _default;
     private readonly Dictionary<string, CameraModel> _cameras;
+    private readonly Dictionary<string, CameraModel> _slices;
+
+    /// <summary>What cameras have by their tags, the longest pattern first; null where the package has nothing of the tag.</summary>
+    private readonly (CameraPattern Pattern, CameraModel? Model)[] _tagged;
 
     private ModelPackage(string path, ModelCard card, byte[] graph, CameraModel? shared, Dictionary<string, CameraModel> cameras,
-        CauseModel? causes)
+        Dictionary<string, CameraModel> slices, IReadOnlyDictionary<string, string> tags, CauseModel? causes)
     {
         Path = path;
         Card = card;
@@ -27,7 +31,9 @@ public sealed class ModelPackage
         Causes = causes;
         _default = shared;
         LoadedDigest = shared?.Digest ?? "";
-        _cameras = cameras;
+        (_cameras, _slices) = (cameras, slices);
+        _tagged = slices.Count == 0 ? [] : [.. tags.OrderByDescending(tag => tag.Key.Length).Select(tag =>
+            (CameraPattern.Of(tag.Key), slices.GetValueOrDefault(tag.Value)))];
         HasMasks = shared?.Mask is not null || cameras.Values.Any(camera => camera.Mask is not null);
     }
 
@@ -53,8 +59,19 @@ public sealed class ModelPackage
     /// <summary>Whether any camera has a region of interest.</summary>
     public bool HasMasks { get; private init; }
 
-    /// <summary>A camera's calibration and mask: its own where it has one.</summary>
-    public CameraModel For(string camera) => _cameras.Count > 0 && _cameras.TryGetValue(camera, out var own) ? own : Default;
+    /// <summary>A camera's calibration and mask: its own where it has one, else that of its tag.</summary>
+    public CameraModel For(string camera)
+    {
+        if (_cameras.Count > 0 && _cameras.TryGetValue(camera, out var own)) return own;
+        foreach (var (pattern, model) in _tagged)
+        {
+            if (pattern.Fits(camera)) return model ?? Default;
+        }
+        return Default;
+    }
+
+    /// <summary>A slice's calibration; null where the package has none of that tag.</summary>
+    public CameraModel? ForSlice(string tag) => _slices.GetValueOrDefault(tag);
 
     /// <summary>
     /// Takes over another calibration of the same scores, for every camera that has none of its own. Detectors notice at their next frame;
@@ -68,11 +85,12 @@ public sealed class ModelPackage
 
     /// <summary>A graph whose scores are not calibrated yet, so that they can be.</summary>
     public static ModelPackage Uncalibrated(ModelCard card, byte[] graph, FrameMask? mask) =>
-        new(card.Name, card, graph, null, [], null) { HasMasks = mask is not null };
+        new(card.Name, card, graph, null, [], [], new Dictionary<string, string>(), null) { HasMasks = mask is not null };
 
     /// <summary>Reads a package.</summary>
+    /// <param name="tags">Tags of cameras, by patterns of their ids.</param>
     /// <exception cref="ModelPackageException">A file is missing, truncated, damaged, or belongs to another package.</exception>
-    public static ModelPackage Load(string path)
+    public static ModelPackage Load(string path, IReadOnlyDictionary<string, string>? tags = null)
     {
         if (!Directory.Exists(path))
             throw new ModelPackageException(path,
@@ -81,11 +99,12 @@ public sealed class ModelPackage
         byte[] graph = ReadChecked(path, "model.onnx", card);
         var mask = ReadMask(path, card.Mask, card);
         var shared = ReadCamera(path, "calibration.json", mask, card.Mask, card);
-        var cameras = (card.Cameras ?? new Dictionary<string, CameraCard>()).ToDictionary(
-            camera => camera.Key,
-            camera => ReadCamera(path, camera.Value.Calibration, ReadMask(path, camera.Value.Mask, card) ?? mask, camera.Value.Mask
-                ?? card.Mask, card));
-        return new ModelPackage(path, card, graph, shared, cameras, ReadCauses(path, card));
+        return new ModelPackage(path, card, graph, shared, Own(card.Cameras), Own(card.Slices),
+            tags ?? new Dictionary<string, string>(), ReadCauses(path, card));
+
+        Dictionary<string, CameraModel> Own(IReadOnlyDictionary<string, CameraCard>? cards) =>
+            (cards ?? new Dictionary<string, CameraCard>()).ToDictionary(own => own.Key, own => ReadCamera(path, own.Value.Calibration,
+                ReadMask(path, own.Value.Mask, card) ?? mask, own.Value.Mask ?? card.Mask, card));
     }
 
     /// <summary>The bytes of a file that the card describes.</summary>

@@ -61,8 +61,8 @@ public sealed partial class FramePipeline : IDisposable
         _options = options;
         _time = time ?? TimeProvider.System;
         _log = log;
-        foreach (string path in options.Model.Cameras.Values.Append(options.Model.Path).Distinct())
-            _lanes[path] = new ModelLane(createEngine(ModelPackage.Load(path)), options, _scored.Writer, _failure, _time);
+        foreach (var (path, package) in options.Model.Load())
+            _lanes[path] = new ModelLane(createEngine(package), options, _scored.Writer, _failure, _time);
         _router = new FrameRouter(camera => _lanes[options.Model.PathFor(camera)].Frames, [.. _lanes.Values.Select(lane => lane.Frames)],
             _lanes.Values.First().QueueCapacity);
         _health = new BrokerHealth(options.Kafka, log, _time);

@@ -1,7 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
+using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Models;
 using SkiaSharp;
@@ -119,6 +123,44 @@ public sealed class ModelLifeTests : IDisposable
                 double.Parse(line.Split(',')[^4], CultureInfo.InvariantCulture)).Order()];
             return p[p.Length / 2];
         }
+    }
+
+    [Fact]
+    public async Task Calibrate_gives_a_slice_its_own_calibration_which_cameras_with_its_tag_have()
+    {
+        CopyPackage();
+        Write("night", SmallFrames.FullDrive(41, 40, Trouble.Night));
+        var calibrated = await Tool.OutlierAsync("calibrate", "--model", At("model"), "--slice", "time=night", "--frames", At("night"));
+        Assert.True(calibrated.Code == 0, calibrated.Error);
+        Assert.Contains("the slice time=night", calibrated.Output, StringComparison.Ordinal);
+        var options = new ModelOptions
+        {
+            Path = At("model"),
+            Tags = new() { ["truck-*"] = "time=night", ["truck-9"] = "time=day" }
+        };
+        Assert.Contains("no calibration of the tag 'time=day'", Assert.Throws<ModelPackageException>(options.Load).Message,
+            StringComparison.Ordinal);
+        var package = (options with { Tags = new() { ["truck-*"] = "time=night" } }).Load()[At("model")];
+        Assert.Equal(40, package.For("truck-7").Calibration.Frames);
+        Assert.Equal(package.Default, package.For("car-1"));
+        Assert.Equal(package.Default, ModelPackage.Load(At("model")).For("truck-7"));
+        // A night is strange to the package as a whole, and as usual within the slice.
+        using var engine = new InferenceEngine(package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        using var scorer = new FootageScorer(engine);
+        using var night = await new FootageLoader().LoadAsync([At("night")], package.Card.Network.Size,
+            TestContext.Current.CancellationToken);
+        float[][] rows = scorer.Score(night, null, TestContext.Current.CancellationToken);
+        Assert.InRange(Alarms("truck-7"), 0, 4);
+        Assert.InRange(Alarms("car-1"), 30, 40);
+        Assert.Contains("time=night", (await Tool.OutlierAsync("models", At("model"))).Output, StringComparison.Ordinal);
+        var both = await Tool.OutlierAsync("calibrate", "--model", At("model"), "--slice", "a=b", "--camera", "c", "--frames", At("night"));
+        Assert.Contains("exclude each other", both.Error, StringComparison.Ordinal);
+
+        int Alarms(string camera) => rows.Count(row =>
+        {
+            var calibration = package.For(camera).Calibration;
+            return calibration.PValue(calibration.Combine(row)) <= 0.05;
+        });
     }
 
     [Fact]

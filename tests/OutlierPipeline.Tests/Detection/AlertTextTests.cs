@@ -11,8 +11,8 @@ public sealed class AlertTextTests
     [InlineData(AlertKind.Silent, null, "No frames for 5 s")]
     [InlineData(AlertKind.Undecodable, "Truncated", "12 frames in a row cannot be decoded (Truncated)")]
     [InlineData(AlertKind.Dark, "bands", "Picture nearly black for 5.0 s (certainty: odds 10^43 against normal)")]
-    [InlineData(AlertKind.Scene, "colour",
-        "Colours of the picture unusual (whole frame) for 5.0 s, most by its colour score (certainty: odds 10^43 against normal)")]
+    [InlineData(AlertKind.Scene, "bands",
+        "Picture unlike normal footage (whole frame) for 5.0 s, most by its bands score (certainty: odds 10^43 against normal)")]
     [InlineData(AlertKind.Obstruction, "local",
         "One place of the picture unlike normal footage for 5.0 s, most by its local score (certainty: odds 10^43 against normal)")]
     public void Each_kind_says_what_is_wrong_and_for_how_long(AlertKind kind, string? score, string expected) =>

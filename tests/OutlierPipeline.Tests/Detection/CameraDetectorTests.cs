@@ -249,13 +249,13 @@ public sealed class CameraDetectorTests
         var alerts = new List<AlertStep>();
         Observe(detector, alerts, 30, strange: false);
         float[] scores = NormalScores(new Random(1));
-        int colour = Package.Card.Scores.ToList().IndexOf("colour");
-        scores[colour] = (float)(Package.Default.Calibration.Location[colour] + 40 * Package.Default.Calibration.Scale[colour]);
+        int bands = Package.Card.Scores.ToList().IndexOf("bands");
+        scores[bands] = (float)(Package.Default.Calibration.Location[bands] + 40 * Package.Default.Calibration.Scale[bands]);
         float[] map = new float[Package.Card.Network.ErrorMapHeight * Package.Card.Network.ErrorMapWidth];
         map[2 * Package.Card.Network.ErrorMapWidth + 5] = 9;
         for (int i = 0; i < 20; i++) detector.Observe(Observation(_offset++, _time += 100_000_000, scores, Noise(i), map), alerts);
         var opened = alerts[0];
-        Assert.Equal("colour", opened.FiredScore);
+        Assert.Equal("bands", opened.FiredScore);
         Assert.Equal(40, opened.Strangeness!.Value, 1);
         Assert.Equal(new PictureRegion(5.0 / Package.Card.Network.ErrorMapWidth, 2.0 / Package.Card.Network.ErrorMapHeight,
             1.0 / Package.Card.Network.ErrorMapWidth, 1.0 / Package.Card.Network.ErrorMapHeight), opened.Where);

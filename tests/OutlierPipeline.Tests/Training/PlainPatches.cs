@@ -5,7 +5,7 @@ namespace OutlierPipeline.Tests.Training;
 /// <summary>What scores are made of, in plain loops over pixels.</summary>
 internal sealed class PlainPatches
 {
-    public const double Floor = 0.25 / (255 * 255);
+    private const double Floor = 0.25 / (255 * 255);
     private const int Side = 8;
     private readonly int _rows;
     private readonly int _columns;
@@ -16,7 +16,6 @@ internal sealed class PlainPatches
     /// <summary>Picture's and residual's mean grey and opponent colours a patch.</summary>
     private readonly double[][,] _colours;
 
-    private readonly double[][] _pixels;
     private readonly FrameSize _size;
 
     /// <param name="residual"><c>[H, W, 3]</c>.</param>
@@ -27,31 +26,15 @@ internal sealed class PlainPatches
         int plane = size.Height * size.Width;
         double[] picture = [.. Enumerable.Range(0, 3 * plane).Select(i => frame[i % plane * 3 + i / plane] / 255.0 - 0.5)];
         double[] rest = [.. Enumerable.Range(0, 3 * plane).Select(i => (double)residual[i % plane * 3 + i / plane])];
-        _pixels = [Grey(picture), Grey(rest)];
-        MeanSquaredError = (float)_pixels[1].Average(value => value * value);
-        _energies = [Energies(_pixels[0]), Energies(_pixels[1])];
+        double[] residualGrey = Grey(rest);
+        MeanSquaredError = (float)residualGrey.Average(value => value * value);
+        _energies = [Energies(Grey(picture)), Energies(residualGrey)];
         _colours = [Colours(picture), Colours(rest)];
     }
 
     public float MeanSquaredError { get; }
 
     private int Patches => _rows * _columns;
-
-    public float[] Statistics() =>
-    [
-        .. _energies.SelectMany(energies =>
-        Enumerable.Range(0, 9).Select(band => Log(Enumerable.Range(0, Patches).Average(patch => energies[band, patch])))),
-        .. Enumerable.Range(0, 3).Select(channel => (float)Enumerable.Range(0, Patches).Average(patch => _colours[0][channel, patch])),
-        .. Deviations(),
-    ];
-
-    public float[] Colour() =>
-    [
-        .. Enumerable.Range(0, 3).SelectMany(third => Enumerable.Range(0, 3).Select(channel =>
-            (float)Enumerable.Range(0, Patches).Where(patch => patch / _columns >= third * _rows / 3
-            && patch / _columns < (third + 1) * _rows / 3).Average(patch => _colours[0][channel, patch]))),
-        .. Deviations(),
-    ];
 
     public float[] Bands()
     {
@@ -70,29 +53,6 @@ internal sealed class PlainPatches
     public float[] Local() =>
         Of(patch => [.. _energies.SelectMany(energies => Nine(energies, patch)), .. _colours.SelectMany(colours => Three(colours, patch))]);
 
-    /// <summary>12 values of each patch, then a mask of ones.</summary>
-    public float[] Looks() => Of(patch => [.. Nine(_energies[0], patch), .. Three(_colours[0], patch)]);
-
-    /// <summary>One minus structural similarity, from the pixels of each patch themselves.</summary>
-    public float Dissimilarity()
-    {
-        double sum = 0;
-        for (int patch = 0; patch < Patches; patch++)
-        {
-            var pixels = Enumerable.Range(0, Side * Side).Select(i =>
-                (patch / _columns * Side + i / Side) * _size.Width + patch % _columns * Side + i % Side).ToArray();
-            double[] x = [.. pixels.Select(pixel => _pixels[0][pixel] + 0.5)];
-            double[] y = [.. pixels.Select(pixel => _pixels[0][pixel] + 0.5 - _pixels[1][pixel])];
-            double mx = x.Average();
-            double my = y.Average();
-            double vx = x.Average(value => (value - mx) * (value - mx));
-            double vy = y.Average(value => (value - my) * (value - my));
-            double covariance = x.Zip(y, (a, b) => (a - mx) * (b - my)).Average();
-            sum += (2 * mx * my + 1e-4) * (2 * covariance + 9e-4) / ((mx * mx + my * my + 1e-4) * (vx + vy + 9e-4));
-        }
-        return (float)(1 - sum / Patches);
-    }
-
     private float[] Of(Func<int, float[]> patch) => [.. Enumerable.Range(0, Patches).SelectMany(patch), .. Enumerable.Repeat(1f, Patches)];
 
     private static IEnumerable<float> Nine(double[,] energies, int patch) =>
@@ -100,13 +60,6 @@ internal sealed class PlainPatches
 
     private static IEnumerable<float> Three(double[,] colours, int patch) =>
         Enumerable.Range(0, 3).Select(channel => (float)colours[channel, patch]);
-
-    private IEnumerable<float> Deviations() => Enumerable.Range(0, 3).Select(channel =>
-    {
-        double[] values = [.. Enumerable.Range(0, Patches).Select(patch => _colours[0][channel, patch])];
-        double mean = values.Average();
-        return (float)Math.Log(Math.Sqrt(values.Average(value => (value - mean) * (value - mean))) + 1e-3);
-    });
 
     private static double[] Grey(double[] planes)
     {
