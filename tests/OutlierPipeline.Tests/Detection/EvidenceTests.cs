@@ -15,7 +15,9 @@ public sealed class EvidenceTests
     private readonly Evidence _evidence;
     private long _offset;
 
-    public EvidenceTests() => _evidence = new Evidence(_state, Million, Network, Package.Default.Calibration);
+    public EvidenceTests() => _evidence = new Evidence(_state, Million, Network,
+        // With one test there is one kind of evidence.
+        Package.Default.Calibration with { Onset = null });
 
     [Fact]
     public void Four_independent_frames_at_p_one_in_a_thousand_are_odds_of_a_million_and_three_are_not()
