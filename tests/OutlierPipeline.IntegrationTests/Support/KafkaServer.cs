@@ -84,7 +84,8 @@ internal sealed class KafkaServer : IAsyncDisposable
     }
 
     /// <param name="settings">The topic's own, such as <c>max.message.bytes</c>.</param>
-    public async Task CreateTopicAsync(string topic, int partitions, Dictionary<string, string>? settings = null)
+    /// <param name="copies">One on each node, unless it is given.</param>
+    public async Task CreateTopicAsync(string topic, int partitions, Dictionary<string, string>? settings = null, int? copies = null)
     {
         using var admin = Admin();
         for (int tries = 0; ; tries++)
@@ -95,7 +96,7 @@ internal sealed class KafkaServer : IAsyncDisposable
                 {
                     Name = topic,
                     NumPartitions = partitions,
-                    ReplicationFactor = (short)_nodes.Length,
+                    ReplicationFactor = (short)(copies ?? Nodes),
                     Configs = settings
                 }]);
                 return;
@@ -162,6 +163,20 @@ internal sealed class KafkaServer : IAsyncDisposable
             }
             Assert.True(begun.Elapsed < TimeSpan.FromSeconds(120), "the nodes' copies are not in sync");
             await Task.Delay(200);
+        }
+    }
+
+    /// <summary>Makes the nodes that partitions prefer their leaders again.</summary>
+    public async Task ElectAsync()
+    {
+        using var admin = Admin();
+        try
+        {
+            await admin.ElectLeadersAsync(ElectionType.Preferred, null, new ElectLeadersOptions());
+        }
+        catch (ElectLeadersException)
+        {
+            // Some were led by them already.
         }
     }
 
