@@ -171,10 +171,11 @@ internal sealed class TestCluster : IDisposable
         return records;
     }
 
-    /// <summary>The group's committed offset of each partition of the frames; -1001 where there is none.</summary>
-    public Dictionary<int, long> Committed()
+    /// <summary>A group's committed offset of each partition of the frames; -1001 where there is none.</summary>
+    /// <param name="group">The pipeline's, unless it is given.</param>
+    public Dictionary<int, long> Committed(string? group = null)
     {
-        using var consumer = Consumer(Options().Kafka.GroupId);
+        using var consumer = Consumer(group ?? Options().Kafka.GroupId);
         var begun = DateTime.UtcNow;
         while (true)
         {
@@ -189,6 +190,14 @@ internal sealed class TestCluster : IDisposable
                 Thread.Sleep(100);
             }
         }
+    }
+
+    /// <summary>Where each partition of the frames ends, behind the marks of transactions.</summary>
+    public Dictionary<int, long> Ends()
+    {
+        using var consumer = Consumer("a reader outside");
+        return Enumerable.Range(0, _partitions).ToDictionary(partition => partition, partition =>
+            consumer.QueryWatermarkOffsets(new TopicPartition(Frames, partition), TimeSpan.FromSeconds(10)).High.Value);
     }
 
     public void Commit(int partition, long offset)
