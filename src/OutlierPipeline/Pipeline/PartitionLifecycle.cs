@@ -36,6 +36,9 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
             case PartitionAction.Reset:
                 ResetLog(assignment);
                 break;
+            case PartitionAction.CutBack:
+                CutBack(assignment);
+                break;
             case PartitionAction.Pause:
                 member.Pause(assignment.Partition, request.Reason);
                 break;
@@ -94,7 +97,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         long next = held.Next(assignment);
         if (next > high)
         {
-            OnBeyondEnd(assignment, next, high);
+            OnBeyondEnd(assignment, next);
             return;
         }
         if (next < low) ReportLost(assignment, next, low);
@@ -105,7 +108,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     /// The leader's log is shorter than what was read. Where its topic is the same, another leader may know better; if it does not come, an
     /// election that allowed it has cut the log back, and what is written from there on was never read.
     /// </summary>
-    private void OnBeyondEnd(PartitionAssignment assignment, long next, long high)
+    private void OnBeyondEnd(PartitionAssignment assignment, long next)
     {
         if (assignment.TopicId is null && assignment.IsRestored)
         {
@@ -115,12 +118,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         var now = time.GetUtcNow();
         var since = assignment.BeyondEnd is { } earlier && now - earlier.Last < CutBackAfter ? earlier.Since : now;
         assignment.BeyondEnd = (since, now);
-        if (now - since > CutBackAfter && assignment.IsRestored && !assignment.IsOfAnotherTopic)
-        {
-            Log.LogWasCutBack(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, next, high);
-            Restart(assignment, high, isReset: true);
-            return;
-        }
+        if (now - since > CutBackAfter && assignment.IsRestored) _ = AskTopicAsync(assignment);
         member.Fetch(assignment, next);
         member.Pause(assignment.Partition, PauseReason.Retry);
         _ = ResumeAfterAsync(assignment, AskAgainAfter);
@@ -172,6 +170,30 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         var (low, _) = member.Positions.Range(assignment.Partition);
         Log.LogWasReset(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Ledger.Next, low);
         Restart(assignment, low, isReset: true);
+    }
+
+    private async Task AskTopicAsync(PartitionAssignment assignment)
+    {
+        try
+        {
+            bool isSame = await restorer.AskTopicAsync(stopping) == assignment.TopicId;
+            partitions.Post(assignment, isSame ? PartitionAction.CutBack : PartitionAction.Reset);
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
+        }
+    }
+
+    /// <summary>What was read at the end of a log is no longer in it: what is written in its place is read.</summary>
+    private void CutBack(PartitionAssignment assignment)
+    {
+        var (_, high) = member.Positions.Range(assignment.Partition);
+        long next = held.Next(assignment);
+        // Another leader knows better.
+        if (high >= next) return;
+        Log.LogWasCutBack(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, next, high);
+        Restart(assignment, high, isReset: true);
     }
 
     /// <summary>Ends an assignment and begins another of the same partition.</summary>

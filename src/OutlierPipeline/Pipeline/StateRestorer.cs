@@ -62,6 +62,9 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         }
     }
 
+    /// <summary>The frames' topic's id now; null where the brokers tell none.</summary>
+    public Task<string?> AskTopicAsync(CancellationToken cancellation) => identity.AskNowAsync(insists: true, cancellation);
+
     private bool TryRestore(PartitionAssignment assignment, ref bool told, CancellationToken cancellation)
     {
         using var admin = KafkaClients.Admin(options, health);

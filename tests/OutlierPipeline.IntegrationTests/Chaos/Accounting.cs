@@ -10,7 +10,8 @@ internal sealed class Accounting
 {
     private readonly Dictionary<(int Partition, long Offset), JsonElement> _scores = [];
     private readonly HashSet<(int Partition, long Offset)> _letters = [];
-    private readonly Dictionary<string, JsonElement> _alerts = [];
+    /// <summary>By their ids: how they begin.</summary>
+    private readonly Dictionary<string, string> _alerts = [];
     private readonly List<DateTime> _times = [];
 
     public Accounting(TestCluster cluster, string scores, string alerts, string letters)
@@ -31,8 +32,9 @@ internal sealed class Accounting
         }
         foreach (var record in cluster.ReadAll(alerts))
         {
-            var alert = JsonDocument.Parse(record.Message.Value).RootElement;
-            if (!_alerts.TryAdd(alert.GetProperty("id").GetString()!, alert)) AlertsTwice++;
+            using var alert = JsonDocument.Parse(record.Message.Value);
+            string text = Encoding.UTF8.GetString(record.Message.Value);
+            if (!_alerts.TryAdd(alert.RootElement.GetProperty("id").GetString()!, text[..Math.Min(600, text.Length)])) AlertsTwice++;
         }
     }
 

@@ -14,7 +14,7 @@ namespace OutlierPipeline.IntegrationTests.Chaos;
 internal sealed class Traffic(string servers, int partitions, int seed, Journal journal)
 {
     /// <summary>Between two frames of a camera.</summary>
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(500);
 
     private static readonly byte[][] Street = SmallFrames.FullDrive(1, 40);
     private static readonly byte[][] Fog = SmallFrames.FullDrive(1, 40, Trouble.Fog);

@@ -1,4 +1,3 @@
-using Confluent.Kafka;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Pipeline;
 
@@ -76,8 +75,8 @@ public sealed class LeaderTests
         await kafka.KillAsync(leader);
         await kafka.ReviveAsync(other);
         await pipeline.Until(() => cluster.Ends()[0] == 10, "the other node leading");
-        await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("the brokers have lost", StringComparison.Ordinal)),
-            "the loss being told");
+        await pipeline.Until(() => pipeline.Log.Messages.Any(message =>
+            message.Contains("the brokers have lost", StringComparison.Ordinal)), "the loss being told");
         Send(30, 40);
         await pipeline.Until(() => cluster.Committed()[0] == 20, "the frames after it");
         Assert.True(cluster.ReadAll(TestCluster.Scores).Count >= 40, "a frame has no score");

@@ -163,6 +163,7 @@ internal sealed class TestCluster : IDisposable
         {
             if (DateTime.UtcNow - begun > Patience) throw new TimeoutException($"no end of {string.Join(", ", left.Keys)}");
             if (consumer.Consume(TimeSpan.FromMilliseconds(100)) is not { } record) continue;
+            if (!record.IsPartitionEOF) begun = DateTime.UtcNow;
             // Not the last record's offset: behind it lie the marks of transactions.
             if (!record.IsPartitionEOF) records.Add(record);
             else if (left.TryGetValue(record.TopicPartition, out long end) && record.Offset.Value >= end)
