@@ -161,7 +161,7 @@ internal sealed class KafkaServer : IAsyncDisposable
             {
                 // The node that was asked is on its way.
             }
-            Assert.True(begun.Elapsed < TimeSpan.FromSeconds(120), "the nodes' copies are not in sync");
+            Assert.True(begun.Elapsed < TimeSpan.FromMinutes(3), "the nodes' copies are not in sync");
             await Task.Delay(200);
         }
     }
@@ -186,8 +186,12 @@ internal sealed class KafkaServer : IAsyncDisposable
         _directory.Dispose();
     }
 
-    private IAdminClient Admin(string servers) => new AdminClientBuilder(new AdminClientConfig(_client) { BootstrapServers = servers })
-        .SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
+    private IAdminClient Admin(string servers) => new AdminClientBuilder(new AdminClientConfig(_client)
+    {
+        BootstrapServers = servers,
+        // A node that is on its way is asked again soon.
+        ReconnectBackoffMaxMs = 500
+    }).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
 
     private string PropertiesOf(Node node) => _directory.File($"server-{node.Id}.properties");
 
@@ -229,7 +233,7 @@ internal sealed class KafkaServer : IAsyncDisposable
             {
                 if (admin.GetMetadata(TimeSpan.FromSeconds(1)).Brokers.Any(broker => broker.BrokerId == node.Id)) return;
             }
-            catch (KafkaException) when (begun.Elapsed < TimeSpan.FromSeconds(60))
+            catch (KafkaException) when (begun.Elapsed < TimeSpan.FromMinutes(3))
             {
                 // It is still on its way.
             }

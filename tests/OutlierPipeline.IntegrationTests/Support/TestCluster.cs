@@ -174,31 +174,31 @@ internal sealed class TestCluster : IDisposable
 
     /// <summary>A group's committed offset of each partition of the frames; -1001 where there is none.</summary>
     /// <param name="group">The pipeline's, unless it is given.</param>
-    public Dictionary<int, long> Committed(string? group = null)
+    public Dictionary<int, long> Committed(string? group = null) => Asked(group ?? Options().Kafka.GroupId, consumer =>
+        consumer.Committed(Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(Frames, partition)),
+            TimeSpan.FromSeconds(10)).ToDictionary(offset => offset.Partition.Value, offset => offset.Offset.Value));
+
+    /// <summary>Where each partition of the frames ends, behind the marks of transactions.</summary>
+    public Dictionary<int, long> Ends() => Asked("a reader outside", consumer =>
+        Enumerable.Range(0, _partitions).ToDictionary(partition => partition, partition =>
+            consumer.QueryWatermarkOffsets(new TopicPartition(Frames, partition), TimeSpan.FromSeconds(10)).High.Value));
+
+    private T Asked<T>(string group, Func<IConsumer<string, byte[]>, T> question)
     {
-        using var consumer = Consumer(group ?? Options().Kafka.GroupId);
+        using var consumer = Consumer(group);
         var begun = DateTime.UtcNow;
         while (true)
         {
             try
             {
-                return consumer.Committed(Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(Frames, partition)),
-                    TimeSpan.FromSeconds(10)).ToDictionary(offset => offset.Partition.Value, offset => offset.Offset.Value);
+                return question(consumer);
             }
             catch (KafkaException) when (DateTime.UtcNow - begun < Patience)
             {
-                // A broker that has just started is nobody's coordinator yet.
+                // A broker that has just started leads nothing yet, and is nobody's coordinator.
                 Thread.Sleep(100);
             }
         }
-    }
-
-    /// <summary>Where each partition of the frames ends, behind the marks of transactions.</summary>
-    public Dictionary<int, long> Ends()
-    {
-        using var consumer = Consumer("a reader outside");
-        return Enumerable.Range(0, _partitions).ToDictionary(partition => partition, partition =>
-            consumer.QueryWatermarkOffsets(new TopicPartition(Frames, partition), TimeSpan.FromSeconds(10)).High.Value);
     }
 
     public void Commit(int partition, long offset)
