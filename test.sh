@@ -6,11 +6,16 @@
 set -uo pipefail
 cd "$(dirname "$0")"
 
+chaos=
 case "${1:-}" in
   -h | --help)
-    echo "usage: ./test.sh [FILTER]   runs all tests, or those whose name fits FILTER, such as '*Demo*'"
+    echo "usage: ./test.sh [FILTER]         runs all tests, or those whose name fits FILTER, such as '*Demo*'"
+    echo "       ./test.sh --chaos [SEED]   two replicas of the service and three nodes of Apache Kafka, with 100 kills of replicas and 20 of"
+    echo "                                  nodes, for each delivery (about an hour). Other numbers: OUTLIER_CHAOS_KILLS,"
+    echo "                                  OUTLIER_CHAOS_NODE_KILLS. The accounting is kept in artifacts/chaos"
     exit 0
     ;;
+  --chaos) chaos=yes ;;
 esac
 
 install_missing() {
@@ -53,6 +58,16 @@ install_missing() {
 
 install_missing
 dotnet build -c Release OutlierPipeline.sln || exit 1
+if [ -n "$chaos" ]; then
+  export OUTLIER_CHAOS_KILLS=${OUTLIER_CHAOS_KILLS:-100} OUTLIER_CHAOS_NODE_KILLS=${OUTLIER_CHAOS_NODE_KILLS:-20}
+  export OUTLIER_CHAOS_SEED=${2:-$RANDOM} OUTLIER_CHAOS_OUT=${OUTLIER_CHAOS_OUT:-$PWD/artifacts/chaos}
+  mkdir -p "$OUTLIER_CHAOS_OUT"
+  echo "seed $OUTLIER_CHAOS_SEED; what happens stands in $OUTLIER_CHAOS_OUT/*-$OUTLIER_CHAOS_SEED.log"
+  dotnet exec tests/OutlierPipeline.IntegrationTests/bin/Release/net10.0/OutlierPipeline.IntegrationTests.dll -noColor -class '*.ChaosTests'
+  code=$?
+  [ ! -f "$OUTLIER_CHAOS_OUT/table.md" ] || cat "$OUTLIER_CHAOS_OUT/table.md"
+  exit $code
+fi
 passed=0 failed=0 skipped=0
 for project in OutlierPipeline.Tests OutlierPipeline.IntegrationTests; do
   log=$(mktemp)

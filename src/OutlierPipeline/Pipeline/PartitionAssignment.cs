@@ -97,9 +97,15 @@ public sealed class PartitionAssignment
     internal string? TopicId { get; set; }
 
     /// <summary>Whether the state belongs to an earlier topic of the same name.</summary>
-    internal bool IsOfAnotherTopic => !IsReset && TopicId is not null
-        && Reserved.TryGetValue(TopicIdentity.Key, out var recorded) && TopicIdentity.Read(recorded.Value) is { } earlier
-        && earlier != TopicId;
+    internal bool IsOfAnotherTopic => !IsReset && TopicId is not null && RecordedTopicId is { } earlier && earlier != TopicId;
+
+    /// <summary>Whether the state is known to belong to the topic that there is now.</summary>
+    internal bool IsOfSameTopic => TopicId is not null && RecordedTopicId == TopicId;
+
+    private string? RecordedTopicId => Reserved.TryGetValue(TopicIdentity.Key, out var record) ? TopicIdentity.Read(record.Value) : null;
+
+    /// <summary>Since when, and when last, the brokers said that their log ends before the position; null if they never did.</summary>
+    internal (DateTimeOffset Since, DateTimeOffset Last)? BeyondEnd { get; set; }
 
     /// <summary>Records of the partition not yet read, as last measured.</summary>
     internal long Lag => Math.Max(0, Watch.End.Offset - Ledger.Next);

@@ -14,6 +14,10 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     ICommitter committer, ResultPublisher publisher, PipelineFailure failure, TimeSpan drainTimeout, TimeProvider time, ILogger log,
     CancellationToken stopping, CancellationToken abandoned)
 {
+    /// <summary>For so long a leader may be the wrong one.</summary>
+    private static readonly TimeSpan CutBackAfter = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
     private readonly RewindBackoff _backoff = new();
     private volatile bool _hasJoined;
 
@@ -31,6 +35,9 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
                 break;
             case PartitionAction.Reset:
                 ResetLog(assignment);
+                break;
+            case PartitionAction.CutBack:
+                CutBack(assignment);
                 break;
             case PartitionAction.Pause:
                 member.Pause(assignment.Partition, request.Reason);
@@ -53,8 +60,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         foreach (var start in member.Positions.Starts(assigned))
         {
             var partition = start.Partition;
-            if (start.IsReset) Log.LogWasReset(log, partition.Topic, partition.Partition.Value, start.Stored, start.Start);
-            Begin(partition, start.Start, start.End, start.LostFrom, start.IsReset);
+            Begin(partition, start.Start, start.End, start.LostFrom, isBeyondEnd: start.IsBeyondEnd);
             starts.Add(new TopicPartitionOffset(partition, start.Start));
         }
         return starts;
@@ -91,11 +97,31 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         long next = held.Next(assignment);
         if (next > high)
         {
-            ResetLog(assignment);
+            OnBeyondEnd(assignment, next);
             return;
         }
         if (next < low) ReportLost(assignment, next, low);
         member.Fetch(assignment, Math.Max(next, low));
+    }
+
+    /// <summary>
+    /// The leader's log is shorter than what was read. Where its topic is the same, another leader may know better; if it does not come, an
+    /// election that allowed it has cut the log back, and what is written from there on was never read.
+    /// </summary>
+    private void OnBeyondEnd(PartitionAssignment assignment, long next)
+    {
+        if (assignment.TopicId is null && assignment.IsRestored)
+        {
+            ResetLog(assignment);
+            return;
+        }
+        var now = time.GetUtcNow();
+        var since = assignment.BeyondEnd is { } earlier && now - earlier.Last < CutBackAfter ? earlier.Since : now;
+        assignment.BeyondEnd = (since, now);
+        if (now - since > CutBackAfter && assignment.IsRestored) _ = AskTopicAsync(assignment);
+        member.Fetch(assignment, next);
+        member.Pause(assignment.Partition, PauseReason.Retry);
+        _ = ResumeAfterAsync(assignment, AskAgainAfter);
     }
 
     /// <summary>Finishes what was handed on, commits, and ends the assignments; what was held goes back unread.</summary>
@@ -146,6 +172,30 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         Restart(assignment, low, isReset: true);
     }
 
+    private async Task AskTopicAsync(PartitionAssignment assignment)
+    {
+        try
+        {
+            bool isSame = await restorer.AskTopicAsync(stopping) == assignment.TopicId;
+            partitions.Post(assignment, isSame ? PartitionAction.CutBack : PartitionAction.Reset);
+        }
+        catch (OperationCanceledException)
+        {
+            // Stopping.
+        }
+    }
+
+    /// <summary>What was read at the end of a log is no longer in it: what is written in its place is read.</summary>
+    private void CutBack(PartitionAssignment assignment)
+    {
+        var (_, high) = member.Positions.Range(assignment.Partition);
+        long next = held.Next(assignment);
+        // Another leader knows better.
+        if (high >= next) return;
+        Log.LogWasCutBack(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, next, high);
+        Restart(assignment, high, isReset: true);
+    }
+
     /// <summary>Ends an assignment and begins another of the same partition.</summary>
     private PartitionAssignment Restart(PartitionAssignment assignment, long offset, bool isReset)
     {
@@ -155,23 +205,25 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         return next;
     }
 
-    private PartitionAssignment Begin(TopicPartition partition, long start, long end, long? lostFrom, bool isReset)
+    private PartitionAssignment Begin(TopicPartition partition, long start, long end, long? lostFrom, bool isReset = false,
+        bool isBeyondEnd = false)
     {
         var assignment = partitions.Begin(partition, start, end, time.GetUtcNow(), isReset);
         if (lostFrom is { } from) ReportLost(assignment, from, start);
         member.PauseAgain(partition);
         Log.Assigned(log, publisher.Faults.Has(partition) ? LogLevel.Debug : LogLevel.Information, partition.Topic,
             partition.Partition.Value, start, assignment.Epoch);
-        _ = RestoreAsync(assignment);
+        _ = RestoreAsync(assignment, isBeyondEnd);
         return assignment;
     }
 
-    private async Task RestoreAsync(PartitionAssignment assignment)
+    private async Task RestoreAsync(PartitionAssignment assignment, bool isBeyondEnd)
     {
         try
         {
-            await restorer.RestoreAsync(assignment, stopping);
-            if (assignment.IsOfAnotherTopic) partitions.Post(assignment, PartitionAction.Reset);
+            await restorer.RestoreAsync(assignment, insists: isBeyondEnd, stopping);
+            if (assignment.IsOfAnotherTopic || (isBeyondEnd && !assignment.IsOfSameTopic))
+                partitions.Post(assignment, PartitionAction.Reset);
             else partitions.Post(assignment, PartitionAction.Resume, PauseReason.Restore);
         }
         catch (OperationCanceledException)
@@ -215,6 +267,10 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         [LoggerMessage(244, LogLevel.Error, "{Topic}[{Partition}]: the topic was recreated, since what was read up to offset {Offset} is " +
             "no longer in it. It is read from offset {Start} on, and its cameras' evidence starts afresh.")]
         public static partial void LogWasReset(ILogger log, string topic, int partition, long offset, long start);
+
+        [LoggerMessage(252, LogLevel.Error, "{Topic}[{Partition}]: the brokers have lost what was read up to offset {Offset} " +
+            "(unclean.leader.election.enable). It is read from its end, offset {End}, on, and its cameras' evidence starts afresh.")]
+        public static partial void LogWasCutBack(ILogger log, string topic, int partition, long offset, long end);
 
         [LoggerMessage(EventId = 245, Message = "{Topic}[{Partition}] is read again from offset {Offset} in {Seconds:0.##} s.")]
         public static partial void Rewound(ILogger log, LogLevel level, string topic, int partition, long offset, double seconds);

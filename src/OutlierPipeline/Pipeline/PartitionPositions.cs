@@ -21,7 +21,6 @@ internal sealed partial class PartitionPositions(IConsumer<CameraKey, RentedPayl
             long start = stored switch
             {
                 < 0 => startFrom == StartFrom.Earliest ? low : high,
-                _ when stored > high => low,
                 _ => Math.Max(stored, low),
             };
             yield return new PartitionStart(position.TopicPartition, stored, start, high);
@@ -64,8 +63,11 @@ internal sealed partial class PartitionPositions(IConsumer<CameraKey, RentedPayl
 /// <param name="End">The partition's end now.</param>
 internal readonly record struct PartitionStart(TopicPartition Partition, long Stored, long Start, long End)
 {
-    /// <summary>The log ends before what was committed: the topic was recreated.</summary>
-    public bool IsReset => Stored > End;
+    /// <summary>
+    /// The log ends before what was committed: the topic was recreated, or its leader is a new one that does not know yet how much of its
+    /// log is committed.
+    /// </summary>
+    public bool IsBeyondEnd => Stored > End;
 
     /// <summary>The first offset that expired before it was read; null if none did.</summary>
     public long? LostFrom => Stored >= 0 && Stored < Start ? Stored : null;

@@ -12,6 +12,9 @@ internal enum PartitionAction
     /// <summary>The topic was recreated: read it from its start, without what was known of it.</summary>
     Reset,
 
+    /// <summary>The log was cut back: read it from its end, without what was known of its offsets.</summary>
+    CutBack,
+
     /// <summary>Pause it for <see cref="PartitionRequest.Reason"/>.</summary>
     Pause,
 

@@ -20,7 +20,8 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
     /// Fills <see cref="PartitionAssignment.Restored"/> with the latest record of every camera. Tries again while the broker cannot be
     /// reached or a result topic lacks the partition, until the assignment ends.
     /// </summary>
-    public async Task RestoreAsync(PartitionAssignment assignment, CancellationToken cancellation)
+    /// <param name="insists">The topic's id matters, so that it is asked for again.</param>
+    public async Task RestoreAsync(PartitionAssignment assignment, bool insists, CancellationToken cancellation)
     {
         bool told = false;
         bool isFaulty = false;
@@ -29,7 +30,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         {
             try
             {
-                assignment.TopicId = await identity.AskNowAsync(cancellation);
+                assignment.TopicId = await identity.AskNowAsync(insists, cancellation);
                 await Turns.WaitAsync(cancellation);
                 try
                 {
@@ -60,6 +61,9 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             await Task.Delay(delay, time, cancellation);
         }
     }
+
+    /// <summary>The frames' topic's id now; null where the brokers tell none.</summary>
+    public Task<string?> AskTopicAsync(CancellationToken cancellation) => identity.AskNowAsync(insists: true, cancellation);
 
     private bool TryRestore(PartitionAssignment assignment, ref bool told, CancellationToken cancellation)
     {

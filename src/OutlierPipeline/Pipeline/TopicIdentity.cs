@@ -32,10 +32,11 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
     /// The id at this moment, for a partition that was just assigned: what was told before the assignment may be of the topic before.
     /// Null where the brokers tell none.
     /// </summary>
-    public async Task<string?> AskNowAsync(CancellationToken cancellation)
+    /// <param name="insists">Asks again though they told none: they may have been away.</param>
+    public async Task<string?> AskNowAsync(bool insists, CancellationToken cancellation)
     {
         if (Id is null) await _asking.WaitAsync(cancellation);
-        if (Id is not null) await NextAsync().WaitAsync(cancellation);
+        if (Id is not null || insists) await NextAsync().WaitAsync(cancellation);
         return Id;
     }
 

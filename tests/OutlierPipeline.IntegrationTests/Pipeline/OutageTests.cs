@@ -115,7 +115,7 @@ public sealed class OutageTests
             using var cancellation = new CancellationTokenSource();
             var restoring = new StateRestorer(options, health, new TopicIdentity(options, health),
                 new WriteFaults(TimeProvider.System, log), TimeProvider.System, log)
-                .RestoreAsync(assignment, cancellation.Token);
+                .RestoreAsync(assignment, insists: false, cancellation.Token);
             if (isCut) assignment.End();
             await restoring;
             Assert.Equal(!isCut, assignment.IsRestored);

@@ -5,87 +5,76 @@ using Confluent.Kafka.Admin;
 namespace OutlierPipeline.IntegrationTests.Support;
 
 /// <summary>
-/// Apache Kafka on this machine, where one is to be found: retention, compaction and recreated topics are shown on it, since the broker in
-/// the process has none of these.
+/// Apache Kafka on this machine, where one is to be found: retention, compaction, transactions, rights and recreated topics are shown on
+/// it, since the broker in the process has none of these. One node or three; each is a broker and a controller.
 /// </summary>
 internal sealed class KafkaServer : IAsyncDisposable
 {
     private const string ClusterId = "MkU3OEVBNTcwNTJENDM2Qk";
     private readonly TestDirectory _directory = new();
     private readonly Dictionary<string, string> _client;
-    private readonly int _port = Ports.Free();
-    private Process? _process;
+    private readonly Node[] _nodes;
 
-    private KafkaServer(Dictionary<string, string> client) => _client = client;
+    private KafkaServer(int nodes, Dictionary<string, string> client) =>
+        (_client, _nodes) = (client, [.. Enumerable.Range(1, nodes).Select(id => new Node(id, Ports.Free(), Ports.Free()))]);
 
     /// <summary>Why there is no Kafka here; null where there is one.</summary>
     public static string? Missing =>
         Home is null ? $"no Apache Kafka here (KAFKA_HOME, a folder with libs/, or {Path.Combine("..", "shared", "kafka")})"
         : Repository.Has("java") ? null : "java is not on this machine, which Apache Kafka needs";
 
-    public string BootstrapServers => $"127.0.0.1:{_port}";
+    public string BootstrapServers => string.Join(',', _nodes.Select(node => node.Address));
+
+    public int Nodes => _nodes.Length;
 
     private static string? Home =>
         new[] { Environment.GetEnvironmentVariable("KAFKA_HOME"), Path.Combine(Repository.Root, "..", "shared", "kafka") }
         .FirstOrDefault(directory => directory is not null && Directory.Exists(Path.Combine(directory, "libs")));
 
-    /// <summary>Sends the broker a signal.</summary>
-    public void Signal(int signal) => Signals.Send(_process!.Id, signal);
+    /// <summary>Sends a node a signal.</summary>
+    public void Signal(int signal, int node = 1) => Signals.Send(_nodes[node - 1].Process!.Id, signal);
 
-    /// <summary>Starts a broker; the test is skipped where there is no Kafka or no Java.</summary>
-    public static Task<KafkaServer> StartAsync()
+    /// <summary>Starts one node, or several; the test is skipped where there is no Kafka or no Java.</summary>
+    /// <param name="properties">Further server properties.</param>
+    public static Task<KafkaServer> StartAsync(int nodes = 1, params string[] properties)
     {
         Assert.SkipWhen(Missing is not null, Missing ?? "");
-        return LaunchAsync([], [], []);
+        return LaunchAsync(properties, [], [], nodes);
     }
 
-    /// <summary>Starts a broker that must be there.</summary>
-    /// <param name="properties">Further server properties, which win; @PORT@ and @CPORT@ stand for the broker's and the controller's
-    /// port.</param>
+    /// <summary>Starts a Kafka that must be there.</summary>
+    /// <param name="properties">Further server properties, which win; @PORT@ and @CPORT@ stand for the node's port as a broker and as a
+    /// controller.</param>
     /// <param name="format">Further arguments of the storage tool.</param>
     /// <param name="client">librdkafka's properties of a user who may everything.</param>
-    public static async Task<KafkaServer> LaunchAsync(string[] properties, string[] format, Dictionary<string, string> client)
+    public static async Task<KafkaServer> LaunchAsync(string[] properties, string[] format, Dictionary<string, string> client,
+        int nodes = 1)
     {
-        var server = new KafkaServer(client);
-        int controller = Ports.Free();
-        string[] lines =
-        [
-            "process.roles=broker,controller", "node.id=1", "controller.quorum.voters=1@127.0.0.1:@CPORT@",
-            "controller.listener.names=CONTROLLER",
-            "listeners=PLAINTEXT://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:@CPORT@",
-                "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
-            $"log.dirs={server._directory.File("data")}", "offsets.topic.replication.factor=1", "offsets.topic.num.partitions=2",
-                "transaction.state.log.replication.factor=1",
-            "transaction.state.log.min.isr=1", "transaction.state.log.num.partitions=1", "auto.create.topics.enable=false",
-                "group.initial.rebalance.delay.ms=0",
-            "log.retention.check.interval.ms=500", "log.initial.task.delay.ms=500", .. properties,
-        ];
-        string file = server._directory.File("server.properties");
-        await File.WriteAllLinesAsync(file, lines.Select(line =>
-            line.Replace("@PORT@", $"{server._port}", StringComparison.Ordinal)
-            .Replace("@CPORT@", $"{controller}", StringComparison.Ordinal)));
-        using (var formatting = server.Java(["kafka.tools.StorageTool", "format", "-t", ClusterId, "-c", file, .. format]))
-            await formatting.WaitForExitAsync();
-        await server.ReviveAsync();
+        var server = new KafkaServer(nodes, client);
+        await Task.WhenAll(server._nodes.Select(node => server.FormatAsync(node, properties, format)));
+        foreach (var node in server._nodes) server.Run(node);
+        foreach (var node in server._nodes) await server.UntilAnsweredAsync(node);
         return server;
     }
 
-    /// <summary>Ends the broker at once, as a lost machine does.</summary>
-    public async Task KillAsync()
+    /// <summary>Ends a node at once, as a lost machine does.</summary>
+    public async Task KillAsync(int node = 1)
     {
-        _process!.Kill();
-        await _process.WaitForExitAsync();
-        _process.Dispose();
+        using var process = _nodes[node - 1].Process!;
+        process.Kill();
+        await process.WaitForExitAsync();
+        _nodes[node - 1].Process = null;
     }
 
-    public async Task ReviveAsync()
+    /// <summary>Starts a node that was killed.</summary>
+    /// <returns>When it answers; of several, a majority must run for that.</returns>
+    public Task ReviveAsync(int node = 1)
     {
-        _process = Java("kafka.Kafka", _directory.File("server.properties"));
-        await UntilAnsweredAsync();
+        Run(_nodes[node - 1]);
+        return UntilAnsweredAsync(_nodes[node - 1]);
     }
 
-    public IAdminClient Admin() => new AdminClientBuilder(new AdminClientConfig(_client) { BootstrapServers = BootstrapServers })
-        .SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
+    public IAdminClient Admin() => Admin(BootstrapServers);
 
     /// <summary>The pipeline's topics.</summary>
     public async Task CreateTopicsAsync(int partitions)
@@ -95,7 +84,8 @@ internal sealed class KafkaServer : IAsyncDisposable
     }
 
     /// <param name="settings">The topic's own, such as <c>max.message.bytes</c>.</param>
-    public async Task CreateTopicAsync(string topic, int partitions, Dictionary<string, string>? settings = null)
+    /// <param name="copies">One on each node, unless it is given.</param>
+    public async Task CreateTopicAsync(string topic, int partitions, Dictionary<string, string>? settings = null, int? copies = null)
     {
         using var admin = Admin();
         for (int tries = 0; ; tries++)
@@ -106,7 +96,7 @@ internal sealed class KafkaServer : IAsyncDisposable
                 {
                     Name = topic,
                     NumPartitions = partitions,
-                    ReplicationFactor = 1,
+                    ReplicationFactor = (short)(copies ?? Nodes),
                     Configs = settings
                 }]);
                 return;
@@ -155,28 +145,99 @@ internal sealed class KafkaServer : IAsyncDisposable
         }
     }
 
-    public async ValueTask DisposeAsync()
-    {
-        if (_process is { HasExited: false }) await KillAsync();
-        _directory.Dispose();
-    }
-
-    private async Task UntilAnsweredAsync()
+    /// <summary>Waits until every node has a copy of every partition, so that any of them may be lost.</summary>
+    public async Task UntilInSyncAsync()
     {
         using var admin = Admin();
         var begun = Stopwatch.StartNew();
         while (true)
         {
-            if (_process!.HasExited)
-                throw new InvalidOperationException($"Kafka did not start: {await _process.StandardError.ReadToEndAsync()}");
             try
             {
-                if (admin.GetMetadata(TimeSpan.FromSeconds(1)).Brokers.Count > 0) return;
+                var topics = admin.GetMetadata(TimeSpan.FromSeconds(5)).Topics;
+                if (topics.All(topic => topic.Partitions.All(partition => partition.InSyncReplicas.Length == Nodes))) return;
             }
-            catch (KafkaException) when (begun.Elapsed < TimeSpan.FromSeconds(60))
+            catch (KafkaException)
             {
-                await Task.Delay(100);
+                // The node that was asked is on its way.
             }
+            Assert.True(begun.Elapsed < TimeSpan.FromMinutes(3), "the nodes' copies are not in sync");
+            await Task.Delay(200);
+        }
+    }
+
+    /// <summary>Makes the nodes that partitions prefer their leaders again.</summary>
+    public async Task ElectAsync()
+    {
+        using var admin = Admin();
+        try
+        {
+            await admin.ElectLeadersAsync(ElectionType.Preferred, null, new ElectLeadersOptions());
+        }
+        catch (ElectLeadersException)
+        {
+            // Some were led by them already.
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var node in _nodes.Where(node => node.Process is { HasExited: false })) await KillAsync(node.Id);
+        _directory.Dispose();
+    }
+
+    private IAdminClient Admin(string servers) => new AdminClientBuilder(new AdminClientConfig(_client)
+    {
+        BootstrapServers = servers,
+        // A node that is on its way is asked again soon.
+        ReconnectBackoffMaxMs = 500
+    }).SetLogHandler((_, _) => { }).SetErrorHandler((_, _) => { }).Build();
+
+    private string PropertiesOf(Node node) => _directory.File($"server-{node.Id}.properties");
+
+    private async Task FormatAsync(Node node, string[] properties, string[] format)
+    {
+        // One copy on each node, and one node may be away.
+        int copies = _nodes.Length, least = Math.Max(1, copies - 1);
+        string[] lines =
+        [
+            "process.roles=broker,controller", $"node.id={node.Id}",
+            $"controller.quorum.voters={string.Join(',', _nodes.Select(voter => $"{voter.Id}@127.0.0.1:{voter.ControllerPort}"))}",
+            "controller.listener.names=CONTROLLER",
+            "listeners=PLAINTEXT://127.0.0.1:@PORT@,CONTROLLER://127.0.0.1:@CPORT@",
+            "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            $"log.dirs={_directory.File($"data-{node.Id}")}", "auto.create.topics.enable=false", "group.initial.rebalance.delay.ms=0",
+            $"default.replication.factor={copies}", $"min.insync.replicas={least}", $"offsets.topic.replication.factor={copies}",
+            $"offsets.topic.num.partitions={2 * copies}", $"transaction.state.log.replication.factor={copies}",
+            $"transaction.state.log.min.isr={least}", $"transaction.state.log.num.partitions={copies}", "broker.session.timeout.ms=6000",
+            "log.retention.check.interval.ms=500", "log.initial.task.delay.ms=500", "log.cleaner.backoff.ms=500", .. properties,
+        ];
+        await File.WriteAllLinesAsync(PropertiesOf(node), lines.Select(line =>
+            line.Replace("@PORT@", $"{node.Port}", StringComparison.Ordinal)
+            .Replace("@CPORT@", $"{node.ControllerPort}", StringComparison.Ordinal)));
+        using var formatting = Java(["kafka.tools.StorageTool", "format", "-t", ClusterId, "-c", PropertiesOf(node), .. format]);
+        await formatting.WaitForExitAsync();
+    }
+
+    private void Run(Node node) => node.Process = Java("kafka.Kafka", PropertiesOf(node));
+
+    private async Task UntilAnsweredAsync(Node node)
+    {
+        using var admin = Admin(node.Address);
+        var begun = Stopwatch.StartNew();
+        while (true)
+        {
+            if (node.Process!.HasExited)
+                throw new InvalidOperationException($"Kafka did not start: {await node.Process.StandardError.ReadToEndAsync()}");
+            try
+            {
+                if (admin.GetMetadata(TimeSpan.FromSeconds(1)).Brokers.Any(broker => broker.BrokerId == node.Id)) return;
+            }
+            catch (KafkaException) when (begun.Elapsed < TimeSpan.FromMinutes(3))
+            {
+                // It is still on its way.
+            }
+            await Task.Delay(100);
         }
     }
 
@@ -191,5 +252,12 @@ internal sealed class KafkaServer : IAsyncDisposable
         process.OutputDataReceived += (_, _) => { };
         process.BeginOutputReadLine();
         return process;
+    }
+
+    private sealed record Node(int Id, int Port, int ControllerPort)
+    {
+        public string Address => $"127.0.0.1:{Port}";
+
+        public Process? Process { get; set; }
     }
 }

@@ -38,6 +38,9 @@ internal sealed class ServiceProcess : IAsyncDisposable
 
     public void Signal(int signal) => Signals.Send(_process.Id, signal);
 
+    /// <returns>Whether the process was still there.</returns>
+    public bool TrySignal(int signal) => Signals.TrySend(_process.Id, signal);
+
     /// <summary>Waits for a condition while the process runs.</summary>
     public async Task Until(Func<bool> condition, string what)
     {
@@ -51,10 +54,11 @@ internal sealed class ServiceProcess : IAsyncDisposable
     }
 
     /// <summary>Waits until it has ended.</summary>
+    /// <param name="limit">A minute unless it is given.</param>
     /// <returns>Its exit code.</returns>
-    public async Task<int> EndAsync()
+    public async Task<int> EndAsync(TimeSpan? limit = null)
     {
-        await _process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(60));
+        await _process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(limit ?? TimeSpan.FromSeconds(60));
         return _process.ExitCode;
     }
 

@@ -10,10 +10,16 @@ internal static class Signals
 
     public const int Continue = 18;
 
+    /// <summary>Ends a process at once.</summary>
+    public const int End = 9;
+
     /// <summary>Asks a process to end.</summary>
     public const int Terminate = 15;
 
-    public static void Send(int process, int signal) => Assert.Equal(0, Kill(process, signal));
+    public static void Send(int process, int signal) => Assert.True(TrySend(process, signal), $"process {process} is not there");
+
+    /// <returns>Whether the process was still there.</returns>
+    public static bool TrySend(int process, int signal) => Kill(process, signal) == 0;
 
     [DllImport("libc", EntryPoint = "kill")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

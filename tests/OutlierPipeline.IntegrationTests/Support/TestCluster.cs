@@ -176,6 +176,7 @@ internal sealed class TestCluster : IDisposable
         {
             if (DateTime.UtcNow - begun > Patience) throw new TimeoutException($"no end of {string.Join(", ", left.Keys)}");
             if (consumer.Consume(TimeSpan.FromMilliseconds(100)) is not { } record) continue;
+            if (!record.IsPartitionEOF) begun = DateTime.UtcNow;
             // Not the last record's offset: behind it lie the marks of transactions.
             if (!record.IsPartitionEOF) records.Add(record);
             else if (left.TryGetValue(record.TopicPartition, out long end) && record.Offset.Value >= end)
@@ -184,22 +185,34 @@ internal sealed class TestCluster : IDisposable
         return records;
     }
 
-    /// <summary>The group's committed offset of each partition of the frames; -1001 where there is none.</summary>
-    public Dictionary<int, long> Committed()
+    /// <summary>
+    /// A group's committed offset of each partition of the frames; -1001 where there is none. While a transaction of a process that was
+    /// killed is open the coordinator tells nothing.
+    /// </summary>
+    /// <param name="group">The pipeline's, unless it is given.</param>
+    public Dictionary<int, long> Committed(string? group = null) => Asked(group ?? Options().Kafka.GroupId, consumer =>
+        consumer.Committed(Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(Frames, partition)),
+            // Asked for longer, it would answer late.
+            TimeSpan.FromSeconds(1)).ToDictionary(offset => offset.Partition.Value, offset => offset.Offset.Value));
+
+    /// <summary>Where each partition of the frames ends, behind the marks of transactions.</summary>
+    public Dictionary<int, long> Ends() => Asked("a reader outside", consumer =>
+        Enumerable.Range(0, _partitions).ToDictionary(partition => partition, partition =>
+            consumer.QueryWatermarkOffsets(new TopicPartition(Frames, partition), TimeSpan.FromSeconds(10)).High.Value));
+
+    private T Asked<T>(string group, Func<IConsumer<string, byte[]>, T> question)
     {
-        using var consumer = Consumer(Options().Kafka.GroupId);
+        using var consumer = Consumer(group);
         var begun = DateTime.UtcNow;
         while (true)
         {
             try
             {
-                // While a transaction of a process that was killed is open the coordinator says nothing: asked for long, it answers late.
-                return consumer.Committed(Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(Frames, partition)),
-                    TimeSpan.FromSeconds(1)).ToDictionary(offset => offset.Partition.Value, offset => offset.Offset.Value);
+                return question(consumer);
             }
             catch (KafkaException) when (DateTime.UtcNow - begun < Patience)
             {
-                // A broker that has just started is nobody's coordinator yet.
+                // A broker that has just started leads nothing yet, and is nobody's coordinator.
                 Thread.Sleep(100);
             }
         }

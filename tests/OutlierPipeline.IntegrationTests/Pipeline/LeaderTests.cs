@@ -1,0 +1,93 @@
+using OutlierPipeline.IntegrationTests.Support;
+using OutlierPipeline.Pipeline;
+
+namespace OutlierPipeline.IntegrationTests.Pipeline;
+
+/// <summary>On three nodes of Apache Kafka: leaders whose log ends before what was read are not taken for a recreated topic.</summary>
+[Collection(MeasuredTests.Name)]
+public sealed class LeaderTests
+{
+    private static readonly byte[][] Street = SmallFrames.Drive(1, 40);
+
+    [Theory]
+    [InlineData(Delivery.AtLeastOnce)]
+    [InlineData(Delivery.ExactlyOnce)]
+    public async Task Where_two_nodes_of_three_are_lost_under_load_nothing_is_read_again_from_the_start(Delivery delivery)
+    {
+        const int Partitions = 6;
+        await using var kafka = await KafkaServer.StartAsync(3);
+        await kafka.CreateTopicsAsync(Partitions);
+        using var cluster = new TestCluster(kafka, Partitions);
+        var options = cluster.Options();
+        // An outage that is longer than a transaction may be ends the process, and this is of what happens where it does not.
+        var client = new Dictionary<string, string>(options.Kafka.Client) { ["transaction.timeout.ms"] = "300000" };
+        await using var pipeline = new RunningPipeline(options with
+        {
+            Kafka = options.Kafka with { Delivery = delivery, Client = client }
+        });
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        var producing = Task.Run(async () =>
+        {
+            for (int i = 0; !stop.IsCancellationRequested; i++)
+            {
+                cluster.Produce($"car-{i % Partitions}", Street[i % 40], i % Partitions);
+                await Task.Delay(5, CancellationToken.None);
+            }
+            cluster.Flush();
+        }, CancellationToken.None);
+        await pipeline.Until(() => Done(cluster) > 200, "frames being committed");
+        // Who leads now may lack the last word on what is committed, and has too few copies to learn it.
+        await Task.WhenAll(kafka.KillAsync(1), kafka.KillAsync(2));
+        var until = DateTime.UtcNow.AddSeconds(4);
+        await pipeline.Until(() => DateTime.UtcNow > until, "an outage");
+        await Task.WhenAll(kafka.ReviveAsync(1), kafka.ReviveAsync(2));
+        long before = Done(cluster);
+        await pipeline.Until(() => Done(cluster) > before + 100, "frames being committed again");
+        await stop.CancelAsync();
+        await producing;
+        await pipeline.Until(() => cluster.Ends().All(end => cluster.Committed()[end.Key] == end.Value), "everything being committed");
+        Assert.DoesNotContain(pipeline.Log.Messages, message => message.Contains("recreated", StringComparison.Ordinal));
+        long frames = cluster.Ends().Values.Sum();
+        int scores = cluster.ReadAll(TestCluster.Scores).Count;
+        if (delivery == Delivery.ExactlyOnce) Assert.Equal(frames, scores);
+        else Assert.InRange(scores, frames, frames + 200);
+    }
+
+    [Fact]
+    public async Task A_log_that_an_unclean_election_cut_back_is_read_on_from_its_end()
+    {
+        await using var kafka = await KafkaServer.StartAsync(3);
+        await kafka.CreateTopicAsync(TestCluster.Frames, 1,
+            new() { ["unclean.leader.election.enable"] = "true", ["min.insync.replicas"] = "1" }, copies: 2);
+        foreach (string topic in new[] { TestCluster.Scores, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters })
+            await kafka.CreateTopicAsync(topic, 1);
+        using var cluster = new TestCluster(kafka, 1);
+        await using var pipeline = new RunningPipeline(cluster.Options());
+        Send(0, 10);
+        await pipeline.Until(() => cluster.Committed()[0] == 10, "the first frames");
+        using var admin = kafka.Admin();
+        var frames = admin.GetMetadata(TestCluster.Frames, TimeSpan.FromSeconds(10)).Topics.Single().Partitions.Single();
+        int leader = frames.Leader, other = frames.Replicas.Single(node => node != frames.Leader);
+        // What only the leader has is lost with it.
+        await kafka.KillAsync(other);
+        Send(10, 30);
+        await pipeline.Until(() => cluster.Committed()[0] == 30, "what one node has alone");
+        await kafka.KillAsync(leader);
+        await kafka.ReviveAsync(other);
+        await pipeline.Until(() => cluster.Ends()[0] == 10, "the other node leading");
+        await pipeline.Until(() => pipeline.Log.Messages.Any(message =>
+            message.Contains("the brokers have lost", StringComparison.Ordinal)), "the loss being told");
+        Send(30, 40);
+        await pipeline.Until(() => cluster.Committed()[0] == 20, "the frames after it");
+        Assert.True(cluster.ReadAll(TestCluster.Scores).Count >= 40, "a frame has no score");
+        Assert.DoesNotContain(pipeline.Log.Messages, message => message.Contains("recreated", StringComparison.Ordinal));
+
+        void Send(int from, int to)
+        {
+            for (int i = from; i < to; i++) cluster.Produce("car-0", Street[i]);
+            cluster.Flush();
+        }
+    }
+
+    private static long Done(TestCluster cluster) => cluster.Committed().Values.Sum(offset => Math.Max(0, offset));
+}
