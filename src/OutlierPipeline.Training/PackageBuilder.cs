@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
@@ -69,6 +70,15 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
             ["trainingFramesPerSecond"] = Math.Round(framesPerSecond),
             ["smallestPValue"] = Math.Round(calibration.SmallestPValue, 6),
         };
+        if (LatentDiagnostics.Codes(engine, footage.Calibration, mask) is (var means, { } variances))
+        {
+            var information = LatentInformation.Measure(means, variances, settings.Seed);
+            quality["codeMutualInformation"] = Math.Round(information.MutualInformation, 2);
+            quality["codeTotalCorrelation"] = Math.Round(information.TotalCorrelation, 2);
+            quality["codeDimensionKl"] = Math.Round(information.DimensionKl, 2);
+            Console.WriteLine("KL a dimension of the code, in nats: " + string.Join(' ', information.KlPerDimension.Select(nats =>
+                nats.ToString("0.0", CultureInfo.InvariantCulture))));
+        }
         if (footage.Test.Count > 0) AddTest(quality, calibration, scorer.Score(footage.Test, mask, cancellation));
         return ModelPackageWriter.Write(directory, card with { Quality = quality }, files);
     }

@@ -56,6 +56,9 @@ internal sealed record TrainingRequest
 
     public required double? Beta { get; init; }
 
+    /// <summary>Nats a frame; 0 without a capacity.</summary>
+    public required double Capacity { get; init; }
+
     public required double FreeBits { get; init; }
 
     public required int Seed { get; init; }
@@ -98,6 +101,10 @@ internal sealed class TrainingRun(TrainingRequest request)
     private const int CpuBudget = 60_000;
 
     private const int GpuBudget = 600_000;
+
+    /// <summary>Weight of what the code's divergence is off its capacity, as in Burgess et al. 2018.</summary>
+    private const double CapacityBeta = 1000;
+
     private readonly string _checkpoints = request.Directory + ".training";
 
     public async Task<int> RunAsync(CancellationToken cancellation)
@@ -234,7 +241,8 @@ internal sealed class TrainingRun(TrainingRequest request)
             Epochs = epochs,
             Batch = request.Batch > 0 ? request.Batch : isGpu && frames >= 5000 ? 256 : frames < 1000 ? 16 : 32,
             Seed = request.Seed,
-            Beta = request.Beta ?? request.Architecture.Beta,
+            Beta = request.Beta ?? (request.Capacity > 0 ? CapacityBeta : request.Architecture.Beta),
+            Capacity = request.Capacity,
             FreeBits = request.FreeBits,
             LearningRate = request.LearningRate ?? 1e-3,
             Patience = request.Patience > 0 ? request.Patience : Math.Max(10, epochs / 4),

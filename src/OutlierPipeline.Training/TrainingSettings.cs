@@ -22,6 +22,15 @@ public sealed record TrainingSettings
     /// <remarks>Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow, NeurIPS 2016, eq. 15.</remarks>
     public double FreeBits { get; init; } = 0.05;
 
+    /// <summary>
+    /// Nats a frame that the code is led to carry, from none at the start to these at half of the run; 0 where the weight alone decides.
+    /// </summary>
+    /// <remarks>Burgess et al., Understanding Disentangling in β-VAE, 2018, eq. 8.</remarks>
+    public double Capacity { get; init; }
+
+    /// <summary>Whether frames are moved and made brighter a little.</summary>
+    public bool IsAugmented { get; init; } = true;
+
     public double LearningRate { get; init; } = 1e-3;
 
     /// <summary>The run ends after so many epochs without a better validation loss.</summary>
@@ -38,7 +47,7 @@ public sealed record TrainingSettings
     internal string Fingerprint(string digest, PatchNetwork network, string? mask) =>
         string.Create(CultureInfo.InvariantCulture,
         $"{Architecture.Name} {network.Size} {network.Latent} {Epochs} {Batch} {Seed} {Beta} {FreeBits} " +
-            $"{LearningRate} {Patience} {IsMixedPrecision} {digest} {mask}");
+            $"{LearningRate} {Patience} {IsMixedPrecision} {digest} {mask}{(Capacity > 0 ? $" capacity {Capacity}" : "")}");
 }
 
 /// <summary>The training did not lead anywhere. The message is one line that says what to do.</summary>
