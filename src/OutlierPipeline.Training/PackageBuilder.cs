@@ -60,7 +60,7 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
         };
         if (mask is not null) files["mask.png"] = mask.ToPng();
         if (exporter.Causes is { } causes) files[CauseModel.FileName] = causes.ToJson();
-        using (var drawer = new LatentDecoder(card.Network, decoder)) Draw(files, new Gallery(engine, drawer), footage.Calibration);
+        using (var drawer = new LatentDecoder(card.Network, decoder)) Draw(files, engine, drawer, footage.Calibration);
         var quality = new Dictionary<string, double>
         {
             ["trainingMeanSquaredError"] = Math.Round(figures.TrainingError, 6),
@@ -130,12 +130,13 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
     }
 
     /// <summary>Only the model's own drawings: none shows a frame of the footage, which may not be ours to give away.</summary>
-    private void Draw(Dictionary<string, byte[]> files, Gallery gallery, DecodedFootage footage)
+    private void Draw(Dictionary<string, byte[]> files, InferenceEngine engine, LatentDecoder decoder, DecodedFootage footage)
     {
+        var gallery = new Gallery(engine, decoder);
         byte[] frames = [.. Enumerable.Range(0, Pictures).SelectMany(i => footage[i * (footage.Count - 1) / (Pictures - 1)])];
         files["preview/reconstructions.png"] = PictureGrid.Encode(gallery.Reconstruct(frames, mask), exporter.Size, Columns);
         if (settings.Architecture.IsVariational)
-            files["preview/samples.png"] = PictureGrid.Encode(gallery.Sample(Pictures, settings.Seed), exporter.Size, Columns);
+            files["preview/samples.png"] = PictureGrid.Encode(Gallery.Sample(decoder, Pictures, settings.Seed), exporter.Size, Columns);
         int[] widest = gallery.WidestDimensions(frames, mask);
         files["preview/traversal.png"] = PictureGrid.Encode(gallery.Traverse([], [.. widest.Take(Pictures / Columns)], Columns, mask),
             exporter.Size, Columns);

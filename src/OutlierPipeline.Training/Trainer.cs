@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using OutlierPipeline.Footage;
-using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 using OutlierPipeline.Training.Networks;
 using TorchSharp;
@@ -17,14 +16,6 @@ namespace OutlierPipeline.Training;
 /// </remarks>
 public sealed class Trainer : IDisposable
 {
-    /// <summary>
-    /// Brightness of a frame changes by up to this share, each colour by a third of it: a camera's exposure and white balance do as much.
-    /// </summary>
-    private const double Brightness = 0.05;
-
-    /// <summary>Frames move by up to this many pixels: a car pitches and yaws.</summary>
-    private const int Shift = 3;
-
     private static readonly TimeSpan CheckpointPeriod = TimeSpan.FromMinutes(5);
     private readonly PatchNetwork _network;
     private readonly DecodedFootage _training;
@@ -80,7 +71,7 @@ public sealed class Trainer : IDisposable
         _optimizer = optim.Adam(_parameters, settings.LearningRate);
         _checkpoint = new Checkpoint
         {
-            Fingerprint = _settings.Fingerprint(training.Digest, network, mask is null
+            Fingerprint = _settings.Fingerprint(training.Digest, network.Size, network.Latent, mask is null
             ? null
             : ModelPackage.DigestOf(mask.Pixels))
         };
@@ -177,8 +168,8 @@ public sealed class Trainer : IDisposable
                 saved = Stopwatch.GetTimestamp();
             }
             int epoch = (int)((_checkpoint.Step - 1) / _stepsPerEpoch) + 1;
-            report(new TrainingProgress(epoch, _checkpoint.Step, steps, state.Error, 0.5 * Math.Log(2 * Math.PI * Math.E * state.Error),
-                state.Kl, rate, validationError, ends));
+            report(new TrainingProgress(epoch, _checkpoint.Step, steps, TrainingProgress.Drawn(0.5 * Math.Log(2 * Math.PI * Math.E
+                * state.Error), state.Error, validationError, state.Kl), rate, ends));
         }
         return true;
     }
@@ -202,7 +193,9 @@ public sealed class Trainer : IDisposable
     {
         using var scope = NewDisposeScope();
         manual_seed(SeedOf(_checkpoint.Step));
-        var x = Augmented(indices, new Random((int)SeedOf(~_checkpoint.Step)));
+        var x = _settings.IsAugmented
+            ? Augmentation.Draw(_training, indices, new Random((int)SeedOf(~_checkpoint.Step)), _device)
+            : TorchOps.Pixels(_training, indices.ToArray(), _device);
         _optimizer.zero_grad();
         var (error, code) = Forward(x, isTraining: true);
         long values = _training.Size.Bytes;
@@ -250,49 +243,6 @@ public sealed class Trainer : IDisposable
         return (0.5 * _share * _training.Size.Bytes * Math.Log(error) + divergence, error, kl);
     }
 
-    /// <summary>
-    /// A batch of frames, <c>[N, H, W, 3]</c>, each moved a little and a little brighter or darker: what stays normal. Not mirrored: cars
-    /// keep to one side.
-    /// </summary>
-    private Tensor Augmented(ReadOnlySpan<int> indices, Random random)
-    {
-        int n = indices.Length;
-        var size = _training.Size;
-        byte[] pixels = new byte[n * size.Bytes];
-        byte[] frame = new byte[size.Bytes];
-        float[] gains = new float[n * 3];
-        for (int i = 0; i < n; i++)
-        {
-            _training.Read(indices[i], frame);
-            if (!_settings.IsAugmented)
-            {
-                frame.CopyTo(pixels, i * size.Bytes);
-                gains.AsSpan(i * 3, 3).Fill(1);
-                continue;
-            }
-            Move(frame, size, random.Next(-Shift, Shift + 1), random.Next(-Shift, Shift + 1), pixels.AsSpan(i * size.Bytes, size.Bytes));
-            double gain = 1 + Brightness * (2 * random.NextDouble() - 1);
-            for (int c = 0; c < 3; c++) gains[i * 3 + c] = (float)(gain * (1 + Brightness / 3 * (2 * random.NextDouble() - 1)));
-        }
-        return (tensor(pixels, [n, size.Height, size.Width, 3]).to(_device).to(float32) * tensor(gains,
-            [n, 1, 1, 3]).to(_device)).clamp_max_(255);
-    }
-
-    /// <summary>Moves a picture down and right; the edge is repeated.</summary>
-    private static void Move(ReadOnlySpan<byte> frame, FrameSize size, int down, int right, Span<byte> moved)
-    {
-        int stride = size.Width * 3;
-        int kept = (size.Width - Math.Abs(right)) * 3;
-        for (int y = 0; y < size.Height; y++)
-        {
-            var source = frame.Slice(Math.Clamp(y - down, 0, size.Height - 1) * stride, stride);
-            var target = moved.Slice(y * stride, stride);
-            source.Slice(right < 0 ? stride - kept : 0, kept).CopyTo(target[(right > 0 ? stride - kept : 0)..]);
-            for (int x = 0; x < right; x++) source[..3].CopyTo(target[(x * 3)..]);
-            for (int x = right; x < 0; x++) source[^3..].CopyTo(target[(stride + x * 3)..]);
-        }
-    }
-
     private int[] Order(int epoch)
     {
         int[] order = [.. Enumerable.Range(0, _training.Count)];
@@ -316,7 +266,7 @@ public sealed class Trainer : IDisposable
         return [.. sums.Select(sum => (float)(sum / frames))];
     }
 
-    private static float[] Values(Tensor tensor)
+    internal static float[] Values(Tensor tensor)
     {
         using var host = tensor.detach().cpu();
         return host.data<float>().ToArray();

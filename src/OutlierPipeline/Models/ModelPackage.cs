@@ -71,13 +71,13 @@ public sealed class ModelPackage
         new(card.Name, card, graph, null, [], null) { HasMasks = mask is not null };
 
     /// <summary>Reads a package.</summary>
-    /// <exception cref="ModelPackageException">A file is missing, truncated, damaged, or belongs to another package.</exception>
+    /// <exception cref="ModelPackageException">A file is missing, truncated, damaged, or belongs to another package; or the package only
+    /// draws.</exception>
     public static ModelPackage Load(string path)
     {
-        if (!Directory.Exists(path))
-            throw new ModelPackageException(path,
-                "no such model package (expected a directory with model.json, model.onnx and calibration.json)");
-        var card = ReadCard(System.IO.Path.Combine(path, "model.json"));
+        var card = ReadCard(path);
+        if (card.Network.OnlyDraws)
+            throw new ModelPackageException(path, $"is a {card.Network.Architecture}, which draws pictures (outlier sample) and scores none");
         byte[] graph = ReadChecked(path, "model.onnx", card);
         var mask = ReadMask(path, card.Mask, card);
         var shared = ReadCamera(path, "calibration.json", mask, card.Mask, card);
@@ -86,6 +86,32 @@ public sealed class ModelPackage
             camera => ReadCamera(path, camera.Value.Calibration, ReadMask(path, camera.Value.Mask, card) ?? mask, camera.Value.Mask
                 ?? card.Mask, card));
         return new ModelPackage(path, card, graph, shared, cameras, ReadCauses(path, card));
+    }
+
+    /// <summary>The card of a package, which may be one that only draws.</summary>
+    /// <exception cref="ModelPackageException">It is missing or damaged.</exception>
+    public static ModelCard ReadCard(string path)
+    {
+        if (!Directory.Exists(path))
+            throw new ModelPackageException(path,
+                "no such model package (expected a directory with model.json, model.onnx and calibration.json)");
+        string file = System.IO.Path.Combine(path, "model.json");
+        try
+        {
+            return ModelCard.Parse(Read(file));
+        }
+        catch (JsonException e)
+        {
+            throw new ModelPackageException(file, $"cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The card of a package, which may be one that only draws, and the bytes of its <c>decoder.onnx</c>.</summary>
+    /// <exception cref="ModelPackageException">One of them is missing, damaged, or belongs to another package.</exception>
+    public static (ModelCard Card, byte[] Decoder) ReadDecoder(string path)
+    {
+        var card = ReadCard(path);
+        return (card, ReadChecked(path, "decoder.onnx", card));
     }
 
     /// <summary>The bytes of a file that the card describes.</summary>
@@ -146,18 +172,6 @@ public sealed class ModelPackage
 
     /// <summary>The digest as it stands in cards and records.</summary>
     public static string DigestOf(ReadOnlySpan<byte> content) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(content));
-
-    private static ModelCard ReadCard(string file)
-    {
-        try
-        {
-            return ModelCard.Parse(Read(file));
-        }
-        catch (JsonException e)
-        {
-            throw new ModelPackageException(file, $"cannot be read: {e.Message}", e);
-        }
-    }
 
     private static byte[] ReadChecked(string path, string name, ModelCard card)
     {
