@@ -24,7 +24,9 @@ internal static class ModelsCommand
     private static int List(string path)
     {
         if (!Directory.Exists(path)) throw new CommandException($"{path}: no such directory of model packages");
-        if (File.Exists(Path.Combine(path, "model.json"))) return Show(ModelPackage.Load(path));
+        if (File.Exists(Path.Combine(path, "model.json"))) return ModelPackage.ReadCard(path).Network.OnlyDraws
+            ? ShowDrawing(ModelPackage.ReadDecoder(path).Card)
+            : Show(ModelPackage.Load(path));
         string[] packages = [.. Directory.EnumerateDirectories(path).Where(directory => File.Exists(Path.Combine(directory, "model.json")))
             .Order(StringComparer.Ordinal)];
         if (packages.Length == 0)
@@ -36,11 +38,12 @@ internal static class ModelsCommand
         {
             try
             {
-                var package = ModelPackage.Load(directory);
-                var card = package.Card;
+                bool isScoring = !ModelPackage.ReadCard(directory).Network.OnlyDraws;
+                var package = isScoring ? ModelPackage.Load(directory) : null;
+                var card = package?.Card ?? ModelPackage.ReadDecoder(directory).Card;
                 table.AddRow(new[] { directory, card.Version, card.Network.Architecture, card.Network.Size.ToString(),
                     Text(card.Network.Latent), $"{card.Training.Footage.Frames} frames",
-                    $"{card.Calibration.Frames} frames{Origin(package.Default.Calibration)}",
+                    package is null ? "draws only" : $"{card.Calibration.Frames} frames{Origin(package.Default.Calibration)}",
                     Text(card.Cameras?.Count ?? 0), card.Description }.Select(Markup.Escape).ToArray());
             }
             catch (ModelPackageException e)
@@ -56,35 +59,56 @@ internal static class ModelsCommand
     private static int Show(ModelPackage package)
     {
         var card = package.Card;
-        var grid = new Grid().AddColumn().AddColumn();
-        Row("name", $"{card.Name} {card.Version}");
-        Row("description", card.Description);
-        Row("licence", card.Licence);
-        Row("network", string.Create(CultureInfo.InvariantCulture, $"{card.Network.Architecture}, {card.Network.Size}, code of " +
-            $"{card.Network.Latent}, {card.Network.Parameters:N0} parameters, {card.Network.FlopsPerFrame / 1e6:0} MFLOP a frame"));
-        Row("paper", card.Network.Paper);
-        if (card.Network.Backbone is { } backbone) Row("backbone", $"{backbone.Name}; licence {backbone.Licence}; {backbone.Digest}");
-        Row("scores", string.Join(", ", card.Scores));
-        if (package.Causes is { } causes) Row("causes", string.Join(", ", causes.Causes.Distinct()));
-        Row("trained on", $"{card.Training.Footage.Frames} frames: {card.Training.Footage.Source}");
-        Row("by", string.Create(CultureInfo.InvariantCulture,
-            $"{card.Training.Command} ({card.Training.Epochs} epochs, {card.Training.Seconds:0} s on {card.Training.Device})"));
-        Row("calibrated on", $"{card.Calibration.Frames} frames{Origin(package.Default.Calibration)}: {card.Calibration.Source}");
-        if (card.CalibrationCommand is { } command) Row("by", command);
-        if (card.Mask is not null) Row("mask", $"{package.Default.Mask!.Share:P0} of the picture counts");
+        var grid = Described(card);
+        Row(grid, "scores", string.Join(", ", card.Scores));
+        if (package.Causes is { } causes) Row(grid, "causes", string.Join(", ", causes.Causes.Distinct()));
+        Row(grid, "calibrated on",
+            $"{card.Calibration.Frames} frames{Origin(package.Default.Calibration)}: {card.Calibration.Source}");
+        if (card.CalibrationCommand is { } command) Row(grid, "by", command);
+        if (card.Mask is not null) Row(grid, "mask", $"{package.Default.Mask!.Share:P0} of the picture counts");
         foreach (var (camera, own) in card.Cameras ?? new Dictionary<string, CameraCard>())
-            Row($"camera {camera}",
+            Row(grid, $"camera {camera}",
                 $"{own.Footage.Frames} frames{Origin(package.For(camera).Calibration)}{(own.Mask is null ? "" : ", mask")}: "
                 + own.Footage.Source);
         foreach (var (tag, own) in card.Slices ?? new Dictionary<string, CameraCard>())
-            Row($"slice {tag}", $"{own.Footage.Frames} frames: {own.Footage.Source}");
-        foreach (var (name, value) in card.Quality) Row(name, value.ToString(CultureInfo.InvariantCulture));
-        Row("digest", package.Digest);
+            Row(grid, $"slice {tag}", $"{own.Footage.Frames} frames: {own.Footage.Source}");
+        Measured(grid, card);
+        Row(grid, "digest", package.Digest);
         AnsiConsole.Write(grid);
         return 0;
-
-        void Row(string name, string value) => grid.AddRow(Markup.Escape(name), Markup.Escape(value));
     }
+
+    private static int ShowDrawing(ModelCard card)
+    {
+        var grid = Described(card);
+        Row(grid, "scores", "none: it draws pictures (outlier sample)");
+        Measured(grid, card);
+        AnsiConsole.Write(grid);
+        return 0;
+    }
+
+    private static Grid Described(ModelCard card)
+    {
+        var grid = new Grid().AddColumn().AddColumn();
+        Row(grid, "name", $"{card.Name} {card.Version}");
+        Row(grid, "description", card.Description);
+        Row(grid, "licence", card.Licence);
+        Row(grid, "network", string.Create(CultureInfo.InvariantCulture, $"{card.Network.Architecture}, {card.Network.Size}, code of " +
+            $"{card.Network.Latent}, {card.Network.Parameters:N0} parameters, {card.Network.FlopsPerFrame / 1e6:0} MFLOP a frame"));
+        Row(grid, "paper", card.Network.Paper);
+        if (card.Network.Backbone is { } backbone) Row(grid, "backbone", $"{backbone.Name}; licence {backbone.Licence}; {backbone.Digest}");
+        Row(grid, "trained on", $"{card.Training.Footage.Frames} frames: {card.Training.Footage.Source}");
+        Row(grid, "by", string.Create(CultureInfo.InvariantCulture,
+            $"{card.Training.Command} ({card.Training.Epochs} epochs, {card.Training.Seconds:0} s on {card.Training.Device})"));
+        return grid;
+    }
+
+    private static void Measured(Grid grid, ModelCard card)
+    {
+        foreach (var (name, value) in card.Quality) Row(grid, name, value.ToString(CultureInfo.InvariantCulture));
+    }
+
+    private static void Row(Grid grid, string name, string value) => grid.AddRow(Markup.Escape(name), Markup.Escape(value));
 
     /// <summary>Whether training footage calibrated the level, or drives of the cameras' own.</summary>
     private static string Origin(Calibration calibration) => calibration.Origin switch

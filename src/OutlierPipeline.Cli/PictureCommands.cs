@@ -3,6 +3,7 @@ using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 
@@ -24,18 +25,26 @@ internal static class PictureCommands
         var (model, output, columns) = (Model, Out, Columns);
         var count = new Option<int>("--count") { DefaultValueFactory = _ => 24, Description = "Number of pictures" };
         var seed = new Option<int>("--seed") { DefaultValueFactory = _ => 1, Description = "Seed of the codes" };
-        var command = new Command("sample", "Draw pictures of codes from the prior: what the model takes for normal") { model, count,
-            output, columns, seed };
-        command.SetAction((options, _) =>
-            CommandRunner.RunAsync(() =>
-            Task.FromResult(Draw(options.GetRequiredValue(model), options.GetRequiredValue(output), (gallery, package) =>
+        var interpolate = new Option<bool>("--interpolate")
         {
-            if (package.Card.Network.Architecture == "ae")
-                throw new CommandException(
-                    $"{package.Card.Name} is an autoencoder: its codes have no prior to draw from; see traverse and reconstruct");
-            return (gallery.Sample(Checked("--count", options.GetValue(count)), options.GetValue(seed)),
-                Checked("--columns", options.GetValue(columns)));
-        }))));
+            Description = "Each row leads from one code to another; --count is then the number of rows"
+        };
+        var command = new Command("sample", "Draw pictures of codes from the prior: what the model takes for normal") { model, count,
+            output, columns, seed, interpolate };
+        command.SetAction((options, _) => CommandRunner.RunAsync(() =>
+        {
+            var file = options.GetRequiredValue(output);
+            OutputPath.CheckFile(file.FullName);
+            var (card, graph) = ModelPackage.ReadDecoder(options.GetRequiredValue(model));
+            if (card.Network.Architecture == "ae")
+                throw new CommandException($"{card.Name} is an autoencoder: its codes have no prior to draw from; see traverse and " +
+                    $"reconstruct");
+            using var decoder = new LatentDecoder(card.Network, graph);
+            var (pictures, width) = (Checked("--count", options.GetValue(count)), Checked("--columns", options.GetValue(columns)));
+            return Task.FromResult(Write(file, options.GetValue(interpolate)
+                ? Gallery.Interpolate(decoder, pictures, width, options.GetValue(seed))
+                : Gallery.Sample(decoder, pictures, options.GetValue(seed)), card.Network.Size, width));
+        }));
         return command;
     }
 
@@ -95,10 +104,14 @@ internal static class PictureCommands
         using var engine = new InferenceEngine(package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         using var decoder = new LatentDecoder(package);
         var (pixels, columns) = draw(new Gallery(engine, decoder), package);
+        return Write(output, pixels, package.Card.Network.Size, columns);
+    }
+
+    private static int Write(FileInfo output, byte[] pixels, FrameSize size, int columns)
+    {
         output.Directory?.Create();
-        File.WriteAllBytes(output.FullName, PictureGrid.Encode(pixels, package.Card.Network.Size, columns));
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"{pixels.Length / package.Card.Network.Size.Bytes} pictures; {output}"));
+        File.WriteAllBytes(output.FullName, PictureGrid.Encode(pixels, size, columns));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{pixels.Length / size.Bytes} pictures; {output}"));
         return 0;
     }
 

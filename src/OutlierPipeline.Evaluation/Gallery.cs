@@ -13,12 +13,35 @@ public sealed class Gallery(InferenceEngine engine, LatentDecoder decoder)
 
     /// <summary>Pictures of codes drawn from the prior.</summary>
     /// <returns><c>[n, H, W, 3]</c> uint8, RGB.</returns>
-    public byte[] Sample(int count, int seed)
+    public static byte[] Sample(LatentDecoder decoder, int count, int seed) => decoder.Draw(Codes(decoder.Latent, count, seed));
+
+    /// <summary>A row a pair of codes drawn from the prior: the way from one to the other, on the sphere that codes lie near.</summary>
+    /// <returns><c>[rows · steps, H, W, 3]</c> uint8, RGB.</returns>
+    /// <remarks>White, Sampling Generative Networks, 2016.</remarks>
+    public static byte[] Interpolate(LatentDecoder decoder, int rows, int steps, int seed)
+    {
+        float[][] ends = [.. Codes(decoder.Latent, 2 * rows, seed).Chunk(decoder.Latent)];
+        return decoder.Draw([.. Enumerable.Range(0, rows).SelectMany(row =>
+        {
+            var (from, to) = (ends[2 * row], ends[2 * row + 1]);
+            double cosine = from.Zip(to, (a, b) => (double)a * b).Sum()
+                / Math.Sqrt(from.Sum(a => (double)a * a) * to.Sum(b => (double)b * b));
+            double angle = Math.Acos(Math.Clamp(cosine, -0.999, 0.999));
+            return Enumerable.Range(0, steps).SelectMany(step =>
+            {
+                double share = steps == 1 ? 0 : (double)step / (steps - 1);
+                var (first, second) = (Math.Sin((1 - share) * angle) / Math.Sin(angle), Math.Sin(share * angle) / Math.Sin(angle));
+                return from.Zip(to, (a, b) => (float)(first * a + second * b));
+            });
+        })]);
+    }
+
+    private static float[] Codes(int latent, int count, int seed)
     {
         var random = new Random(seed);
-        float[] codes = new float[count * _network.Latent];
+        float[] codes = new float[count * latent];
         for (int i = 0; i < codes.Length; i++) codes[i] = (float)CorruptedPicture.Normal(random);
-        return decoder.Draw(codes);
+        return codes;
     }
 
     /// <summary>Each frame and below it how the model draws it: the two rows of a grid.</summary>

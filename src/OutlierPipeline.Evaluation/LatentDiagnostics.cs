@@ -10,8 +10,9 @@ namespace OutlierPipeline.Evaluation;
 /// <param name="Advice">What the figure means and what to do, in one sentence.</param>
 public sealed record LatentDiagnostic(string Name, double Value, string Expected, bool IsGood, string Advice);
 
-/// <summary>The diagnostics of a model on normal frames, and the KL divergence of each unit in nats.</summary>
-public sealed record LatentReport(IReadOnlyList<LatentDiagnostic> Diagnostics, double[] KlPerUnit);
+/// <summary>The diagnostics of a model on normal frames.</summary>
+/// <param name="Information">Where the KL divergence goes; null where the code is a point.</param>
+public sealed record LatentReport(IReadOnlyList<LatentDiagnostic> Diagnostics, LatentInformation? Information);
 
 /// <summary>What goes wrong in latent spaces, measured: collapse, spikes, holes, dependence.</summary>
 public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder decoder)
@@ -29,6 +30,23 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
     /// <param name="footage">Normal frames that the model was not trained on.</param>
     public LatentReport Measure(DecodedFootage footage, FrameMask? mask, int seed)
     {
+        var (means, variances) = Codes(engine, footage, mask);
+        int n = means.Length;
+        double[] mean = [.. Enumerable.Range(0, _latent).Select(d => means.Average(row => row[d]))];
+        double[] spread = [.. Enumerable.Range(0, _latent).Select(d => means.Average(row => (row[d] - mean[d]) * (row[d] - mean[d])))];
+        int[] active = [.. Enumerable.Range(0, _latent).Where(d => spread[d] > ActiveVariance)];
+        var diagnostics = new List<LatentDiagnostic> { ActiveUnits(active.Length) };
+        var information = variances is null ? null : LatentInformation.Measure(means, variances, seed);
+        if (information is not null) diagnostics.AddRange(AgainstPrior(information.KlPerDimension, mean, spread, variances!, active));
+        diagnostics.Add(Correlation(means, mean, spread, active));
+        diagnostics.Add(Continuity(footage, mask, seed));
+        if (variances is not null) diagnostics.Add(Completeness(active, seed));
+        return new LatentReport(diagnostics, information);
+    }
+
+    /// <summary>Means of at most 512 frames' codes, evenly spread, n rows of Z, and their variances if the code is a distribution.</summary>
+    public static (double[][] Means, double[][]? Variances) Codes(InferenceEngine engine, DecodedFootage footage, FrameMask? mask)
+    {
         int n = Math.Min(MaxFrames, footage.Count);
         double[][] means = new double[n][];
         double[][]? variances = engine.HasOutput("latent_log_variance") ? new double[n][] : null;
@@ -40,21 +58,7 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
             means[i] = [.. outputs[0].Select(value => (double)value)];
             if (variances is not null) variances[i] = [.. outputs[1].Select(value => Math.Exp(value))];
         }
-        double[] mean = [.. Enumerable.Range(0, _latent).Select(d => means.Average(row => row[d]))];
-        double[] spread = [.. Enumerable.Range(0, _latent).Select(d => means.Average(row => (row[d] - mean[d]) * (row[d] - mean[d])))];
-        int[] active = [.. Enumerable.Range(0, _latent).Where(d => spread[d] > ActiveVariance)];
-        var diagnostics = new List<LatentDiagnostic> { ActiveUnits(active.Length) };
-        double[] kl = [];
-        if (variances is not null)
-        {
-            kl = [.. Enumerable.Range(0, _latent).Select(d =>
-                Enumerable.Range(0, n).Average(i => 0.5 * (means[i][d] * means[i][d] + variances[i][d] - 1 - Math.Log(variances[i][d]))))];
-            diagnostics.AddRange(AgainstPrior(kl, mean, spread, variances, active));
-        }
-        diagnostics.Add(Correlation(means, mean, spread, active));
-        diagnostics.Add(Continuity(footage, mask, seed));
-        if (variances is not null) diagnostics.Add(Completeness(active, seed));
-        return new LatentReport(diagnostics, kl);
+        return (means, variances);
     }
 
     private LatentDiagnostic ActiveUnits(int active)

@@ -183,6 +183,7 @@ public sealed class ModelExporter : IModelExporter
             ["learningRate"] = settings.LearningRate,
             ["beta"] = settings.Beta,
             ["freeBits"] = settings.FreeBits,
+            ["capacity"] = settings.Capacity,
         },
     };
 

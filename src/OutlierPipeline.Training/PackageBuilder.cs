@@ -1,3 +1,4 @@
+using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
@@ -59,7 +60,7 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
         };
         if (mask is not null) files["mask.png"] = mask.ToPng();
         if (exporter.Causes is { } causes) files[CauseModel.FileName] = causes.ToJson();
-        using (var drawer = new LatentDecoder(card.Network, decoder)) Draw(files, new Gallery(engine, drawer), footage.Calibration);
+        using (var drawer = new LatentDecoder(card.Network, decoder)) Draw(files, engine, drawer, footage.Calibration);
         var quality = new Dictionary<string, double>
         {
             ["trainingMeanSquaredError"] = Math.Round(figures.TrainingError, 6),
@@ -69,6 +70,15 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
             ["trainingFramesPerSecond"] = Math.Round(framesPerSecond),
             ["smallestPValue"] = Math.Round(calibration.SmallestPValue, 6),
         };
+        if (LatentDiagnostics.Codes(engine, footage.Calibration, mask) is (var means, { } variances))
+        {
+            var information = LatentInformation.Measure(means, variances, settings.Seed);
+            quality["codeMutualInformation"] = Math.Round(information.MutualInformation, 2);
+            quality["codeTotalCorrelation"] = Math.Round(information.TotalCorrelation, 2);
+            quality["codeDimensionKl"] = Math.Round(information.DimensionKl, 2);
+            Console.WriteLine("KL a dimension of the code, in nats: " + string.Join(' ', information.KlPerDimension.Select(nats =>
+                nats.ToString("0.0", CultureInfo.InvariantCulture))));
+        }
         if (footage.Test.Count > 0) AddTest(quality, calibration, scorer.Score(footage.Test, mask, cancellation));
         return ModelPackageWriter.Write(directory, card with { Quality = quality }, files);
     }
@@ -120,12 +130,13 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
     }
 
     /// <summary>Only the model's own drawings: none shows a frame of the footage, which may not be ours to give away.</summary>
-    private void Draw(Dictionary<string, byte[]> files, Gallery gallery, DecodedFootage footage)
+    private void Draw(Dictionary<string, byte[]> files, InferenceEngine engine, LatentDecoder decoder, DecodedFootage footage)
     {
+        var gallery = new Gallery(engine, decoder);
         byte[] frames = [.. Enumerable.Range(0, Pictures).SelectMany(i => footage[i * (footage.Count - 1) / (Pictures - 1)])];
         files["preview/reconstructions.png"] = PictureGrid.Encode(gallery.Reconstruct(frames, mask), exporter.Size, Columns);
         if (settings.Architecture.IsVariational)
-            files["preview/samples.png"] = PictureGrid.Encode(gallery.Sample(Pictures, settings.Seed), exporter.Size, Columns);
+            files["preview/samples.png"] = PictureGrid.Encode(Gallery.Sample(decoder, Pictures, settings.Seed), exporter.Size, Columns);
         int[] widest = gallery.WidestDimensions(frames, mask);
         files["preview/traversal.png"] = PictureGrid.Encode(gallery.Traverse([], [.. widest.Take(Pictures / Columns)], Columns, mask),
             exporter.Size, Columns);

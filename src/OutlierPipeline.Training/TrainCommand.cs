@@ -95,7 +95,12 @@ internal sealed class TrainCommand
             Description =
         "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, and 0.002 for the feature architectures"
         };
-    private readonly Option<double?> _beta = new("--beta") { Description = "Weight of the KL divergence; 1 for vae, 4 for beta-vae" };
+    private readonly Option<double?> _beta = new("--beta") { Description = "Weight of the KL divergence; 1 for vae, 4 for " +
+        "beta-vae (1000 with --capacity); of the total correlation for beta-tcvae, 6" };
+    private readonly Option<double> _capacity = new("--capacity")
+    {
+        Description = "For beta-vae: nats a frame that the code is led to carry, growing from none over the first half of the run"
+    };
     private readonly Option<double> _freeBits = new("--free-bits")
     {
         DefaultValueFactory = _ =>
@@ -177,7 +182,7 @@ internal sealed class TrainCommand
             new HelpOption(), new VersionOption(),
             _frames, _calibration, _split, _framesPerSecond, _mask, _out, _architecture, _backbone, _outputs, _backboneLicence, _stages,
                 _height, _width,
-                _latent, _epochs, _patience, _batch, _rate, _beta, _freeBits, _seed,
+                _latent, _epochs, _patience, _batch, _rate, _beta, _capacity, _freeBits, _seed,
             _device, _precision, _threads, _libtorch, _debias, _resume, _finish, _description, _source, _licence, _version, _prepare,
         };
         _architecture.AcceptOnlyFromAmong([.. Architecture.All.Select(architecture => architecture.Name)]);
@@ -208,6 +213,9 @@ internal sealed class TrainCommand
             if (result.GetValue(_framesPerSecond) <= 0) result.AddError("--fps must be positive");
             if (result.GetValue(_beta) < 0 || result.GetValue(_freeBits) < 0)
                 result.AddError("--beta and --free-bits must not be negative");
+            if (result.GetValue(_capacity) < 0) result.AddError("--capacity must not be negative");
+            if (result.GetValue(_capacity) > 0 && result.GetValue(_architecture) != "beta-vae")
+                result.AddError("--capacity goes with --architecture beta-vae");
             if (result.GetValue(_finish) && !result.GetValue(_resume)) result.AddError("--finish goes with --resume");
             if (result.GetValue(_split) is { } split && Shares(split) is null)
                 result.AddError($"--split {split}: expected three percentages that sum to 100, such as 70,15,15");
@@ -256,6 +264,7 @@ internal sealed class TrainCommand
         Batch = options.GetValue(_batch),
         LearningRate = options.GetValue(_rate),
         Beta = options.GetValue(_beta),
+        Capacity = options.GetValue(_capacity),
         FreeBits = options.GetValue(_freeBits),
         Seed = options.GetValue(_seed),
         Device = options.GetRequiredValue(_device),

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using OutlierPipeline.Footage;
-using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 using OutlierPipeline.Training.Networks;
 using TorchSharp;
@@ -17,17 +16,6 @@ namespace OutlierPipeline.Training;
 /// </remarks>
 public sealed class Trainer : IDisposable
 {
-    /// <summary>Share of the run over which the KL divergence gains its weight (Bowman et al., CoNLL 2016).</summary>
-    private const double WarmUp = 0.2;
-
-    /// <summary>
-    /// Brightness of a frame changes by up to this share, each colour by a third of it: a camera's exposure and white balance do as much.
-    /// </summary>
-    private const double Brightness = 0.05;
-
-    /// <summary>Frames move by up to this many pixels: a car pitches and yaws.</summary>
-    private const int Shift = 3;
-
     private static readonly TimeSpan CheckpointPeriod = TimeSpan.FromMinutes(5);
     private readonly PatchNetwork _network;
     private readonly DecodedFootage _training;
@@ -83,7 +71,7 @@ public sealed class Trainer : IDisposable
         _optimizer = optim.Adam(_parameters, settings.LearningRate);
         _checkpoint = new Checkpoint
         {
-            Fingerprint = _settings.Fingerprint(training.Digest, network, mask is null
+            Fingerprint = _settings.Fingerprint(training.Digest, network.Size, network.Latent, mask is null
             ? null
             : ModelPackage.DigestOf(mask.Pixels))
         };
@@ -147,7 +135,7 @@ public sealed class Trainer : IDisposable
             foreach (var group in _optimizer.ParamGroups)
                 group.LearningRate = _settings.LearningRate * Math.Max(0.02, 0.5 * (1 + Math.Cos(Math.PI * progress)));
             int[] batch = order[(within * _settings.Batch)..Math.Min(order.Length, (within + 1) * _settings.Batch)];
-            var loss = Uncollected.Run(() => Step(batch, Math.Min(1, progress / WarmUp)));
+            var loss = Uncollected.Run(() => Step(batch, progress));
             if (!double.IsFinite(loss.Error + loss.Kl))
                 throw new TrainingException($"the loss is not a number since epoch {Epochs + 1}, step {within + 1}: lower " +
                     $"--learning-rate " +
@@ -180,8 +168,8 @@ public sealed class Trainer : IDisposable
                 saved = Stopwatch.GetTimestamp();
             }
             int epoch = (int)((_checkpoint.Step - 1) / _stepsPerEpoch) + 1;
-            report(new TrainingProgress(epoch, _checkpoint.Step, steps, state.Error, 0.5 * Math.Log(2 * Math.PI * Math.E * state.Error),
-                state.Kl, rate, validationError, ends));
+            report(new TrainingProgress(epoch, _checkpoint.Step, steps, TrainingProgress.Drawn(0.5 * Math.Log(2 * Math.PI * Math.E
+                * state.Error), state.Error, validationError, state.Kl), rate, ends));
         }
         return true;
     }
@@ -200,43 +188,40 @@ public sealed class Trainer : IDisposable
         _optimizer.save_state_dict(writer);
     });
 
-    private (double Error, double Kl) Step(ReadOnlySpan<int> indices, double warmth)
+    /// <param name="progress">Share of the run that is done.</param>
+    private (double Error, double Kl) Step(ReadOnlySpan<int> indices, double progress)
     {
         using var scope = NewDisposeScope();
         manual_seed(SeedOf(_checkpoint.Step));
-        var x = Augmented(indices, new Random((int)SeedOf(~_checkpoint.Step)));
+        var x = _settings.IsAugmented
+            ? Augmentation.Draw(_training, indices, new Random((int)SeedOf(~_checkpoint.Step)), _device)
+            : TorchOps.Pixels(_training, indices.ToArray(), _device);
         _optimizer.zero_grad();
-        var (error, kl, perUnit) = Forward(x, isTraining: true);
+        var (error, code) = Forward(x, isTraining: true);
         long values = _training.Size.Bytes;
         // The variance that fits the batch best is its mean squared error; the likelihood is then D/2 · log of it.
         var loss = error.log() * (0.5 * _share);
-        if (perUnit is not null) loss += perUnit.clamp_min(_settings.FreeBits).sum() * (warmth * _settings.Beta / values);
+        if (code is not null) loss += code.Divergence(_settings, progress) / values;
         loss.backward();
         nn.utils.clip_grad_norm_(_parameters, 1.0);
         _optimizer.step();
-        return (error.ToDouble(), kl);
+        return (error.ToDouble(), code?.Kl ?? 0);
     }
 
-    /// <summary>Mean squared error of what counts, KL divergence in nats a frame, and the same for each unit of the code.</summary>
+    /// <summary>Mean squared error of what counts, and the code that the drawing was made of; null where the code is a point.</summary>
     /// <param name="pixels">Grey levels, <c>[n, H, W, 3]</c>.</param>
-    private (Tensor Error, double Kl, Tensor? PerUnit) Forward(Tensor pixels, bool isTraining)
+    private (Tensor Error, PosteriorCode? Code) Forward(Tensor pixels, bool isTraining)
     {
         var patches = _network.Patches(_ops, pixels);
         var coefficients = PatchNetwork.Analyse(_ops, patches);
         if (_mask is not null) coefficients = _network.Filled(_ops, coefficients, _mask);
         var (mean, logVariance) = _network.Encode(_ops, coefficients.to(_compute));
         mean = mean.to(float32);
-        Tensor? perUnit = null;
-        var code = mean;
-        if (logVariance is not null)
-        {
-            logVariance = logVariance.to(float32);
-            perUnit = 0.5 * (mean.pow(2) + logVariance.exp() - 1 - logVariance).mean([0L]);
-            if (isTraining) code = mean + (logVariance * 0.5).exp() * randn_like(mean);
-        }
-        var residual = patches / 255 - 0.5 - PatchNetwork.Synthesise(_ops, _network.Decode(_ops, code.to(_compute)).to(float32));
+        var code = logVariance is null ? null : new PosteriorCode(mean, logVariance.to(float32), isTraining);
+        var drawn = _network.Decode(_ops, (code?.Drawn ?? mean).to(_compute)).to(float32);
+        var residual = patches / 255 - 0.5 - PatchNetwork.Synthesise(_ops, drawn);
         if (_mask is not null) residual = residual.reshape(pixels.shape[0], _network.Cells, PatchTransform.Values) * _mask.unsqueeze(-1);
-        return (residual.pow(2).mean() / _share, perUnit is null ? 0 : perUnit.sum().ToDouble(), perUnit);
+        return (residual.pow(2).mean() / _share, code);
     }
 
     private (double Loss, double Error, double Kl) Validate()
@@ -244,52 +229,18 @@ public sealed class Trainer : IDisposable
         using var off = no_grad();
         double error = 0;
         double kl = 0;
+        double divergence = 0;
         for (int first = 0; first < _validation.Count; first += _settings.Batch)
         {
             using var scope = NewDisposeScope();
             int count = Math.Min(_settings.Batch, _validation.Count - first);
-            var (squares, nats, _) = Forward(TorchOps.Pixels(_validation, [.. Enumerable.Range(first, count)], _device), isTraining: false);
+            var (squares, code) = Forward(TorchOps.Pixels(_validation, [.. Enumerable.Range(first, count)], _device), isTraining: false);
             error += squares.ToDouble() * count / _validation.Count;
-            kl += nats * count / _validation.Count;
+            if (code is null) continue;
+            kl += code.Kl * count / _validation.Count;
+            divergence += code.Divergence(_settings with { FreeBits = 0 }, progress: 1).ToDouble() * count / _validation.Count;
         }
-        return (0.5 * _share * _training.Size.Bytes * Math.Log(error) + _settings.Beta * kl, error, kl);
-    }
-
-    /// <summary>
-    /// A batch of frames, <c>[N, 3, H, W]</c>, each moved a little and a little brighter or darker: what stays normal. Not mirrored: cars
-    /// keep to one side.
-    /// </summary>
-    private Tensor Augmented(ReadOnlySpan<int> indices, Random random)
-    {
-        int n = indices.Length;
-        var size = _training.Size;
-        byte[] pixels = new byte[n * size.Bytes];
-        byte[] frame = new byte[size.Bytes];
-        float[] gains = new float[n * 3];
-        for (int i = 0; i < n; i++)
-        {
-            _training.Read(indices[i], frame);
-            Move(frame, size, random.Next(-Shift, Shift + 1), random.Next(-Shift, Shift + 1), pixels.AsSpan(i * size.Bytes, size.Bytes));
-            double gain = 1 + Brightness * (2 * random.NextDouble() - 1);
-            for (int c = 0; c < 3; c++) gains[i * 3 + c] = (float)(gain * (1 + Brightness / 3 * (2 * random.NextDouble() - 1)));
-        }
-        return (tensor(pixels, [n, size.Height, size.Width, 3]).to(_device).to(float32) * tensor(gains,
-            [n, 1, 1, 3]).to(_device)).clamp_max_(255);
-    }
-
-    /// <summary>Moves a picture down and right; the edge is repeated.</summary>
-    private static void Move(ReadOnlySpan<byte> frame, FrameSize size, int down, int right, Span<byte> moved)
-    {
-        int stride = size.Width * 3;
-        int kept = (size.Width - Math.Abs(right)) * 3;
-        for (int y = 0; y < size.Height; y++)
-        {
-            var source = frame.Slice(Math.Clamp(y - down, 0, size.Height - 1) * stride, stride);
-            var target = moved.Slice(y * stride, stride);
-            source.Slice(right < 0 ? stride - kept : 0, kept).CopyTo(target[(right > 0 ? stride - kept : 0)..]);
-            for (int x = 0; x < right; x++) source[..3].CopyTo(target[(x * 3)..]);
-            for (int x = right; x < 0; x++) source[^3..].CopyTo(target[(stride + x * 3)..]);
-        }
+        return (0.5 * _share * _training.Size.Bytes * Math.Log(error) + divergence, error, kl);
     }
 
     private int[] Order(int epoch)
@@ -315,7 +266,7 @@ public sealed class Trainer : IDisposable
         return [.. sums.Select(sum => (float)(sum / frames))];
     }
 
-    private static float[] Values(Tensor tensor)
+    internal static float[] Values(Tensor tensor)
     {
         using var host = tensor.detach().cpu();
         return host.data<float>().ToArray();

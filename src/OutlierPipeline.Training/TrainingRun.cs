@@ -3,6 +3,7 @@ using System.Globalization;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
+using OutlierPipeline.Training.Adversarial;
 using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Networks;
 using Spectre.Console;
@@ -56,6 +57,9 @@ internal sealed record TrainingRequest
 
     public required double? Beta { get; init; }
 
+    /// <summary>Nats a frame; 0 without a capacity.</summary>
+    public required double Capacity { get; init; }
+
     public required double FreeBits { get; init; }
 
     public required int Seed { get; init; }
@@ -98,6 +102,15 @@ internal sealed class TrainingRun(TrainingRequest request)
     private const int CpuBudget = 60_000;
 
     private const int GpuBudget = 600_000;
+
+    /// <summary>Frames that a GAN looks at, all epochs together: half an hour on two cores.</summary>
+    private const int GanBudget = 96_000;
+
+    private const int GanPixels = 64 * 128;
+
+    /// <summary>Weight of what the code's divergence is off its capacity, as in Burgess et al. 2018.</summary>
+    private const double CapacityBeta = 1000;
+
     private readonly string _checkpoints = request.Directory + ".training";
 
     public async Task<int> RunAsync(CancellationToken cancellation)
@@ -126,27 +139,52 @@ internal sealed class TrainingRun(TrainingRequest request)
         AnsiConsole.WriteLine(
             $"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most {settings.Epochs} epochs " +
             $"in batches of {settings.Batch}, seed {settings.Seed}.");
+        if (request.Architecture.OnlyDraws) return await TrainGanAsync(blocks.Training, settings, device, begun, cancellation);
         var trained = request.Architecture.IsOfFeatures
             ? TrainFeatures(blocks, mask, settings, cancellation)
             : TrainPixels(blocks, mask, settings, device, cancellation);
-        if (trained is not { } result)
-        {
-            await Console.Error.WriteLineAsync($"interrupted; the checkpoint is in {_checkpoints}: the same command with --resume goes " +
-                $"on, with --resume --finish it writes the package of the best epoch so far");
-            return 130;
-        }
+        if (trained is not { } result) return await InterruptedAsync();
         AnsiConsole.WriteLine("Calibrating, writing the package …");
-        var description = new PackageBuilder.Description(request.Version, request.Description, request.Licence, request.Source,
-            request.Command, device.type.ToString().ToLowerInvariant());
-        var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, description, blocks, result.CrossFitted,
+        var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, Describe(device), blocks, result.CrossFitted,
             result.LeftOut, request.FramesPerSecond, result.Figures, result.Epochs,
             result.FramesPerSecond, Stopwatch.GetElapsedTime(begun), cancellation);
         Directory.Delete(_checkpoints, recursive: true);
-        foreach (var (name, value) in package.Card.Quality)
+        return Written(package.Card, begun, "samples and reconstructions");
+    }
+
+    private int Written(ModelCard card, long begun, string pictures)
+    {
+        foreach (var (name, value) in card.Quality)
             AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
-        AnsiConsole.WriteLine($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). Its " +
-            $"samples and reconstructions are in preview/.");
+        AnsiConsole.WriteLine($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). Its {pictures} are " +
+            $"in preview/.");
         return 0;
+    }
+
+    private async Task<int> InterruptedAsync()
+    {
+        await Console.Error.WriteLineAsync($"interrupted; the checkpoint is in {_checkpoints}: the same command with --resume goes " +
+            $"on, with --resume --finish it writes the package of the best epoch so far");
+        return 130;
+    }
+
+    private PackageBuilder.Description Describe(Device device) => new(request.Version, request.Description, request.Licence,
+        request.Source, request.Command, device.type.ToString().ToLowerInvariant());
+
+    private async Task<int> TrainGanAsync(DecodedFootage footage, TrainingSettings settings, Device device, long begun,
+        CancellationToken cancellation)
+    {
+        var generator = new PictureGenerator(footage.Size, request.Latent);
+        using var trainer = new GanTrainer(generator, footage, settings, Path.Combine(_checkpoints, "checkpoint"), device);
+        if (request.Resume) trainer.Resume();
+        double rate = 0;
+        if (!request.Finish && !Show(trainer.Run, settings, progress => rate = progress.FramesPerSecond, cancellation))
+            return await InterruptedAsync();
+        if (trainer.Epochs == 0) throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
+        var card = new GanPackage(generator, trainer, settings).Write(request.Directory, Describe(device), footage, rate,
+            Stopwatch.GetElapsedTime(begun));
+        Directory.Delete(_checkpoints, recursive: true);
+        return Written(card, begun, "samples and interpolations");
     }
 
     /// <summary>What was trained; null if it was interrupted.</summary>
@@ -207,6 +245,7 @@ internal sealed class TrainingRun(TrainingRequest request)
         return loader.LoadAsync(inputs, (width, height) =>
             size ?? request.Size ?? (request.Architecture.IsOfFeatures
             ? FeatureNetwork.SizeFor(request.Width, width, height)
+            : request.Architecture.OnlyDraws ? PatchNetwork.SizeFor(width, height, GanPixels)
             : PatchNetwork.SizeFor(width, height)), cancellation);
     }
 
@@ -218,7 +257,7 @@ internal sealed class TrainingRun(TrainingRequest request)
         var split = new PackageBuilder.Blocks(blocks[0], apart ?? blocks[1], blocks[2]);
         if (split.Training.Count < MinTraining) throw new FootageException($"{split.Training.Count} frames are too few to train on: at " +
             $"least {MinTraining} are needed{(split.Training.Count < all.Count ? $" ({all.Count} were read; see --split)" : "")}");
-        if (split.Calibration.Count < Calibration.MinFrames) throw new FootageException($"{split.Calibration.Count} frames are too few " +
+        if (!request.Architecture.OnlyDraws && split.Calibration.Count < Calibration.MinFrames) throw new FootageException($"{split.Calibration.Count} frames are too few " +
             $"to calibrate with: at least {Calibration.MinFrames} are needed ({all.Count} were read; see --split)");
         return split;
     }
@@ -227,14 +266,16 @@ internal sealed class TrainingRun(TrainingRequest request)
     {
         if (request.Architecture.IsOfFeatures) return FeatureTraining.Settings(request, frames);
         bool isGpu = device.type == DeviceType.CUDA;
-        int epochs = request.Epochs > 0 ? request.Epochs : Math.Clamp((isGpu ? GpuBudget : CpuBudget) / frames, 5, 200);
+        int epochs = request.Epochs > 0 ? request.Epochs : Math.Clamp((isGpu ? GpuBudget
+            : request.Architecture.OnlyDraws ? GanBudget : CpuBudget) / frames, 5, 200);
         return new TrainingSettings
         {
             Architecture = request.Architecture,
             Epochs = epochs,
             Batch = request.Batch > 0 ? request.Batch : isGpu && frames >= 5000 ? 256 : frames < 1000 ? 16 : 32,
             Seed = request.Seed,
-            Beta = request.Beta ?? request.Architecture.Beta,
+            Beta = request.Beta ?? (request.Capacity > 0 ? CapacityBeta : request.Architecture.Beta),
+            Capacity = request.Capacity,
             FreeBits = request.FreeBits,
             LearningRate = request.LearningRate ?? 1e-3,
             Patience = request.Patience > 0 ? request.Patience : Math.Max(10, epochs / 4),
@@ -271,15 +312,8 @@ internal sealed class TrainingRun(TrainingRequest request)
         });
         return isDone;
 
-        string Line(in TrainingProgress progress)
-        {
-            string heldBack = double.IsNaN(progress.ValidationError)
-                ? ""
-                : string.Create(CultureInfo.InvariantCulture, $", held back {progress.ValidationError:0.00000}");
-            return string.Create(CultureInfo.InvariantCulture, $"epoch {progress.Epoch}/{settings.Epochs}  " +
-                $"reconstruction {progress.Reconstruction:0.000} nats (error {progress.MeanSquaredError:0.00000}{heldBack})  " +
-                $"KL {progress.Kl:0.0}  {progress.FramesPerSecond:0} frames/s");
-        }
+        string Line(in TrainingProgress progress) => string.Create(CultureInfo.InvariantCulture,
+            $"epoch {progress.Epoch}/{settings.Epochs}  {progress.Figures}  {progress.FramesPerSecond:0} frames/s");
     }
 
     private sealed record Trained(

@@ -1,4 +1,5 @@
 using System.Globalization;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Training.Networks;
 
 namespace OutlierPipeline.Training;
@@ -22,6 +23,15 @@ public sealed record TrainingSettings
     /// <remarks>Kingma et al., Improved Variational Inference with Inverse Autoregressive Flow, NeurIPS 2016, eq. 15.</remarks>
     public double FreeBits { get; init; } = 0.05;
 
+    /// <summary>
+    /// Nats a frame that the code is led to carry, from none at the start to these at half of the run; 0 where the weight alone decides.
+    /// </summary>
+    /// <remarks>Burgess et al., Understanding Disentangling in β-VAE, 2018, eq. 8.</remarks>
+    public double Capacity { get; init; }
+
+    /// <summary>Whether frames are moved and made brighter a little.</summary>
+    public bool IsAugmented { get; init; } = true;
+
     public double LearningRate { get; init; } = 1e-3;
 
     /// <summary>The run ends after so many epochs without a better validation loss.</summary>
@@ -35,10 +45,10 @@ public sealed record TrainingSettings
 
     /// <summary>A run goes on only from a checkpoint with the same.</summary>
     /// <param name="digest">Of the training frames.</param>
-    internal string Fingerprint(string digest, PatchNetwork network, string? mask) =>
+    internal string Fingerprint(string digest, FrameSize size, int latent, string? mask) =>
         string.Create(CultureInfo.InvariantCulture,
-        $"{Architecture.Name} {network.Size} {network.Latent} {Epochs} {Batch} {Seed} {Beta} {FreeBits} " +
-            $"{LearningRate} {Patience} {IsMixedPrecision} {digest} {mask}");
+        $"{Architecture.Name} {size} {latent} {Epochs} {Batch} {Seed} {Beta} {FreeBits} " +
+            $"{LearningRate} {Patience} {IsMixedPrecision} {digest} {mask}{(Capacity > 0 ? $" capacity {Capacity}" : "")}");
 }
 
 /// <summary>The training did not lead anywhere. The message is one line that says what to do.</summary>
@@ -47,10 +57,19 @@ public sealed class TrainingException(string message, Exception? inner = null) :
 /// <summary>How far a run is.</summary>
 /// <param name="Epoch">From 1.</param>
 /// <param name="Step">Steps of all epochs so far, of <paramref name="Steps"/>.</param>
-/// <param name="MeanSquaredError">A pixel's, in the range of −0.5 to 0.5; the mean of the epoch so far.</param>
-/// <param name="Reconstruction">Negative log-likelihood, nats a pixel value.</param>
-/// <param name="Kl">Nats a frame.</param>
-/// <param name="ValidationError">Mean squared error of the frames held back, after the last whole epoch; NaN before.</param>
+/// <param name="Figures">What the epoch so far came to, in words.</param>
 /// <param name="EndsEpoch">Whether an epoch has just ended.</param>
-public readonly record struct TrainingProgress(int Epoch, long Step, long Steps, double MeanSquaredError, double Reconstruction, double Kl,
-    double FramesPerSecond, double ValidationError, bool EndsEpoch);
+public readonly record struct TrainingProgress(int Epoch, long Step, long Steps, string Figures, double FramesPerSecond, bool EndsEpoch)
+{
+    /// <summary>The figures of a network that draws what it saw.</summary>
+    /// <param name="reconstruction">Negative log-likelihood, nats a value.</param>
+    /// <param name="error">Mean squared error.</param>
+    /// <param name="heldBack">Mean squared error of what was held back, after the last whole epoch; NaN before.</param>
+    /// <param name="kl">Nats a frame.</param>
+    internal static string Drawn(double reconstruction, double error, double heldBack, double kl)
+    {
+        string apart = double.IsNaN(heldBack) ? "" : string.Create(CultureInfo.InvariantCulture, $", held back {heldBack:0.00000}");
+        return string.Create(CultureInfo.InvariantCulture,
+            $"reconstruction {reconstruction:0.000} nats (error {error:0.00000}{apart})  KL {kl:0.0}");
+    }
+}

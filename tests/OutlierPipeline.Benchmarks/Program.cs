@@ -9,6 +9,7 @@ return args switch
     ["streams", .. var rest] => Streams.Run(rest),
     ["level", var model] => LevelDelays.Run(model),
     ["spots", .. var rest] => await Spots.RunAsync(rest),
+    ["factors", .. var rest] => Factors.Run(rest),
     ["kinds", .. var rest] => await Kinds.RunAsync(rest),
     ["scoring", .. var rest] => ScoringShare.Run(rest),
     ["listeners", .. var rest] => await Listeners.RunAsync(rest),

@@ -37,6 +37,10 @@ internal sealed record EvaluationReport
 
     /// <summary>KL divergence of each unit of the code, in nats.</summary>
     public required double[] KlPerUnit { get; init; }
+
+    /// <summary>Where the KL divergence goes, in nats a frame; missing where the code is a point.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public LatentInformation? Information { get; init; }
 }
 
 /// <summary>A drive that figures were measured on.</summary>

@@ -90,7 +90,8 @@ internal sealed class Evaluator : IDisposable
             Corruptions = corruptions,
             Slices = slices,
             Latent = latent.Diagnostics,
-            KlPerUnit = latent.KlPerUnit,
+            KlPerUnit = latent.Information?.KlPerDimension ?? [],
+            Information = latent.Information,
         };
     }
 

@@ -162,6 +162,10 @@ internal sealed class HtmlReport(Evaluator evaluator, EvaluationReport report)
                 $"<td>{Encode(diagnostic.Expected)}</td><td class=\"{(diagnostic.IsGood ? "good\">good" : "bad\">look")}</td>" +
                 $"<td class=\"text\">{Encode(diagnostic.Advice)}</td></tr>");
         _html.Append("</table></div>");
+        if (report.Information is { } information)
+            _html.Append(CultureInfo.InvariantCulture, $"<p>Of the KL divergence, {information.MutualInformation:0.0} nats say something " +
+                $"of the frame, {information.TotalCorrelation:0.0} are the units' dependence on each other, and " +
+                $"{information.DimensionKl:0.0} their own distance from the prior.</p>");
         if (report.KlPerUnit.Length > 0) Chart(ReportCharts.KlPerUnit(report.KlPerUnit));
     }
 

@@ -74,6 +74,17 @@ public sealed class StreetCamera : ISimulatedCamera
         return _picture;
     }
 
+    /// <summary>Draws the street's first place as the factors say, for the study of what codes mean.</summary>
+    /// <returns>A JPEG of 320×192 pixels.</returns>
+    public byte[] Render(in StreetFactors factors)
+    {
+        _scene.Draw(_canvas, factors);
+        if (factors.Fog > 0) _troubles.Draw(_canvas, _picture, Trouble.Fog, 0.8 * factors.Fog);
+        AddNoise(2);
+        using var jpeg = _picture.Encode(SKEncodedImageFormat.Jpeg, LargeJpegQuality);
+        return jpeg.ToArray();
+    }
+
     public void Dispose()
     {
         _canvas.Dispose();

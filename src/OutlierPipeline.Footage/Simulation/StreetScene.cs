@@ -29,6 +29,8 @@ internal sealed class StreetScene : IDisposable
     private float _horizon;
     private float _light;
     private float _warmth;
+    private float _ahead;
+    private float _treeSize = 1;
     private bool _isNight;
 
     public StreetScene(int seed)
@@ -51,6 +53,28 @@ internal sealed class StreetScene : IDisposable
         _horizon = 0.46f * StreetCamera.Height + 1.2f * MathF.Sin(2.1f * time + _bendPhase) + 0.5f * MathF.Sin(7.3f * time);
         _light = 1 + 0.10f * MathF.Sin(0.21f * time + _lightPhase) + 0.03f * MathF.Sin(1.7f * time);
         _warmth = 0.5f + 0.5f * MathF.Sin(0.07f * time + _lightPhase);
+        _ahead = 22 + 9 * MathF.Sin(0.23f * time + _lightPhase);
+        DrawStreet(canvas, time);
+        if (obstacle > 0) DrawObstacle(canvas, time, (float)obstacle);
+    }
+
+    /// <summary>One place of the street as the factors say, but for the fog, which lies over the picture.</summary>
+    public void Draw(SKCanvas canvas, in StreetFactors factors)
+    {
+        _isNight = false;
+        _position = _start;
+        _bend = 0.0033f * (2 * factors.Curvature - 1);
+        _horizon = (0.46f - 0.06f * (2 * factors.Pitch - 1)) * StreetCamera.Height;
+        _light = 0.5f + 0.7f * factors.Sun;
+        _warmth = 3 - 6 * factors.Sun;
+        _ahead = 45 * MathF.Pow(7f / 45, factors.Traffic);
+        _treeSize = 0.3f + 1.4f * factors.Vegetation;
+        DrawStreet(canvas, 0);
+        _treeSize = 1;
+    }
+
+    private void DrawStreet(SKCanvas canvas, float time)
+    {
         DrawSky(canvas, time);
         DrawGround(canvas);
         int first = (int)MathF.Floor((_position + Near) / Slot) - 1;
@@ -64,7 +88,6 @@ internal sealed class StreetScene : IDisposable
             DrawParked(canvas, slot);
         }
         DrawTraffic(canvas, time);
-        if (obstacle > 0) DrawObstacle(canvas, time, (float)obstacle);
     }
 
     public void Dispose()
@@ -208,8 +231,8 @@ internal sealed class StreetScene : IDisposable
         float z = (slot + 0.2f + 0.5f * Unit(31, index)) * Slot - _position;
         if (z < Near + 1 || z > Far) return;
         float x = side * (HalfRoad + 1.2f + Unit(32, index));
-        float height = 3.2f + 2 * Unit(33, index);
-        float scale = Focal / z;
+        float height = (3.2f + 2 * Unit(33, index)) * _treeSize;
+        float scale = Focal / z * _treeSize;
         var foot = Project(x, 0, z);
         var crown = Project(x, height, z);
         _fill.Color = Lit(new SKColor(82, 64, 48), z);
@@ -235,10 +258,9 @@ internal sealed class StreetScene : IDisposable
     private void DrawTraffic(SKCanvas canvas, float time)
     {
         // Nearer ones last. One drives ahead, the others come towards the camera.
-        float ahead = 22 + 9 * MathF.Sin(0.23f * time + _lightPhase);
         Span<(float X, float Z, int Paint, bool Oncoming)> vehicles =
         [
-            (2.1f, ahead, 0, false),
+            (2.1f, _ahead, 0, false),
             (-2.1f, Far - (time * (_speed + 11) + 130 * Unit(50, 0)) % 130, 1, true),
             (-2.1f, Far - (time * (_speed + 9) + 130 * Unit(50, 1)) % 130, 2, true),
         ];

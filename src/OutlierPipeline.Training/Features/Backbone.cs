@@ -129,6 +129,14 @@ public sealed class Backbone
             : planes;
     }
 
+    /// <summary>Writes the backbone into a graph, and the mean of its last stage over the picture, <c>[N, C, 1, 1]</c>.</summary>
+    /// <inheritdoc cref="Write"/>
+    internal string WritePooled(OnnxOps ops, string pixels)
+    {
+        var centred = ops.Divide(ops.Subtract(pixels, ops.Constant(Mean, 1, 1, 1, 3)), ops.Constant(Deviation, 1, 1, 1, 3));
+        return ops.GlobalAveragePool(ops.Splice(_graph, ops.Transpose(centred, 0, 3, 1, 2), [Stages[^1].Output])[0]);
+    }
+
     /// <summary>Floating-point operations of the convolutions, for one frame.</summary>
     public long Flops(FrameSize size) => _graph.Flops(size);
 

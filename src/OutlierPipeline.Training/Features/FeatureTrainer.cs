@@ -169,8 +169,8 @@ public sealed class FeatureTrainer : IDisposable
                 Save();
             }
             int epoch = (int)((_checkpoint.Step - 1) / _stepsPerEpoch) + 1;
-            report(new TrainingProgress(epoch, _checkpoint.Step, steps, state.Error, loss.Loss / _network.Channels, state.Kl, rate,
-                heldBack, ends));
+            report(new TrainingProgress(epoch, _checkpoint.Step, steps, TrainingProgress.Drawn(loss.Loss / _network.Channels,
+                state.Error, heldBack, state.Kl), rate, ends));
         }
         order?.Dispose();
         return true;

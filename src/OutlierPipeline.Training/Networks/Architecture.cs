@@ -1,11 +1,11 @@
 namespace OutlierPipeline.Training.Networks;
 
 /// <summary>
-/// One way to train: of pixels, <see cref="PatchNetwork"/>, or of a frozen backbone's values, <see cref="Features.FeatureNetwork"/>; with
-/// three losses each.
+/// One way to train: of pixels, <see cref="PatchNetwork"/> or <see cref="PictureGenerator"/>, or of a frozen backbone's values, <see cref="Features.FeatureNetwork"/>, with
+/// its loss.
 /// </summary>
 /// <param name="Name">As in <c>--architecture</c> and in model cards.</param>
-/// <param name="Beta">Default weight of the KL divergence.</param>
+/// <param name="Beta">Default weight of the KL divergence, or of its part that is weighed.</param>
 public sealed record Architecture(string Name, string Paper, bool IsVariational, double Beta)
 {
     /// <summary>What is trained unless another is asked for.</summary>
@@ -23,6 +23,10 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
         new("beta-vae",
             $"Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017; {SigmaVae}",
             IsVariational: true, Beta: 4),
+        new("beta-tcvae", $"Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs, NeurIPS 2018; {SigmaVae}",
+            IsVariational: true, Beta: 6) { WeighsTotalCorrelation = true },
+        new("gan", "Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014; R1: Mescheder, Geiger and Nowozin, Which Training " +
+            "Methods for GANs do actually Converge?, ICML 2018", IsVariational: false, Beta: 0) { OnlyDraws = true },
         new("feature-ae", $"Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006; {Features}",
             IsVariational: false, Beta: 0) { IsOfFeatures = true },
         new("feature-vae", $"Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014; {Features}", IsVariational: true,
@@ -34,6 +38,12 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
 
     /// <summary>Whether it models what a frozen backbone says of the picture's cells, instead of pixels.</summary>
     public bool IsOfFeatures { get; init; }
+
+    /// <summary>Whether pictures can be drawn of it, and frames not scored.</summary>
+    public bool OnlyDraws { get; init; }
+
+    /// <summary>Whether β is the weight of the code's total correlation alone, and not of the whole divergence.</summary>
+    public bool WeighsTotalCorrelation { get; init; }
 
     public static Architecture Named(string name) => All.FirstOrDefault(architecture => architecture.Name == name)
         ?? throw new TrainingException(

@@ -61,15 +61,14 @@ public sealed class PatchNetwork
     /// <summary>Whether the code is a distribution, with a mean and a variance, or a point.</summary>
     public bool IsVariational { get; }
 
-    /// <summary>A size of the pictures' shape, of some 15,000 pixels: sides are multiples of 16.</summary>
-    public static FrameSize SizeFor(int width, int height)
+    /// <summary>A size of the pictures' shape, of some 15,000 pixels unless stated: sides are multiples of 16.</summary>
+    public static FrameSize SizeFor(int width, int height, int pixels = 96 * 160)
     {
-        const double Pixels = 96 * 160;
         double ratio = (double)width / height;
         return Enumerable.Range(2, 30).SelectMany(h => Enumerable.Range(2, 30).Select(w => new FrameSize(16 * h, 16 * w)))
-            .Where(size => size.Height * size.Width is > (int)(0.7 * Pixels) and < (int)(1.25 * Pixels))
+            .Where(size => size.Height * size.Width is var area && area > (int)(0.7 * pixels) && area < (int)(1.25 * pixels))
             .MinBy(size =>
-            Math.Abs(Math.Log(size.Width / (double)size.Height / ratio)) + 0.03 * Math.Abs(Math.Log(size.Height * size.Width / Pixels)));
+            Math.Abs(Math.Log(size.Width / (double)size.Height / ratio)) + 0.03 * Math.Abs(Math.Log(size.Height * size.Width / (double)pixels)));
     }
 
     /// <summary>Name, shape and fan-in of every weight; biases have a fan-in of 0.</summary>

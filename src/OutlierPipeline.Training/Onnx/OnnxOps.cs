@@ -140,6 +140,8 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
     internal string AveragePool(string planes, int side) =>
         Node("AveragePool", [planes], Ints("kernel_shape", side, side), Ints("strides", side, side));
 
+    internal string GlobalAveragePool(string planes) => Node("GlobalAveragePool", [planes]);
+
     /// <summary>Repeats every place <paramref name="factor"/> times in both directions and keeps the first rows and columns.</summary>
     internal string Enlarge(string planes, int factor, long rows, long columns)
     {

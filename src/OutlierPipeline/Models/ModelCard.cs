@@ -106,6 +106,10 @@ public sealed record ModelCard
             throw new JsonException($"network height and width must be at least {FrameMask.CellSide}");
         if (Network.Height > MaxSide || Network.Width > MaxSide)
             throw new JsonException($"network height and width must be at most {MaxSide}");
+        if (Network.OnlyDraws)
+        {
+            return Scores.Count == 0 ? this : throw new JsonException("network.onlyDraws is true, but scores are named");
+        }
         if (Scores.Count == 0) throw new JsonException("no scores are named");
         if (LocalScores is null) throw new JsonException("localScores is missing: the names of the scores that say something of one place");
         if (LocalScores.Except(Scores).FirstOrDefault() is { } unknown)
@@ -148,6 +152,10 @@ public sealed record NetworkCard
     /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public BackboneCard? Backbone { get; init; }
+
+    /// <summary>Whether the package has a decoder alone: pictures can be drawn of it, and no frame can be scored.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool OnlyDraws { get; init; }
 
     /// <summary>Input height in pixels.</summary>
     public required int Height { get; init; }

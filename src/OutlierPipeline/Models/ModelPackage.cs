@@ -89,13 +89,13 @@ public sealed class ModelPackage
 
     /// <summary>Reads a package.</summary>
     /// <param name="tags">Tags of cameras, by patterns of their ids.</param>
-    /// <exception cref="ModelPackageException">A file is missing, truncated, damaged, or belongs to another package.</exception>
+    /// <exception cref="ModelPackageException">A file is missing, truncated, damaged, or belongs to another package; or the package only
+    /// draws.</exception>
     public static ModelPackage Load(string path, IReadOnlyDictionary<string, string>? tags = null)
     {
-        if (!Directory.Exists(path))
-            throw new ModelPackageException(path,
-                "no such model package (expected a directory with model.json, model.onnx and calibration.json)");
-        var card = ReadCard(System.IO.Path.Combine(path, "model.json"));
+        var card = ReadCard(path);
+        if (card.Network.OnlyDraws)
+            throw new ModelPackageException(path, $"is a {card.Network.Architecture}, which draws pictures (outlier sample) and scores none");
         byte[] graph = ReadChecked(path, "model.onnx", card);
         var mask = ReadMask(path, card.Mask, card);
         var shared = ReadCamera(path, "calibration.json", mask, card.Mask, card);
@@ -105,6 +105,32 @@ public sealed class ModelPackage
         Dictionary<string, CameraModel> Own(IReadOnlyDictionary<string, CameraCard>? cards) =>
             (cards ?? new Dictionary<string, CameraCard>()).ToDictionary(own => own.Key, own => ReadCamera(path, own.Value.Calibration,
                 ReadMask(path, own.Value.Mask, card) ?? mask, own.Value.Mask ?? card.Mask, card));
+    }
+
+    /// <summary>The card of a package, which may be one that only draws.</summary>
+    /// <exception cref="ModelPackageException">It is missing or damaged.</exception>
+    public static ModelCard ReadCard(string path)
+    {
+        if (!Directory.Exists(path))
+            throw new ModelPackageException(path,
+                "no such model package (expected a directory with model.json, model.onnx and calibration.json)");
+        string file = System.IO.Path.Combine(path, "model.json");
+        try
+        {
+            return ModelCard.Parse(Read(file));
+        }
+        catch (JsonException e)
+        {
+            throw new ModelPackageException(file, $"cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The card of a package, which may be one that only draws, and the bytes of its <c>decoder.onnx</c>.</summary>
+    /// <exception cref="ModelPackageException">One of them is missing, damaged, or belongs to another package.</exception>
+    public static (ModelCard Card, byte[] Decoder) ReadDecoder(string path)
+    {
+        var card = ReadCard(path);
+        return (card, ReadChecked(path, "decoder.onnx", card));
     }
 
     /// <summary>The bytes of a file that the card describes.</summary>
@@ -165,18 +191,6 @@ public sealed class ModelPackage
 
     /// <summary>The digest as it stands in cards and records.</summary>
     public static string DigestOf(ReadOnlySpan<byte> content) => "sha256:" + Convert.ToHexStringLower(SHA256.HashData(content));
-
-    private static ModelCard ReadCard(string file)
-    {
-        try
-        {
-            return ModelCard.Parse(Read(file));
-        }
-        catch (JsonException e)
-        {
-            throw new ModelPackageException(file, $"cannot be read: {e.Message}", e);
-        }
-    }
 
     private static byte[] ReadChecked(string path, string name, ModelCard card)
     {

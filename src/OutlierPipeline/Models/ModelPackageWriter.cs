@@ -10,7 +10,15 @@ public static class ModelPackageWriter
     /// <param name="files">Contents by path within the package, <c>model.json</c> excepted.</param>
     /// <exception cref="ModelPackageException">What was written does not load: a fault of whoever made it. The old package
     /// stays.</exception>
-    public static ModelPackage Write(string directory, ModelCard card, IReadOnlyDictionary<string, byte[]> files)
+    public static ModelPackage Write(string directory, ModelCard card, IReadOnlyDictionary<string, byte[]> files) =>
+        Write(directory, card, files, ModelPackage.Load);
+
+    /// <summary>Writes a package that only draws.</summary>
+    /// <inheritdoc cref="Write(string, ModelCard, IReadOnlyDictionary{string, byte[]})"/>
+    public static ModelCard WriteDrawing(string directory, ModelCard card, IReadOnlyDictionary<string, byte[]> files) =>
+        Write(directory, card, files, path => ModelPackage.ReadDecoder(path).Card);
+
+    private static T Write<T>(string directory, ModelCard card, IReadOnlyDictionary<string, byte[]> files, Func<string, T> load)
     {
         directory = Path.GetFullPath(directory).TrimEnd(Path.DirectorySeparatorChar);
         string aside = directory + ".writing";
@@ -30,7 +38,7 @@ public static class ModelPackageWriter
                 file.Key, file => ModelPackage.DigestOf(file.Value))
             };
             File.WriteAllBytes(Path.Combine(aside, "model.json"), card.ToJson());
-            _ = ModelPackage.Load(aside);
+            _ = load(aside);
             Clear(old);
             if (Directory.Exists(directory)) Directory.Move(directory, old);
             Directory.Move(aside, directory);
@@ -41,7 +49,7 @@ public static class ModelPackageWriter
             Clear(aside);
             throw;
         }
-        return ModelPackage.Load(directory);
+        return load(directory);
     }
 
     /// <summary>Every file of a package as it is, to be written again with changes.</summary>

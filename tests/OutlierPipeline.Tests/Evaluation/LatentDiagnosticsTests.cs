@@ -24,7 +24,7 @@ public sealed class LatentDiagnosticsTests : IDisposable
         var footage = _rendered.Load(_rendered.Drive("drive", 40, 900, framesPerSecond: 1), engine.Package.Card.Network.Size);
         var report = new LatentDiagnostics(engine, decoder).Measure(footage, mask: null, seed: 1);
         Assert.Equal(8, report.Diagnostics.Count);
-        Assert.Equal(engine.Package.Card.Network.Latent, report.KlPerUnit.Length);
+        Assert.Equal(engine.Package.Card.Network.Latent, report.Information!.KlPerDimension.Length);
         Assert.All(report.Diagnostics, diagnostic => Assert.True(double.IsFinite(diagnostic.Value), diagnostic.Name));
         foreach (string name in new[] { "active units", "KL divergence", "continuity" })
             Assert.True(Find(report, name).IsGood, $"{name}: {Find(report, name).Value}");

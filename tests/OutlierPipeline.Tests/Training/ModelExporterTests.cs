@@ -17,6 +17,7 @@ public sealed class ModelExporterTests : IDisposable
     [InlineData("ae", false)]
     [InlineData("vae", false)]
     [InlineData("beta-vae", false)]
+    [InlineData("beta-tcvae", false)]
     [InlineData("vae", true)]
     public void The_graph_computes_what_TorchSharp_computes_to_1e_4(string architecture, bool isMasked)
     {

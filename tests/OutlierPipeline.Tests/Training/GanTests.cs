@@ -1,0 +1,140 @@
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
+using OutlierPipeline.Tests.Support;
+using OutlierPipeline.Training;
+using OutlierPipeline.Training.Adversarial;
+using OutlierPipeline.Training.Judging;
+using OutlierPipeline.Training.Networks;
+using static TorchSharp.torch;
+
+namespace OutlierPipeline.Tests.Training;
+
+[Collection(TorchTests.Name)]
+public sealed class GanTests : IDisposable
+{
+    private const int Latent = 16;
+    private readonly RenderedFootage _rendered = new();
+
+    public GanTests() => LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
+
+    public void Dispose() => _rendered.Dispose();
+
+    private string Checkpoint => Path.Combine(_rendered.Directory, "run", "checkpoint");
+
+    [Fact]
+    public void Training_brings_samples_nearer_to_frames_and_the_graph_draws_what_TorchSharp_draws()
+    {
+        var footage = Drive(96);
+        var generator = new PictureGenerator(SmallTraining.Size, Latent);
+        using var judge = new PictureFeatures(SmallTraining.Size, threads: 2);
+        float[][] frames = judge.Of(footage, 96);
+        using var trainer = new GanTrainer(generator, footage, Settings(epochs: 40), Checkpoint);
+        double before = Kid(trainer);
+        Assert.True(trainer.Run(_ => { }, TestContext.Current.CancellationToken));
+        double after = Kid(trainer);
+        Assert.True(after < 0.6 * before, $"KID {after} after training, {before} before");
+        Assert.Equal(40, trainer.Losses.Count);
+        Assert.InRange(trainer.Diversity, GanTrainer.Collapsed, 2);
+
+        float[] codes = [.. Enumerable.Range(0, 4 * Latent).Select(i => MathF.Sin(i))];
+        using var decoder = Decoder(generator, trainer);
+        byte[] drawn = decoder.Draw(codes);
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var ops = new TorchOps(trainer.Weights.ToDictionary(weight => weight.Key, weight =>
+            tensor(weight.Value.Values, weight.Value.Shape)), CPU);
+        float[] expected = generator.Draw(ops, tensor(codes, [4, Latent])).permute(0, 2, 3, 1).contiguous().data<float>().ToArray();
+        // Of levels from 0 to 1, which bytes hold to half of 1/255.
+        Assert.All(expected.Zip(drawn), pair => Assert.InRange(Math.Abs(pair.First - pair.Second / 255.0), 0, 0.5 / 255 + 1e-3));
+
+        double Kid(GanTrainer now)
+        {
+            using var drawer = Decoder(generator, now);
+            return SampleQuality.Kid(frames, judge.Of(Gallery.Sample(drawer, 96, seed: 1)), seed: 1).Kid;
+        }
+    }
+
+    [Fact]
+    public void A_run_that_was_interrupted_and_goes_on_ends_as_the_uninterrupted_one()
+    {
+        var footage = Drive(40);
+        var generator = new PictureGenerator(SmallTraining.Size, Latent);
+        using var whole = new GanTrainer(generator, footage, Settings(epochs: 2), Path.Combine(_rendered.Directory, "other", "checkpoint"));
+        Assert.True(whole.Run(_ => { }, TestContext.Current.CancellationToken));
+        using (var interrupted = new GanTrainer(generator, footage, Settings(epochs: 2), Checkpoint))
+        {
+            using var stop = new CancellationTokenSource();
+            Assert.False(interrupted.Run(progress =>
+            {
+                if (progress.Step == 4) stop.Cancel();
+            }, stop.Token));
+        }
+        using var resumed = new GanTrainer(generator, footage, Settings(epochs: 2), Checkpoint);
+        resumed.Resume();
+        Assert.True(resumed.Run(_ => { }, TestContext.Current.CancellationToken));
+        Assert.Equal(Values(whole), Values(resumed));
+        Assert.Equal(whole.Losses, resumed.Losses);
+    }
+
+    [Fact]
+    public void A_generator_whose_pictures_are_all_alike_is_stopped_in_one_line()
+    {
+        // A learning rate of nearly nothing: every picture stays near the mean picture.
+        using var trainer = new GanTrainer(new PictureGenerator(SmallTraining.Size, Latent), Drive(40), Settings(epochs: 5) with
+        {
+            LearningRate = 1e-20
+        }, Checkpoint);
+        var stopped = Assert.Throws<TrainingException>(() => trainer.Run(_ => { }, TestContext.Current.CancellationToken));
+        Assert.Contains("collapsed", stopped.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', stopped.Message);
+    }
+
+    [Fact]
+    public void A_package_that_only_draws_is_read_for_drawing_and_refused_for_scoring_in_one_line()
+    {
+        var footage = Drive(40);
+        var generator = new PictureGenerator(SmallTraining.Size, Latent);
+        var settings = Settings(epochs: 1);
+        using var trainer = new GanTrainer(generator, footage, settings, Checkpoint);
+        Assert.True(trainer.Run(_ => { }, TestContext.Current.CancellationToken));
+        string directory = Path.Combine(_rendered.Directory, "models", "drawer");
+        new GanPackage(generator, trainer, settings).Write(directory, new PackageBuilder.Description("1.0.0", "A test.", "none",
+            "the renderer", "none", "cpu"), footage, 1, TimeSpan.Zero);
+        var (card, graph) = ModelPackage.ReadDecoder(directory);
+        using var decoder = new LatentDecoder(card.Network, graph);
+        Assert.Equal(3 * SmallTraining.Size.Bytes, Gallery.Sample(decoder, 3, seed: 1).Length);
+        Assert.Equal(2 * 5 * SmallTraining.Size.Bytes, Gallery.Interpolate(decoder, 2, 5, seed: 1).Length);
+        Assert.StartsWith("epoch,discriminator,generator\n1,", File.ReadAllText(Path.Combine(directory, "losses.csv")),
+            StringComparison.Ordinal);
+        var refused = Assert.Throws<ModelPackageException>(() => ModelPackage.Load(directory));
+        Assert.Contains("scores none", refused.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', refused.Message);
+    }
+
+    private static TrainingSettings Settings(int epochs) => SmallTraining.Settings("gan", epochs, batch: 8);
+
+    private DecodedFootage Drive(int frames) => _rendered.Load(_rendered.Drive($"drive-{frames}", frames, 4), SmallTraining.Size);
+
+    private static LatentDecoder Decoder(PictureGenerator generator, GanTrainer trainer) =>
+        new(Card(generator), GanPackage.WriteDecoder(generator, trainer.Weights));
+
+    private static NetworkCard Card(PictureGenerator generator) => new()
+    {
+        Architecture = "gan",
+        Paper = "",
+        OnlyDraws = true,
+        Height = generator.Size.Height,
+        Width = generator.Size.Width,
+        Latent = generator.Latent,
+        ErrorMapHeight = 0,
+        ErrorMapWidth = 0,
+        Parameters = 0,
+        FlopsPerFrame = 0,
+        HyperParameters = new Dictionary<string, double>(),
+    };
+
+    private static float[] Values(GanTrainer trainer) =>
+        [.. trainer.Weights.OrderBy(weight => weight.Key, StringComparer.Ordinal).SelectMany(weight => weight.Value.Values)];
+}
