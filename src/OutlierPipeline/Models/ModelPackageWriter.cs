@@ -11,7 +11,7 @@ public static class ModelPackageWriter
     /// <exception cref="ModelPackageException">What was written does not load: a fault of whoever made it. The old package
     /// stays.</exception>
     public static ModelPackage Write(string directory, ModelCard card, IReadOnlyDictionary<string, byte[]> files) =>
-        Write(directory, card, files, ModelPackage.Load);
+        Write(directory, card, files, path => ModelPackage.Load(path));
 
     /// <summary>Writes a package that only draws.</summary>
     /// <inheritdoc cref="Write(string, ModelCard, IReadOnlyDictionary{string, byte[]})"/>
