@@ -22,8 +22,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Contains("NotAnImage", scored.Error, StringComparison.Ordinal);
         string[] lines = await File.ReadAllLinesAsync(csv, TestContext.Current.CancellationToken);
         Assert.Equal(
-            "file,score,reconstruction,structure,kl,latent,typicality,statistics,colour,bands,local,region,mixture,"
-            + "p_value,onset,onset_p_value,martingale",
+            "file,score,reconstruction,kl,latent,bands,local,p_value,onset,onset_p_value,martingale",
             lines[0]);
         Assert.Equal(26, lines.Length);
         double[] P(string drive) =>

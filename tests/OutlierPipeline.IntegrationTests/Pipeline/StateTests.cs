@@ -24,7 +24,7 @@ public sealed class StateTests
             await first.StopAsync();
             Assert.Equal([AlertType.Opened], first.Alerts.Select(alert => alert.Type));
         }
-        Assert.All(cluster.ReadAll(TestCluster.State), record => Assert.InRange(record.Message.Value?.Length ?? 0, 1, 1024));
+        Assert.All(cluster.ReadAll(TestCluster.State), record => Assert.InRange(record.Message.Value?.Length ?? 0, 1, 2048));
         Send(cluster, SmallFrames.FullDrive(1, 60, Trouble.Fog));
         Send(cluster, SmallFrames.FullDrive(1, 120));
         await using (var second = new RunningPipeline(cluster.Options()))
