@@ -30,19 +30,20 @@ public sealed class SelfCalibrationTests
         string reader = ApiKey.Create();
         await using (var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"), settings))
         {
-            for (int i = 0; i < 42; i++) Drive(cluster, "car-1", 900 + i, i, 22, _ => false);
+            for (int i = 0; i < 46; i++) Drive(cluster, "car-1", 900 + i, i, 22, _ => false);
             // Three frames of ten in fog: too many strange ones for a normal drive, too few for an incident.
             Drive(cluster, "bad", 960, 0, 22, i => i % 10 > 6);
             Drive(cluster, "incident", 961, 1, 240, i => i is >= 160 and < 180);
             foreach (string camera in (string[])["car-1", "bad", "incident"]) Drive(cluster, camera, 970, 60, 1, _ => false);
             cluster.Flush();
-            await service.UntilAsync(async () => Level(await service.GetAsync("/api/level")).GetProperty("gathered").GetInt32() == 43,
-                "gathering 43 drives");
+            await service.UntilAsync(async () => Level(await service.GetAsync("/api/level")) is var now
+                && now.GetProperty("gathered").GetInt32() + now.GetProperty("strange").GetInt32() == 48, "gathering 48 drives");
             var level = Level(await service.GetAsync("/api/level"));
-            Assert.Equal((1, 0, "bootstrap"), (level.GetProperty("strange").GetInt32(), level.GetProperty("short").GetInt32(),
-                level.GetProperty("calibration").GetString()));
+            // The foggy one, and perhaps one or two that are normal.
+            Assert.InRange(level.GetProperty("strange").GetInt32(), 1, 3);
+            Assert.Equal((0, "bootstrap"), (level.GetProperty("short").GetInt32(), level.GetProperty("calibration").GetString()));
             int drives = level.GetProperty("proposal").GetProperty("drives").GetInt32();
-            Assert.InRange(drives, 40, 43);
+            Assert.InRange(drives, 40, 47);
             string told = await service.Http.GetStringAsync("/healthz/ready", Cancellation);
             Assert.StartsWith("ready; ", told, StringComparison.Ordinal);
             Assert.Contains($"a calibration of {drives} drives, ", told, StringComparison.Ordinal);
@@ -74,7 +75,7 @@ public sealed class SelfCalibrationTests
             cluster.Flush();
             await service.UntilAsync(() => Task.FromResult(Origins(cluster, "late").Length > 0), "an alert");
             Assert.Equal([$"deployment of {drives}"], Origins(cluster, "late"));
-            await service.UntilAsync(() => Task.FromResult(Scores(cluster, package, "car-1").Length == 42 * 22 + 61), "the last scores");
+            await service.UntilAsync(() => Task.FromResult(Scores(cluster, package, "car-1").Length == 46 * 22 + 61), "the last scores");
             Assert.Empty(Origins(cluster, "car-1"));
         }
         // After a restart it is what it was; who may only read cannot take anything over.

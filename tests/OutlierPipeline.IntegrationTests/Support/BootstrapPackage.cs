@@ -9,7 +9,7 @@ internal static class BootstrapPackage
     {
         var demo = ModelPackage.Load(Repository.StreetDemo);
         var files = ModelPackageWriter.ReadAll(demo);
-        files["calibration.json"] = (demo.Default.Calibration with { IsBootstrap = true }).ToJson();
+        files["calibration.json"] = (demo.Default.Calibration with { IsBootstrap = true, DeploymentDrives = null }).ToJson();
         return ModelPackageWriter.Write(directory, demo.Card, files);
     }
 }
