@@ -12,7 +12,8 @@ case "${1:-}" in
     echo "usage: ./test.sh [FILTER]         runs all tests, or those whose name fits FILTER, such as '*Demo*'"
     echo "       ./test.sh --chaos [SEED]   two replicas of the service and three nodes of Apache Kafka, with 100 kills of replicas and 20 of"
     echo "                                  nodes, for each delivery (about an hour). Other numbers: OUTLIER_CHAOS_KILLS,"
-    echo "                                  OUTLIER_CHAOS_NODE_KILLS. The accounting is kept in artifacts/chaos"
+    echo "                                  OUTLIER_CHAOS_NODE_KILLS, and at most OUTLIER_CHAOS_MINUTES for each delivery. The accounting"
+    echo "                                  is kept in artifacts/chaos"
     exit 0
     ;;
   --chaos) chaos=yes ;;
@@ -60,6 +61,7 @@ install_missing
 dotnet build -c Release OutlierPipeline.sln || exit 1
 if [ -n "$chaos" ]; then
   export OUTLIER_CHAOS_KILLS=${OUTLIER_CHAOS_KILLS:-100} OUTLIER_CHAOS_NODE_KILLS=${OUTLIER_CHAOS_NODE_KILLS:-20}
+  export OUTLIER_CHAOS_MINUTES=${OUTLIER_CHAOS_MINUTES:-240}
   export OUTLIER_CHAOS_SEED=${2:-$RANDOM} OUTLIER_CHAOS_OUT=${OUTLIER_CHAOS_OUT:-$PWD/artifacts/chaos}
   mkdir -p "$OUTLIER_CHAOS_OUT"
   echo "seed $OUTLIER_CHAOS_SEED; what happens stands in $OUTLIER_CHAOS_OUT/*-$OUTLIER_CHAOS_SEED.log"

@@ -56,7 +56,7 @@ public sealed class LeaderTests
     [Fact]
     public async Task A_log_that_an_unclean_election_cut_back_is_read_on_from_its_end()
     {
-        await using var kafka = await KafkaServer.StartAsync(3);
+        await using var kafka = await KafkaServer.StartAsync(3, "unclean.leader.election.interval.ms=500");
         await kafka.CreateTopicAsync(TestCluster.Frames, 1,
             new() { ["unclean.leader.election.enable"] = "true", ["min.insync.replicas"] = "1" }, copies: 2);
         foreach (string topic in new[] { TestCluster.Scores, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters })
