@@ -91,11 +91,19 @@ internal static class PictureCommands
                     ? [.. Enumerable.Range(0, package.Card.Network.Latent)]
                     : gallery.WidestDimensions(frames, mask);
                 byte[] first = frames.Length == 0 ? [] : frames[..package.Card.Network.Size.Bytes];
-                return (gallery.Traverse(first, [.. order.Take(Checked("--rows", options.GetValue(rows)))], steps, mask), steps);
+                int[] walked = [.. order.Take(Checked("--rows", options.GetValue(rows)))];
+                Console.WriteLine("rows: " + string.Join(", ", walked.Select(d => Named(package.Card.Network, d))));
+                return (gallery.Traverse(first, walked, steps, mask), steps);
             });
         }));
         return command;
     }
+
+    /// <summary>A dimension's number, with its name where it has one in the card.</summary>
+    private static string Named(NetworkCard network, int dimension) =>
+        network.DimensionNames?.TryGetValue(dimension, out string? name) == true
+            ? string.Create(CultureInfo.InvariantCulture, $"{dimension} ({name})")
+            : dimension.ToString(CultureInfo.InvariantCulture);
 
     private static int Draw(string path, FileInfo output, Func<Gallery, ModelPackage, (byte[] Pixels, int Columns)> draw)
     {

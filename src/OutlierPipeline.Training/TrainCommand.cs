@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
@@ -26,7 +27,7 @@ internal sealed class TrainCommand
         new("--split")
         {
             Description =
-        "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, or 100,0,0 with --calibration"
+        "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, or 100,0,0 with --calibration and for gan"
         };
     private readonly Option<FileInfo?> _mask = new("--mask")
     {
@@ -93,10 +94,10 @@ internal sealed class TrainCommand
         new("--learning-rate")
         {
             Description =
-        "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, and 0.002 for the feature architectures"
+        "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, 0.002 for the feature architectures; 0.0005 for gan, where it stays"
         };
     private readonly Option<double?> _beta = new("--beta") { Description = "Weight of the KL divergence; 1 for vae, 4 for " +
-        "beta-vae (1000 with --capacity); of the total correlation for beta-tcvae, 6" };
+        "beta-vae (1000 with --capacity); of the total correlation for beta-tcvae, 150" };
     private readonly Option<double> _capacity = new("--capacity")
     {
         Description = "For beta-vae: nats a frame that the code is led to carry, growing from none over the first half of the run"
@@ -208,6 +209,12 @@ internal sealed class TrainCommand
             if (result.GetValue(_backbone) is not null != result.GetValue(_outputs) is { Length: > 0 })
                 result.AddError("--backbone and --backbone-outputs go together");
             if (result.GetValue(_backbone) is not null && !isOfFeatures) result.AddError("--backbone goes with the feature architectures");
+            if (OnlyDraws(result) && result.GetResult(_mask) is not null)
+                result.AddError("--mask goes with architectures that score");
+            if (OnlyDraws(result) && result.GetValue(_calibration) is { Length: > 0 })
+                result.AddError("--calibration goes with architectures that score");
+            if (OnlyDraws(result) && result.GetValue(_precision) == "bfloat16")
+                result.AddError("--precision bfloat16 does not go with gan");
             if (result.GetValue(_debias) && !isOfFeatures) result.AddError("--debias goes with the feature architectures");
             if (result.GetValue(_rate) is { } rate && !(rate > 0)) result.AddError("--learning-rate must be positive");
             if (result.GetValue(_framesPerSecond) <= 0) result.AddError("--fps must be positive");
@@ -223,6 +230,9 @@ internal sealed class TrainCommand
         command.SetAction(RunAsync);
         return new Command("outlier") { command };
     }
+
+    private bool OnlyDraws(CommandResult result) =>
+        result.GetResult(_architecture) is { Implicit: false } && Architecture.Named(result.GetValue(_architecture)!).OnlyDraws;
 
     private async Task<int> RunAsync(ParseResult options, CancellationToken cancellation)
     {
@@ -247,7 +257,8 @@ internal sealed class TrainCommand
     {
         Frames = options.GetRequiredValue(_frames),
         Calibration = options.GetValue(_calibration) ?? [],
-        Shares = Shares(options.GetValue(_split) ?? (options.GetValue(_calibration)?.Length > 0 ? "100,0,0" : "70,15,15"))!,
+        Shares = Shares(options.GetValue(_split) ?? (options.GetValue(_calibration)?.Length > 0
+            || Architecture.Named(options.GetRequiredValue(_architecture)).OnlyDraws ? "100,0,0" : "70,15,15"))!,
         FramesPerSecond = options.GetValue(_framesPerSecond),
         Mask = options.GetValue(_mask)?.FullName,
         Directory = options.GetRequiredValue(_out).FullName.TrimEnd(Path.DirectorySeparatorChar),

@@ -134,8 +134,8 @@ internal sealed class TrainingRun(TrainingRequest request)
         var blocks = Split(all, apart);
         var settings = Settings(blocks.Training.Count, device);
         string region = mask is null ? "" : $", {mask.Share:P0} of the picture counts";
-        AnsiConsole.WriteLine($"{blocks.Training.Count} frames train (the last {Validation:P0} of each drive are held back from it), " +
-            $"{blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at {all.Size}{region}.");
+        string apartFrom = request.Architecture.OnlyDraws ? "" : $" (the last {Validation:P0} of each drive are held back from it)";
+        AnsiConsole.WriteLine($"{blocks.Training.Count} frames train{apartFrom}, {blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at {all.Size}{region}.");
         AnsiConsole.WriteLine(
             $"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most {settings.Epochs} epochs " +
             $"in batches of {settings.Batch}, seed {settings.Seed}.");
@@ -272,12 +272,12 @@ internal sealed class TrainingRun(TrainingRequest request)
         {
             Architecture = request.Architecture,
             Epochs = epochs,
-            Batch = request.Batch > 0 ? request.Batch : isGpu && frames >= 5000 ? 256 : frames < 1000 ? 16 : 32,
+            Batch = request.Batch > 0 ? request.Batch : request.Architecture.OnlyDraws ? 16 : isGpu && frames >= 5000 ? 256 : frames < 1000 ? 16 : 32,
             Seed = request.Seed,
             Beta = request.Beta ?? (request.Capacity > 0 ? CapacityBeta : request.Architecture.Beta),
             Capacity = request.Capacity,
             FreeBits = request.FreeBits,
-            LearningRate = request.LearningRate ?? 1e-3,
+            LearningRate = request.LearningRate ?? (request.Architecture.OnlyDraws ? 5e-4 : 1e-3),
             Patience = request.Patience > 0 ? request.Patience : Math.Max(10, epochs / 4),
             IsMixedPrecision = request.Precision == "bfloat16" || request.Precision == "auto" && isGpu,
         };

@@ -10,6 +10,7 @@ return args switch
     ["level", var model] => LevelDelays.Run(model),
     ["spots", .. var rest] => await Spots.RunAsync(rest),
     ["factors", .. var rest] => Factors.Run(rest),
+    ["samples", .. var rest] => await Samples.RunAsync(rest),
     ["kinds", .. var rest] => await Kinds.RunAsync(rest),
     ["scoring", .. var rest] => ScoringShare.Run(rest),
     ["listeners", .. var rest] => await Listeners.RunAsync(rest),

@@ -21,6 +21,9 @@ internal sealed class GanTrainer : IDisposable
     /// <summary>Share of the run before collapse is looked for: the first pictures are all near the mean picture.</summary>
     private const double Grace = 0.2;
 
+    /// <summary>And at least so many steps: a shorter run has not left the mean picture yet.</summary>
+    private const int GraceSteps = 100;
+
     /// <summary>The average forgets half within so many frames, or a twentieth of those so far.</summary>
     private const double HalfLife = 5000;
 
@@ -181,7 +184,7 @@ internal sealed class GanTrainer : IDisposable
         using var scope = NewDisposeScope();
         manual_seed(_settings.Seed);
         Diversity = Spread(_generator.Draw(_averageOps, randn(Compared, _generator.Latent, device: _device))) / _spread;
-        if (progress >= Grace && Diversity < Collapsed)
+        if (progress >= Grace && _checkpoint.Step >= GraceSteps && Diversity < Collapsed)
             throw new TrainingException(string.Create(CultureInfo.InvariantCulture, $"the generator has collapsed: after epoch {Epochs} " +
                 $"its pictures differ from each other by {Diversity:0.00} of what frames do (at least {Collapsed} is expected): lower " +
                 $"--learning-rate ({_settings.LearningRate}), or give more varied footage; no package was written"));

@@ -24,7 +24,7 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
             $"Higgins et al., beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework, ICLR 2017; {SigmaVae}",
             IsVariational: true, Beta: 4),
         new("beta-tcvae", $"Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs, NeurIPS 2018; {SigmaVae}",
-            IsVariational: true, Beta: 6) { WeighsTotalCorrelation = true },
+            IsVariational: true, Beta: 150) { WeighsTotalCorrelation = true },
         new("gan", "Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014; R1: Mescheder, Geiger and Nowozin, Which Training " +
             "Methods for GANs do actually Converge?, ICML 2018", IsVariational: false, Beta: 0) { OnlyDraws = true },
         new("feature-ae", $"Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006; {Features}",

@@ -106,6 +106,12 @@ public sealed record ModelCard
             throw new JsonException($"network height and width must be at least {FrameMask.CellSide}");
         if (Network.Height > MaxSide || Network.Width > MaxSide)
             throw new JsonException($"network height and width must be at most {MaxSide}");
+        foreach (var (dimension, name) in Network.DimensionNames ?? new Dictionary<int, string>())
+        {
+            if (dimension < 0 || dimension >= Network.Latent || string.IsNullOrWhiteSpace(name))
+                throw new JsonException($"network.dimensionNames calls {dimension} '{name}': expected a name of a dimension from 0 to " +
+                    $"{Network.Latent - 1}");
+        }
         if (Network.OnlyDraws)
         {
             return Scores.Count == 0 ? this : throw new JsonException("network.onlyDraws is true, but scores are named");
@@ -165,6 +171,12 @@ public sealed record NetworkCard
 
     /// <summary>Dimensions of the latent code, Z.</summary>
     public required int Latent { get; init; }
+
+    /// <summary>
+    /// What dimensions of the code mean, by their number from 0: the one key that is meant to be written by hand. Tools show it.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyDictionary<int, string>? DimensionNames { get; init; }
 
     /// <summary>Side in pixels of a cell of the error map; a cell counts if the mask leaves all of its pixels.</summary>
     public int CellSide { get; init; }

@@ -46,6 +46,9 @@ public sealed class ModelPackageTests : IDisposable
     [InlineData("\"lastWeight\": \"draw.weight\"", "\"lastWeight\": \"\"", "network.lastWeight is missing")]
     [InlineData("\"cellSide\": 8", "\"cellSide\": 16", "network.cellSide is 16")]
     [InlineData("\"errorMapWidth\": 20", "\"errorMapWidth\": 21", "network.errorMapHeight and errorMapWidth are 12 and 21")]
+    [InlineData("\"lastWeight\":", "\"dimensionNames\": {\"64\": \"sun\"}, \"lastWeight\":", "network.dimensionNames calls 64")]
+    [InlineData("\"lastWeight\":", "\"dimensionNames\": {\"3\": \"\"}, \"lastWeight\":", "network.dimensionNames calls 3")]
+    [InlineData("\"lastWeight\":", "\"onlyDraws\": true, \"lastWeight\":", "network.onlyDraws is true, but scores are named")]
     [InlineData("\"schema\": 2", "\"schema\": 3", "schema is 3")]
     public void What_trainer_and_service_agree_on_stands_in_the_card_and_a_fault_names_its_key(string said, string instead, string message)
     {

@@ -1,5 +1,6 @@
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
@@ -15,6 +16,7 @@ namespace OutlierPipeline.Tests.Training;
 public sealed class GanTests : IDisposable
 {
     private const int Latent = 16;
+    private static readonly FrameSize Size = new(32, 48);
     private readonly RenderedFootage _rendered = new();
 
     public GanTests() => LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
@@ -27,14 +29,14 @@ public sealed class GanTests : IDisposable
     public void Training_brings_samples_nearer_to_frames_and_the_graph_draws_what_TorchSharp_draws()
     {
         var footage = Drive(96);
-        var generator = new PictureGenerator(SmallTraining.Size, Latent);
-        using var judge = new PictureFeatures(SmallTraining.Size, threads: 2);
+        var generator = new PictureGenerator(Size, Latent);
+        using var judge = new PictureFeatures(Size, threads: 2);
         float[][] frames = judge.Of(footage, 96);
         using var trainer = new GanTrainer(generator, footage, Settings(epochs: 40), Checkpoint);
         double before = Kid(trainer);
         Assert.True(trainer.Run(_ => { }, TestContext.Current.CancellationToken));
         double after = Kid(trainer);
-        Assert.True(after < 0.6 * before, $"KID {after} after training, {before} before");
+        Assert.True(after < 0.7 * before, $"KID {after} after training, {before} before");
         Assert.Equal(40, trainer.Losses.Count);
         Assert.InRange(trainer.Diversity, GanTrainer.Collapsed, 2);
 
@@ -60,7 +62,7 @@ public sealed class GanTests : IDisposable
     public void A_run_that_was_interrupted_and_goes_on_ends_as_the_uninterrupted_one()
     {
         var footage = Drive(40);
-        var generator = new PictureGenerator(SmallTraining.Size, Latent);
+        var generator = new PictureGenerator(Size, Latent);
         using var whole = new GanTrainer(generator, footage, Settings(epochs: 2), Path.Combine(_rendered.Directory, "other", "checkpoint"));
         Assert.True(whole.Run(_ => { }, TestContext.Current.CancellationToken));
         using (var interrupted = new GanTrainer(generator, footage, Settings(epochs: 2), Checkpoint))
@@ -82,7 +84,7 @@ public sealed class GanTests : IDisposable
     public void A_generator_whose_pictures_are_all_alike_is_stopped_in_one_line()
     {
         // A learning rate of nearly nothing: every picture stays near the mean picture.
-        using var trainer = new GanTrainer(new PictureGenerator(SmallTraining.Size, Latent), Drive(40), Settings(epochs: 5) with
+        using var trainer = new GanTrainer(new PictureGenerator(Size, Latent), Drive(40), Settings(epochs: 20) with
         {
             LearningRate = 1e-20
         }, Checkpoint);
@@ -95,7 +97,7 @@ public sealed class GanTests : IDisposable
     public void A_package_that_only_draws_is_read_for_drawing_and_refused_for_scoring_in_one_line()
     {
         var footage = Drive(40);
-        var generator = new PictureGenerator(SmallTraining.Size, Latent);
+        var generator = new PictureGenerator(Size, Latent);
         var settings = Settings(epochs: 1);
         using var trainer = new GanTrainer(generator, footage, settings, Checkpoint);
         Assert.True(trainer.Run(_ => { }, TestContext.Current.CancellationToken));
@@ -104,8 +106,8 @@ public sealed class GanTests : IDisposable
             "the renderer", "none", "cpu"), footage, 1, TimeSpan.Zero);
         var (card, graph) = ModelPackage.ReadDecoder(directory);
         using var decoder = new LatentDecoder(card.Network, graph);
-        Assert.Equal(3 * SmallTraining.Size.Bytes, Gallery.Sample(decoder, 3, seed: 1).Length);
-        Assert.Equal(2 * 5 * SmallTraining.Size.Bytes, Gallery.Interpolate(decoder, 2, 5, seed: 1).Length);
+        Assert.Equal(3 * Size.Bytes, Gallery.Sample(decoder, 3, seed: 1).Length);
+        Assert.Equal(2 * 5 * Size.Bytes, Gallery.Interpolate(decoder, 2, 5, seed: 1).Length);
         Assert.StartsWith("epoch,discriminator,generator\n1,", File.ReadAllText(Path.Combine(directory, "losses.csv")),
             StringComparison.Ordinal);
         var refused = Assert.Throws<ModelPackageException>(() => ModelPackage.Load(directory));
@@ -113,9 +115,9 @@ public sealed class GanTests : IDisposable
         Assert.DoesNotContain('\n', refused.Message);
     }
 
-    private static TrainingSettings Settings(int epochs) => SmallTraining.Settings("gan", epochs, batch: 8);
+    private static TrainingSettings Settings(int epochs) => SmallTraining.Settings("gan", epochs, batch: 8) with { LearningRate = 5e-4 };
 
-    private DecodedFootage Drive(int frames) => _rendered.Load(_rendered.Drive($"drive-{frames}", frames, 4), SmallTraining.Size);
+    private DecodedFootage Drive(int frames) => _rendered.Load(_rendered.Drive($"drive-{frames}", frames, 4), Size);
 
     private static LatentDecoder Decoder(PictureGenerator generator, GanTrainer trainer) =>
         new(Card(generator), GanPackage.WriteDecoder(generator, trainer.Weights));

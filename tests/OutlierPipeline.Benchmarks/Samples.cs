@@ -1,0 +1,79 @@
+using System.CommandLine;
+using System.Globalization;
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
+using OutlierPipeline.Training.Judging;
+using SkiaSharp;
+
+namespace OutlierPipeline.Benchmarks;
+
+/// <summary>
+/// <c>samples</c>: how far what packages draw is from frames of unseen drives, in what ResNet18's last stage says of them: KID with
+/// intervals, precision and recall, and the distance to the nearest training frame; with noise, blurred frames and the training frames as
+/// marks on the same scale.
+/// </summary>
+internal static class Samples
+{
+    public static async Task<int> RunAsync(string[] arguments)
+    {
+        var models = new Option<string[]>("--model") { Required = true, AllowMultipleArgumentsPerToken = true };
+        var training = new Option<string[]>("--training") { Required = true, AllowMultipleArgumentsPerToken = true };
+        var unseen = new Option<string[]>("--unseen") { Required = true, AllowMultipleArgumentsPerToken = true };
+        var count = new Option<int>("--count") { DefaultValueFactory = _ => 500, Description = "Pictures of each sort, at most" };
+        var threads = new Option<int>("--threads") { DefaultValueFactory = _ => 2 };
+        var command = new RootCommand { models, training, unseen, count, threads };
+        command.SetAction(async (options, cancellation) =>
+        {
+            int most = options.GetValue(count);
+            var packages = options.GetRequiredValue(models).Select(ModelPackage.ReadDecoder).ToArray();
+            var size = packages[0].Card.Network.Size;
+            if (packages.Any(package => package.Card.Network.Size != size)) throw new ArgumentException("packages of one size are needed");
+            using var trained = await new FootageLoader().LoadAsync(options.GetRequiredValue(training), size, cancellation);
+            using var others = await new FootageLoader().LoadAsync(options.GetRequiredValue(unseen), size, cancellation);
+            using var judge = new PictureFeatures(size, options.GetValue(threads));
+            float[][] frames = judge.Of(others, most);
+            float[][] known = judge.Of(trained, int.MaxValue);
+            Console.WriteLine($"{others.Count} unseen frames, {trained.Count} training frames, {size}");
+            Console.WriteLine("what                       KID (95 %)              precision  recall  nearest training frame");
+            Print("unseen frames themselves", frames);
+            Print("training frames", judge.Of(trained, most));
+            Print("blurred frames", judge.Of([.. Enumerable.Range(0, Math.Min(most, others.Count)).SelectMany(i => Blurred(others[i], size))]));
+            byte[] noise = new byte[Math.Min(most, 200) * size.Bytes];
+            new Random(1).NextBytes(noise);
+            Print("noise", judge.Of(noise));
+            foreach (var (card, graph) in packages)
+            {
+                using var decoder = new LatentDecoder(card.Network, graph);
+                Print($"{card.Network.Architecture}: {card.Name}", judge.Of(Gallery.Sample(decoder, most, seed: 1)));
+            }
+            return 0;
+
+            void Print(string name, float[][] pictures)
+            {
+                var (kid, width) = SampleQuality.Kid(frames, pictures, seed: 1);
+                var (precision, recall) = SampleQuality.PrecisionAndRecall(frames, pictures);
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-26} {kid,8:0.00} ± {width,-8:0.00}       " +
+                    $"{precision,9:0.00} {recall,7:0.00} {SampleQuality.Nearest(pictures, known),8:0.00}"));
+            }
+        });
+        return await command.Parse(arguments).InvokeAsync();
+    }
+
+    /// <summary>By a Gaussian of a fortieth of the height.</summary>
+    private static byte[] Blurred(byte[] frame, OutlierPipeline.Frames.FrameSize size)
+    {
+        using var picture = new SKBitmap(size.Width, size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
+        var pixels = picture.GetPixelSpan();
+        for (int i = 0; i < size.Height * size.Width; i++) frame.AsSpan(3 * i, 3).CopyTo(pixels[(4 * i)..]);
+        using var sharp = SKImage.FromBitmap(picture);
+        using var paint = new SKPaint();
+        using var blur = SKImageFilter.CreateBlur(size.Height / 40f, size.Height / 40f, SKShaderTileMode.Clamp);
+        paint.ImageFilter = blur;
+        using (var canvas = new SKCanvas(picture)) canvas.DrawImage(sharp, 0, 0, paint);
+        byte[] blurred = new byte[frame.Length];
+        for (int i = 0; i < size.Height * size.Width; i++) picture.GetPixelSpan().Slice(4 * i, 3).CopyTo(blurred.AsSpan(3 * i));
+        return blurred;
+    }
+}
