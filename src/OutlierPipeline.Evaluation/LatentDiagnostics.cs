@@ -44,7 +44,9 @@ public sealed class LatentDiagnostics(InferenceEngine engine, LatentDecoder deco
         return new LatentReport(diagnostics, information);
     }
 
-    /// <summary>Means of at most 512 frames' codes, evenly spread, n rows of Z, and their variances if the code is a distribution.</summary>
+    /// <summary>
+    /// Means of at most 512 frames' codes, evenly spread, n rows of Z, and their variances if the code is a distribution.
+    /// </summary>
     public static (double[][] Means, double[][]? Variances) Codes(InferenceEngine engine, DecodedFootage footage, FrameMask? mask)
     {
         int n = Math.Min(MaxFrames, footage.Count);

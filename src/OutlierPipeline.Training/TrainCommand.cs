@@ -27,7 +27,8 @@ internal sealed class TrainCommand
         new("--split")
         {
             Description =
-        "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, or 100,0,0 with --calibration and for gan"
+        "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, " +
+            "or 100,0,0 with --calibration and for gan"
         };
     private readonly Option<FileInfo?> _mask = new("--mask")
     {
@@ -94,10 +95,14 @@ internal sealed class TrainCommand
         new("--learning-rate")
         {
             Description =
-        "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, 0.002 for the feature architectures; 0.0005 for gan, where it stays"
+        "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, 0.002 for the feature architectures; " +
+            "0.0005 for gan, where it stays"
         };
-    private readonly Option<double?> _beta = new("--beta") { Description = "Weight of the KL divergence; 1 for vae, 4 for " +
-        "beta-vae (1000 with --capacity); of the total correlation for beta-tcvae, 150" };
+    private readonly Option<double?> _beta = new("--beta")
+    {
+        Description = "Weight of the KL divergence; 1 for vae, 4 for " +
+        "beta-vae (1000 with --capacity); of the total correlation for beta-tcvae, 150"
+    };
     private readonly Option<double> _capacity = new("--capacity")
     {
         Description = "For beta-vae: nats a frame that the code is led to carry, growing from none over the first half of the run"

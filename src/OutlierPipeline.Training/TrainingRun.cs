@@ -135,7 +135,8 @@ internal sealed class TrainingRun(TrainingRequest request)
         var settings = Settings(blocks.Training.Count, device);
         string region = mask is null ? "" : $", {mask.Share:P0} of the picture counts";
         string apartFrom = request.Architecture.OnlyDraws ? "" : $" (the last {Validation:P0} of each drive are held back from it)";
-        AnsiConsole.WriteLine($"{blocks.Training.Count} frames train{apartFrom}, {blocks.Calibration.Count} calibrate, {blocks.Test.Count} test, at {all.Size}{region}.");
+        AnsiConsole.WriteLine($"{blocks.Training.Count} frames train{apartFrom}, {blocks.Calibration.Count} calibrate, " +
+            $"{blocks.Test.Count} test, at {all.Size}{region}.");
         AnsiConsole.WriteLine(
             $"{settings.Architecture.Name} on {device.type.ToString().ToLowerInvariant()}, at most {settings.Epochs} epochs " +
             $"in batches of {settings.Batch}, seed {settings.Seed}.");
@@ -145,8 +146,8 @@ internal sealed class TrainingRun(TrainingRequest request)
             : TrainPixels(blocks, mask, settings, device, cancellation);
         if (trained is not { } result) return await InterruptedAsync();
         AnsiConsole.WriteLine("Calibrating, writing the package …");
-        var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, Describe(device), blocks, result.CrossFitted,
-            result.LeftOut, request.FramesPerSecond, result.Figures, result.Epochs,
+        var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, Describe(device), blocks,
+            result.CrossFitted, result.LeftOut, request.FramesPerSecond, result.Figures, result.Epochs,
             result.FramesPerSecond, Stopwatch.GetElapsedTime(begun), cancellation);
         Directory.Delete(_checkpoints, recursive: true);
         return Written(package.Card, begun, "samples and reconstructions");
@@ -257,7 +258,8 @@ internal sealed class TrainingRun(TrainingRequest request)
         var split = new PackageBuilder.Blocks(blocks[0], apart ?? blocks[1], blocks[2]);
         if (split.Training.Count < MinTraining) throw new FootageException($"{split.Training.Count} frames are too few to train on: at " +
             $"least {MinTraining} are needed{(split.Training.Count < all.Count ? $" ({all.Count} were read; see --split)" : "")}");
-        if (!request.Architecture.OnlyDraws && split.Calibration.Count < Calibration.MinFrames) throw new FootageException($"{split.Calibration.Count} frames are too few " +
+        if (!request.Architecture.OnlyDraws && split.Calibration.Count < Calibration.MinFrames)
+            throw new FootageException($"{split.Calibration.Count} frames are too few " +
             $"to calibrate with: at least {Calibration.MinFrames} are needed ({all.Count} were read; see --split)");
         return split;
     }
@@ -272,7 +274,8 @@ internal sealed class TrainingRun(TrainingRequest request)
         {
             Architecture = request.Architecture,
             Epochs = epochs,
-            Batch = request.Batch > 0 ? request.Batch : request.Architecture.OnlyDraws ? 16 : isGpu && frames >= 5000 ? 256 : frames < 1000 ? 16 : 32,
+            Batch = request.Batch > 0 ? request.Batch : request.Architecture.OnlyDraws ? 16
+                : isGpu && frames >= 5000 ? 256 : frames < 1000 ? 16 : 32,
             Seed = request.Seed,
             Beta = request.Beta ?? (request.Capacity > 0 ? CapacityBeta : request.Architecture.Beta),
             Capacity = request.Capacity,

@@ -39,7 +39,8 @@ internal static class Samples
             Console.WriteLine("what                       KID (95 %)              precision  recall  nearest training frame");
             Print("unseen frames themselves", frames);
             Print("training frames", judge.Of(trained, most));
-            Print("blurred frames", judge.Of([.. Enumerable.Range(0, Math.Min(most, others.Count)).SelectMany(i => Blurred(others[i], size))]));
+            Print("blurred frames", judge.Of([.. Enumerable.Range(0, Math.Min(most, others.Count)).SelectMany(i =>
+                Blurred(others[i], size))]));
             byte[] noise = new byte[Math.Min(most, 200) * size.Bytes];
             new Random(1).NextBytes(noise);
             Print("noise", judge.Of(noise));

@@ -5,7 +5,9 @@ using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training.Adversarial;
 
-/// <summary>The discriminator of an adversarial training: it learns to tell frames from drawn pictures, and says how to draw better.</summary>
+/// <summary>
+/// The discriminator of an adversarial training: it learns to tell frames from drawn pictures, and says how to draw better.
+/// </summary>
 /// <remarks>
 /// Non-saturating losses: Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014. R1, the gradient penalty on frames: Mescheder,
 /// Geiger and Nowozin, Which Training Methods for GANs do actually Converge?, ICML 2018, eq. 9; computed in every fourth step with four

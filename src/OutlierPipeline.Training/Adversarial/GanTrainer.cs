@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 namespace OutlierPipeline.Training.Adversarial;
 
 /// <summary>
-/// Trains a <see cref="PictureGenerator"/> against an <see cref="Adversary"/>, a step of one and a step of the other in turns. What is kept is an
+/// Trains a <see cref="PictureGenerator"/> against an <see cref="Adversary"/>, a step of one and a step of the other in turns. What is
+/// kept is an
 /// exponential moving average of the generator's weights. On CPU the same seed, frames and number of threads give the same weights, also
 /// when the run was interrupted in between.
 /// </summary>
@@ -53,7 +54,8 @@ internal sealed class GanTrainer : IDisposable
         _device = device ?? CPU;
         _stepsPerEpoch = (training.Count + _settings.Batch - 1) / _settings.Batch;
         manual_seed(settings.Seed);
-        _weights = new TrainedWeights(generator.Weights(), name => name == PictureGenerator.DrawWeight ? 0.02 : 1, settings.LearningRate, _device);
+        _weights = new TrainedWeights(generator.Weights(), name => name == PictureGenerator.DrawWeight ? 0.02 : 1,
+            settings.LearningRate, _device);
         _adversary = new Adversary(generator.Size, settings.LearningRate, _device);
         using (var off = no_grad())
         using (var scope = NewDisposeScope())
@@ -126,8 +128,8 @@ internal sealed class GanTrainer : IDisposable
             int[] batch = order[(within * _settings.Batch)..Math.Min(order.Length, (within + 1) * _settings.Batch)];
             var loss = Uncollected.Run(() => Step(batch));
             if (!double.IsFinite(loss.Discriminator + loss.Generator))
-                throw new TrainingException($"the loss is not a number since epoch {Epochs + 1}, step {within + 1}: lower --learning-rate " +
-                    $"({_settings.LearningRate}); no package was written");
+                throw new TrainingException($"the loss is not a number since epoch {Epochs + 1}, step {within + 1}: lower " +
+                    $"--learning-rate ({_settings.LearningRate}); no package was written");
             _checkpoint.Step++;
             _checkpoint.Error += loss.Discriminator / _stepsPerEpoch;
             _checkpoint.Kl += loss.Generator / _stepsPerEpoch;

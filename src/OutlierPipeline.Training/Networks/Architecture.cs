@@ -1,8 +1,8 @@
 namespace OutlierPipeline.Training.Networks;
 
 /// <summary>
-/// One way to train: of pixels, <see cref="PatchNetwork"/> or <see cref="PictureGenerator"/>, or of a frozen backbone's values, <see cref="Features.FeatureNetwork"/>, with
-/// its loss.
+/// One way to train: of pixels, <see cref="PatchNetwork"/> or <see cref="PictureGenerator"/>, or of a frozen backbone's values,
+/// <see cref="Features.FeatureNetwork"/>, with its loss.
 /// </summary>
 /// <param name="Name">As in <c>--architecture</c> and in model cards.</param>
 /// <param name="Beta">Default weight of the KL divergence, or of its part that is weighed.</param>

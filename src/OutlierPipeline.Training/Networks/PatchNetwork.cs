@@ -68,7 +68,8 @@ public sealed class PatchNetwork
         return Enumerable.Range(2, 30).SelectMany(h => Enumerable.Range(2, 30).Select(w => new FrameSize(16 * h, 16 * w)))
             .Where(size => size.Height * size.Width is var area && area > (int)(0.7 * pixels) && area < (int)(1.25 * pixels))
             .MinBy(size =>
-            Math.Abs(Math.Log(size.Width / (double)size.Height / ratio)) + 0.03 * Math.Abs(Math.Log(size.Height * size.Width / (double)pixels)));
+            Math.Abs(Math.Log(size.Width / (double)size.Height / ratio))
+            + 0.03 * Math.Abs(Math.Log(size.Height * size.Width / (double)pixels)));
     }
 
     /// <summary>Name, shape and fan-in of every weight; biases have a fan-in of 0.</summary>

@@ -95,7 +95,8 @@ public sealed class ModelPackage
     {
         var card = ReadCard(path);
         if (card.Network.OnlyDraws)
-            throw new ModelPackageException(path, $"is a {card.Network.Architecture}, which draws pictures (outlier sample) and scores none");
+            throw new ModelPackageException(path, $"is a {card.Network.Architecture}, which draws pictures (outlier sample) and " +
+                "scores none");
         byte[] graph = ReadChecked(path, "model.onnx", card);
         var mask = ReadMask(path, card.Mask, card);
         var shared = ReadCamera(path, "calibration.json", mask, card.Mask, card);
