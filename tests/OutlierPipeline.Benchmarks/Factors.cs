@@ -22,8 +22,8 @@ internal static class Factors
 
     public static int Run(string[] arguments)
     {
-        var frames = new Option<int>("--frames") { DefaultValueFactory = _ => 4000, Description = "That train" };
-        var judged = new Option<int>("--judged") { DefaultValueFactory = _ => 2000, Description = "Others, that judge" };
+        var frames = new Option<int>("--frames") { DefaultValueFactory = _ => 3000, Description = "That train" };
+        var judged = new Option<int>("--judged") { DefaultValueFactory = _ => 1000, Description = "Others, that judge" };
         var seeds = new Option<int[]>("--seeds") { DefaultValueFactory = _ => [1, 2, 3, 4, 5], AllowMultipleArgumentsPerToken = true };
         var losses = new Option<string[]>("--losses")
         {
@@ -31,7 +31,7 @@ internal static class Factors
             AllowMultipleArgumentsPerToken = true,
             Description = "Architectures, each perhaps with its weight: beta-tcvae=10; or with a capacity: beta-vae=1000/25"
         };
-        var epochs = new Option<int>("--epochs") { DefaultValueFactory = _ => 25 };
+        var epochs = new Option<int>("--epochs") { DefaultValueFactory = _ => 10 };
         var latent = new Option<int>("--latent") { DefaultValueFactory = _ => 10 };
         var threads = new Option<int>("--threads") { DefaultValueFactory = _ => 2 };
         var picture = new Option<FileInfo?>("--picture") { Description = "Traversals of the best code, a PNG" };
