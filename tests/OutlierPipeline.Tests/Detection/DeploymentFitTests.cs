@@ -110,7 +110,7 @@ public sealed class DeploymentFitTests
         float[] strange = [.. before.Calibration.Location.Select((location, k) => (float)(location + 9 * before.Calibration.Scale[k]))];
         int seen = 0;
         for (int i = 0; i < 20; i++) Observe();
-        Assert.Null(Assert.Single(alerts, alert => alert.Type == AlertType.Opened).Calibration);
+        Assert.Equal(60, Assert.Single(alerts, alert => alert.Type == AlertType.Opened).Calibration?.Drives);
         Assert.True(Observe().Martingale > 6);
         // The same scores are normal to it.
         package.TakeOver(before.Calibration with { Location = [.. strange.Select(score => (double)score)], DeploymentDrives = 40 });
