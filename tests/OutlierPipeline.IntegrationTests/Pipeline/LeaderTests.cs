@@ -53,41 +53,5 @@ public sealed class LeaderTests
         else Assert.InRange(scores, frames, frames + 200);
     }
 
-    [Fact]
-    public async Task A_log_that_an_unclean_election_cut_back_is_read_on_from_its_end()
-    {
-        await using var kafka = await KafkaServer.StartAsync(3, "unclean.leader.election.interval.ms=500");
-        await kafka.CreateTopicAsync(TestCluster.Frames, 1,
-            new() { ["unclean.leader.election.enable"] = "true", ["min.insync.replicas"] = "1" }, copies: 2);
-        foreach (string topic in new[] { TestCluster.Scores, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters })
-            await kafka.CreateTopicAsync(topic, 1);
-        using var cluster = new TestCluster(kafka, 1);
-        await using var pipeline = new RunningPipeline(cluster.Options());
-        Send(0, 10);
-        await pipeline.Until(() => cluster.Committed()[0] == 10, "the first frames");
-        using var admin = kafka.Admin();
-        var frames = admin.GetMetadata(TestCluster.Frames, TimeSpan.FromSeconds(10)).Topics.Single().Partitions.Single();
-        int leader = frames.Leader, other = frames.Replicas.Single(node => node != frames.Leader);
-        // What only the leader has is lost with it.
-        await kafka.KillAsync(other);
-        Send(10, 30);
-        await pipeline.Until(() => cluster.Committed()[0] == 30, "what one node has alone");
-        await kafka.KillAsync(leader);
-        await kafka.ReviveAsync(other);
-        await pipeline.Until(() => cluster.Ends()[0] == 10, "the other node leading");
-        await pipeline.Until(() => pipeline.Log.Messages.Any(message =>
-            message.Contains("the brokers have lost", StringComparison.Ordinal)), "the loss being told");
-        Send(30, 40);
-        await pipeline.Until(() => cluster.Committed()[0] == 20, "the frames after it");
-        Assert.True(cluster.ReadAll(TestCluster.Scores).Count >= 40, "a frame has no score");
-        Assert.DoesNotContain(pipeline.Log.Messages, message => message.Contains("recreated", StringComparison.Ordinal));
-
-        void Send(int from, int to)
-        {
-            for (int i = from; i < to; i++) cluster.Produce("car-0", Street[i]);
-            cluster.Flush();
-        }
-    }
-
     private static long Done(TestCluster cluster) => cluster.Committed().Values.Sum(offset => Math.Max(0, offset));
 }

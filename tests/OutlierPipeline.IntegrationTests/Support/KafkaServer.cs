@@ -84,8 +84,7 @@ internal sealed class KafkaServer : IAsyncDisposable
     }
 
     /// <param name="settings">The topic's own, such as <c>max.message.bytes</c>.</param>
-    /// <param name="copies">One on each node, unless it is given.</param>
-    public async Task CreateTopicAsync(string topic, int partitions, Dictionary<string, string>? settings = null, int? copies = null)
+    public async Task CreateTopicAsync(string topic, int partitions, Dictionary<string, string>? settings = null)
     {
         using var admin = Admin();
         for (int tries = 0; ; tries++)
@@ -96,7 +95,7 @@ internal sealed class KafkaServer : IAsyncDisposable
                 {
                     Name = topic,
                     NumPartitions = partitions,
-                    ReplicationFactor = (short)(copies ?? Nodes),
+                    ReplicationFactor = (short)Nodes,
                     Configs = settings
                 }]);
                 return;
