@@ -44,7 +44,7 @@ internal static partial class KafkaClients
         return Built(new ConsumerBuilder<CameraKey, RentedPayload>(config)
             .SetKeyDeserializer(keys)
             .SetValueDeserializer(budget)
-            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetLogHandler((_, message) => Forward(health, message))
             .SetErrorHandler((_, error) => health.NoteError(error))
             .SetPartitionsAssignedHandler(assigned)
             .SetPartitionsRevokedHandler(revoked)
@@ -65,7 +65,7 @@ internal static partial class KafkaClients
             EnablePartitionEof = true,
         };
         return Built(new ConsumerBuilder<byte[], byte[]>(config)
-            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetLogHandler((_, message) => Forward(health, message))
             .SetErrorHandler((_, error) => health.NoteError(error))
             .Build);
     }
@@ -77,7 +77,7 @@ internal static partial class KafkaClients
         SetDefault(config, options, "linger.ms", "1");
         SetDefault(config, options, "compression.type", "lz4");
         return Built(new ProducerBuilder<byte[], byte[]>(config)
-            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetLogHandler((_, message) => Forward(health, message))
             .SetErrorHandler((_, error) => health.NoteError(error))
             .Build);
     }
@@ -93,7 +93,7 @@ internal static partial class KafkaClients
         // A topic that is gone is said so soon: the records of other partitions wait in the same transaction.
         SetDefault(config, options, "topic.metadata.propagation.max.ms", "1000");
         return Built(new ProducerBuilder<byte[], byte[]>(config)
-            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetLogHandler((_, message) => Forward(health, message))
             .SetErrorHandler((_, error) => health.NoteError(error))
             .Build);
     }
@@ -101,7 +101,7 @@ internal static partial class KafkaClients
     /// <param name="errors">Hears what the client says, beside the log.</param>
     public static IAdminClient Admin(KafkaOptions options, BrokerHealth health, Action<Error>? errors = null) =>
         Built(new AdminClientBuilder(new AdminClientConfig(Common(options)))
-            .SetLogHandler((_, message) => Forward(health.Log, message))
+            .SetLogHandler((_, message) => Forward(health, message))
             .SetErrorHandler((_, error) =>
             {
                 errors?.Invoke(error);
@@ -140,8 +140,10 @@ internal static partial class KafkaClients
         if (!options.Client.ContainsKey(key)) config.Set(key, value);
     }
 
-    private static void Forward(ILogger log, LogMessage message) =>
-        Log.Librdkafka(log, message.Level <= SyslogLevel.Critical ? LogLevel.Error : LogLevel.Debug, message.Facility, message.Message);
+    /// <remarks>What each attempt at something would say again is told once.</remarks>
+    private static void Forward(BrokerHealth health, LogMessage message) =>
+        Log.Librdkafka(health.Log, message.Level <= SyslogLevel.Critical && health.IsNews("librdkafka " + message.Message)
+            ? LogLevel.Error : LogLevel.Debug, message.Facility, message.Message);
 
     private static partial class Log
     {

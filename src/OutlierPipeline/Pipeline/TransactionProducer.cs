@@ -51,7 +51,8 @@ internal sealed partial class TransactionProducer : ITransactionProducer
 
     public void Begin(CancellationToken cancellation)
     {
-        Log.Beginning(_log, _id);
+        // Begun anew, attempt after attempt, it is told once.
+        if (_health.IsNews("transactions of " + _id)) Log.Beginning(_log, _id);
         Persist(() => _producer.InitTransactions(Slice), cancellation);
     }
 

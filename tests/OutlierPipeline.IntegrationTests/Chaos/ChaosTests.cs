@@ -16,7 +16,11 @@ public sealed class ChaosTests
     private const string Undisturbed = "undisturbed.";
 
     [Fact]
-    public Task At_least_once_every_frame_and_every_alert_of_an_undisturbed_run_is_there() => RunAsync(Delivery.AtLeastOnce);
+    public Task At_least_once_every_frame_and_every_alert_of_an_undisturbed_run_is_there()
+    {
+        Assert.SkipUnless(ChaosPlan.IsAsked, "takes minutes: ./test.sh --chaos runs it, or OUTLIER_CHAOS_SEED=1; exactly once runs always");
+        return RunAsync(Delivery.AtLeastOnce);
+    }
 
     [Fact]
     public Task Exactly_once_every_frame_and_every_alert_of_an_undisturbed_run_is_there_once() => RunAsync(Delivery.ExactlyOnce);
