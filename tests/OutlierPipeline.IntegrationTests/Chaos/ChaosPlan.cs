@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace OutlierPipeline.IntegrationTests.Chaos;
 
-/// <summary>How much is to happen: little in every run of the tests, and what <c>./test.sh --chaos</c> asks for.</summary>
+/// <summary>How much is to happen: little unless more is asked for, and what <c>./test.sh --chaos</c> asks for.</summary>
 /// <param name="Seed">Decides what happens in which order.</param>
 /// <param name="ReplicaKills">So many kills of replicas of the service.</param>
 /// <param name="NodeKills">So many kills of Kafka's nodes.</param>
