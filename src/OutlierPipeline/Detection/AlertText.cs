@@ -34,7 +34,7 @@ internal static class AlertText
             AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({ByTest(incident, isBootstrap)}{Certainty(incident)})"),
             AlertKind.Obstruction =>
                 LooksLike(cause) + Say($"One place of the picture {Unlike(incident)} for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
-            _ => LooksLike(cause) + Say($"{Scene(incident)} (whole frame) for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
+            _ => LooksLike(cause) + Say($"Picture {Unlike(incident)} (whole frame) for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
         };
 
     public static string Calm(TimeSpan closeAfter) => Say($"Normal again for {closeAfter.TotalSeconds:0.#} s");
@@ -45,8 +45,6 @@ internal static class AlertText
 
     private static string LooksLike(Cause? cause) =>
         cause is { IsKnown: true } known ? Say($"Picture looks like {known.Name}, {known.Probability:0.0}. ") : "";
-
-    private static string Scene(OpenIncident incident) => $"Picture {Unlike(incident)}";
 
     private static string Unlike(OpenIncident incident) =>
         incident.Test == AlertTest.Onset ? "unlike what the camera showed before" : "unlike normal footage";

@@ -33,7 +33,7 @@ internal sealed partial class AddedPartitions(KafkaOptions options, ILogger log)
         var group = (await admin.DescribeConsumerGroupsAsync([options.GroupId], new DescribeConsumerGroupsOptions
         {
             RequestTimeout = BrokerTimeout
-        }).WaitAsync(cancellation)).ConsumerGroupDescriptions.Single();
+        })).ConsumerGroupDescriptions.Single();
         int read = group.Members.Sum(member => member.Assignment.TopicPartitions.Count(one => one.Topic == options.FramesTopic));
         _isWaiting = read < count;
         _warning = _isWaiting ? $"{options.FramesTopic} has {count} partitions, and the group reads {read}" : null;

@@ -20,13 +20,10 @@ internal sealed class ClientUse
 
     public void Exit() => Interlocked.Decrement(ref _calls);
 
-    /// <summary>Allows no more calls.</summary>
-    public void End() => _hasEnded = true;
-
     /// <summary>Allows no more calls and waits for those that run; false if one does not end in time: then the client must stay.</summary>
     public bool HasEnded(TimeSpan patience)
     {
-        End();
+        _hasEnded = true;
         return SpinWait.SpinUntil(() => Volatile.Read(ref _calls) == 0, patience);
     }
 }
