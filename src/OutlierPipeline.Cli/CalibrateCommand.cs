@@ -140,7 +140,7 @@ internal static class CalibrateCommand
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
         {
             string path = options.GetRequiredValue(model);
-            string line = "outlier " + string.Join(' ', options.Tokens.Select(token => token.Value));
+            string line = "outlier " + ShellText.Join(options.Tokens.Select(token => token.Value));
             var teaches = options.GetValue(missed) is { Length: > 0 } inputs
                 ? new MissedOutliers(inputs, options.GetValue(scores), options.GetValue(over) ?? [],
                     options.GetValue(level) ?? Level)

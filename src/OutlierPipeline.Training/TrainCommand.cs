@@ -304,7 +304,7 @@ internal sealed class TrainCommand
         var tokens = options.Tokens.Skip(1).Select(token => token.Value).Where(token => token is not ("--resume" or "--finish")).ToList();
         int at = tokens.IndexOf("--prepare");
         if (at >= 0) tokens.RemoveRange(at, 2);
-        string train = "dotnet run -c Release --project src/OutlierPipeline.Cli -- train " + string.Join(' ', tokens.Select(Quoted));
+        string train = "dotnet run -c Release --project src/OutlierPipeline.Cli -- train " + ShellText.Join(tokens);
         return prepare.Length > 0 ? $"{prepare} && {train}" : train;
     }
 
@@ -316,7 +316,4 @@ internal sealed class TrainCommand
             : -1)];
         return shares.Length == 3 && shares[0] > 0 && shares.All(share => share >= 0) && Math.Abs(shares.Sum() - 1) < 1e-6 ? shares : null;
     }
-
-    private static string Quoted(string token) => token.Any(character => " [];()'\"$&|<>*?~".Contains(character, StringComparison.Ordinal))
-        ? "'" + token.Replace("'", "'\\''", StringComparison.Ordinal) + "'" : token;
 }

@@ -15,17 +15,21 @@ namespace OutlierPipeline.Tests.Gpu;
 [Trait("Category", "Gpu")]
 public sealed class CudaTests
 {
-    private readonly ModelPackage _package = ModelPackage.Load(Repository.StreetDemo);
+    private ModelPackage _package = ModelPackage.Load(Repository.StreetDemo);
 
     [Theory]
-    [InlineData(Accelerator.Cuda, Precision.Fp32, true, 1e-3)]
-    [InlineData(Accelerator.Cuda, Precision.Fp16, false, 1e-2)]
-    [InlineData(Accelerator.Cuda, Precision.Fp16, true, 1e-2)]
-    [InlineData(Accelerator.TensorRt, Precision.Fp16, true, 1e-2)]
-    public void Scores_are_those_of_the_CPU_at_every_number_of_frames(Accelerator accelerator, Precision precision, bool graphs,
-        double tolerance)
+    [InlineData("street-demo", Accelerator.Cuda, Precision.Fp32, true, 1e-3)]
+    [InlineData("street-demo", Accelerator.Cuda, Precision.Fp16, false, 1e-2)]
+    [InlineData("street-demo", Accelerator.Cuda, Precision.Fp16, true, 1e-2)]
+    [InlineData("street-demo", Accelerator.TensorRt, Precision.Fp16, true, 1e-2)]
+    [InlineData("camvid-day", Accelerator.Cuda, Precision.Fp32, true, 1e-3)]
+    [InlineData("camvid-day", Accelerator.Cuda, Precision.Fp16, true, 1e-2)]
+    [InlineData("camvid-day", Accelerator.TensorRt, Precision.Fp16, true, 1e-2)]
+    public void Scores_are_those_of_the_CPU_at_every_number_of_frames(string name, Accelerator accelerator, Precision precision,
+        bool graphs, double tolerance)
     {
         const int Frames = 24;
+        _package = ModelPackage.Load(Repository.Model(name));
         using var device = Engine(accelerator, precision, graphs);
         using var reference = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         var batches = new[] { reference.CreateBatch(Frames), device.CreateBatch(Frames) };

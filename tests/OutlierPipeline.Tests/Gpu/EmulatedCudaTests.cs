@@ -115,11 +115,14 @@ public sealed class EmulatedCudaTests(EmulatedCuda cuda)
         }
     }
 
-    [Fact]
-    public void Scores_on_the_device_are_those_of_the_CPU_at_every_number_of_frames()
+    [Theory]
+    [InlineData("street-demo")]
+    [InlineData("camvid-day")]
+    public void Scores_on_the_device_are_those_of_the_CPU_at_every_number_of_frames(string name)
     {
-        using var engine = cuda.Engine(_package, out _);
-        using var reference = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        var package = ModelPackage.Load(Repository.Model(name));
+        using var engine = cuda.Engine(package, out _);
+        using var reference = new InferenceEngine(package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         var batches = new[] { reference.CreateBatch(11), engine.CreateBatch(11) };
         var random = new Random(1);
         for (int count = 1; count <= 11; count++)

@@ -15,12 +15,15 @@ public sealed class InferenceEngineTests : IDisposable
 
     public void Dispose() => _rendered.Dispose();
 
-    [Fact]
-    public void The_frame_path_computes_what_the_whole_graph_computes_and_with_masks_too()
+    [Theory]
+    [InlineData("street-demo")]
+    [InlineData("camvid-day")]
+    public void The_frame_path_computes_what_the_whole_graph_computes_and_with_masks_too(string name)
     {
-        using var engine = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        var package = ModelPackage.Load(Repository.Model(name));
+        using var engine = new InferenceEngine(package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         using var scorer = new FootageScorer(engine, 4);
-        var size = _package.Card.Network.Size;
+        var size = package.Card.Network.Size;
         var footage = _rendered.Load(_rendered.Drive("drive", 7, seed: 5), size);
         float[][] rows = scorer.Score(footage, null, TestContext.Current.CancellationToken);
         for (int i = 0; i < rows.Length; i++) AssertClose(engine.Compute(footage[i], null, "scores")[0], rows[i], 1e-4);
@@ -50,25 +53,35 @@ public sealed class InferenceEngineTests : IDisposable
         Assert.Equal([FrameError.None, FrameError.Truncated, FrameError.Corrupt], Enumerable.Range(0, 3).Select(batch.Error));
     }
 
-    [Fact]
-    public void Half_precision_keeps_scores_to_1e_2_and_the_area_under_the_curve_to_5e_3()
+    [Theory]
+    [InlineData("street-demo")]
+    [InlineData("camvid-day")]
+    public void Half_precision_keeps_scores_to_1e_2_and_the_area_under_the_curve_to_5e_3(string name)
     {
-        var size = _package.Card.Network.Size;
+        var package = ModelPackage.Load(Repository.Model(name));
+        var size = package.Card.Network.Size;
         var normal = _rendered.Load(_rendered.Drive("normal", 40, seed: 7), size);
         var outliers = new[] { Trouble.Fog, Trouble.DirtyLens, Trouble.Obstacle }.Select(trouble =>
             _rendered.Load(_rendered.Drive(trouble.ToString(), 20, seed: 8, trouble), size)).ToArray();
         var single = Scores(Precision.Fp32);
         var half = Scores(Precision.Fp16);
-        for (int i = 0; i < single.Normal.Length; i++) AssertClose(single.Normal[i], half.Normal[i], 1e-2);
+        for (int i = 0; i < single.Normal.Length; i++) AssertHalf(single.Normal[i], half.Normal[i]);
         for (int set = 0; set < outliers.Length; set++)
         {
-            for (int i = 0; i < single.Outliers[set].Length; i++) AssertClose(single.Outliers[set][i], half.Outliers[set][i], 1e-2);
+            for (int i = 0; i < single.Outliers[set].Length; i++) AssertHalf(single.Outliers[set][i], half.Outliers[set][i]);
             Assert.InRange(Area(half, set) - Area(single, set), -0.005, 0.005);
+        }
+
+        // A likelihood divides by variances that are drawn, so rounding is multiplied in it; no package combines it.
+        void AssertHalf(float[] expected, float[] actual)
+        {
+            for (int k = 0; k < expected.Length; k++)
+                AssertClose([expected[k]], [actual[k]], package.Card.Scores[k] == "likelihood" ? 4e-2 : 1e-2);
         }
 
         (float[][] Normal, float[][][] Outliers) Scores(Precision precision)
         {
-            using var engine = new InferenceEngine(_package, new InferenceOptions { Accelerator = Accelerator.Cpu, Precision = precision },
+            using var engine = new InferenceEngine(package, new InferenceOptions { Accelerator = Accelerator.Cpu, Precision = precision },
                 NullLogger.Instance);
             Assert.Equal(precision, engine.Precision);
             using var scorer = new FootageScorer(engine);
@@ -79,20 +92,25 @@ public sealed class InferenceEngineTests : IDisposable
         double Area((float[][] Normal, float[][][] Outliers) scores, int set) =>
             DetectionMetrics.Auroc(Combined(scores.Normal), Combined(scores.Outliers[set]));
 
-        double[] Combined(float[][] rows) => [.. rows.Select(row => _package.Default.Calibration.Combine(row))];
+        double[] Combined(float[][] rows) => [.. rows.Select(row => package.Default.Calibration.Combine(row))];
     }
 
-    [Fact]
-    public void Half_precision_reaches_every_convolution_and_no_score()
+    [Theory]
+    [InlineData("street-demo")]
+    [InlineData("camvid-day")]
+    public void Half_precision_reaches_every_convolution_and_no_score(string name)
     {
-        var whole = ModelProto.Parser.ParseFrom(_package.Graph.ToArray());
-        var graph = OnnxGraph.Parse(_package.Graph.ToArray());
+        var package = ModelPackage.Load(Repository.Model(name));
+        var whole = ModelProto.Parser.ParseFrom(package.Graph.ToArray());
+        var graph = OnnxGraph.Parse(package.Graph.ToArray());
         graph.Keep(["scores"]);
         int nodes = ModelProto.Parser.ParseFrom(graph.ToArray()).Graph.Node.Count;
         Assert.InRange(nodes, 1, whole.Graph.Node.Count - 5);
-        graph.HalveNetwork(_package.Card.Network.LastWeight);
+        graph.HalveNetwork(package.Card.Network.LastWeight);
         var halved = ModelProto.Parser.ParseFrom(graph.ToArray()).Graph;
-        var types = halved.Initializer.ToDictionary(initializer => initializer.Name, initializer => initializer.DataType);
+        var types = halved.Initializer.ToDictionary(initializer => initializer.Name, initializer => (long)initializer.DataType);
+        foreach (var cast in halved.Node.Where(node => node.OpType == "Cast")) types[cast.Output[0]] = cast.Attribute[0].I;
+        Assert.Contains(halved.Node, node => node.OpType == "Conv");
         Assert.All(halved.Node.Where(node => node.OpType == "Conv"), node => Assert.Equal(10, types[node.Input[1]]));
         Assert.All(halved.Node.Where(node => node.OpType is "Log" or "ReduceMax"), node =>
             Assert.DoesNotContain("half", node.Input[0], StringComparison.Ordinal));

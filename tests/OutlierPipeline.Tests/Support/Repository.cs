@@ -5,9 +5,12 @@ internal static class Repository
 {
     public static string Root { get; } = FindRoot();
 
-    public static string StreetDemo => Path.Combine(Root, "models", "street-demo");
+    public static string StreetDemo => Model("street-demo");
 
-    public static string CamVidDay => Path.Combine(Root, "models", "camvid-day");
+    public static string CamVidDay => Model("camvid-day");
+
+    /// <summary>A package that is shipped.</summary>
+    public static string Model(string name) => Path.Combine(Root, "models", name);
 
     /// <summary>A folder of real footage; the test that asks is skipped where there is none.</summary>
     public static string Footage(string name)
