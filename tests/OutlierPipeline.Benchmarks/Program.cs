@@ -8,7 +8,7 @@ return args switch
     ["end-to-end", .. var rest] => await EndToEnd.RunAsync(rest),
     ["streams", .. var rest] => Streams.Run(rest),
     ["level", var model] => LevelDelays.Run(model),
-    ["spots", .. var rest] => await Spots.RunAsync(rest),
+    ["spots", var model, .. var rest] => await Spots.RunAsync(model, rest),
     ["factors", .. var rest] => Factors.Run(rest),
     ["samples", .. var rest] => await Samples.RunAsync(rest),
     ["kinds", .. var rest] => await Kinds.RunAsync(rest),

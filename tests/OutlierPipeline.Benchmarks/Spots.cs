@@ -1,37 +1,42 @@
 using System.Diagnostics;
 using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Batching;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
+using OutlierPipeline.Inference;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Benchmarks;
 
 /// <summary>
-/// <c>spots [FOOTAGE@FPS …]</c>: windows of normal drives, of the simulated street unless footage is given, once as they are and once for
-/// each blob on the lens, which comes in the middle at a place that moves in the clean window. How many are found, after how many frames,
-/// and how many are found where there is none.
+/// <c>spots MODEL [FOOTAGE@FPS …]</c>: windows of normal drives, of the simulated street unless footage is given, once as they are and once
+/// for each blob on the lens, which comes in the middle at a place that moves in the clean window. How many are found, after how many
+/// frames, and how many are found where there is none. <c>none</c> instead of a model: without its error map.
 /// </summary>
 internal static class Spots
 {
     private const int Drives = 50;
-    private const int FirstSeed = 20_000;
+    private const int FirstSeed = 22_000;
     private const double Opacity = 0.8;
 
     private static readonly (string Name, byte[] Rgb)[] Blobs = [("dark", [25, 25, 25]), ("bright", [230, 230, 225]),
         ("mud", [90, 70, 50])];
 
-    public static async Task<int> RunAsync(string[] arguments)
+    public static async Task<int> RunAsync(string model, string[] arguments)
     {
+        using var maps = new ErrorMaps(model);
         foreach (double diameter in (double[])[0.06, 0.12])
         {
             if (arguments.Length == 0)
             {
                 foreach (double fps in (double[])[10, 1])
                 {
-                    var size = new FrameSize(96, 160);
-                    var tally = new Tally($"{Drives} rendered drives", fps, diameter);
+                    var size = maps.Size ?? new FrameSize(96, 160);
+                    var tally = new Tally($"{Drives} rendered drives", fps, diameter, maps);
                     for (int drive = 0; drive < Drives; drive++) tally.Watch(Render(FirstSeed + drive, fps, size), size, drive);
                     tally.Print();
                 }
@@ -41,8 +46,8 @@ internal static class Spots
                 int at = argument.LastIndexOf('@');
                 double fps = double.Parse(argument[(at + 1)..], CultureInfo.InvariantCulture);
                 using var footage = await new FootageLoader().LoadAsync([argument[..at]], (width, height) =>
-                    new FrameSize((int)Math.Round(160.0 * height / width / 8) * 8, 160), CancellationToken.None);
-                var tally = new Tally(Path.GetFileName(Path.TrimEndingDirectorySeparator(argument[..at])), fps, diameter);
+                    maps.Size ?? new FrameSize((int)Math.Round(160.0 * height / width / 8) * 8, 160), CancellationToken.None);
+                var tally = new Tally(Path.GetFileName(Path.TrimEndingDirectorySeparator(argument[..at])), fps, diameter, maps);
                 int length = tally.Before + tally.After;
                 foreach (var drive in footage.Drives)
                 {
@@ -68,7 +73,7 @@ internal static class Spots
         })];
     }
 
-    private sealed class Tally(string name, double fps, double diameter)
+    private sealed class Tally(string name, double fps, double diameter, ErrorMaps model)
     {
         private readonly List<int?>[] _delays = [.. Blobs.Select(_ => new List<int?>())];
         private int _windows;
@@ -88,7 +93,8 @@ internal static class Spots
         public void Watch(byte[][] frames, FrameSize size, int seed)
         {
             _windows++;
-            if (Play(frames, size, null) is not null) _falsely++;
+            float[][] clean = [.. frames.Select(model.Of)];
+            if (Play(frames, clean, size, null) is not null) _falsely++;
             for (int blob = 0; blob < Blobs.Length; blob++)
             {
                 if (Place(frames, size, seed * 3 + blob) is not { } place)
@@ -98,7 +104,7 @@ internal static class Spots
                 }
                 byte[] colour = Blobs[blob].Rgb;
                 byte[][] covered = [.. frames.Select((frame, i) => i < Before ? frame : Draw(frame, size, place, colour))];
-                int? found = Play(covered, size, place);
+                int? found = Play(covered, [.. covered.Select((frame, i) => i < Before ? clean[i] : model.Of(frame))], size, place);
                 _delays[blob].Add(found - Before);
             }
         }
@@ -118,7 +124,7 @@ internal static class Spots
         }
 
         /// <summary>The frame at which a spot is found, there where it is if it is anywhere.</summary>
-        private int? Play(byte[][] frames, FrameSize size, (double X, double Y)? place)
+        private int? Play(byte[][] frames, float[][] errors, FrameSize size, (double X, double Y)? place)
         {
             var state = new DetectorState { Digest = "" };
             var watch = new ObstructionWatch(size, null, state);
@@ -132,7 +138,7 @@ internal static class Spots
                 for (int i = 0; i < frames.Length; i++)
                 {
                     _frames++;
-                    watch.Add(frames[i], 1 / fps, new FrameRef("", 0, i, 0));
+                    watch.Add(frames[i], errors[i], 1 / fps, new FrameRef("", 0, i, 0));
                     if (watch.Found is not { } spot) continue;
                     if (place is not { } there) return i;
                     bool isThere = Math.Abs((spot.Where.X + spot.Where.Width / 2) * size.Width - there.X) <= 8
@@ -184,6 +190,38 @@ internal static class Spots
                 drawn[i] = (byte)Math.Round(frame[i] * (1 - share) + colour[i % 3] * share);
             }
             return drawn;
+        }
+    }
+
+    /// <summary>Error maps as the detector takes them: of a model of features, empty of others.</summary>
+    private sealed class ErrorMaps : IDisposable
+    {
+        private readonly InferenceEngine? _engine;
+        private readonly BatchMemory? _batch;
+
+        public ErrorMaps(string model)
+        {
+            if (model == "none") return;
+            _engine = new InferenceEngine(ModelPackage.Load(model), new InferenceOptions(), NullLogger.Instance);
+            _batch = _engine.CreateBatch(1);
+            _batch.Count = 1;
+        }
+
+        public FrameSize? Size => _engine?.Package.Card.Network.Size;
+
+        public float[] Of(byte[] frame)
+        {
+            if (_engine?.Package.Card.Network.Backbone is null) return [];
+            frame.CopyTo(_batch!.WritePixels(0));
+            _batch.SetMask(0, null);
+            _batch.Run();
+            return _batch.ErrorMap(0).ToArray();
+        }
+
+        public void Dispose()
+        {
+            _batch?.Dispose();
+            _engine?.Dispose();
         }
     }
 }

@@ -87,7 +87,7 @@ public sealed class CameraDetector
         var onset = _onset?.Add(frame.Scores, seconds, _state.Incident?.Test == AlertTest.Onset ? _options.AbsorbAfter : null);
         bool isStrange = _evidence.Add(p, tail, onset, seconds, at, frame.ErrorMap);
         _causes?.Add(frame.Profile, isStrange, _state.Incident is null && _evidence.IsNone);
-        _spots?.Add(frame.Pixels, seconds, at);
+        _spots?.Add(frame.Pixels, Package.Card.Network.Backbone is null ? [] : frame.ErrorMap, seconds, at);
         _incidents.Follow(_rules.Find(frame, at, onset), at, IsDrifting, alerts);
         return Say(p, tail, replayed: false) with { Score = combined, Onset = onset?.Onset, OnsetPValue = onset?.PValue };
     }

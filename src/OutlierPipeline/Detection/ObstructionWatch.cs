@@ -40,13 +40,14 @@ internal sealed class ObstructionWatch(FrameSize size, FrameMask? mask, Detector
 
     /// <summary>Looks at one frame.</summary>
     /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB; of another length where nobody has them.</param>
+    /// <param name="errorMap"><c>[h, w]</c>, what the model finds strange in each of its cells; empty where nobody knows.</param>
     /// <param name="seconds">Since the frame before.</param>
-    public void Add(ReadOnlySpan<byte> pixels, double seconds, FrameRef frame)
+    public void Add(ReadOnlySpan<byte> pixels, ReadOnlySpan<float> errorMap, double seconds, FrameRef frame)
     {
         _since += seconds;
         if (pixels.Length != size.Bytes || _since < MinStep) return;
         _history ??= new PictureHistory(size, mask);
-        if (_history.Add(pixels, frame) is not { } window) return;
+        if (_history.Add(pixels, errorMap, frame) is not { } window) return;
         _since = 0;
         if (window.Count == PictureHistory.Window) Judge(_history, window);
     }
@@ -105,11 +106,13 @@ internal sealed class ObstructionWatch(FrameSize size, FrameMask? mask, Detector
         {
             (_columns, _rows) = (history.Columns, history.Rows);
             int cells = _columns * _rows;
-            (Now, Before) = (CellMaps.Of(cells), CellMaps.Of(cells));
-            _fine = new SpotFinder(_columns, _rows);
-            _coarse = new SpotFinder(_columns / 2, _rows / 2);
+            var (errorColumns, errorRows) = (history.ErrorColumns, history.ErrorRows);
+            float[] errorsNow = new float[errorColumns * errorRows], errorsBefore = new float[errorColumns * errorRows];
+            (Now, Before) = (CellMaps.Of(cells, errorsNow), CellMaps.Of(cells, errorsBefore));
+            _fine = new SpotFinder(_columns, _rows, errorColumns, errorRows);
+            _coarse = new SpotFinder(_columns / 2, _rows / 2, errorColumns, errorRows);
             int coarse = _columns / 2 * (_rows / 2);
-            (_coarseNow, _coarseBefore) = (CellMaps.Of(coarse), CellMaps.Of(coarse));
+            (_coarseNow, _coarseBefore) = (CellMaps.Of(coarse, errorsNow), CellMaps.Of(coarse, errorsBefore));
         }
 
         public CellMaps Now { get; }

@@ -47,15 +47,22 @@ internal sealed class PictureHistory
             int at = i / (Columns / 2) * 2 * Columns + i % (Columns / 2) * 2;
             CoarseCounts[i] = Counts[at] && Counts[at + 1] && Counts[at + Columns] && Counts[at + Columns + 1];
         }
-        _windows = [new CellWindow(cells), new CellWindow(cells)];
-        _before = new StoredMaps(cells);
-        _pending = [new StoredMaps(cells), new StoredMaps(cells)];
+        (ErrorColumns, ErrorRows) = (size.Width / FrameMask.CellSide, size.Height / FrameMask.CellSide);
+        int errors = ErrorColumns * ErrorRows;
+        _windows = [new CellWindow(cells, errors), new CellWindow(cells, errors)];
+        _before = new StoredMaps(cells, errors);
+        _pending = [new StoredMaps(cells, errors), new StoredMaps(cells, errors)];
         (_last, _next) = (new byte[3 * cells], new byte[3 * cells]);
     }
 
     public int Columns { get; }
 
     public int Rows { get; }
+
+    /// <summary>Cells of the error map across.</summary>
+    public int ErrorColumns { get; }
+
+    public int ErrorRows { get; }
 
     /// <summary>Which cells the mask leaves.</summary>
     public bool[] Counts { get; }
@@ -65,14 +72,14 @@ internal sealed class PictureHistory
 
     /// <summary>Takes a frame into the windows, unless the car stands.</summary>
     /// <returns>The window that is the longer one now; null where the frame was not taken.</returns>
-    public CellWindow? Add(ReadOnlySpan<byte> pixels, FrameRef frame)
+    public CellWindow? Add(ReadOnlySpan<byte> pixels, ReadOnlySpan<float> errorMap, FrameRef frame)
     {
         Scale(pixels);
         if (_hasLast)
         {
             if (Difference(_next, _last) < MinMotion * _next.Length) return null;
-            _windows[0].Add(_next, _last, frame);
-            if (_frames++ >= Window / 2) _windows[1].Add(_next, _last, frame);
+            _windows[0].Add(_next, _last, errorMap, frame);
+            if (_frames++ >= Window / 2) _windows[1].Add(_next, _last, errorMap, frame);
         }
         (_last, _next, _hasLast) = (_next, _last, true);
         return _windows[_windows[1].Count > _windows[0].Count ? 1 : 0];

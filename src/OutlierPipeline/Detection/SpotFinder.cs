@@ -3,8 +3,8 @@ using OutlierPipeline.Alerts;
 namespace OutlierPipeline.Detection;
 
 /// <summary>
-/// Finds a spot that stays while the picture around it moves: there the picture changes less from frame to frame than all around, and its
-/// mean stands out from its surroundings as it did not before.
+/// Finds a spot that stays while the picture around it moves: there the picture changes less from frame to frame than all around, its mean
+/// stands out from its surroundings as it did not before, and the model finds it stranger than it has been.
 /// </summary>
 /// <remarks>
 /// The sum of logarithms below, its weights and its threshold were chosen on rendered drives, the simulator's track and CamVid, with blobs
@@ -32,6 +32,12 @@ internal sealed class SpotFinder
     /// <summary>What sensors and rounding leave, in levels of 255: added to spreads and to changes before ratios are taken.</summary>
     private const float SpreadFloor = 1.5f, ChangeFloor = 0.7f;
 
+    /// <summary>
+    /// What a deviation of the error map over its highest of late adds, how many deviations count, and how much clearer the other signs must
+    /// be where the model sees nothing. Without an error map nothing is added.
+    /// </summary>
+    private const float ErrorWeight = 1.25f, MaxError = 4, ErrorMargin = 1.5f;
+
     /// <summary>A ring around a cell, in cells; a spot is smaller, its surroundings larger.</summary>
     private static readonly (int X, int Y)[] Ring =
     [
@@ -47,6 +53,9 @@ internal sealed class SpotFinder
 
     private readonly int _columns;
     private readonly int _rows;
+    private readonly int _errorColumns;
+    private readonly int _errorRows;
+    private readonly float[] _errors;
     private readonly CellMaps _now;
     private readonly CellMaps _before;
     private readonly CellMaps _ring;
@@ -54,11 +63,12 @@ internal sealed class SpotFinder
     private readonly float[] _scratch;
     private float _livelier;
 
-    public SpotFinder(int columns, int rows)
+    public SpotFinder(int columns, int rows, int errorColumns, int errorRows)
     {
-        (_columns, _rows) = (columns, rows);
+        (_columns, _rows, _errorColumns, _errorRows) = (columns, rows, errorColumns, errorRows);
         int cells = columns * rows;
-        (_now, _before, _ring) = (CellMaps.Of(cells), CellMaps.Of(cells), CellMaps.Of(cells));
+        (_now, _before, _ring) = (CellMaps.Of(cells, []), CellMaps.Of(cells, []), CellMaps.Of(cells, []));
+        _errors = new float[errorColumns * errorRows];
         _ringBefore = new float[3 * cells];
         _scratch = new float[cells];
     }
@@ -71,6 +81,9 @@ internal sealed class SpotFinder
         Smooth(before, _before);
         for (int c = 0; c < 3; c++) RingMean(_before.Means, _ringBefore, c);
         _livelier = Math.Max(MinShare * Median(_before.Spreads), MinSpread);
+        bool hasErrors = now.Errors.AsSpan().ContainsAnyExcept(0f);
+        for (int i = 0; i < _errors.Length; i++)
+            _errors[i] = hasErrors ? ErrorWeight * Math.Clamp(now.Errors[i] - before.Errors[i], -MaxError, MaxError) - ErrorMargin : 0;
         int best = -1;
         float highest = float.NegativeInfinity;
         for (int y = Border; y < _rows - Border; y++)
@@ -129,10 +142,11 @@ internal sealed class SpotFinder
         }
         standsOut = MathF.Sqrt(standsOut);
         isNew = MathF.Sqrt(isNew);
+        float error = _errors[y * _errorRows / _rows * _errorColumns + x * _errorColumns / _columns];
         // What a cell can reach at the most costs no look at its ring.
         float most = 2.5f * MathF.Log((_ring.Changes[cell] + ChangeFloor) / (_now.Changes[cell] + ChangeFloor))
             + 0.5f * MathF.Log((_ring.Spreads[cell] + SpreadFloor) / (_now.Spreads[cell] + SpreadFloor)) + 0.3f
-            + MathF.Log(1 + standsOut) + 1.5f * MathF.Log(1 + isNew) + 1.5f;
+            + MathF.Log(1 + standsOut) + 1.5f * MathF.Log(1 + isNew) + 1.5f + error;
         if (most < bound) return float.NegativeInfinity;
         Span<float> along = stackalloc float[Ring.Length];
         for (int r = 0; r < Ring.Length; r++)
@@ -144,7 +158,7 @@ internal sealed class SpotFinder
         }
         along.Sort();
         return StillnessOf(x, y) + MathF.Log(1 + standsOut) + 1.5f * MathF.Log(1 + isNew)
-            + 0.25f * Math.Clamp(along[Spared] / 10, -4, 6);
+            + 0.25f * Math.Clamp(along[Spared] / 10, -4, 6) + error;
     }
 
     private float StillnessOf(int x, int y)

@@ -197,12 +197,43 @@ public sealed class ObstructionWatchTests
         }
     }
 
-    private static (ObstructionWatch Watch, int At) Play(byte[][] frames, FrameMask? mask = null)
+    /// <summary>A spot so faint that it does not stand out, until the model finds the place strange; strangeness elsewhere says nothing.</summary>
+    [Fact]
+    public void A_faint_spot_is_found_where_the_model_finds_the_place_stranger_than_it_was()
+    {
+        int found = 0;
+        for (int seed = 1; seed <= 4; seed++)
+        {
+            byte[][] frames = Drive(seed, Before + After);
+            var (x, y) = Lively(frames, Size);
+            for (int i = Before; i < frames.Length; i++) Cover(frames[i], Size, (x, y), 120, 0.06);
+            bool isFaint = Play(frames).Watch.Found is null;
+            Assert.Null(Play(frames, errors: i => Errors(0, 0, i)).Watch.Found);
+            Assert.Null(Play(frames, errors: _ => Errors(x, y, Before)).Watch.Found);
+            if (isFaint && Play(frames, errors: i => Errors(x, y, i)).Watch.Found is not null) found++;
+        }
+        Assert.InRange(found, 2, 4);
+
+        // Four deviations around a place from the spot's first frame on.
+        static float[] Errors(int x, int y, int frame)
+        {
+            int columns = Size.Width / FrameMask.CellSide;
+            float[] map = new float[columns * (Size.Height / FrameMask.CellSide)];
+            for (int cell = 0; cell < map.Length && frame >= Before; cell++)
+            {
+                if (Math.Abs(cell % columns - x / FrameMask.CellSide) <= 1 && Math.Abs(cell / columns - y / FrameMask.CellSide) <= 1)
+                    map[cell] = 4;
+            }
+            return map;
+        }
+    }
+
+    private static (ObstructionWatch Watch, int At) Play(byte[][] frames, FrameMask? mask = null, Func<int, float[]>? errors = null)
     {
         var watch = new ObstructionWatch(Size, mask, new DetectorState { Digest = "" });
         for (int i = 0; i < frames.Length; i++)
         {
-            watch.Add(frames[i], 1, new FrameRef("", 0, i, 0));
+            watch.Add(frames[i], errors?.Invoke(i) ?? [], 1, new FrameRef("", 0, i, 0));
             if (watch.Found is not null) return (watch, i);
         }
         return (watch, -1);
