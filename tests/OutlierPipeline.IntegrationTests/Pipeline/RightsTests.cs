@@ -5,8 +5,7 @@ using OutlierPipeline.Pipeline;
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
 /// <summary>On Apache Kafka: a right that is taken away while the service runs is named, and nothing is lost.</summary>
-[Collection(MeasuredTests.Name)]
-public sealed class RightsTests
+public sealed class RightsTests(SharedKafka shared) : IClassFixture<SharedKafka>
 {
     private const int Partitions = 2;
 
@@ -18,12 +17,8 @@ public sealed class RightsTests
     [InlineData(Delivery.ExactlyOnce, true)]
     public async Task A_right_on_the_scores_that_is_taken_away_is_named_and_nothing_is_lost(Delivery delivery, bool isSeen)
     {
-        Assert.SkipWhen(KafkaServer.Missing is not null, KafkaServer.Missing ?? "");
-        await using var kafka = await KafkaServer.LaunchAsync(
-            ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow.everyone.if.no.acl.found=true"],
-            [], []);
-        await kafka.CreateTopicsAsync(Partitions);
-        using var cluster = new TestCluster(kafka, Partitions);
+        var kafka = await shared.WithTopicsAsync(Partitions);
+        using var cluster = new TestCluster(kafka, Partitions) { Group = $"rights-{delivery}-{isSeen}" };
         using var admin = kafka.Admin();
         var options = cluster.Options();
         await using var pipeline = new RunningPipeline(options with { Kafka = options.Kafka with { Delivery = delivery } });
