@@ -5,7 +5,7 @@ namespace OutlierPipeline.IntegrationTests.Pipeline;
 
 /// <summary>On Apache Kafka: how long nothing is scored after a service was killed, with default settings.</summary>
 [Collection(MeasuredTests.Name)]
-public sealed class RestartTests(SharedKafka shared) : IClassFixture<SharedKafka>
+public sealed class RestartTests
 {
     private static readonly byte[][] Street = SmallFrames.FullDrive(1, 40);
 
@@ -14,9 +14,9 @@ public sealed class RestartTests(SharedKafka shared) : IClassFixture<SharedKafka
     [InlineData("Kafka:InstanceId=one-0", "Kafka:Delivery=ExactlyOnce")]
     public async Task After_a_kill_the_next_start_scores_within_ten_seconds(params string[] settings)
     {
-        var kafka = await shared.WithTopicsAsync(4);
-        using var cluster = new TestCluster(kafka, 4) { Group = $"restart-{settings.Length}" };
-        settings = [.. settings, $"Kafka:GroupId={cluster.Group}"];
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(4);
+        using var cluster = new TestCluster(kafka, 4);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         var producing = Task.Run(async () =>
         {

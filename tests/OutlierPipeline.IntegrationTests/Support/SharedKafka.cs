@@ -1,10 +1,8 @@
-using Confluent.Kafka.Admin;
-
 namespace OutlierPipeline.IntegrationTests.Support;
 
 /// <summary>
-/// An Apache Kafka for the tests of a class, where there is one. It asks for rights to what somebody has a right to. Each test
-/// has topics that are new, and should have a group of its own and stop what it started.
+/// An Apache Kafka of one node for the tests of a class, where there is one. Each test has topics that are new, and should have a group of
+/// its own and stop what it started.
 /// </summary>
 public class SharedKafka : IAsyncLifetime
 {
@@ -12,27 +10,21 @@ public class SharedKafka : IAsyncLifetime
 
     protected virtual int Nodes => 1;
 
+    /// <summary>Further server properties.</summary>
+    protected virtual string[] Properties => [];
+
     public async ValueTask InitializeAsync()
     {
         if (KafkaServer.Missing is not null) return;
-        _server = await KafkaServer.LaunchAsync(
-            ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow.everyone.if.no.acl.found=true"],
-            [], [], Nodes);
+        _server = await KafkaServer.LaunchAsync(Properties, [], [], Nodes);
     }
 
-    /// <summary>The server without the pipeline's topics and without rights; skips the test where there is none.</summary>
+    /// <summary>The server without the pipeline's topics; skips the test where there is none.</summary>
     internal async Task<KafkaServer> EmptyAsync()
     {
         Assert.SkipWhen(_server is null, KafkaServer.Missing ?? "");
         // Nodes that a test has lost and revived are on their way.
         await _server.UntilInSyncAsync();
-        using var admin = _server.Admin();
-        // Where a test failed some may be left.
-        await admin.DeleteAclsAsync([new AclBindingFilter
-        {
-            PatternFilter = new ResourcePatternFilter { Type = ResourceType.Any, ResourcePatternType = ResourcePatternType.Any },
-            EntryFilter = new AccessControlEntryFilter { Operation = AclOperation.Any, PermissionType = AclPermissionType.Any }
-        }]);
         await _server.DeleteTopicsAsync();
         return _server;
     }
