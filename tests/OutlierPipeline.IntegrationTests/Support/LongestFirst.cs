@@ -7,8 +7,8 @@ using Xunit.v3;
 namespace OutlierPipeline.IntegrationTests.Support;
 
 /// <summary>
-/// The classes that take longest begin first, so that none of them is left alone at the end: those that compute beside those that wait.
-/// The others follow by their names; without an order they come in another one each time.
+/// The classes that take longest are among the first, so that none of them is left alone at the end: those that compute beside those that
+/// wait. The others follow by their names; without an order they come in another one each time.
 /// </summary>
 public sealed class LongestFirst : ITestCollectionOrderer
 {
