@@ -11,7 +11,7 @@ namespace OutlierPipeline.IntegrationTests.Pipeline;
 
 /// <summary>On Apache Kafka: whoever reads committed records sees each result once, whatever happens to the service.</summary>
 [Collection(MeasuredTests.Name)]
-public sealed class ExactlyOnceTests(SharedKafka shared) : IClassFixture<SharedKafka>
+public sealed class ExactlyOnceTests
 {
     private const int Partitions = 4;
     private static readonly byte[][] Street = SmallFrames.FullDrive(1, 40);
@@ -21,8 +21,9 @@ public sealed class ExactlyOnceTests(SharedKafka shared) : IClassFixture<SharedK
     [Fact]
     public async Task A_service_that_is_killed_again_and_again_under_load_writes_every_result_once()
     {
-        var kafka = await shared.WithTopicsAsync(Partitions);
-        using var cluster = new TestCluster(kafka, Partitions) { Group = "killed" };
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(Partitions);
+        using var cluster = new TestCluster(kafka, Partitions);
         const int Rounds = 400;
         var producing = Task.Run(async () =>
         {
@@ -37,8 +38,7 @@ public sealed class ExactlyOnceTests(SharedKafka shared) : IClassFixture<SharedK
         {
             long before = Done(cluster);
             var begun = Stopwatch.StartNew();
-            await using var service = new ServiceProcess(cluster.BootstrapServers, $"Kafka:GroupId={cluster.Group}",
-                "Kafka:Delivery=ExactlyOnce", "Kafka:InstanceId=one-0");
+            await using var service = new ServiceProcess(cluster.BootstrapServers, "Kafka:Delivery=ExactlyOnce", "Kafka:InstanceId=one-0");
             await service.Until(() => Done(cluster) > before, $"life {life} committing something");
             if (life > 0) Assert.True(begun.Elapsed < TimeSpan.FromSeconds(10), $"life {life} scored nothing for {begun.Elapsed}");
             if (life == Kills)
@@ -59,10 +59,11 @@ public sealed class ExactlyOnceTests(SharedKafka shared) : IClassFixture<SharedK
     [Fact]
     public async Task A_dead_letter_that_cannot_be_written_holds_up_its_own_partition_and_no_other()
     {
-        var kafka = await shared.WithTopicsAsync(2);
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(2);
         // No dead letter is so small, whatever is left out of it.
         await kafka.SetAsync(TestCluster.DeadLetters, "max.message.bytes", "120");
-        using var cluster = new TestCluster(kafka, 2) { Group = "held-up" };
+        using var cluster = new TestCluster(kafka, 2);
         await using var pipeline = new RunningPipeline(Exactly(cluster));
         for (int i = 0; i < 40; i++) cluster.Produce($"car-{i % 2}", i == 21 ? [1, 2, 3] : Street[i], i % 2);
         cluster.Flush();
@@ -95,8 +96,9 @@ public sealed class ExactlyOnceTests(SharedKafka shared) : IClassFixture<SharedK
     [Fact]
     public async Task A_replica_that_joins_and_one_that_leaves_move_partitions_and_every_result_is_written_once()
     {
-        var kafka = await shared.WithTopicsAsync(Partitions);
-        using var cluster = new TestCluster(kafka, Partitions) { Group = "moved" };
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(Partitions);
+        using var cluster = new TestCluster(kafka, Partitions);
         const int Rounds = 300;
         var producing = Task.Run(async () =>
         {
@@ -131,8 +133,9 @@ public sealed class ExactlyOnceTests(SharedKafka shared) : IClassFixture<SharedK
     [Fact]
     public async Task A_replica_that_slept_beyond_its_session_publishes_nothing_when_it_wakes()
     {
-        var kafka = await shared.WithTopicsAsync(Partitions);
-        using var cluster = new TestCluster(kafka, Partitions) { Group = "slept" };
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(Partitions);
+        using var cluster = new TestCluster(kafka, Partitions);
         const int Rounds = 500;
         var producing = Task.Run(async () =>
         {
@@ -142,12 +145,11 @@ public sealed class ExactlyOnceTests(SharedKafka shared) : IClassFixture<SharedK
                 await Task.Delay(50);
             }
         }, TestContext.Current.CancellationToken);
-        string[] settings = [$"Kafka:GroupId={cluster.Group}", "Kafka:Delivery=ExactlyOnce"];
-        await using var sleeper = new ServiceProcess(cluster.BootstrapServers, settings);
+        await using var sleeper = new ServiceProcess(cluster.BootstrapServers, "Kafka:Delivery=ExactlyOnce");
         await sleeper.Until(() => Done(cluster) > 100, "the first commits");
         sleeper.Signal(Signals.Stop);
         long asleep = Done(cluster);
-        await using var other = new ServiceProcess(cluster.BootstrapServers, settings);
+        await using var other = new ServiceProcess(cluster.BootstrapServers, "Kafka:Delivery=ExactlyOnce");
         await other.Until(() => Done(cluster) > asleep + 400, "the other replica taking over");
         sleeper.Signal(Signals.Continue);
         await other.Until(() => producing.IsCompleted && Done(cluster) == Rounds * Partitions, "everything being committed");
