@@ -2,6 +2,7 @@
 # Runs every test that this machine can run, and says why the others are skipped. The last line is 'N passed, N failed, N skipped'.
 # An integration test that fails runs once more by itself: many wait for brokers and processes, and a busy machine can be too slow for
 # their limits. What failed at first is named before the last line, so that it can be looked into.
+# The tests of publishing and the image run beside the unit tests; the output of these follows.
 # On Debian and Ubuntu, as root, it first installs what tests need and the machine lacks.
 set -uo pipefail
 cd "$(dirname "$0")"
@@ -70,28 +71,49 @@ if [ -n "$chaos" ]; then
   [ ! -f "$OUTLIER_CHAOS_OUT/table.md" ] || cat "$OUTLIER_CHAOS_OUT/table.md"
   exit $code
 fi
-passed=0 failed=0 skipped=0
-for project in OutlierPipeline.Tests OutlierPipeline.IntegrationTests; do
-  log=$(mktemp)
-  arguments=(-noColor)
-  [ -n "${1:-}" ] && arguments+=(-method "$1")
-  dotnet exec "tests/$project/bin/Release/net10.0/$project.dll" "${arguments[@]}" 2>&1 | tee "$log"
+# Training's threads that wait leave the cores to the tests beside them.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
+passed=0 failed=0 skipped=0 failed_once=
+filter=()
+[ -n "${1:-}" ] && filter=(-method "$1")
+deploy=OutlierPipeline.IntegrationTests.Deploy
+logs=$(mktemp -d)
+
+# PROJECT ARGUMENTS...: runs tests of a project.
+run() {
+  dotnet exec "tests/$1/bin/Release/net10.0/$1.dll" -noColor "${@:2}" 2>&1
+}
+
+# PROJECT LOG: adds up what the log of a run says, and runs what failed of the integration tests once more.
+count() {
+  local line total errors bad skip name again=()
   # A project in which the filter finds nothing ends with a bare 'Total: 0'.
-  line=$(grep -E 'Total: [0-9]+' "$log" | tail -1 | sed 's/Total: 0$/Total: 0, Errors: 0, Failed: 0, Skipped: 0/')
+  line=$(grep -E 'Total: [0-9]+' "$2" | tail -1 | sed 's/Total: 0$/Total: 0, Errors: 0, Failed: 0, Skipped: 0/')
   # No summary means that the run itself died: that is a failure too.
   read -r total errors bad skip < <(sed -E 's/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+).*/\1 \2 \3 \4/' <<< "${line:-Total: 0, Errors: 1, Failed: 0, Skipped: 0}")
   failed=$((failed + bad + errors)) skipped=$((skipped + skip)) passed=$((passed + total - bad - skip))
-  if [ "$bad" -gt 0 ] && [ "$bad" -le 5 ] && [ "$project" = OutlierPipeline.IntegrationTests ]; then
-    again=()
-    while read -r name; do again+=(-method "$name"); done < <(sed -nE 's/^ +([A-Za-z0-9_.]+)(\(.*)? \[FAIL\]$/\1/p' "$log" | sort -u)
-    echo "once more, by themselves: ${again[*]//-method/}"
-    if dotnet exec "tests/$project/bin/Release/net10.0/$project.dll" -noColor "${again[@]}" 2>&1; then
-      failed=$((failed - bad)) passed=$((passed + bad))
-      failed_once="${again[*]//-method/}"
-    fi
+  [ "$bad" -gt 0 ] && [ "$bad" -le 5 ] && [ "$1" = OutlierPipeline.IntegrationTests ] || return 0
+  while read -r name; do again+=(-method "$name"); done < <(sed -nE 's/^ +([A-Za-z0-9_.]+)(\(.*)? \[FAIL\]$/\1/p' "$2" | sort -u)
+  echo "once more, by themselves: ${again[*]//-method/}"
+  if run "$1" "${again[@]}"; then
+    failed=$((failed - bad)) passed=$((passed + bad))
+    failed_once+=" ${again[*]//-method/}"
   fi
-  rm -f "$log"
-done
-[ -z "${failed_once:-}" ] || echo "failed at first, and passed by themselves:$failed_once"
+}
+
+# Publishing and the image wait for disks and compilers, and nothing in them is timed: they run beside the unit tests. Those are in the
+# background, where an interrupt is ignored, since no test of theirs sends one.
+dotnet exec tests/OutlierPipeline.Tests/bin/Release/net10.0/OutlierPipeline.Tests.dll -noColor "${filter[@]}" > "$logs/unit" 2>&1 &
+unit=$!
+trap 'kill $unit 2> /dev/null; rm -rf "$logs"' EXIT
+run OutlierPipeline.IntegrationTests -namespace "$deploy" "${filter[@]}" | tee "$logs/deploy"
+wait $unit
+trap 'rm -rf "$logs"' EXIT
+cat "$logs/unit"
+count OutlierPipeline.Tests "$logs/unit"
+count OutlierPipeline.IntegrationTests "$logs/deploy"
+run OutlierPipeline.IntegrationTests -namespace- "$deploy" "${filter[@]}" | tee "$logs/integration"
+count OutlierPipeline.IntegrationTests "$logs/integration"
+[ -z "$failed_once" ] || echo "failed at first, and passed by themselves:$failed_once"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

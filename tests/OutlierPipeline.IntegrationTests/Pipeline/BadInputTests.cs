@@ -6,7 +6,6 @@ using OutlierPipeline.Models;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
-[Collection(MeasuredTests.Name)]
 public sealed class BadInputTests
 {
     private static readonly byte[] Good = SmallFrames.Drive(1, 1)[0];

@@ -6,23 +6,21 @@ using OutlierPipeline.Pipeline;
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
 /// <summary>On Apache Kafka: what producers and administrators of the frames' topic may do is followed to its end.</summary>
-[Collection(MeasuredTests.Name)]
-public sealed class LagTests
+public sealed class LagTests(SharedKafka shared) : IClassFixture<SharedKafka>
 {
     [Theory]
     [InlineData(Delivery.AtLeastOnce)]
     [InlineData(Delivery.ExactlyOnce)]
     public async Task The_group_has_no_lag_behind_a_transactional_producers_last_control_record(Delivery delivery)
     {
-        await using var kafka = await KafkaServer.StartAsync();
-        await kafka.CreateTopicsAsync(1);
-        using var cluster = new TestCluster(kafka, 1);
+        var kafka = await shared.WithTopicsAsync(1);
+        using var cluster = new TestCluster(kafka, 1) { Group = $"lag-{delivery}" };
         var options = cluster.Options();
         await using var pipeline = new RunningPipeline(options with { Kafka = options.Kafka with { Delivery = delivery } });
         using var producer = new ProducerBuilder<string, byte[]>(new ProducerConfig
         {
             BootstrapServers = kafka.BootstrapServers,
-            TransactionalId = "a camera's gateway"
+            TransactionalId = $"a camera's gateway {delivery}"
         }).Build();
         producer.InitTransactions(TimeSpan.FromSeconds(30));
         byte[][] frames = SmallFrames.Drive(1, 10);
@@ -55,11 +53,11 @@ public sealed class LagTests
     [Fact]
     public async Task Partitions_that_are_added_are_read_soon_and_told_of_meanwhile()
     {
-        await using var kafka = await KafkaServer.StartAsync();
+        var kafka = await shared.EmptyAsync();
         foreach (string topic in new[] { TestCluster.Scores, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters })
             await kafka.CreateTopicAsync(topic, 3);
         await kafka.CreateTopicAsync(TestCluster.Frames, 1);
-        using var cluster = new TestCluster(kafka, 3);
+        using var cluster = new TestCluster(kafka, 3) { Group = "added" };
         var options = cluster.Options();
         // Metadata is refreshed as often as by default.
         var client = options.Kafka.Client.Where(pair => pair.Key != "topic.metadata.refresh.interval.ms")

@@ -4,8 +4,7 @@ using OutlierPipeline.Pipeline;
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
 /// <summary>On three nodes of Apache Kafka: leaders whose log ends before what was read are not taken for a recreated topic.</summary>
-[Collection(MeasuredTests.Name)]
-public sealed class LeaderTests
+public sealed class LeaderTests(SharedThreeNodes shared) : IClassFixture<SharedThreeNodes>
 {
     private static readonly byte[][] Street = SmallFrames.Drive(1, 40);
 
@@ -15,9 +14,8 @@ public sealed class LeaderTests
     public async Task Where_two_nodes_of_three_are_lost_under_load_nothing_is_read_again_from_the_start(Delivery delivery)
     {
         const int Partitions = 6;
-        await using var kafka = await KafkaServer.StartAsync(3);
-        await kafka.CreateTopicsAsync(Partitions);
-        using var cluster = new TestCluster(kafka, Partitions);
+        var kafka = await shared.WithTopicsAsync(Partitions);
+        using var cluster = new TestCluster(kafka, Partitions) { Group = $"leaders-{delivery}" };
         var options = cluster.Options();
         // An outage that is longer than a transaction may be ends the process, and this is of what happens where it does not.
         var client = new Dictionary<string, string>(options.Kafka.Client) { ["transaction.timeout.ms"] = "300000" };

@@ -5,7 +5,6 @@ using OutlierPipeline.IntegrationTests.Support;
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
 /// <summary>Single records that held their partition for good.</summary>
-[Collection(MeasuredTests.Name)]
 public sealed class PoisonTests
 {
     private static readonly byte[] Good = SmallFrames.Drive(1, 1)[0];

@@ -7,8 +7,7 @@ using OutlierPipeline.IntegrationTests.Support;
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
 /// <summary>On Apache Kafka: retention that overtakes the service, and topics that are recreated under it.</summary>
-[Collection(MeasuredTests.Name)]
-public sealed class RetentionTests
+public sealed class RetentionTests(SharedKafka shared) : IClassFixture<SharedKafka>
 {
     private static readonly byte[][] Street = SmallFrames.FullDrive(1, 40);
     private long _time = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
@@ -16,9 +15,8 @@ public sealed class RetentionTests
     [Fact]
     public async Task Frames_that_retention_removed_are_counted_whether_the_service_was_stopped_or_paused()
     {
-        await using var kafka = await KafkaServer.StartAsync();
-        await kafka.CreateTopicsAsync(1);
-        using var cluster = new TestCluster(kafka, 1);
+        var kafka = await shared.WithTopicsAsync(1);
+        using var cluster = new TestCluster(kafka, 1) { Group = "counted" };
         using var metrics = new MetricRecorder();
         Send(cluster, 40);
         // Stopped: what expires meanwhile lies between the last commit and the log's new start.
@@ -50,17 +48,17 @@ public sealed class RetentionTests
     [Fact]
     public async Task A_service_that_slept_while_its_frames_expired_goes_on_when_it_wakes()
     {
-        await using var kafka = await KafkaServer.StartAsync();
-        await kafka.CreateTopicsAsync(1);
-        using var cluster = new TestCluster(kafka, 1);
-        await using var service = new ServiceProcess(cluster.BootstrapServers, "Kafka:Client:session.timeout.ms=6000");
+        var kafka = await shared.WithTopicsAsync(1);
+        using var cluster = new TestCluster(kafka, 1) { Group = "slept" };
+        await using var service = new ServiceProcess(cluster.BootstrapServers, $"Kafka:GroupId={cluster.Group}",
+            "Kafka:Client:session.timeout.ms=6000");
         Send(cluster, 30);
         await service.Until(() => cluster.Committed()[0] == 30, "the first frames");
         service.Signal(Signals.Stop);
         Send(cluster, 60);
         await kafka.ExpireAsync(0, 70);
         // Longer than its session: the group goes on without it.
-        await kafka.UntilGroupIsEmptyAsync(cluster.Options().Kafka.GroupId);
+        await kafka.UntilGroupIsEmptyAsync(cluster.Group);
         service.Signal(Signals.Continue);
         await service.Until(() => cluster.Committed()[0] == 90, "the frames after the sleep");
         Assert.Contains("offsets 30 to 70 expired before they were read (lostBeforeRead)", service.Output, StringComparison.Ordinal);
@@ -69,9 +67,8 @@ public sealed class RetentionTests
     [Fact]
     public async Task A_topic_that_was_recreated_is_read_from_its_start_and_known_cameras_are_watched_again()
     {
-        await using var kafka = await KafkaServer.StartAsync();
-        await kafka.CreateTopicsAsync(1);
-        using var cluster = new TestCluster(kafka, 1);
+        var kafka = await shared.WithTopicsAsync(1);
+        using var cluster = new TestCluster(kafka, 1) { Group = "recreated" };
         Send(cluster, 100);
         await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() =>
             cluster.Committed()[0] == 100, "the first frames");

@@ -1,3 +1,4 @@
+using Confluent.Kafka;
 using Confluent.Kafka.Admin;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Pipeline;
@@ -5,8 +6,7 @@ using OutlierPipeline.Pipeline;
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
 /// <summary>On Apache Kafka: a right that is taken away while the service runs is named, and nothing is lost.</summary>
-[Collection(MeasuredTests.Name)]
-public sealed class RightsTests
+public sealed class RightsTests(SharedKafkaWithRights shared) : IClassFixture<SharedKafkaWithRights>
 {
     private const int Partitions = 2;
 
@@ -18,13 +18,11 @@ public sealed class RightsTests
     [InlineData(Delivery.ExactlyOnce, true)]
     public async Task A_right_on_the_scores_that_is_taken_away_is_named_and_nothing_is_lost(Delivery delivery, bool isSeen)
     {
-        Assert.SkipWhen(KafkaServer.Missing is not null, KafkaServer.Missing ?? "");
-        await using var kafka = await KafkaServer.LaunchAsync(
-            ["authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "allow.everyone.if.no.acl.found=true"],
-            [], []);
-        await kafka.CreateTopicsAsync(Partitions);
-        using var cluster = new TestCluster(kafka, Partitions);
+        var kafka = await shared.WithTopicsAsync(Partitions);
+        using var cluster = new TestCluster(kafka, Partitions) { Group = $"rights-{delivery}-{isSeen}" };
         using var admin = kafka.Admin();
+        // Of a test that failed.
+        await AllowAsync(admin);
         var options = cluster.Options();
         await using var pipeline = new RunningPipeline(options with { Kafka = options.Kafka with { Delivery = delivery } });
         byte[][] frames = SmallFrames.Drive(1, 40);
@@ -84,16 +82,7 @@ public sealed class RightsTests
         Assert.True(told.Count <= 8, $"{told.Count} lines were logged");
         Assert.Contains(told, IsNamed);
 
-        await admin.DeleteAclsAsync([new AclBindingFilter
-        {
-            PatternFilter = new ResourcePatternFilter
-            {
-                Type = ResourceType.Topic,
-                Name = TestCluster.Scores,
-                ResourcePatternType = ResourcePatternType.Literal
-            },
-            EntryFilter = new AccessControlEntryFilter { Operation = AclOperation.Any, PermissionType = AclPermissionType.Any }
-        }]);
+        await AllowAsync(admin);
         await pipeline.Until(() => cluster.Committed().Values.All(offset => offset >= 20), "everything being committed");
         await pipeline.Until(() => pipeline.NotReady.Count == 0, "the service being ready again");
         Assert.Contains(pipeline.Log.Messages, message => message.Contains("ood.scores can be written again", StringComparison.Ordinal));
@@ -107,6 +96,19 @@ public sealed class RightsTests
             cluster.Flush();
         }
     }
+
+    /// <summary>Everyone may everything.</summary>
+    private static async Task AllowAsync(IAdminClient admin) =>
+        await admin.DeleteAclsAsync([new AclBindingFilter
+        {
+            PatternFilter = new ResourcePatternFilter
+            {
+                Type = ResourceType.Topic,
+                Name = TestCluster.Scores,
+                ResourcePatternType = ResourcePatternType.Literal
+            },
+            EntryFilter = new AccessControlEntryFilter { Operation = AclOperation.Any, PermissionType = AclPermissionType.Any }
+        }]);
 
     private static bool IsNamed(string text) => text.Contains("ood.scores cannot be written", StringComparison.Ordinal)
         && text.Contains("not authorized", StringComparison.Ordinal);

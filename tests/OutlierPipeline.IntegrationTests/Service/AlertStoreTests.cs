@@ -227,30 +227,14 @@ public sealed class AlertStoreTests
         Assert.Empty(await context.Incidents.ToListAsync(Cancellation));
     }
 
-    /// <summary>An empty database, gone after the test.</summary>
-    private sealed class Database : IDisposable
+    /// <summary>An empty database.</summary>
+    private sealed class Database(string kind) : IDisposable
     {
         private readonly TestDirectory _directory = new();
-        private readonly PostgresServer? _server;
 
-        public Database(string kind)
-        {
-            if (kind == "SQLite")
-            {
-                ConnectionString = _directory.File("alerts.db");
-                return;
-            }
-            PostgresServer.Require();
-            _server = new PostgresServer();
-            ConnectionString = _server.CreateDatabase();
-        }
+        public string ConnectionString =>
+            field ??= kind == "SQLite" ? _directory.File("alerts.db") : SharedPostgres.CreateDatabaseOrSkip();
 
-        public string ConnectionString { get; }
-
-        public void Dispose()
-        {
-            _server?.Dispose();
-            _directory.Dispose();
-        }
+        public void Dispose() => _directory.Dispose();
     }
 }

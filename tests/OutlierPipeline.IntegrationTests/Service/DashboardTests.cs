@@ -109,7 +109,7 @@ public sealed partial class DashboardTests
 
     private static Task ShownAsync(ILocator image) => Expect(image).ToHaveJSPropertyAsync("complete", true).ContinueWith(async _ =>
     {
-        for (int i = 0; i < 100 && await image.EvaluateAsync<int>("image => image.naturalWidth") == 0; i++) await Task.Delay(100);
+        for (int i = 0; i < 600 && await image.EvaluateAsync<int>("image => image.naturalWidth") == 0; i++) await Task.Delay(100);
         Assert.NotEqual(0, await image.EvaluateAsync<int>("image => image.naturalWidth"));
     }, TaskScheduler.Default).Unwrap();
 

@@ -11,7 +11,6 @@ using OutlierPipeline.Service.Dashboard;
 namespace OutlierPipeline.IntegrationTests.Service;
 
 /// <summary>What others write to <c>ood.alerts</c>.</summary>
-[Collection(MeasuredTests.Name)]
 public sealed class PoisonTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
@@ -22,10 +21,10 @@ public sealed class PoisonTests
     public async Task A_record_that_is_no_alert_is_passed_over_counted_and_what_follows_it_is_stored(string kind)
     {
         using var directory = new TestDirectory();
-        using var postgres = kind == "PostgreSQL" ? PostgresServer.StartOrSkip() : null;
+        string database = kind == "PostgreSQL" ? SharedPostgres.CreateDatabaseOrSkip() : directory.File("alerts.db");
         using var cluster = new TestCluster(1);
         using var metrics = new MetricRecorder();
-        await using var service = await RunningService.StartAsync(cluster, postgres?.CreateDatabase() ?? directory.File("alerts.db"));
+        await using var service = await RunningService.StartAsync(cluster, database);
         byte[][] poison = [.. Poison()];
         for (int i = 0; i < poison.Length; i++)
         {
@@ -54,10 +53,10 @@ public sealed class PoisonTests
     public async Task A_record_that_the_database_takes_by_no_means_is_passed_over_alone(string kind, string rule)
     {
         using var directory = new TestDirectory();
-        using var postgres = kind == "PostgreSQL" ? PostgresServer.StartOrSkip() : null;
+        string alerts = kind == "PostgreSQL" ? SharedPostgres.CreateDatabaseOrSkip() : directory.File("alerts.db");
         using var cluster = new TestCluster(1);
         using var metrics = new MetricRecorder();
-        await using var service = await RunningService.StartAsync(cluster, postgres?.CreateDatabase() ?? directory.File("alerts.db"));
+        await using var service = await RunningService.StartAsync(cluster, alerts);
         await using (var database = await service.Services.GetRequiredService<IDbContextFactory<AlertDatabase>>()
             .CreateDbContextAsync(Cancellation)) await database.Database.ExecuteSqlRawAsync(rule, Cancellation);
         for (int i = 0; i < 20; i++) cluster.ProduceAlert(AlertFactory.Record($"i{i}", 1, AlertType.Opened, i % 5 == 3 ? "odd"

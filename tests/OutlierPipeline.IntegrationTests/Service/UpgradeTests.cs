@@ -25,9 +25,8 @@ public sealed class UpgradeTests
     public async Task A_database_of_an_earlier_version_is_migrated_and_nothing_in_it_is_read_or_sent_twice(string kind)
     {
         using var directory = new TestDirectory();
-        using var postgres = kind == "PostgreSQL" ? PostgresServer.StartOrSkip() : null;
-        string database = postgres?.CreateDatabase() ?? directory.File("alerts.db");
-        if (postgres is null) File.Copy(Fixture("alerts.sqlite"), database);
+        string database = kind == "PostgreSQL" ? SharedPostgres.CreateDatabaseOrSkip() : directory.File("alerts.db");
+        if (kind == "SQLite") File.Copy(Fixture("alerts.sqlite"), database);
         else await RestoreAsync(database);
         using var cluster = new TestCluster();
         cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened, picture: [0xFF, 0xD8, 0xFF, 0xD9]));

@@ -11,6 +11,8 @@ namespace OutlierPipeline.IntegrationTests.Support;
 internal sealed class KafkaServer : IAsyncDisposable
 {
     private const string ClusterId = "MkU3OEVBNTcwNTJENDM2Qk";
+    private static readonly string[] Topics =
+        [TestCluster.Frames, TestCluster.Scores, TestCluster.Alerts, TestCluster.State, TestCluster.DeadLetters];
     private readonly TestDirectory _directory = new();
     private readonly Dictionary<string, string> _client;
     private readonly Node[] _nodes;
@@ -79,8 +81,7 @@ internal sealed class KafkaServer : IAsyncDisposable
     /// <summary>The pipeline's topics.</summary>
     public async Task CreateTopicsAsync(int partitions)
     {
-        foreach (string topic in new[] { TestCluster.Frames, TestCluster.Scores, TestCluster.Alerts, TestCluster.State,
-            TestCluster.DeadLetters }) await CreateTopicAsync(topic, partitions);
+        foreach (string topic in Topics) await CreateTopicAsync(topic, partitions);
     }
 
     /// <param name="settings">The topic's own, such as <c>max.message.bytes</c>.</param>
@@ -123,6 +124,14 @@ internal sealed class KafkaServer : IAsyncDisposable
     {
         using var admin = Admin();
         await admin.DeleteTopicsAsync([topic]);
+    }
+
+    /// <summary>Deletes the pipeline's topics, as far as they are there.</summary>
+    public async Task DeleteTopicsAsync()
+    {
+        using var admin = Admin();
+        string[] there = [.. admin.GetMetadata(TimeSpan.FromSeconds(30)).Topics.Select(topic => topic.Topic).Intersect(Topics)];
+        if (there.Length > 0) await admin.DeleteTopicsAsync(there);
     }
 
     /// <summary>Removes the records of a partition below an offset, as retention does.</summary>

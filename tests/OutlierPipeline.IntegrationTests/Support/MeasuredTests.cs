@@ -1,6 +1,6 @@
 namespace OutlierPipeline.IntegrationTests.Support;
 
-/// <summary>Tests that count by the process's one meter: no other pipeline may run beside them.</summary>
+/// <summary>Tests that measure what is the process's or the machine's, such as memory, gauges, time: they run beside no others.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class MeasuredTests
 {

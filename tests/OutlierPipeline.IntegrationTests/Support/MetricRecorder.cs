@@ -4,10 +4,15 @@ using OutlierPipeline.Telemetry;
 
 namespace OutlierPipeline.IntegrationTests.Support;
 
-/// <summary>Sums the pipeline's counters by instrument, and by instrument and the value of a tag.</summary>
+/// <summary>
+/// Sums the counters of the pipelines that this test started, by instrument, and by instrument and the value of a tag. The meter is the
+/// process's; whose a measurement is is told by the test from which its thread was started. The gauges are of all pipelines together:
+/// who asks them belongs among <see cref="MeasuredTests"/>.
+/// </summary>
 internal sealed class MetricRecorder : IDisposable
 {
     private readonly MeterListener _listener = new();
+    private readonly string _test = Test() ?? throw new InvalidOperationException("not in a test");
     private readonly ConcurrentDictionary<string, long> _sums = new();
     private readonly ConcurrentDictionary<string, long> _largest = new();
 
@@ -19,6 +24,7 @@ internal sealed class MetricRecorder : IDisposable
         };
         _listener.SetMeasurementEventCallback<long>((instrument, value, tags, _) =>
         {
+            if (!instrument.IsObservable && Test() != _test) return;
             Add(instrument.Name, value);
             foreach (var tag in tags) Add($"{instrument.Name} {tag.Value}", value);
         });
@@ -34,6 +40,8 @@ internal sealed class MetricRecorder : IDisposable
     public void Observe() => _listener.RecordObservableInstruments();
 
     public void Dispose() => _listener.Dispose();
+
+    private static string? Test() => TestContext.Current.Test?.UniqueID;
 
     private void Add(string name, long value)
     {

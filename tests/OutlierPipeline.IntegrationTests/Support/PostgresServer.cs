@@ -20,7 +20,8 @@ internal sealed class PostgresServer : IDisposable
         string data = Path.Combine(_directory.FullName, "data");
         Run([.. user, Path.Combine(programs, "initdb"), "--auth=trust", "--username=outlier", "--no-sync", "--encoding=UTF8", data]);
         _command = [.. user, Path.Combine(programs, "postgres"), "-D", data, "-p", $"{_port}", "-k", _directory.FullName, "-c", "fsync=off",
-            "-c", "listen_addresses=127.0.0.1"];
+            // Pools of tests that have ended keep connections.
+            "-c", "listen_addresses=127.0.0.1", "-c", "max_connections=400"];
         _server = Begin();
     }
 

@@ -61,6 +61,9 @@ internal sealed class TestCluster : IDisposable
 
     public string BootstrapServers { get; }
 
+    /// <summary>The pipeline's group: by default that of <see cref="KafkaOptions"/>.</summary>
+    public string Group { get; init; } = new KafkaOptions().GroupId;
+
     public MockBroker Broker => _broker ?? throw new InvalidOperationException("the broker is not in this process");
 
     public PipelineOptions Options() => new()
@@ -68,6 +71,7 @@ internal sealed class TestCluster : IDisposable
         Kafka = new KafkaOptions
         {
             BootstrapServers = BootstrapServers,
+            GroupId = Group,
             CommitInterval = TimeSpan.FromMilliseconds(100),
             Client = Client()
         },
@@ -190,7 +194,7 @@ internal sealed class TestCluster : IDisposable
     /// killed is open the coordinator tells nothing.
     /// </summary>
     /// <param name="group">The pipeline's, unless it is given.</param>
-    public Dictionary<int, long> Committed(string? group = null) => Asked(group ?? Options().Kafka.GroupId, consumer =>
+    public Dictionary<int, long> Committed(string? group = null) => Asked(group ?? Group, consumer =>
         consumer.Committed(Enumerable.Range(0, _partitions).Select(partition => new TopicPartition(Frames, partition)),
             // Asked for longer, it would answer late.
             TimeSpan.FromSeconds(1)).ToDictionary(offset => offset.Partition.Value, offset => offset.Offset.Value));
@@ -220,7 +224,7 @@ internal sealed class TestCluster : IDisposable
 
     public void Commit(int partition, long offset)
     {
-        using var consumer = Consumer(Options().Kafka.GroupId);
+        using var consumer = Consumer(Group);
         consumer.Commit([new TopicPartitionOffset(Frames, partition, offset)]);
     }
 
