@@ -17,6 +17,9 @@ public static class LibTorch
     /// <summary>PyTorch's libraries, in the order in which they have to be loaded from a directory of a pip-installed PyTorch.</summary>
     private static readonly string[] PyTorch = ["libc10.so", "libtorch_cpu.so", "libc10_cuda.so", "libtorch_cuda.so", "libtorch.so"];
 
+    /// <summary>The library that computes on CPU.</summary>
+    private const string Convolutions = "libtorch_cpu.so";
+
     /// <summary>To be called before TorchSharp is used for the first time.</summary>
     /// <param name="directory">A directory to load libtorch from (<c>LIBTORCH_DIR</c>), or null for the one that came with the
     /// package.</param>
@@ -27,16 +30,31 @@ public static class LibTorch
         string library = Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native", "libLibTorchSharp.so");
         if (!File.Exists(library)) library = Path.Combine(AppContext.BaseDirectory, "libLibTorchSharp.so");
         if (File.Exists(library)) MakeNeedWeak(library);
-        if (string.IsNullOrEmpty(directory)) return;
-        foreach (string name in PyTorch)
+        foreach (string name in string.IsNullOrEmpty(directory) ? [] : PyTorch)
         {
-            string file = Path.Combine(directory, name);
+            string file = Path.Combine(directory!, name);
             if (!File.Exists(file) && name.Contains("cuda", StringComparison.Ordinal)) continue;
             if (!File.Exists(file))
                 throw new FileNotFoundException($"{file}: no such library; LIBTORCH_DIR is the folder torch/lib of a PyTorch installation",
                     file);
             NativeLibrary.Load(file);
         }
+    }
+
+    /// <summary>
+    /// Has libtorch compute convolutions on CPU itself. On some processors oneDNN, which it would take, reads memory that was never written
+    /// where there are few channels: the same seed gives other weights, or none that are numbers (seen with networks that draw pictures, on
+    /// Zen 5 with oneDNN 3.7.1; not where malloc fills memory with zeros). TorchSharp has no switch for it. For the whole process, and
+    /// networks of many channels train half as fast, so it is for adversarial ones alone.
+    /// </summary>
+    /// <inheritdoc cref="Prepare" path="/param"/>
+    public static unsafe void LeaveOutOneDnn(string? directory)
+    {
+        string library = string.IsNullOrEmpty(directory) ? Convolutions : Path.Combine(directory, Convolutions);
+        if (!NativeLibrary.TryLoad(library, typeof(LibTorch).Assembly, null, out nint handle)
+            || !NativeLibrary.TryGetExport(handle, "_ZN2at13globalContextEv", out nint context)
+            || !NativeLibrary.TryGetExport(handle, "_ZN2at7Context20setUserEnabledMkldnnEb", out nint enable)) return;
+        ((delegate* unmanaged<nint, byte, void>)enable)(((delegate* unmanaged<nint>)context)(), 0);
     }
 
     /// <summary>
