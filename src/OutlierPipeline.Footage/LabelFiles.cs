@@ -3,7 +3,7 @@ using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Footage;
 
-/// <summary>The segmentation maps of frames: PNG files of the frames' names, in a directory <c>labels</c> beside them or elsewhere.</summary>
+/// <summary>The segmentation maps of frames: PNG files of the frames' names, in <c>labels</c> beside them or elsewhere.</summary>
 public sealed class LabelFiles
 {
     private const string Beside = "labels";
@@ -16,8 +16,8 @@ public sealed class LabelFiles
     public LabelFiles(IReadOnlyList<string> inputs, IReadOnlyList<string> directories)
     {
         if (directories.Count > 1 && directories.Count != inputs.Count)
-            throw new FootageException($"--labels: {directories.Count} directories for {inputs.Count} of frames: give one for all, or one " +
-                "for each in the same order");
+            throw new FootageException($"--labels: {directories.Count} directories for {inputs.Count} of frames: give one for all, or " +
+                "one for each in the same order");
         if (directories.FirstOrDefault(directory => !Directory.Exists(directory)) is { } missing)
             throw new FootageException($"--labels: {missing}: no such directory of label maps");
         (_inputs, _directories) = ([.. inputs], [.. directories]);

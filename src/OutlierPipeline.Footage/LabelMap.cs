@@ -122,7 +122,10 @@ public sealed record LabelMap(int Height, int Width, byte[] Indices)
         {
             int row = Math.Clamp((2 * (y - crop.Y) + 1) * size.Height / (2 * crop.Height), 0, size.Height - 1) * size.Width;
             for (int x = 0; x < width; x++)
-                indices[y * width + x] = fitted[row + Math.Clamp((2 * (x - crop.X) + 1) * size.Width / (2 * crop.Width), 0, size.Width - 1)];
+            {
+                int column = Math.Clamp((2 * (x - crop.X) + 1) * size.Width / (2 * crop.Width), 0, size.Width - 1);
+                indices[y * width + x] = fitted[row + column];
+            }
         }
         return new LabelMap(height, width, indices);
     }

@@ -193,7 +193,8 @@ internal sealed class TrainCommand
                 _height, _width,
                 _latent, _epochs, _patience, _batch, _rate, _beta, _capacity, _freeBits, _seed,
             _device, _precision, _threads, _libtorch, _debias, _pairs.Labels, _pairs.Classes, _pairs.Direction,
-                _pairs.AdversarialWeight, _pairs.Probe, _pairs.PictureWidth, _resume, _finish, _description, _source, _licence, _version, _prepare,
+                _pairs.AdversarialWeight, _pairs.Probe, _pairs.PictureWidth, _resume, _finish,
+                _description, _source, _licence, _version, _prepare,
         };
         _architecture.AcceptOnlyFromAmong([.. Architecture.All.Select(architecture => architecture.Name)]);
         _device.AcceptOnlyFromAmong("auto", "cpu", "cuda");
@@ -299,7 +300,8 @@ internal sealed class TrainCommand
         Threads = options.GetValue(_threads),
         LibTorch = options.GetValue(_libtorch)?.FullName ?? Environment.GetEnvironmentVariable("LIBTORCH_DIR"),
         Debias = options.GetValue(_debias),
-        Pairs = Architecture.Named(options.GetRequiredValue(_architecture)).IsPaired ? _pairs.Request(options, options.GetValue(_width)) : null,
+        Pairs = Architecture.Named(options.GetRequiredValue(_architecture)).IsPaired
+            ? _pairs.Request(options, options.GetValue(_width)) : null,
         Resume = options.GetValue(_resume),
         Finish = options.GetValue(_finish),
         Description = options.GetRequiredValue(_description),

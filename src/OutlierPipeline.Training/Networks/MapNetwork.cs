@@ -8,8 +8,8 @@ namespace OutlierPipeline.Training.Networks;
 /// compare with.
 /// </summary>
 /// <remarks>
-/// After Ronneberger, Fischer and Brox, U-Net, MICCAI 2015, and Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017. Linear
-/// probes: Alain and Bengio, Understanding Intermediate Layers Using Linear Classifier Probes, 2016.
+/// After Ronneberger, Fischer and Brox, U-Net, MICCAI 2015, and Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017.
+/// Linear probes: Alain and Bengio, Understanding Intermediate Layers Using Linear Classifier Probes, 2016.
 /// </remarks>
 public sealed class MapNetwork
 {

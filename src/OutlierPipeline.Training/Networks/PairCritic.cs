@@ -1,8 +1,8 @@
 namespace OutlierPipeline.Training.Networks;
 
 /// <summary>
-/// Tells pairs of which both sides are real from pairs of which one was made of the other, for each patch of the picture: four convolutions,
-/// a verdict for every eighth or fourth place.
+/// Tells pairs of which both sides are real from pairs of which one was made of the other, for each patch: four convolutions, a
+/// verdict for every eighth or fourth place.
 /// </summary>
 /// <param name="given">Channels of what a pair is made of.</param>
 /// <param name="made">Channels of what is made.</param>

@@ -8,12 +8,12 @@ using static TorchSharp.torch;
 namespace OutlierPipeline.Training.Paired;
 
 /// <summary>
-/// Trains a <see cref="MapNetwork"/> on what the backbone said of frames and on the frames' maps: cross-entropy, in which rare classes weigh
-/// more, and the verdicts of a <see cref="PairCritic"/> that sees a stage of the backbone and a map.
+/// Trains a <see cref="MapNetwork"/> on what the backbone said of frames and on the frames' maps: cross-entropy, in which rare classes
+/// weigh more, and the verdicts of a <see cref="PairCritic"/> that sees a stage of the backbone and a map.
 /// </summary>
 /// <remarks>
-/// Isola et al., CVPR 2017, with cross-entropy for L1; Luc, Couprie, Chintala and Verbeek, Semantic Segmentation using Adversarial Networks,
-/// 2016.
+/// Isola et al., CVPR 2017, with cross-entropy for L1; Luc, Couprie, Chintala and Verbeek, Semantic Segmentation using Adversarial
+/// Networks, 2016.
 /// </remarks>
 internal sealed class MapTrainer : AdversarialTrainer
 {

@@ -10,6 +10,9 @@ internal sealed class PairedOptions
     /// <summary>Pixels across of the frames that maps are made of.</summary>
     private const int DefaultWidth = 480;
 
+    private const int DefaultPictureWidth = 128;
+    private const double DefaultWeight = 0.02;
+
     public Option<string[]> Labels { get; } = new("--labels")
     {
         AllowMultipleArgumentsPerToken = true,
@@ -31,7 +34,7 @@ internal sealed class PairedOptions
 
     public Option<double> AdversarialWeight { get; } = new("--adversarial-weight")
     {
-        DefaultValueFactory = _ => 0.02,
+        DefaultValueFactory = _ => DefaultWeight,
         Description = "For pix2pix: weight of the discriminator's verdict beside the difference to the truth; 0 trains without it"
     };
 
@@ -42,7 +45,7 @@ internal sealed class PairedOptions
 
     public Option<int> PictureWidth { get; } = new("--picture-width")
     {
-        DefaultValueFactory = _ => 128,
+        DefaultValueFactory = _ => DefaultPictureWidth,
         Description = "For pix2pix: width of the pictures that are drawn of maps, a multiple of 16"
     };
 
@@ -58,13 +61,19 @@ internal sealed class PairedOptions
         if (!isPaired) return;
         if (width != 0 && (width is < 64 or > 1280 || width % 8 != 0))
             result.AddError("--width must be a multiple of 8 from 64 to 1280 for pix2pix");
-        if (result.GetValue(PictureWidth) is < 32 or > 512 || result.GetValue(PictureWidth) % 16 != 0)
-            result.AddError("--picture-width must be a multiple of 16 from 32 to 512");
-        if (!(result.GetValue(AdversarialWeight) >= 0)) result.AddError("--adversarial-weight must not be negative");
-        if (result.GetValue(Direction) is not ("map" or "picture" or "both"))
-            result.AddError($"--direction {result.GetValue(Direction)}: expected map, picture or both");
-        if (result.GetValue(Probe) && result.GetValue(Direction) != "map") result.AddError("--probe goes with --direction map");
-        if (result.GetValue(Probe) && result.GetValue(AdversarialWeight) > 0) result.AddError("--probe goes with --adversarial-weight 0");
+        int across = Given(PictureWidth, DefaultPictureWidth);
+        if (across is < 32 or > 512 || across % 16 != 0) result.AddError("--picture-width must be a multiple of 16 from 32 to 512");
+        double weight = Given(AdversarialWeight, DefaultWeight);
+        if (!(weight >= 0)) result.AddError("--adversarial-weight must not be negative");
+        string direction = Given(Direction, "both");
+        if (direction is not ("map" or "picture" or "both"))
+            result.AddError($"--direction {direction}: expected map, picture or both");
+        if (result.GetValue(Probe) && direction != "map") result.AddError("--probe goes with --direction map");
+        if (result.GetValue(Probe) && weight > 0) result.AddError("--probe goes with --adversarial-weight 0");
+
+        // Defaults are not there yet when options are checked.
+        T Given<T>(Option<T> option, T otherwise) =>
+            result.GetResult(option) is { Implicit: false } && result.GetValue(option) is { } value ? value : otherwise;
     }
 
     public PairedRequest Request(ParseResult options, int width) => new()

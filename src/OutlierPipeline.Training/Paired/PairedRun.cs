@@ -87,8 +87,8 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
     {
         var network = new MapNetwork(training.Size, [.. backbone.Stages.Select(stage => stage.Channels)], classes.Classes.Count,
             classes.Void, pairs.IsProbe);
-        AnsiConsole.WriteLine($"To maps at {network.Size}: {settings.Epochs} epochs in batches of {settings.Batch}, seed {settings.Seed}. " +
-            "Running the backbone over all frames …");
+        AnsiConsole.WriteLine($"To maps at {network.Size}: {settings.Epochs} epochs in batches of {settings.Batch}, seed " +
+            $"{settings.Seed}. Running the backbone over all frames …");
         using var features = StageFootage.Of(training, backbone, network, request.Threads, _ => { }, cancellation);
         using var trainer = new MapTrainer(network, training, features, maps, classes, settings, Path.Combine(checkpoints, "to-map"));
         if (!Train(trainer, settings, isFirst: true, out double rate, cancellation)) return null;

@@ -7,8 +7,10 @@ using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training.Paired;
 
-/// <summary>Trains a <see cref="MapPainter"/>: the mean absolute difference to the frame, and the verdicts of a <see cref="PairCritic"/> that
-/// sees map and picture.</summary>
+/// <summary>
+/// Trains a <see cref="MapPainter"/>: the mean absolute difference to the frame, and the verdicts of a <see cref="PairCritic"/> that sees
+/// map and picture.
+/// </summary>
 /// <remarks>Isola et al., CVPR 2017.</remarks>
 internal sealed class PictureTrainer : AdversarialTrainer
 {

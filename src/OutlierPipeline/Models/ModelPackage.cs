@@ -160,6 +160,10 @@ public sealed class ModelPackage
     /// <exception cref="ModelPackageException">The file is missing or is not the one described.</exception>
     public byte[] ReadFile(string name) => ReadChecked(Path, name, Card);
 
+    /// <summary>The bytes of a file that the card of a package describes, which may be one that scores nothing.</summary>
+    /// <inheritdoc cref="ReadFile(string)"/>
+    public static byte[] ReadFile(string path, string name) => ReadChecked(path, name, ReadCard(path));
+
     private static CameraModel ReadCamera(string path, string file, FrameMask? mask, string? maskFile, ModelCard card)
     {
         byte[] json = ReadChecked(path, file, card);
