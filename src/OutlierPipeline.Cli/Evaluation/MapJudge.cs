@@ -35,9 +35,12 @@ internal static class MapJudge
         Show(quality, maps);
         var known = KnownFootage.Parse(ModelPackage.ReadFile(model, KnownFootage.FileName));
         foreach (var drive in footage.Drives)
-            Console.WriteLine($"{KnownFootage.NameOf(footage, drive)}: {EvaluateCommand.Meaning(Evaluator.Words(known.With(footage, drive)))}");
-        Console.WriteLine(Text($"{footage.Count} frames of {translator.Card.Name}: mean IoU {quality.MeanOverlap():0.000} over classes " +
-            $"above {TranslationQuality.MinShare:P1} of the pixels, {quality.Accuracy:0.000} of the pixels right"));
+        {
+            string acquaintance = EvaluateCommand.Meaning(Evaluator.Words(known.With(footage, drive)));
+            Console.WriteLine($"{KnownFootage.NameOf(footage, drive)}: {acquaintance}");
+        }
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{footage.Count} frames of {translator.Card.Name}: mean IoU {quality.MeanOverlap():0.000} " +
+            $"over classes above {TranslationQuality.MinShare:P1} of the pixels, {quality.Accuracy:0.000} of the pixels right"));
         return 0;
     }
 
