@@ -39,8 +39,9 @@ internal static class MapJudge
             string acquaintance = EvaluateCommand.Meaning(Evaluator.Words(known.With(footage, drive)));
             Console.WriteLine($"{KnownFootage.NameOf(footage, drive)}: {acquaintance}");
         }
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{footage.Count} frames of {translator.Card.Name}: mean IoU {quality.MeanOverlap():0.000} " +
-            $"over classes above {TranslationQuality.MinShare:P1} of the pixels, {quality.Accuracy:0.000} of the pixels right"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{footage.Count} frames by {translator.Card.Name}: mean IoU {quality.MeanOverlap():0.000} over classes above " +
+            $"{TranslationQuality.MinShare:P1} of the pixels, {quality.Accuracy:0.000} of the pixels right"));
         return 0;
     }
 

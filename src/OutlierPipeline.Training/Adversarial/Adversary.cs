@@ -50,9 +50,10 @@ internal sealed class Adversary : IDisposable
         double said = loss.ToDouble();
         if (isPenalised)
         {
-            var whole = verdict.flatten(1).mean([1L]).sum();
-            var gradient = autograd.grad([whole], [real], retain_graph: true, create_graph: true)[0];
-            loss += gradient.pow(2).sum([1L, 2L, 3L]).mean() * (0.5 * Gamma * Every);
+            // Of one verdict a picture, or the mean over those of its patches, each of which a few pixels move.
+            long patches = verdict.numel() / verdict.shape[0];
+            var gradient = autograd.grad([verdict.sum()], [real], retain_graph: true, create_graph: true)[0];
+            loss += gradient.pow(2).sum([1L, 2L, 3L]).mean() * (0.5 * Gamma * Every / patches);
         }
         Weights.Descend(loss);
         return said;

@@ -52,10 +52,10 @@ internal static class PairPackage
         return ops.ToModel(new Dictionary<string, string>());
     }
 
-    /// <param name="previews">Pictures, by their path in the package.</param>
+    /// <param name="toMap">Null where it was not trained, as <paramref name="toPicture"/>.</param>
     public static ModelCard Write(string directory, PackageBuilder.Description description, TrainingSettings settings,
         LabelClasses classes, DecodedFootage footage, BackboneCard? backbone, TrainedDirection? toMap, TrainedDirection? toPicture,
-        IReadOnlyDictionary<string, byte[]> previews, TimeSpan time)
+        TimeSpan time)
     {
         var directions = new[] { toMap, toPicture }.OfType<TrainedDirection>().ToArray();
         var card = new ModelCard
@@ -105,7 +105,7 @@ internal static class PairPackage
             Quality = directions.SelectMany(Figures).ToDictionary(),
             Files = new Dictionary<string, string>(),
         };
-        var files = new Dictionary<string, byte[]>(previews)
+        var files = new Dictionary<string, byte[]>
         {
             [KnownFootage.FileName] = new KnownFootage
             {

@@ -45,7 +45,6 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
     /// <summary>And the way to pictures.</summary>
     private const int PictureBudget = 24_000;
 
-    private readonly Dictionary<string, byte[]> _previews = [];
 
     public async Task<int> RunAsync(long begun, CancellationToken cancellation)
     {
@@ -77,9 +76,9 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
             if (toPicture is null) return await run.InterruptedAsync();
         }
         var card = PairPackage.Write(request.Directory, run.Describe(TorchSharp.torch.CPU), settings, classes, training, backbone, toMap,
-            toPicture, _previews, Stopwatch.GetElapsedTime(begun));
+            toPicture, Stopwatch.GetElapsedTime(begun));
         Directory.Delete(checkpoints, recursive: true);
-        return run.Written(card, begun, "translations");
+        return run.Written(card, begun, pictures: null);
     }
 
     private TrainedDirection? TrainToMap(Backbone backbone, DecodedFootage training, byte[][] maps, LabelClasses classes,

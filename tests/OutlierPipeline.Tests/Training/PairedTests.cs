@@ -128,11 +128,11 @@ public sealed class PairedTests : IDisposable
                     bool isCar = y >= 40 && y < 58 && x >= left && x < left + 26;
                     int index = y < 2 ? 3 : isCar ? 2 : y < horizon ? 0 : 1;
                     map[y * Size.Width + x] = (byte)index;
-                    int noise = random.Next(-20, 21);
+                    int noise = random.Next(-8, 9);
                     picture.SetPixel(x, y, index switch
                     {
                         2 => Grey(200, 40, 40, noise),
-                        1 => Grey(90, 90, 95, noise),
+                        1 => Grey(30 + 3 * (y - horizon), 30 + 3 * (y - horizon), 60, noise),
                         _ => Grey(150, 190, 230, noise),
                     });
                 }
@@ -171,8 +171,7 @@ public sealed class PairedTests : IDisposable
         string directory = Path.Combine(_directory, "models", name);
         var footage = _open.OfType<DecodedFootage>().First();
         PairPackage.Write(directory, new PackageBuilder.Description("1.0.0", "A test.", "none", "the test", "none", "cpu"),
-            Settings(epochs: 1), Classes, footage, null, Way("map", toMap), Way("picture", toPicture), new Dictionary<string, byte[]>(),
-            TimeSpan.Zero);
+            Settings(epochs: 1), Classes, footage, null, Way("map", toMap), Way("picture", toPicture), TimeSpan.Zero);
         return directory;
 
         static TrainedDirection? Way(string prefix, byte[]? graph) =>
