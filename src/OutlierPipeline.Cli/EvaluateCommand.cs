@@ -77,10 +77,16 @@ internal static class EvaluateCommand
             Description = "For --slices: another package, such as the one without --debias, whose figures stand beside and which says " +
             "what is rare"
         };
+        var labels = new Option<string[]>("--labels")
+        {
+            AllowMultipleArgumentsPerToken = true,
+            Description = "For a package of --architecture pix2pix: directories of label maps of --normal, one for all or one for each; " +
+                "prints mean IoU, and IoU and accuracy a class, and needs no --out"
+        };
         var command = new Command("evaluate",
             "Judge a package on normal footage and outliers: report.html, report.json, scores.csv") { model, normal, outlier, corruptions,
             frames, output, camera, level, rate, seed, chose, slices, before, scores, whatIf, leaveOut.IsAsked, leaveOut.Train,
-                leaveOut.Baselines };
+                leaveOut.Baselines, labels };
         command.Validators.Add(result =>
         {
             bool asks = result.GetValue(whatIf) is not null;
@@ -89,6 +95,15 @@ internal static class EvaluateCommand
                 result.AddError($"--what-if {result.GetValue(whatIf)}: expected {Setting}1e-4,1e-6");
             if (result.GetValue(before) is not null && result.GetValue(slices) is not { Length: > 0 })
                 result.AddError("--before goes with --slices");
+            if (result.GetValue(labels) is { Length: > 0 })
+            {
+                if (result.GetValue(model) is null || result.GetValue(normal) is not { Length: > 0 })
+                    result.AddError("--labels needs --model and --normal");
+                foreach (var other in new Option[] { outlier, corruptions, slices, before, scores, whatIf, leaveOut.IsAsked }
+                    .Where(other => result.GetResult(other) is { Implicit: false }))
+                    result.AddError($"{other.Name} does not go with --labels");
+                return;
+            }
             if (!asks && (result.GetValue(normal) is not { Length: > 0 } || result.GetValue(output) is null))
                 result.AddError("--normal and --out are needed (or --what-if with --scores)");
             leaveOut.Check(result, result.GetValue(model));
@@ -103,6 +118,8 @@ internal static class EvaluateCommand
             if (options.GetValue(whatIf) is { } settings)
                 return Task.FromResult(Try(options.GetRequiredValue(model), options.GetRequiredValue(scores)!, settings[Setting.Length..],
                     options.GetValue(rate) ?? ScoredSet.DefaultRate, cancellation));
+            if (options.GetValue(labels) is { Length: > 0 } maps)
+                return MapJudge.RunAsync(options.GetRequiredValue(model), options.GetRequiredValue(normal)!, maps, cancellation);
             var sets = (options.GetValue(outlier) ?? []).Select(pair => pair.Split('=', 2)).Select(pair =>
                 (Name: pair[0], Input: pair[1])).ToArray();
             if (sets.Select(set => set.Name).Distinct().Count() < sets.Length || sets.Any(set => set.Name == "normal"))

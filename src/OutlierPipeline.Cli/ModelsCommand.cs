@@ -24,8 +24,8 @@ internal static class ModelsCommand
     private static int List(string path)
     {
         if (!Directory.Exists(path)) throw new CommandException($"{path}: no such directory of model packages");
-        if (File.Exists(Path.Combine(path, "model.json"))) return ModelPackage.ReadCard(path).Network.OnlyDraws
-            ? ShowDrawing(ModelPackage.ReadDecoder(path).Card)
+        if (File.Exists(Path.Combine(path, "model.json"))) return WithoutScores(path) is { } other
+            ? ShowOther(other)
             : Show(ModelPackage.Load(path));
         string[] packages = [.. Directory.EnumerateDirectories(path).Where(directory => File.Exists(Path.Combine(directory, "model.json")))
             .Order(StringComparer.Ordinal)];
@@ -38,12 +38,12 @@ internal static class ModelsCommand
         {
             try
             {
-                bool isScoring = !ModelPackage.ReadCard(directory).Network.OnlyDraws;
-                var package = isScoring ? ModelPackage.Load(directory) : null;
-                var card = package?.Card ?? ModelPackage.ReadDecoder(directory).Card;
+                var other = WithoutScores(directory);
+                var package = other is null ? ModelPackage.Load(directory) : null;
+                var card = other ?? package!.Card;
                 table.AddRow(new[] { directory, card.Version, card.Network.Architecture, card.Network.Size.ToString(),
                     Text(card.Network.Latent), $"{card.Training.Footage.Frames} frames",
-                    package is null ? "draws only" : $"{card.Calibration.Frames} frames{Origin(package.Default.Calibration)}",
+                    package is null ? Only(card) : $"{card.Calibration.Frames} frames{Origin(package.Default.Calibration)}",
                     Text(card.Cameras?.Count ?? 0), card.Description }.Select(Markup.Escape).ToArray());
             }
             catch (ModelPackageException e)
@@ -78,10 +78,36 @@ internal static class ModelsCommand
         return 0;
     }
 
-    private static int ShowDrawing(ModelCard card)
+    /// <summary>The card of a package that only draws or only translates, checked with its graphs; null for one that scores.</summary>
+    private static ModelCard? WithoutScores(string path)
+    {
+        var card = ModelPackage.ReadCard(path);
+        return card.Network.OnlyDraws ? ModelPackage.ReadDecoder(path).Card
+            : card.Network.Translation is null ? null
+            : Ways(card).Select(graph => ModelPackage.ReadTranslator(path, graph).Card).LastOrDefault()
+                ?? ModelPackage.ReadTranslator(path, TranslationCard.ToMap).Card;
+    }
+
+    private static string[] Ways(ModelCard card) =>
+        [.. new[] { TranslationCard.ToMap, TranslationCard.ToPicture }.Where(card.Files.ContainsKey)];
+
+    private static string Only(ModelCard card) => card.Network.OnlyDraws ? "draws only" : "translates only";
+
+    private static int ShowOther(ModelCard card)
     {
         var grid = Described(card);
-        Row(grid, "scores", "none: it draws pictures (outlier sample)");
+        if (card.Network.Translation is { } maps)
+        {
+            Row(grid, "scores", "none: it translates (outlier translate)");
+            Row(grid, "ways", string.Join(", ", Ways(card).Select(graph => graph == TranslationCard.ToMap
+                ? $"pictures of {card.Network.Size} to maps" : $"maps to pictures of {maps.PictureSize}")));
+            Row(grid, "classes", string.Join(", ", maps.Classes.Select((one, k) =>
+                $"{k} {one.Name}{(k == maps.Void ? " (not counted)" : "")}")));
+        }
+        else
+        {
+            Row(grid, "scores", "none: it draws pictures (outlier sample)");
+        }
         Measured(grid, card);
         AnsiConsole.Write(grid);
         return 0;

@@ -23,6 +23,7 @@ var root = new RootCommand(
     PictureCommands.BuildSample(),
     PictureCommands.BuildReconstruct(),
     PictureCommands.BuildTraverse(),
+    TranslateCommand.Build(),
     ModelsCommand.Build(),
     SimulateCommand.Build(),
     BenchCommand.Build(),

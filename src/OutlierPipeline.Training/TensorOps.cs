@@ -52,6 +52,12 @@ public abstract class TensorOps<T>
     /// <summary><c>[N, C·f², H, W]</c> to <c>[N, C, H·f, W·f]</c>.</summary>
     public abstract T PixelShuffle(T x, int factor);
 
+    /// <summary>Every place of planes so many times in both directions, of which the first rows and columns are kept.</summary>
+    public abstract T Enlarge(T planes, int factor, long rows, long columns);
+
+    /// <summary>Planes so many times larger in both directions, bilinear between the centres of places.</summary>
+    public abstract T Smooth(T planes, int factor);
+
     /// <summary>
     /// <c>[N, H, W, C]</c> to a row a square of <paramref name="side"/> pixels, row by row through the picture: <c>[N·H/s·W/s, s·s·C]</c>.
     /// </summary>

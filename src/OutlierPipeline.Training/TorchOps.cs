@@ -54,6 +54,13 @@ public sealed class TorchOps(IReadOnlyDictionary<string, Tensor> weights, Device
 
     public override Tensor PixelShuffle(Tensor x, int factor) => nn.functional.pixel_shuffle(x, factor);
 
+    public override Tensor Enlarge(Tensor planes, int factor, long rows, long columns) =>
+        nn.functional.interpolate(planes, [planes.shape[2] * factor, planes.shape[3] * factor], mode: InterpolationMode.Nearest)
+            .narrow(2, 0, rows).narrow(3, 0, columns);
+
+    public override Tensor Smooth(Tensor planes, int factor) => nn.functional.interpolate(planes,
+        [planes.shape[2] * factor, planes.shape[3] * factor], mode: InterpolationMode.Bilinear, align_corners: false);
+
     public override Tensor ToPatches(Tensor x, FrameSize size, int channels, int side) =>
         x.reshape(-1, size.Height / side, side, size.Width / side, side * channels).transpose(2, 3).reshape(-1, side * side * channels);
 

@@ -6,6 +6,7 @@ using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 using OutlierPipeline.Training.Networks;
+using OutlierPipeline.Training.Paired;
 
 namespace OutlierPipeline.Training;
 
@@ -28,7 +29,7 @@ internal sealed class TrainCommand
         {
             Description =
         "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, " +
-            "or 100,0,0 with --calibration and for gan"
+            "or 100,0,0 with --calibration, for gan and for pix2pix"
         };
     private readonly Option<FileInfo?> _mask = new("--mask")
     {
@@ -52,7 +53,8 @@ internal sealed class TrainCommand
         new("--width")
         {
             Description =
-        "Input width in pixels, a multiple of 16; alone for the feature architectures, 80 to 320 (160), a multiple of 8"
+        "Input width in pixels, a multiple of 16; alone for the feature architectures, 80 to 320 (160), and for pix2pix, 64 to 1280 " +
+            "(480), a multiple of 8"
         };
     private readonly Option<FileInfo?> _backbone = new("--backbone")
     {
@@ -139,6 +141,7 @@ internal sealed class TrainCommand
         Description = "For the feature architectures: train a second time, on frames drawn inversely to the density of their codes, so " +
         "that what is rare in the footage (a tunnel, dusk) counts more; twice as long"
     };
+    private readonly PairedOptions _pairs = new();
     private readonly Option<bool> _resume =
         new("--resume") { Description = "Go on from the checkpoint of an interrupted run with the same options" };
     private readonly Option<bool> _finish =
@@ -189,7 +192,9 @@ internal sealed class TrainCommand
             _frames, _calibration, _split, _framesPerSecond, _mask, _out, _architecture, _backbone, _outputs, _backboneLicence, _stages,
                 _height, _width,
                 _latent, _epochs, _patience, _batch, _rate, _beta, _capacity, _freeBits, _seed,
-            _device, _precision, _threads, _libtorch, _debias, _resume, _finish, _description, _source, _licence, _version, _prepare,
+            _device, _precision, _threads, _libtorch, _debias, _pairs.Labels, _pairs.Classes, _pairs.Direction,
+                _pairs.AdversarialWeight, _pairs.Probe, _pairs.PictureWidth, _resume, _finish,
+                _description, _source, _licence, _version, _prepare,
         };
         _architecture.AcceptOnlyFromAmong([.. Architecture.All.Select(architecture => architecture.Name)]);
         _device.AcceptOnlyFromAmong("auto", "cpu", "cuda");
@@ -207,19 +212,21 @@ internal sealed class TrainCommand
                 result.AddError("--height follows from --width for the feature architectures");
             if (isOfFeatures && result.GetValue(_width) is var width && width != 0 && (width is < 80 or > 320 || width % 8 != 0))
                 result.AddError("--width must be a multiple of 8 from 80 to 320");
-            if (!isOfFeatures && result.GetValue(_height) > 0 != result.GetValue(_width) > 0)
+            _pairs.Check(result, IsPaired(result), result.GetValue(_width));
+            if (IsPaired(result) && result.GetValue(_height) > 0) result.AddError("--height follows from --width for pix2pix");
+            if (!isOfFeatures && !IsPaired(result) && result.GetValue(_height) > 0 != result.GetValue(_width) > 0)
                 result.AddError("--height and --width go together");
             if (result.GetResult(_stages) is { Implicit: false } && result.GetValue(_stages) is < 1 or > 3)
                 result.AddError("--stages must be 1, 2 or 3");
             if (result.GetValue(_backbone) is not null != result.GetValue(_outputs) is { Length: > 0 })
                 result.AddError("--backbone and --backbone-outputs go together");
             if (result.GetValue(_backbone) is not null && !isOfFeatures) result.AddError("--backbone goes with the feature architectures");
-            if (OnlyDraws(result) && result.GetResult(_mask) is not null)
+            if (ScoresNothing(result) && result.GetResult(_mask) is not null)
                 result.AddError("--mask goes with architectures that score");
-            if (OnlyDraws(result) && result.GetValue(_calibration) is { Length: > 0 })
+            if (ScoresNothing(result) && result.GetValue(_calibration) is { Length: > 0 })
                 result.AddError("--calibration goes with architectures that score");
-            if (OnlyDraws(result) && result.GetValue(_precision) == "bfloat16")
-                result.AddError("--precision bfloat16 does not go with gan");
+            if (ScoresNothing(result) && result.GetValue(_precision) == "bfloat16")
+                result.AddError("--precision bfloat16 does not go with gan and pix2pix");
             if (result.GetValue(_debias) && !isOfFeatures) result.AddError("--debias goes with the feature architectures");
             if (result.GetValue(_rate) is { } rate && !(rate > 0)) result.AddError("--learning-rate must be positive");
             if (result.GetValue(_framesPerSecond) <= 0) result.AddError("--fps must be positive");
@@ -236,8 +243,13 @@ internal sealed class TrainCommand
         return new Command("outlier") { command };
     }
 
-    private bool OnlyDraws(CommandResult result) =>
-        result.GetResult(_architecture) is { Implicit: false } && Architecture.Named(result.GetValue(_architecture)!).OnlyDraws;
+    private bool ScoresNothing(CommandResult result) => Asked(result) is { Scores: false };
+
+    private bool IsPaired(CommandResult result) => Asked(result) is { IsPaired: true };
+
+    private Architecture? Asked(CommandResult result) => result.GetResult(_architecture) is { Implicit: false }
+        ? Architecture.All.FirstOrDefault(architecture => architecture.Name == result.GetValue(_architecture))
+        : null;
 
     private async Task<int> RunAsync(ParseResult options, CancellationToken cancellation)
     {
@@ -263,7 +275,7 @@ internal sealed class TrainCommand
         Frames = options.GetRequiredValue(_frames),
         Calibration = options.GetValue(_calibration) ?? [],
         Shares = Shares(options.GetValue(_split) ?? (options.GetValue(_calibration)?.Length > 0
-            || Architecture.Named(options.GetRequiredValue(_architecture)).OnlyDraws ? "100,0,0" : "70,15,15"))!,
+            || !Architecture.Named(options.GetRequiredValue(_architecture)).Scores ? "100,0,0" : "70,15,15"))!,
         FramesPerSecond = options.GetValue(_framesPerSecond),
         Mask = options.GetValue(_mask)?.FullName,
         Directory = options.GetRequiredValue(_out).FullName.TrimEnd(Path.DirectorySeparatorChar),
@@ -288,6 +300,8 @@ internal sealed class TrainCommand
         Threads = options.GetValue(_threads),
         LibTorch = options.GetValue(_libtorch)?.FullName ?? Environment.GetEnvironmentVariable("LIBTORCH_DIR"),
         Debias = options.GetValue(_debias),
+        Pairs = Architecture.Named(options.GetRequiredValue(_architecture)).IsPaired
+            ? _pairs.Request(options, options.GetValue(_width)) : null,
         Resume = options.GetValue(_resume),
         Finish = options.GetValue(_finish),
         Description = options.GetRequiredValue(_description),

@@ -6,6 +6,7 @@ using OutlierPipeline.Models;
 using OutlierPipeline.Training.Adversarial;
 using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Networks;
+using OutlierPipeline.Training.Paired;
 using Spectre.Console;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -75,6 +76,9 @@ internal sealed record TrainingRequest
     /// <summary>Whether to train a second time, on frames drawn inversely to the density of their codes.</summary>
     public required bool Debias { get; init; }
 
+    /// <summary>What a training of pairs takes; null for another.</summary>
+    public required PairedRequest? Pairs { get; init; }
+
     public required bool Resume { get; init; }
 
     public required bool Finish { get; init; }
@@ -126,6 +130,7 @@ internal sealed class TrainingRun(TrainingRequest request)
             device = CPU;
         }
         if (request.Threads > 0) set_num_threads(request.Threads);
+        if (request.Pairs is { } pairs) return await new PairedRun(request, pairs, this, _checkpoints).RunAsync(begun, cancellation);
         using var all = await LoadAsync("frames", request.Frames, size: null, cancellation);
         using var apart = request.Calibration.Length > 0
             ? await LoadAsync("calibration", request.Calibration, all.Size, cancellation)
@@ -153,23 +158,23 @@ internal sealed class TrainingRun(TrainingRequest request)
         return Written(package.Card, begun, "samples and reconstructions");
     }
 
-    private int Written(ModelCard card, long begun, string pictures)
+    internal int Written(ModelCard card, long begun, string? pictures)
     {
         foreach (var (name, value) in card.Quality)
             AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
-        AnsiConsole.WriteLine($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). Its {pictures} are " +
-            $"in preview/.");
+        AnsiConsole.WriteLine($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s)." +
+            (pictures is null ? "" : $" Its {pictures} are in preview/."));
         return 0;
     }
 
-    private async Task<int> InterruptedAsync()
+    internal async Task<int> InterruptedAsync()
     {
         await Console.Error.WriteLineAsync($"interrupted; the checkpoint is in {_checkpoints}: the same command with --resume goes " +
             $"on, with --resume --finish it writes the package of the best epoch so far");
         return 130;
     }
 
-    private PackageBuilder.Description Describe(Device device) => new(request.Version, request.Description, request.Licence,
+    internal PackageBuilder.Description Describe(Device device) => new(request.Version, request.Description, request.Licence,
         request.Source, request.Command, device.type.ToString().ToLowerInvariant());
 
     private async Task<int> TrainGanAsync(DecodedFootage footage, TrainingSettings settings, Device device, long begun,
@@ -286,7 +291,7 @@ internal sealed class TrainingRun(TrainingRequest request)
         };
     }
 
-    private static bool Show(Func<Action<TrainingProgress>, CancellationToken, bool> run, TrainingSettings settings,
+    internal static bool Show(Func<Action<TrainingProgress>, CancellationToken, bool> run, TrainingSettings settings,
         Action<TrainingProgress> seen, CancellationToken cancellation)
     {
         if (!AnsiConsole.Profile.Capabilities.Interactive)

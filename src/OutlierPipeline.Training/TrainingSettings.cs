@@ -43,12 +43,16 @@ public sealed record TrainingSettings
     /// <summary>Whether the network is trained a second time, on frames drawn inversely to the density of their codes.</summary>
     public bool IsDebiased { get; init; }
 
+    /// <summary>Of pairs: weight of the discriminator's verdict beside the difference to the truth; 0 for the difference alone.</summary>
+    public double AdversarialWeight { get; init; }
+
     /// <summary>A run goes on only from a checkpoint with the same.</summary>
     /// <param name="digest">Of the training frames.</param>
     internal string Fingerprint(string digest, FrameSize size, int latent, string? mask) =>
         string.Create(CultureInfo.InvariantCulture,
         $"{Architecture.Name} {size} {latent} {Epochs} {Batch} {Seed} {Beta} {FreeBits} " +
-            $"{LearningRate} {Patience} {IsMixedPrecision} {digest} {mask}{(Capacity > 0 ? $" capacity {Capacity}" : "")}");
+            $"{LearningRate} {Patience} {IsMixedPrecision} {digest} {mask}{(Capacity > 0 ? $" capacity {Capacity}" : "")}" +
+            $"{(Architecture.IsPaired ? $" adversarial {AdversarialWeight}" : "")}");
 }
 
 /// <summary>The training did not lead anywhere. The message is one line that says what to do.</summary>

@@ -184,7 +184,7 @@ internal sealed class Evaluator : IDisposable
         }
     }
 
-    private static string Words(Acquaintance acquaintance) => JsonNamingPolicy.KebabCaseLower.ConvertName(acquaintance.ToString());
+    internal static string Words(Acquaintance acquaintance) => JsonNamingPolicy.KebabCaseLower.ConvertName(acquaintance.ToString());
 
     private double Rate(double level) => Normal.Verdicts.Count(verdict => verdict.PValue <= level) / (double)Normal.Verdicts.Length;
 

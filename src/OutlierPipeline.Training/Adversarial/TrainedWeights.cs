@@ -10,8 +10,9 @@ internal sealed class TrainedWeights : IDisposable
 
     /// <param name="weights">Name, shape and fan-in; He et al. 2015.</param>
     /// <param name="gain">What the first values of a weight are multiplied with.</param>
+    /// <param name="momentum">None, as a game needs: what the other did a few steps ago counts no more (Mescheder et al. 2018).</param>
     public TrainedWeights(IEnumerable<(string Name, long[] Shape, long FanIn)> weights, Func<string, double> gain, double learningRate,
-        Device device)
+        Device device, double momentum = 0)
     {
         var parameters = new List<TorchSharp.Modules.Parameter>();
         foreach (var (name, shape, fanIn) in weights)
@@ -22,13 +23,21 @@ internal sealed class TrainedWeights : IDisposable
             _weights[name] = parameter;
         }
         Ops = new TorchOps(_weights, device);
-        // Without momentum, as a game needs: what the other did a few steps ago counts no more (Mescheder et al. 2018).
-        _optimizer = optim.Adam(parameters, learningRate, beta1: 0, beta2: 0.99);
+        _optimizer = optim.Adam(parameters, learningRate, beta1: momentum, beta2: 0.99);
     }
 
     public TorchOps Ops { get; }
 
     public IReadOnlyDictionary<string, Tensor> All => _weights;
+
+    /// <summary>From the next step on.</summary>
+    public double LearningRate
+    {
+        set
+        {
+            foreach (var group in _optimizer.ParamGroups) group.LearningRate = value;
+        }
+    }
 
     /// <summary>Moves the weights once against the gradient of a loss.</summary>
     public void Descend(Tensor loss)

@@ -129,6 +129,16 @@ public sealed class Backbone
             : planes;
     }
 
+    /// <summary>Writes the backbone into a graph.</summary>
+    /// <param name="pixels">Grey levels, <c>[N, H, W, 3]</c> float32.</param>
+    /// <returns>The square roots of each stage's values, <c>[N, C, H/stride, W/stride]</c>, sides rounded up.</returns>
+    internal string[] WriteStages(OnnxOps ops, string pixels)
+    {
+        var centred = ops.Divide(ops.Subtract(pixels, ops.Constant(Mean, 1, 1, 1, 3)), ops.Constant(Deviation, 1, 1, 1, 3));
+        string[] outputs = ops.Splice(_graph, ops.Transpose(centred, 0, 3, 1, 2), [.. Stages.Select(stage => stage.Output)]);
+        return [.. outputs.Select(planes => ops.Sqrt(ops.Clip(planes, 0, float.MaxValue)))];
+    }
+
     /// <summary>Writes the backbone into a graph, and the mean of its last stage over the picture, <c>[N, C, 1, 1]</c>.</summary>
     /// <inheritdoc cref="Write"/>
     internal string WritePooled(OnnxOps ops, string pixels)

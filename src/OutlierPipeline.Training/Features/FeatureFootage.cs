@@ -39,6 +39,11 @@ public sealed class FeatureFootage : IDisposable
     /// <summary>Runs the backbone over all frames.</summary>
     /// <param name="progress">Frames that are through.</param>
     public static FeatureFootage Of(DecodedFootage footage, FeatureRunner runner, int cells, int channels, Action<int> progress,
+        CancellationToken cancellation) => Of(footage, runner.Run, cells, channels, progress, cancellation);
+
+    /// <param name="run">From frames <c>[n, H, W, 3]</c> to their values, <c>[n, cells, channels]</c>.</param>
+    /// <inheritdoc cref="Of(DecodedFootage, FeatureRunner, int, int, Action{int}, CancellationToken)"/>
+    public static FeatureFootage Of(DecodedFootage footage, Func<byte[], float[]> run, int cells, int channels, Action<int> progress,
         CancellationToken cancellation)
     {
         string path = Path.GetTempFileName();
@@ -52,7 +57,7 @@ public sealed class FeatureFootage : IDisposable
                 byte[] frames = new byte[count * footage.Size.Bytes];
                 for (int i = 0; i < count; i++) footage.Read(first + i, frames.AsSpan(i * footage.Size.Bytes, footage.Size.Bytes));
                 var halves = new Half[count * cells * channels];
-                TensorPrimitives.ConvertToHalf(runner.Run(frames), halves);
+                TensorPrimitives.ConvertToHalf(run(frames), halves);
                 RandomAccess.Write(file, MemoryMarshal.AsBytes(halves.AsSpan()), (long)first * cells * channels * sizeof(ushort));
                 progress(first + count);
             }

@@ -72,7 +72,7 @@ public sealed class FeatureRunner : IDisposable
             : throw new TrainingException($"--backbone {file}: {outputs[k]} has no planes [N, C, h, w]"))];
     }
 
-    private static InferenceSession Create(byte[] graph, int threads, string name)
+    internal static InferenceSession Create(byte[] graph, int threads, string name)
     {
         try
         {

@@ -11,6 +11,9 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
     /// <summary>What is trained unless another is asked for.</summary>
     public const string Default = "feature-vae";
 
+    /// <summary>Translates between pictures and segmentation maps.</summary>
+    public const string Pix2Pix = "pix2pix";
+
     private const string Features = "of features: He et al., Deep Residual Learning for Image Recognition, CVPR 2016";
     private const string SigmaVae =
         "observation variance: Rybkin, Daniilidis and Levine, Simple and Effective VAE Training with Calibrated Decoders, ICML 2021";
@@ -27,6 +30,8 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
             IsVariational: true, Beta: 150) { WeighsTotalCorrelation = true },
         new("gan", "Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014; R1: Mescheder, Geiger and Nowozin, Which Training " +
             "Methods for GANs do actually Converge?, ICML 2018", IsVariational: false, Beta: 0) { OnlyDraws = true },
+        new(Pix2Pix, "Isola, Zhu, Zhou and Efros, Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017",
+            IsVariational: false, Beta: 0) { IsPaired = true },
         new("feature-ae", $"Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006; {Features}",
             IsVariational: false, Beta: 0) { IsOfFeatures = true },
         new("feature-vae", $"Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014; {Features}", IsVariational: true,
@@ -41,6 +46,12 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
 
     /// <summary>Whether pictures can be drawn of it, and frames not scored.</summary>
     public bool OnlyDraws { get; init; }
+
+    /// <summary>Whether it learns from pairs of pictures and segmentation maps, and scores no frames.</summary>
+    public bool IsPaired { get; init; }
+
+    /// <summary>Whether packages of it score frames, so that they are calibrated.</summary>
+    public bool Scores => !OnlyDraws && !IsPaired;
 
     /// <summary>Whether β is the weight of the code's total correlation alone, and not of the whole divergence.</summary>
     public bool WeighsTotalCorrelation { get; init; }

@@ -64,6 +64,16 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     public override string PixelShuffle(string x, int factor) => Node("DepthToSpace", [x], Int("blocksize", factor), Text("mode", "CRD"));
 
+    public override string Enlarge(string planes, int factor, long rows, long columns)
+    {
+        string enlarged = Node("Resize", [planes, "", Constant([1, 1, factor, factor], 4)], Text("mode", "nearest"),
+            Text("coordinate_transformation_mode", "asymmetric"), Text("nearest_mode", "floor"));
+        return Node("Slice", [enlarged, Indices([0, 0]), Indices([rows, columns]), Indices([2, 3])]);
+    }
+
+    public override string Smooth(string planes, int factor) => Node("Resize", [planes, "", Constant([1, 1, factor, factor], 4)],
+        Text("mode", "linear"), Text("coordinate_transformation_mode", "half_pixel"));
+
     public override string ToPatches(string x, FrameSize size, int channels, int side) =>
         Reshape(Transpose(Reshape(x, size.Height / side, side, size.Width / side, side * channels), 0, 1, 3, 2, 4), side * side * channels);
 
@@ -123,6 +133,12 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     public string Cast(string x, int type) => Node("Cast", [x], Int("to", type));
 
+    /// <summary>Index of the largest of the last dimension, which goes.</summary>
+    public string LargestOf(string x) => Node("ArgMax", [x], Int("axis", -1), Int("keepdims", 0));
+
+    /// <summary>1 where both are equal, else 0.</summary>
+    public string AreEqual(string a, string b) => Cast(Node("Equal", [a, b]), FloatType);
+
     public string Round(string x) => Node("Round", [x]);
 
     internal string Transpose(string x, params long[] permutation) => Node("Transpose", [x], Ints("perm", permutation));
@@ -141,14 +157,6 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
         Node("AveragePool", [planes], Ints("kernel_shape", side, side), Ints("strides", side, side));
 
     internal string GlobalAveragePool(string planes) => Node("GlobalAveragePool", [planes]);
-
-    /// <summary>Repeats every place <paramref name="factor"/> times in both directions and keeps the first rows and columns.</summary>
-    internal string Enlarge(string planes, int factor, long rows, long columns)
-    {
-        string enlarged = Node("Resize", [planes, "", Constant([1, 1, factor, factor], 4)], Text("mode", "nearest"),
-            Text("coordinate_transformation_mode", "asymmetric"), Text("nearest_mode", "floor"));
-        return Node("Slice", [enlarged, Indices([0, 0]), Indices([rows, columns]), Indices([2, 3])]);
-    }
 
     /// <summary>Puts another graph into this one.</summary>
     /// <param name="input">What it is given.</param>

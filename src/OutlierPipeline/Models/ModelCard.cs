@@ -23,7 +23,7 @@ public sealed record ModelCard
     private const int CurrentSchema = 2;
 
     /// <summary>Of the network's input, in pixels: beyond it a card would ask for gigabytes a frame.</summary>
-    private const int MaxSide = 8192;
+    internal const int MaxSide = 8192;
 
     /// <summary>Version of this file's layout.</summary>
     public int Schema { get; init; } = CurrentSchema;
@@ -112,6 +112,11 @@ public sealed record ModelCard
                 throw new JsonException($"network.dimensionNames calls {dimension} '{name}': expected a name of a dimension from 0 to " +
                     $"{Network.Latent - 1}");
         }
+        if (Network.Translation is { } translation)
+        {
+            translation.Check();
+            return Scores.Count == 0 ? this : throw new JsonException("network.translation is there, but scores are named");
+        }
         if (Network.OnlyDraws)
         {
             return Scores.Count == 0 ? this : throw new JsonException("network.onlyDraws is true, but scores are named");
@@ -162,6 +167,10 @@ public sealed record NetworkCard
     /// <summary>Whether the package has a decoder alone: pictures can be drawn of it, and no frame can be scored.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool OnlyDraws { get; init; }
+
+    /// <summary>Classes of segmentation maps where the package translates between pictures and these, and scores no frame.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public TranslationCard? Translation { get; init; }
 
     /// <summary>Input height in pixels.</summary>
     public required int Height { get; init; }

@@ -97,6 +97,9 @@ public sealed class ModelPackage
         if (card.Network.OnlyDraws)
             throw new ModelPackageException(path, $"is a {card.Network.Architecture}, which draws pictures (outlier sample) and " +
                 "scores none");
+        if (card.Network.Translation is not null)
+            throw new ModelPackageException(path, $"is a {card.Network.Architecture}, which translates (outlier translate) and scores " +
+                "none");
         byte[] graph = ReadChecked(path, "model.onnx", card);
         var mask = ReadMask(path, card.Mask, card);
         var shared = ReadCamera(path, "calibration.json", mask, card.Mask, card);
@@ -131,12 +134,35 @@ public sealed class ModelPackage
     public static (ModelCard Card, byte[] Decoder) ReadDecoder(string path)
     {
         var card = ReadCard(path);
+        if (card.Network.Translation is not null)
+            throw new ModelPackageException(path, $"is a {card.Network.Architecture}, which translates (outlier translate) and has no " +
+                "codes to draw");
         return (card, ReadChecked(path, "decoder.onnx", card));
+    }
+
+    /// <summary>The card of a package that translates, and the bytes of one of its graphs.</summary>
+    /// <param name="graph"><see cref="TranslationCard.ToMap"/> or <see cref="TranslationCard.ToPicture"/>.</param>
+    /// <exception cref="ModelPackageException">It translates nothing, or not this way; or a file is missing or damaged.</exception>
+    public static (ModelCard Card, byte[] Graph) ReadTranslator(string path, string graph)
+    {
+        var card = ReadCard(path);
+        if (card.Network.Translation is null)
+            throw new ModelPackageException(path, $"is a {card.Network.Architecture} and translates nothing: train with --architecture " +
+                "pix2pix");
+        if (!card.Files.ContainsKey(graph))
+            throw new ModelPackageException(path, graph == TranslationCard.ToMap
+                ? "has no graph from pictures to maps: train with --direction map"
+                : "has no graph from maps to pictures: train with --direction picture");
+        return (card, ReadChecked(path, graph, card));
     }
 
     /// <summary>The bytes of a file that the card describes.</summary>
     /// <exception cref="ModelPackageException">The file is missing or is not the one described.</exception>
     public byte[] ReadFile(string name) => ReadChecked(Path, name, Card);
+
+    /// <summary>The bytes of a file that the card of a package describes, which may be one that scores nothing.</summary>
+    /// <inheritdoc cref="ReadFile(string)"/>
+    public static byte[] ReadFile(string path, string name) => ReadChecked(path, name, ReadCard(path));
 
     private static CameraModel ReadCamera(string path, string file, FrameMask? mask, string? maskFile, ModelCard card)
     {

@@ -18,6 +18,12 @@ public static class ModelPackageWriter
     public static ModelCard WriteDrawing(string directory, ModelCard card, IReadOnlyDictionary<string, byte[]> files) =>
         Write(directory, card, files, path => ModelPackage.ReadDecoder(path).Card);
 
+    /// <summary>Writes a package that translates.</summary>
+    /// <inheritdoc cref="Write(string, ModelCard, IReadOnlyDictionary{string, byte[]})"/>
+    public static ModelCard WriteTranslating(string directory, ModelCard card, IReadOnlyDictionary<string, byte[]> files) =>
+        Write(directory, card, files, path => new[] { TranslationCard.ToMap, TranslationCard.ToPicture }.Where(files.ContainsKey)
+            .Select(graph => ModelPackage.ReadTranslator(path, graph).Card).Last());
+
     private static T Write<T>(string directory, ModelCard card, IReadOnlyDictionary<string, byte[]> files, Func<string, T> load)
     {
         directory = Path.GetFullPath(directory).TrimEnd(Path.DirectorySeparatorChar);
