@@ -122,6 +122,7 @@ internal sealed class TrainingRun(TrainingRequest request)
         long begun = Stopwatch.GetTimestamp();
         OutputPath.CheckDirectory(request.Directory);
         LibTorch.Prepare(request.LibTorch);
+        if (!request.Architecture.Scores) LibTorch.LeaveOutOneDnn(request.LibTorch);
         var device = TrainingDevice.Choose(request.Device);
         if (request.Architecture.IsOfFeatures && device.type == DeviceType.CUDA)
         {

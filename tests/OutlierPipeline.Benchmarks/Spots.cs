@@ -13,8 +13,8 @@ using OutlierPipeline.Models;
 namespace OutlierPipeline.Benchmarks;
 
 /// <summary>
-/// <c>spots MODEL [FOOTAGE@FPS …]</c>: windows of normal drives, of the simulated street unless footage is given, once as they are and once
-/// for each blob on the lens, which comes in the middle at a place that moves in the clean window. How many are found, after how many
+/// <c>spots MODEL [FOOTAGE@FPS …]</c>: windows of normal drives, of the simulated street unless footage is given, once as they are and
+/// once for each blob on the lens, which comes in the middle at a place that moves in the clean window. How many are found, after how many
 /// frames, and how many are found where there is none. <c>none</c> instead of a model: without its error map.
 /// </summary>
 internal static class Spots

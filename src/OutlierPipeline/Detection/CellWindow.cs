@@ -37,8 +37,8 @@ internal sealed class StoredMaps(int cells, int errors)
     }
 
     /// <summary>
-    /// Moves towards other maps by a share, but for cells that are held. Errors rise to the other's at once: a place counts as strange where
-    /// it is stranger than it has been.
+    /// Moves towards other maps by a share, but for cells that are held. Errors rise to the other's at once: a place counts as strange
+    /// where it is stranger than it has been.
     /// </summary>
     public void Learn(StoredMaps other, float share, Func<int, bool> isHeld)
     {

@@ -33,8 +33,8 @@ internal sealed class SpotFinder
     private const float SpreadFloor = 1.5f, ChangeFloor = 0.7f;
 
     /// <summary>
-    /// What a deviation of the error map over its highest of late adds, how many deviations count, and how much clearer the other signs must
-    /// be where the model sees nothing. Without an error map nothing is added.
+    /// What a deviation of the error map over its highest of late adds, how many deviations count, and how much clearer the other signs
+    /// must be where the model sees nothing. Without an error map nothing is added.
     /// </summary>
     private const float ErrorWeight = 1.25f, MaxError = 4, ErrorMargin = 1.5f;
 

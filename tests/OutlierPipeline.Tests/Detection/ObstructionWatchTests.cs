@@ -197,7 +197,8 @@ public sealed class ObstructionWatchTests
         }
     }
 
-    /// <summary>A spot so faint that it does not stand out, until the model finds the place strange; strangeness elsewhere says nothing.</summary>
+    /// <summary>A spot that does not stand out enough, until the model finds the place strange; strangeness elsewhere says nothing.
+    /// </summary>
     [Fact]
     public void A_faint_spot_is_found_where_the_model_finds_the_place_stranger_than_it_was()
     {
