@@ -52,7 +52,7 @@ measure() { # NAME, then options of outlier bench
 measure cpu --accelerator cpu --batch 1,16 --graph "$work/graph.onnx"
 measure cuda-fp16 --accelerator cuda --precision fp16 --batch 1,32,128,512 --end-to-end "$frames"
 measure cuda-fp32 --accelerator cuda --precision fp32 --batch 1,128
-model=models/camvid-day measure features-cuda-fp16 --accelerator cuda --precision fp16 --batch 1,32,128
+model=models/camvid-day measure features-cuda-fp16 --accelerator cuda --precision fp16 --batch 1,32,128 --end-to-end "$frames"
 measure tensorrt-fp16 --accelerator tensorrt --precision fp16 --batch 1,128
 if "$python" -c 'import torch' 2>/dev/null; then
     timeout 150 "$python" tests/pytorch-bench.py "$work/graph.onnx" --batch 128,512 --seconds 1 --out "$work/pytorch.json" >&2 || echo "pytorch failed" >&2
@@ -87,6 +87,10 @@ compiled = max((row["framesPerSecond"] for row in runs.get("pytorch", {}).get("n
 aim("against torch.compile in half precision, 1.25", large and compiled and large / compiled, lambda value: value >= 1.25)
 aim("p50 of a lone frame in ms, 0.25", next((row["p50Milliseconds"] for row in rows if row["batch"] == 1), None), lambda value: value <= 0.25)
 aim("deviation of scores from a CPU's in float32, 0.01", next((row["deviation"] for row in rows), None), lambda value: value <= 0.01)
+features = runs.get("features-cuda-fp16", {})
+feature_rows = [row for row in features.get("network", []) if row["accelerator"] == "Cuda, graphs"]
+aim("features: deviation of scores from a CPU's in float32, 0.04 with the likelihood", next((row["deviation"] for row in feature_rows), None), lambda value: value <= 0.04)
+aim("features: end to end against a bare loop, 0.95", next((path.get("ratioToBareLoop") for path in features.get("endToEnd", [])), None), lambda value: value >= 0.95)
 paths = {path["decoder"]: path for path in half.get("endToEnd", [])}
 gpu, cpu = paths.get("nvJPEG"), paths.get("libjpeg-turbo")
 aim("from JPEG bytes to scores against libjpeg-turbo, 2.5", gpu and cpu and gpu["framesPerSecond"] / cpu["framesPerSecond"], lambda value: value >= 2.5)

@@ -23,8 +23,9 @@ public sealed class CudaTests
     [InlineData("street-demo", Accelerator.Cuda, Precision.Fp16, true, 1e-2)]
     [InlineData("street-demo", Accelerator.TensorRt, Precision.Fp16, true, 1e-2)]
     [InlineData("camvid-day", Accelerator.Cuda, Precision.Fp32, true, 1e-3)]
-    [InlineData("camvid-day", Accelerator.Cuda, Precision.Fp16, true, 1e-2)]
-    [InlineData("camvid-day", Accelerator.TensorRt, Precision.Fp16, true, 1e-2)]
+    // Its likelihood, which nothing combines, multiplies rounding.
+    [InlineData("camvid-day", Accelerator.Cuda, Precision.Fp16, true, 4e-2)]
+    [InlineData("camvid-day", Accelerator.TensorRt, Precision.Fp16, true, 4e-2)]
     public void Scores_are_those_of_the_CPU_at_every_number_of_frames(string name, Accelerator accelerator, Precision precision,
         bool graphs, double tolerance)
     {
