@@ -13,6 +13,7 @@ public sealed class LeaderTests(SharedThreeNodes shared) : IClassFixture<SharedT
     [InlineData(Delivery.ExactlyOnce)]
     public async Task Where_two_nodes_of_three_are_lost_under_load_nothing_is_read_again_from_the_start(Delivery delivery)
     {
+        if (delivery == Delivery.ExactlyOnce) LongTests.Ask();
         const int Partitions = 6;
         var kafka = await shared.WithTopicsAsync(Partitions);
         using var cluster = new TestCluster(kafka, Partitions) { Group = $"leaders-{delivery}" };

@@ -1,0 +1,9 @@
+namespace OutlierPipeline.IntegrationTests.Support;
+
+/// <summary>What takes minutes, and whose promise has a quicker test too, runs where it is asked for.</summary>
+internal static class LongTests
+{
+    /// <summary>Skips the test unless all are asked for.</summary>
+    public static void Ask() => Assert.SkipUnless(Environment.GetEnvironmentVariable("OUTLIER_TESTS_ALL") == "1",
+        "takes minutes: ./test.sh --all runs it");
+}
