@@ -33,6 +33,7 @@ public sealed class DetectionOptionsTests
     public void What_is_out_of_range_is_named(double perDay)
     {
         var options = new DetectionOptions { FalseAlarmsPerCameraDay = perDay };
-        Assert.Contains(options.Validate(), message => message.StartsWith("Detection:FalseAlarmsPerCameraDay is ", StringComparison.Ordinal));
+        Assert.Contains(options.Validate(), message =>
+            message.StartsWith("Detection:FalseAlarmsPerCameraDay is ", StringComparison.Ordinal));
     }
 }
