@@ -171,7 +171,6 @@ public sealed class CauseTests : IDisposable
 
     private FeatureTraining Train()
     {
-        LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
         TorchSharp.torch.set_num_threads(2);
         var training = new FeatureTraining(Backbone.ResNet18(), Drive("drive", 60, seed: 4), null, Settings, 16, 2, 0.1,
             Path.Combine(_rendered.Directory, "run", "checkpoint"), Cancellation)

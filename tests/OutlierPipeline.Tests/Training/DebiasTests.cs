@@ -71,7 +71,6 @@ public sealed class DebiasTests : IDisposable
 
     private FeatureTraining Training(DecodedFootage footage)
     {
-        LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
         TorchSharp.torch.set_num_threads(2);
         var settings = new TrainingSettings
         {

@@ -157,7 +157,6 @@ public sealed class FeatureVaeTests : IDisposable
 
     private FeatureTraining Training(DecodedFootage footage, Backbone backbone, TrainingSettings settings, FrameMask? mask)
     {
-        LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
         TorchSharp.torch.set_num_threads(2);
         return new FeatureTraining(backbone, footage, mask, settings, 8, 2, 0.1, Checkpoint,
             TestContext.Current.CancellationToken)

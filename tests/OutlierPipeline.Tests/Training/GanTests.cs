@@ -18,8 +18,6 @@ public sealed class GanTests : IDisposable
     private static readonly FrameSize Size = new(32, 48);
     private readonly RenderedFootage _rendered = new();
 
-    public GanTests() => LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
-
     public void Dispose() => _rendered.Dispose();
 
     private string Checkpoint => Path.Combine(_rendered.Directory, "run", "checkpoint");

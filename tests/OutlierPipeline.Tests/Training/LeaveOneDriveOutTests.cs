@@ -3,7 +3,6 @@ using OutlierPipeline.Evaluation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
 using OutlierPipeline.Tests.Support;
-using OutlierPipeline.Training;
 using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Judging;
 
@@ -67,7 +66,6 @@ public sealed class LeaveOneDriveOutTests : IDisposable
     [Fact]
     public void PaDiM_is_the_largest_Mahalanobis_distance_of_a_cell()
     {
-        LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
         var footage = _rendered.Load(_rendered.Drive("day", 40, seed: 7), Size);
         var backbone = Backbone.ResNet18(1);
         using var runner = new FeatureRunner(backbone, Size, null, new byte[Size.Bytes], threads: 2);

@@ -22,8 +22,6 @@ public sealed class PairedTests : IDisposable
     private readonly string _directory = Directory.CreateTempSubdirectory("outlier-test-").FullName;
     private readonly List<IDisposable> _open = [];
 
-    public PairedTests() => LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
-
     private string Drive => Path.Combine(_directory, "drive");
 
     public void Dispose()

@@ -11,8 +11,6 @@ public sealed class PosteriorCodeTests : IDisposable
 {
     private readonly RenderedFootage _rendered = new();
 
-    public PosteriorCodeTests() => LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
-
     public void Dispose() => _rendered.Dispose();
 
     [Fact]

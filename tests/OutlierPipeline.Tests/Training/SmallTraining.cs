@@ -28,7 +28,6 @@ internal static class SmallTraining
     public static Trainer Trainer(DecodedFootage footage, TrainingSettings settings, string checkpoint, FrameMask? mask = null,
         int latent = 8)
     {
-        LibTorch.Prepare(Environment.GetEnvironmentVariable("LIBTORCH_DIR"));
         TorchSharp.torch.set_num_threads(2);
         var parts = footage.SplitByTime(0.9, 0.1);
         return new Trainer(Network(settings, latent), parts[0], parts[1], mask, settings, checkpoint);
