@@ -244,7 +244,7 @@ internal static class CalibrateCommand
             {
                 LatentMap = LatentMap.Fit(codes),
                 // Too short to show changes: those that the package knows already hold on.
-                Onset = OnsetFit.Fit(after, rows, drives, rate, OnsetCalibration.OfCalibration) ?? before.Onset,
+                Onset = OnsetFit.Fit(after, before.Onset?.Scores, rows, drives, rate, OnsetCalibration.OfCalibration) ?? before.Onset,
             };
         }
         catch (ArgumentException e)

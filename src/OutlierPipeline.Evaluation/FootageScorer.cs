@@ -74,11 +74,12 @@ public sealed class FootageScorer : IDisposable
 
     /// <summary>Calibrates on normal frames that fitted nothing else.</summary>
     /// <param name="combines">Names of the scores that the combined one is made of.</param>
+    /// <param name="watches">Names of those that the onset test watches; null for the same.</param>
     /// <param name="more">Further rows that say how far scores spread.</param>
     /// <param name="framesPerSecond">Of the footage; null for the frames' own times, and <see cref="DefaultRate"/> without.</param>
     /// <exception cref="FootageException">There are too few.</exception>
-    public Calibration Calibrate(DecodedFootage footage, FrameMask? mask, IReadOnlyList<string> combines, IReadOnlyList<float[]> more,
-        double? framesPerSecond, CancellationToken cancellation)
+    public Calibration Calibrate(DecodedFootage footage, FrameMask? mask, IReadOnlyList<string> combines,
+        IReadOnlyList<string>? watches, IReadOnlyList<float[]> more, double? framesPerSecond, CancellationToken cancellation)
     {
         if (footage.Count < Calibration.MinFrames)
             throw new FootageException(
@@ -89,7 +90,7 @@ public sealed class FootageScorer : IDisposable
         return calibration with
         {
             LatentMap = LatentMap.Fit(codes),
-            Onset = OnsetFit.Fit(calibration, rows, drives, RateOf(footage, framesPerSecond), OnsetCalibration.OfCalibration)
+            Onset = OnsetFit.Fit(calibration, watches, rows, drives, RateOf(footage, framesPerSecond), OnsetCalibration.OfCalibration)
         };
     }
 

@@ -5,8 +5,9 @@ namespace OutlierPipeline.Training;
 
 /// <summary>One score of a package.</summary>
 /// <param name="IsCombined">Whether it has a part in the combined score.</param>
+/// <param name="IsWatched">Whether the onset test watches it.</param>
 /// <param name="IsLocal">Whether it says something of one place of the picture.</param>
-public sealed record ScoreEntry(string Name, bool IsCombined, bool IsLocal);
+public sealed record ScoreEntry(string Name, bool IsCombined, bool IsWatched, bool IsLocal);
 
 /// <summary>What a package is made of, whichever network was trained.</summary>
 public interface IModelExporter

@@ -41,7 +41,7 @@ public sealed class ModelExporter : IModelExporter
     public FrameSize Size => _network.Size;
 
     IReadOnlyList<ScoreEntry> IModelExporter.Scores =>
-        [.. Scores.Select(score => new ScoreEntry(score.Name, score.IsCombined, score.IsLocal))];
+        [.. Scores.Select(score => new ScoreEntry(score.Name, score.IsCombined, score.IsCombined, score.IsLocal))];
 
     /// <summary>None: what is told by is the residual's profile of a feature VAE.</summary>
     CauseModel? IModelExporter.Causes => null;

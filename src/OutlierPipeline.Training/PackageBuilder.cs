@@ -36,13 +36,14 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
         using var engine = new InferenceEngine(ModelPackage.Uncalibrated(card, model, mask),
             new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
         using var scorer = new FootageScorer(engine);
+        string[] watched = [.. exporter.Scores.Where(score => score.IsWatched).Select(score => score.Name)];
         var calibration = scorer.Calibrate(footage.Calibration, mask,
-            [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], crossFitted, footageRate, cancellation);
+            [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], watched, crossFitted, footageRate, cancellation);
         if (leftOut is not null)
         {
             calibration = calibration.WithLeftOut(leftOut.Rows, leftOut.Stretches) with
             {
-                Onset = OnsetFit.Fit(calibration, leftOut.Rows, leftOut.Stretches,
+                Onset = OnsetFit.Fit(calibration, watched, leftOut.Rows, leftOut.Stretches,
                     FootageScorer.RateOf(footage.Training, footageRate), leftOut.IsByDrive ? OnsetCalibration.OfDrives
                     : OnsetCalibration.OfHalves) ?? calibration.Onset
             };

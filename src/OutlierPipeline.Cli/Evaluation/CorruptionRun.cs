@@ -148,15 +148,17 @@ internal sealed class CorruptionRun(ScoredSet normal, FootageScorer scorer, stri
     {
         var detector = new CameraDetector(camera, scorer.Package, new DetectionOptions());
         var alerts = new List<AlertStep>();
+        byte[] pixels = new byte[normal.Footage.Size.Bytes];
         for (int i = 0; i < _before; i++)
         {
+            normal.Footage.Read(start + i, pixels);
             detector.Observe(new FrameObservation
             {
                 Frame = new FrameRef("", 0, i, ScoredSet.Nanoseconds(i, framesPerSecond)),
                 Scores = normal.Scores[start + i],
-                ErrorMap = [],
+                ErrorMap = normal.ErrorMaps[start + i],
                 Profile = normal.Profiles[start + i],
-                Pixels = [],
+                Pixels = pixels,
             }, alerts);
         }
         if (alerts.Count > 0) return (null, null, null);

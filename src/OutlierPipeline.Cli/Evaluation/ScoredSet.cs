@@ -24,6 +24,7 @@ internal sealed class ScoredSet
         Verdicts = new Verdict[footage.Count];
         Profiles = new float[footage.Count][];
         Codes = new float[footage.Count][];
+        ErrorMaps = new float[footage.Count][];
     }
 
     public string Name { get; }
@@ -42,6 +43,9 @@ internal sealed class ScoredSet
 
     /// <summary>n rows of Z.</summary>
     public float[][] Codes { get; }
+
+    /// <summary>n error maps, <c>[h, w]</c> each.</summary>
+    public float[][] ErrorMaps { get; }
 
     /// <summary>What the incidents that opened looked like, where something was said.</summary>
     public List<string> IncidentCauses { get; } = [];
@@ -70,6 +74,7 @@ internal sealed class ScoredSet
             set.Scores[i] = batch.Scores(slot).ToArray();
             set.Profiles[i] = batch.Profile(slot).ToArray();
             set.Codes[i] = batch.Latent(slot).ToArray();
+            set.ErrorMaps[i] = batch.ErrorMap(slot).ToArray();
             set.Combined[i] = model.Calibration.Combine(batch.Scores(slot));
             set.Verdicts[i] = Observe(detector!, within, framesPerSecond is null && footage.TimeOf(i) is { } time
                 ? Nanoseconds(time)

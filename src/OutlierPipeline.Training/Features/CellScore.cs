@@ -14,6 +14,9 @@ public abstract class CellScore
     /// <summary>Whether the score has a part in the combined one.</summary>
     public virtual bool IsCombined => false;
 
+    /// <summary>Whether the onset test watches it.</summary>
+    public virtual bool IsWatched => IsCombined;
+
     /// <summary>Whether the score says something of one place of the picture.</summary>
     public virtual bool IsLocal => false;
 

@@ -53,6 +53,8 @@ public sealed class StripsScore(FeatureNetwork network) : CellScore
 
     public override string Name => "strips";
 
+    public override bool IsWatched => true;
+
     /// <summary>The h rows of 2 C values, then which of them have a cell that counts, <c>[N, h · 2 C + h]</c>.</summary>
     public override T Features<T>(TensorOps<T> ops, CellInputs<T> inputs)
     {
@@ -151,6 +153,8 @@ public sealed class CodesScore : CellScore
     private ShrunkDensity? _density;
 
     public override string Name => "codes";
+
+    public override bool IsWatched => true;
 
     /// <summary><c>[N, 2 K]</c>.</summary>
     public override T Features<T>(TensorOps<T> ops, CellInputs<T> inputs)

@@ -33,7 +33,7 @@ internal sealed class FindingRules(DetectorState state, Evidence evidence, Obstr
         }
         var test = evidence.Test;
         bool isOnset = test == AlertTest.Onset && onset is not null;
-        int fired = isOnset ? calibration.Combining[onset!.Value.Fired] : Strangest(frame.Scores);
+        int fired = isOnset ? onset!.Value.Fired : Strangest(frame.Scores);
         string score = calibration.Scores[fired];
         var kind = !frame.Pixels.IsEmpty && MeanLevel(frame.Pixels) < DarkLevel ? AlertKind.Dark
             : spots?.IsPresent == true || evidence.StaysInPlace && card.IsLocal(score) ? AlertKind.Obstruction

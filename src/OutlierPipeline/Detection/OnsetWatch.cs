@@ -8,7 +8,7 @@ namespace OutlierPipeline.Detection;
 /// <param name="Fast">The p-value to bet on, of a change within seconds.</param>
 /// <param name="Slow">The same of what came slowly; null where the package or the camera does not know yet.</param>
 /// <param name="SlowSlot">Seconds for which the slow deviation is one and the same observation.</param>
-/// <param name="Fired">Which of the combined scores deviates most.</param>
+/// <param name="Fired">Index of the score that deviates most.</param>
 /// <param name="Strangeness">By how many units it does.</param>
 internal readonly record struct OnsetFigures(double Onset, double PValue, double Fast, double? Slow, double SlowSlot, int Fired,
     double Strangeness);
@@ -26,6 +26,7 @@ internal sealed class OnsetWatch
     private readonly Calibration _calibration;
     private readonly OnsetCalibration _onset;
     private readonly OnsetBaseline _baseline;
+    private readonly int[] _watched;
     private readonly double[] _scores;
     private readonly double[] _deviations;
 
@@ -33,9 +34,10 @@ internal sealed class OnsetWatch
     {
         _calibration = calibration;
         _onset = onset;
-        _baseline = new OnsetBaseline(calibration.Combines.Count);
-        _scores = new double[calibration.Combines.Count];
-        _deviations = new double[calibration.Combines.Count];
+        _watched = calibration.IndicesOf(onset.Scores ?? calibration.Combines);
+        _baseline = new OnsetBaseline(_watched.Length);
+        _scores = new double[_watched.Length];
+        _deviations = new double[_watched.Length];
         _baseline.Restore(state);
     }
 
@@ -46,8 +48,7 @@ internal sealed class OnsetWatch
     /// <returns>Null where too few frames were seen, or frames come more slowly than the calibration knows.</returns>
     public OnsetFigures? Add(ReadOnlySpan<float> scores, double seconds, TimeSpan? absorbAfter)
     {
-        var combining = _calibration.Combining;
-        for (int k = 0; k < _scores.Length; k++) _scores[k] = _calibration.Standardise(combining[k], scores[combining[k]]);
+        for (int k = 0; k < _scores.Length; k++) _scores[k] = _calibration.Standardise(_watched[k], scores[_watched[k]]);
         _baseline.Add(_scores, seconds, absorbAfter is { } time ? 2 * time.TotalSeconds / OnsetBaseline.Slots : 0);
         if (!_baseline.HasFast || _onset.For(_baseline.Step) is not { } fast) return null;
         var (onset, p, bet) = Judge(fast, _baseline.Fast);
@@ -75,8 +76,7 @@ internal sealed class OnsetWatch
 
     private (double Combined, double PValue, double Bet) Judge(OnsetNull normal, ReadOnlySpan<double> deviations)
     {
-        var combining = _calibration.Combining;
-        for (int k = 0; k < _deviations.Length; k++) _deviations[k] = deviations[k] * _calibration.Scale[combining[k]];
+        for (int k = 0; k < _deviations.Length; k++) _deviations[k] = deviations[k] * _calibration.Scale[_watched[k]];
         double combined = normal.Combine(_deviations);
         double p = normal.PValue(combined);
         return (combined, p, normal.TailPValue(combined) is { } tail ? Math.Clamp(tail, Martingale.SmallestExtrapolated, p) : p);
@@ -90,6 +90,6 @@ internal sealed class OnsetWatch
         {
             if (_deviations[k] / normal.Units[k] > _deviations[strangest] / normal.Units[strangest]) strangest = k;
         }
-        return (strangest, _deviations[strangest] / normal.Units[strangest]);
+        return (_watched[strangest], _deviations[strangest] / normal.Units[strangest]);
     }
 }

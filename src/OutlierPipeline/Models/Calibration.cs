@@ -255,7 +255,7 @@ public sealed record Calibration
         if (calibration.Pace is { } pace && !(pace.Seconds > 0 && pace.Allowance >= 0))
             throw new JsonException("pace: seconds must be positive, allowance at least 0");
         calibration.LatentMap?.Check();
-        calibration.Onset?.Check(calibration.Combines.Count);
+        calibration.Onset?.Check(calibration.Scores, calibration.Combines);
         return IsAscending(calibration.Combined) ? calibration : throw new JsonException("combined is not ascending");
     }
 
@@ -266,7 +266,10 @@ public sealed record Calibration
 
     /// <summary>Indices of the scores that the combined one is made of.</summary>
     [JsonIgnore]
-    internal ReadOnlySpan<int> Combining => _combines ??= [.. Combines.Select(name => Array.IndexOf([.. Scores], name))];
+    internal ReadOnlySpan<int> Combining => _combines ??= IndicesOf(Combines);
+
+    /// <summary>Indices of scores by their names.</summary>
+    internal int[] IndicesOf(IEnumerable<string> names) => [.. names.Select(name => Array.IndexOf([.. Scores], name))];
 
     /// <summary>
     /// The combined nonconformity score: a soft maximum of the standardised scores times their weights, so that one strong piece of

@@ -14,6 +14,14 @@ public sealed record OnsetCalibration
     public const string OfHalves = "halves of drives left out";
     public const string OfCalibration = "calibration footage";
 
+    /// <summary>
+    /// Names of the scores whose deviations are watched; null in packages of earlier versions, where they are the combined ones. More of
+    /// them say something of a change than of one frame: what differs from drive to drive, and is no part of the combined score for that,
+    /// stays the same within one.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Scores { get; init; }
+
     /// <summary>What the deviations were measured on.</summary>
     public required string Basis { get; init; }
 
@@ -41,13 +49,18 @@ public sealed record OnsetCalibration
     }
 
     /// <exception cref="JsonException">What was read is no section; the message says why.</exception>
-    internal void Check(int parts)
+    /// <param name="scores">Names of the package's scores.</param>
+    /// <param name="combined">Names of those that the combined one is made of.</param>
+    internal void Check(IReadOnlyList<string> scores, IReadOnlyList<string> combined)
     {
+        if (Scores?.Count == 0 || Scores?.Except(scores).Any() == true || Scores?.Distinct().Count() < Scores?.Count)
+            throw new JsonException("onset.scores must name some of the scores, each once");
+        int parts = (Scores ?? combined).Count;
         if (Fast.Count == 0) throw new JsonException("onset.fast is empty");
         foreach (var of in Slow is null ? Fast : [.. Fast, Slow])
         {
             if (of.Units.Count != parts || of.Units.Any(unit => !(unit > 0)))
-                throw new JsonException($"onset: units must be {parts} positive numbers, one for each combined score");
+                throw new JsonException($"onset: units must be {parts} positive numbers, one for each score that is watched");
             if (of.Weight is not (> 0 and <= 1)) throw new JsonException("onset: weight must be more than 0 and at most 1");
             if (of.Sorted.Length == 0 || !Calibration.IsAscending(of.Sorted)) throw new JsonException("onset: sorted is not ascending");
             if (!(of.Tail.Scale > 0)) throw new JsonException("onset: the tail's scale must be positive");
@@ -85,7 +98,7 @@ public sealed record OnsetNull
     /// <summary>Frames a second; 0 where the rate does not matter.</summary>
     public double FramesPerSecond { get; init; }
 
-    /// <summary>One for each combined score, in its own measure.</summary>
+    /// <summary>One for each score that is watched, in its own measure.</summary>
     public required IReadOnlyList<double> Units { get; init; }
 
     /// <summary>The combined deviations, ascending.</summary>
@@ -98,7 +111,7 @@ public sealed record OnsetNull
     public required Tail Tail { get; init; }
 
     /// <summary>Fits to the deviations of normal footage.</summary>
-    /// <param name="deviations">n rows, of each combined score.</param>
+    /// <param name="deviations">n rows, of each score that is watched.</param>
     /// <param name="smallest">No unit is smaller.</param>
     /// <param name="effective">As how many independent ones the combined deviations count.</param>
     internal static OnsetNull Fit(IReadOnlyList<double[]> deviations, IReadOnlyList<double> smallest, double framesPerSecond,

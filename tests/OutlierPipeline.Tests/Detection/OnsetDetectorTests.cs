@@ -23,7 +23,7 @@ public sealed class OnsetDetectorTests : IDisposable
         var demo = ModelPackage.Load(Repository.StreetDemo);
         var calibration = demo.Default.Calibration;
         float[][] rows = [.. Enumerable.Range(0, 4000).Select(_ => Scores(calibration, 0))];
-        var onset = OnsetFit.Fit(calibration, rows, [2000, 2000], FramesPerSecond, OnsetCalibration.OfDrives);
+        var onset = OnsetFit.Fit(calibration, null, rows, [2000, 2000], FramesPerSecond, OnsetCalibration.OfDrives);
         var files = ModelPackageWriter.ReadAll(demo);
         files["calibration.json"] = (calibration with { Onset = onset }).ToJson();
         _package = ModelPackageWriter.Write(Path.Combine(_directory, "package"), demo.Card, files);

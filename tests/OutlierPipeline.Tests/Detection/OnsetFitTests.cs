@@ -11,7 +11,7 @@ public class OnsetFitTests
         // Of drives that differ less than each wanders: no unit is then a share of what lies between drives.
         const double Apart = 0.5;
         var calibration = Calibrated(Drives(1, 6, 600, Apart), 600);
-        var onset = OnsetFit.Fit(calibration, Drives(2, 6, 600, Apart), [.. Enumerable.Repeat(600, 6)], 10, "drives left out")!;
+        var onset = OnsetFit.Fit(calibration, null, Drives(2, 6, 600, Apart), [.. Enumerable.Repeat(600, 6)], 10, "drives left out")!;
         Assert.Equal([1, 10.0 / 3, 10], onset.Fast.Select(rate => rate.FramesPerSecond), (a, b) => Math.Abs(a - b) < 0.01);
         foreach (var rate in onset.Fast)
         {
@@ -23,8 +23,8 @@ public class OnsetFitTests
                 var baseline = new OnsetBaseline(2);
                 for (int i = 0; i < 600; i += step)
                 {
-                    baseline.Add(OnsetFit.Standardised(calibration, rows[600 * drive + i]), 0.1 * step);
-                    if (baseline.HasFast) values.Add(rate.PValue(rate.Combine(OnsetFit.InScores(calibration, baseline.Fast))));
+                    baseline.Add(OnsetFit.Standardised(calibration, calibration.Combining, rows[600 * drive + i]), 0.1 * step);
+                    if (baseline.HasFast) values.Add(rate.PValue(rate.Combine(OnsetFit.InScores(calibration, calibration.Combining, baseline.Fast))));
                 }
             }
             Assert.InRange(values.Count(p => p <= 0.1) / (double)values.Count, 0.02, 0.2);
@@ -35,7 +35,7 @@ public class OnsetFitTests
     [Fact]
     public void A_camera_is_held_against_the_highest_rate_that_is_not_above_its_own()
     {
-        var onset = OnsetFit.Fit(Calibrated(Drives(1, 2, 600), 600), Drives(2, 2, 600), [600, 600], 10, "drives left out")!;
+        var onset = OnsetFit.Fit(Calibrated(Drives(1, 2, 600), 600), null, Drives(2, 2, 600), [600, 600], 10, "drives left out")!;
         Assert.Equal(10, onset.For(1 / 30.0)!.FramesPerSecond);
         Assert.Equal(10, onset.For(0.1)!.FramesPerSecond);
         Assert.Equal(10, onset.For(0.11)!.FramesPerSecond);
@@ -47,7 +47,7 @@ public class OnsetFitTests
     public void What_changes_by_ten_times_the_normal_deviation_is_far_out()
     {
         var calibration = Calibrated(Drives(1, 6, 600), 600);
-        var onset = OnsetFit.Fit(calibration, Drives(2, 6, 600), [.. Enumerable.Repeat(600, 6)], 10, "drives left out")!;
+        var onset = OnsetFit.Fit(calibration, null, Drives(2, 6, 600), [.. Enumerable.Repeat(600, 6)], 10, "drives left out")!;
         var rate = onset.For(0.1)!;
         double combined = rate.Combine([10 * 2.33 * rate.Units[0], 0]);
         Assert.InRange(rate.TailPValue(combined)!.Value, 0, 1e-5);
@@ -59,9 +59,9 @@ public class OnsetFitTests
     public void Footage_that_is_too_short_gives_none_and_a_package_without_the_section_reads_as_before()
     {
         var calibration = Calibrated(Drives(1, 1, 40), 40);
-        Assert.Null(OnsetFit.Fit(calibration, Drives(2, 1, 40), [40], 10, "calibration footage"));
+        Assert.Null(OnsetFit.Fit(calibration, null, Drives(2, 1, 40), [40], 10, "calibration footage"));
         Assert.Null(Calibration.Parse(calibration.ToJson()).Onset);
-        var onset = OnsetFit.Fit(calibration, Drives(2, 1, 200), [200], 10, "calibration footage")!;
+        var onset = OnsetFit.Fit(calibration, null, Drives(2, 1, 200), [200], 10, "calibration footage")!;
         var read = Calibration.Parse((calibration with { Onset = onset }).ToJson()).Onset!;
         Assert.Equal(onset.Fast.Select(rate => rate.Sorted.Length), read.Fast.Select(rate => rate.Sorted.Length));
         Assert.Equal(onset.Fast[0].Tail, read.Fast[0].Tail);
