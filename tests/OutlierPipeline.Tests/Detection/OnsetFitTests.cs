@@ -24,7 +24,8 @@ public class OnsetFitTests
                 for (int i = 0; i < 600; i += step)
                 {
                     baseline.Add(OnsetFit.Standardised(calibration, calibration.Combining, rows[600 * drive + i]), 0.1 * step);
-                    if (baseline.HasFast) values.Add(rate.PValue(rate.Combine(OnsetFit.InScores(calibration, calibration.Combining, baseline.Fast))));
+                    if (!baseline.HasFast) continue;
+                    values.Add(rate.PValue(rate.Combine(OnsetFit.InScores(calibration, calibration.Combining, baseline.Fast))));
                 }
             }
             Assert.InRange(values.Count(p => p <= 0.1) / (double)values.Count, 0.02, 0.2);
@@ -67,8 +68,39 @@ public class OnsetFitTests
         Assert.Equal(onset.Fast[0].Tail, read.Fast[0].Tail);
         Assert.Equal("calibration footage", read.Basis);
         var broken = onset with { Fast = [onset.Fast[0] with { Units = [1] }] };
-        Assert.Contains("one for each combined score", Assert.Throws<System.Text.Json.JsonException>(() =>
+        Assert.Contains("one for each score that is watched", Assert.Throws<System.Text.Json.JsonException>(() =>
             Calibration.Parse((calibration with { Onset = broken }).ToJson())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_score_that_is_not_combined_is_watched_where_the_package_says_so_and_is_named()
+    {
+        var rows = Drives(1, 4, 600, 0.5);
+        var calibration = Calibration.Fit(["a", "b"], ["a"], rows, [600, 600, 600, 600]);
+        OnsetWatch Watch(string[]? scores) => new(calibration,
+            OnsetFit.Fit(calibration, scores, Drives(2, 4, 600, 0.5), [600, 600, 600, 600], 10, "drives left out")!, null);
+        var (both, combined) = (Watch(["a", "b"]), Watch(null));
+        OnsetFigures? ofBoth = null, ofCombined = null;
+        for (int i = 0; i < 70; i++)
+        {
+            float[] scores = [rows[i][0], i < 60 ? rows[i][1] : rows[i][1] + 200];
+            (ofBoth, ofCombined) = (both.Add(scores, 0.1, null), combined.Add(scores, 0.1, null));
+        }
+        Assert.Equal(1, ofBoth!.Value.Fired);
+        Assert.InRange(ofBoth.Value.PValue, 0, 0.05);
+        Assert.InRange(ofCombined!.Value.PValue, 0.05, 1);
+    }
+
+    [Theory]
+    [InlineData]
+    [InlineData("c", "a")]
+    [InlineData("a", "a")]
+    public void Watched_scores_that_the_package_does_not_have_are_refused(params string[] scores)
+    {
+        var calibration = Calibrated(Drives(1, 2, 200), 200);
+        var onset = OnsetFit.Fit(calibration, null, Drives(2, 2, 200), [200, 200], 10, "drives left out")! with { Scores = scores };
+        Assert.Contains("onset.scores", Assert.Throws<System.Text.Json.JsonException>(() =>
+            Calibration.Parse((calibration with { Onset = onset }).ToJson())).Message, StringComparison.Ordinal);
     }
 
     private static Calibration Calibrated(float[][] rows, int drive) =>
