@@ -48,7 +48,7 @@ internal static class OnsetFit
         int[] steps = [.. Rates.Where(rate => rate < framesPerSecond).Select(rate => (int)Math.Round(framesPerSecond / rate)).Append(1)
             .Distinct().OrderDescending()];
         OnsetNull[] fast = [.. steps.Select(step => FastAt(calibration, watched, series, step, framesPerSecond)).OfType<OnsetNull>()];
-        return fast.Length == 0 ? null : new OnsetCalibration 
+        return fast.Length == 0 ? null : new OnsetCalibration
         {
             Scores = scores,
             Basis = basis,
