@@ -38,7 +38,8 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
         using var scorer = new FootageScorer(engine);
         string[] watched = [.. exporter.Scores.Where(score => score.IsWatched).Select(score => score.Name)];
         var calibration = scorer.Calibrate(footage.Calibration, mask,
-            [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], watched, crossFitted, footageRate, cancellation);
+            [.. exporter.Scores.Where(score => score.IsCombined).Select(score => score.Name)], watched, crossFitted, footageRate,
+            cancellation);
         if (leftOut is not null)
         {
             calibration = calibration.WithLeftOut(leftOut.Rows, leftOut.Stretches) with

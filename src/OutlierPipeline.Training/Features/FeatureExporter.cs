@@ -52,7 +52,8 @@ public sealed class FeatureExporter : IModelExporter
     /// <summary>Mean and deviation of every dimension of the cells' codes.</summary>
     public int Latent => 2 * _network.Code;
 
-    public IReadOnlyList<ScoreEntry> Scores => [.. _scores.Select(score => new ScoreEntry(score.Name, score.IsCombined, score.IsWatched, score.IsLocal))];
+    public IReadOnlyList<ScoreEntry> Scores =>
+        [.. _scores.Select(score => new ScoreEntry(score.Name, score.IsCombined, score.IsWatched, score.IsLocal))];
 
     /// <summary>
     /// Fits every score to the training frames. Returns the scores that each of them has where its own block of time was left out, n rows
