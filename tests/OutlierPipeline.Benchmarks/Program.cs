@@ -11,6 +11,7 @@ return args switch
     ["spots", var model, .. var rest] => await Spots.RunAsync(model, rest),
     ["factors", .. var rest] => Factors.Run(rest),
     ["samples", .. var rest] => await Samples.RunAsync(rest),
+    ["unexpected", .. var rest] => await Unexpected.RunAsync(rest),
     ["kinds", .. var rest] => await Kinds.RunAsync(rest),
     ["scoring", .. var rest] => ScoringShare.Run(rest),
     ["listeners", .. var rest] => await Listeners.RunAsync(rest),

@@ -18,9 +18,14 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
     private const int Int64 = 7;
     private readonly GraphProto _graph = new() { Name = "outlier" };
     private readonly HashSet<string> _written = [];
+    private int _spliced;
+
+    /// <summary>Stands before the names of weights, where two networks of a graph have the same.</summary>
+    internal string Scope { get; set; } = "";
 
     public override string Weight(string name)
     {
+        name = Scope + name;
         if (!_written.Add(name)) return name;
         var (values, shape) = weights[name];
         if (halved?.Contains(name) == true) AddHalf(name, values, shape);
@@ -74,6 +79,11 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
     public override string Smooth(string planes, int factor) => Node("Resize", [planes, "", Constant([1, 1, factor, factor], 4)],
         Text("mode", "linear"), Text("coordinate_transformation_mode", "half_pixel"));
 
+    /// <summary>Planes of another size, bilinear between the centres of places.</summary>
+    internal string Fit(string planes, FrameSize size) => Node("Resize", [planes, "", "", Node("Concat",
+        [Node("Slice", [Node("Shape", [planes]), Indices([0]), Indices([2]), Indices([0])]), Indices([size.Height, size.Width])],
+        Int("axis", 0))], Text("mode", "linear"), Text("coordinate_transformation_mode", "half_pixel"), Int("antialias", 1));
+
     public override string ToPatches(string x, FrameSize size, int channels, int side) =>
         Reshape(Transpose(Reshape(x, size.Height / side, side, size.Width / side, side * channels), 0, 1, 3, 2, 4), side * side * channels);
 
@@ -108,6 +118,16 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
     public string Input(string name, int type, params long[] frameShape)
     {
         _graph.Input.Add(Value(name, type, frameShape));
+        return name;
+    }
+
+    /// <summary>A graph input of pictures of any size: <c>[N, H, W, 3]</c> uint8.</summary>
+    public string Pictures(string name)
+    {
+        var value = Value(name, ByteType, [0, 0, 3]);
+        value.Type.TensorType.Shape.Dim[1] = new TensorShapeProto.Types.Dimension { DimParam = "H" };
+        value.Type.TensorType.Shape.Dim[2] = new TensorShapeProto.Types.Dimension { DimParam = "W" };
+        _graph.Input.Add(value);
         return name;
     }
 
@@ -158,18 +178,20 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
 
     internal string GlobalAveragePool(string planes) => Node("GlobalAveragePool", [planes]);
 
-    /// <summary>Puts another graph into this one.</summary>
+    /// <summary>Puts another graph into this one. Put in again, it shares its weights.</summary>
     /// <param name="input">What it is given.</param>
     /// <param name="outputs">Names of values in it.</param>
     /// <returns>These values' names here.</returns>
     internal string[] Splice(Features.BackboneGraph graph, string input, string[] outputs)
     {
-        foreach (var (name, (values, shape)) in graph.Weights)
+        string prefix = _spliced++ == 0 ? "backbone/" : $"backbone{_spliced}/";
+        var shared = graph.Weights.Keys.Concat(graph.Others.Select(tensor => tensor.Name)).ToHashSet();
+        foreach (var (name, (values, shape)) in graph.Weights.Where(weight => _written.Add(Name(weight.Key))))
         {
             if (graph.Halved.Contains(name)) AddHalf(Name(name), values, shape);
             else AddInitializer(Name(name), FloatType, shape, MemoryMarshal.AsBytes(values.AsSpan()));
         }
-        foreach (var tensor in graph.Others)
+        foreach (var tensor in graph.Others.Where(tensor => _written.Add(Name(tensor.Name))))
         {
             var renamed = tensor.Clone();
             renamed.Name = Name(tensor.Name);
@@ -180,7 +202,7 @@ public sealed class OnnxOps(IReadOnlyDictionary<string, (float[] Values, long[] 
                 [.. node.Attribute]);
         return [.. outputs.Select(Name)];
 
-        static string Name(string name) => name.Length == 0 ? "" : "backbone/" + name;
+        string Name(string name) => name.Length == 0 ? "" : (shared.Contains(name) ? "backbone/" : prefix) + name;
     }
 
     /// <summary>A constant that is kept in half precision, in which it is exact; what reads it reads float32.</summary>

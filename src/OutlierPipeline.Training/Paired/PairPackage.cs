@@ -14,7 +14,11 @@ namespace OutlierPipeline.Training.Paired;
 /// <param name="Prefix">Of its figures' names.</param>
 /// <param name="Measured">What was measured after the last epoch.</param>
 internal sealed record TrainedDirection(string Prefix, byte[] Graph, IReadOnlyList<(double Discriminator, double Generator)> Losses,
-    (string Name, double Value) Measured, long Parameters, long Flops, FrameSize Size, double FramesPerSecond);
+    (string Name, double Value) Measured, long Parameters, long Flops, FrameSize Size, double FramesPerSecond)
+{
+    public IReadOnlyDictionary<string, (float[] Values, long[] Shape)> Weights { get; init; } =
+        new Dictionary<string, (float[] Values, long[] Shape)>();
+}
 
 /// <summary>
 /// Makes a package of trained directions: the card with classes and colours, a graph and the losses of each. It scores nothing.
@@ -53,9 +57,10 @@ internal static class PairPackage
     }
 
     /// <param name="toMap">Null where it was not trained, as <paramref name="toPicture"/>.</param>
+    /// <param name="second">What says what should have been there; null where there are no maps.</param>
     public static ModelCard Write(string directory, PackageBuilder.Description description, TrainingSettings settings,
         LabelClasses classes, DecodedFootage footage, BackboneCard? backbone, TrainedDirection? toMap, TrainedDirection? toPicture,
-        TimeSpan time)
+        (byte[] Graph, string[] Scores)? second, TimeSpan time)
     {
         var directions = new[] { toMap, toPicture }.OfType<TrainedDirection>().ToArray();
         var card = new ModelCard
@@ -76,6 +81,7 @@ internal static class PairPackage
                     PictureHeight = toPicture?.Size.Height ?? 0,
                     PictureWidth = toPicture?.Size.Width ?? 0,
                     Noise = toPicture is null ? 0 : MapPainter.Noise,
+                    Second = second?.Scores,
                 },
                 Height = directions[0].Size.Height,
                 Width = directions[0].Size.Width,
@@ -115,6 +121,7 @@ internal static class PairPackage
         };
         if (toMap is not null) (files[TranslationCard.ToMap], files["to-map-losses.csv"]) = (toMap.Graph, Csv(toMap));
         if (toPicture is not null) (files[TranslationCard.ToPicture], files["to-picture-losses.csv"]) = (toPicture.Graph, Csv(toPicture));
+        if (second is not null) files[SecondGraph.FileName] = second.Value.Graph;
         return ModelPackageWriter.WriteTranslating(directory, card, files);
     }
 

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
-using OutlierPipeline.Models;
 using OutlierPipeline.Training.Adversarial;
 using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Networks;
@@ -45,7 +44,6 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
     /// <summary>And the way to pictures.</summary>
     private const int PictureBudget = 24_000;
 
-
     public async Task<int> RunAsync(long begun, CancellationToken cancellation)
     {
         if (request.Device == "cuda") throw new TrainingException($"--device cuda: {request.Architecture.Name} trains on the CPU");
@@ -58,13 +56,12 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
         byte[][] maps = labels.Read(training, classes.Classes);
         AnsiConsole.WriteLine($"{training.Count} frames with label maps of {classes.Classes.Count} classes train.");
         TrainedDirection? toMap = null, toPicture = null;
-        BackboneCard? backbone = null;
+        Backbone? backbone = null;
         var settings = Settings(training.Count, pairs.ToMap ? MapBudget : PictureBudget);
         if (pairs.ToMap)
         {
-            var resnet = Backbone.ResNet18(stages: 4);
-            backbone = resnet.Card;
-            toMap = TrainToMap(resnet, training, maps, classes, settings, cancellation);
+            backbone = Backbone.ResNet18(stages: 4);
+            toMap = TrainToMap(backbone, training, maps, classes, settings, cancellation);
             if (toMap is null) return await run.InterruptedAsync();
         }
         if (pairs.ToPicture)
@@ -75,8 +72,10 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
                 Settings(frames.Count, PictureBudget), cancellation);
             if (toPicture is null) return await run.InterruptedAsync();
         }
-        var card = PairPackage.Write(request.Directory, run.Describe(TorchSharp.torch.CPU), settings, classes, training, backbone, toMap,
-            toPicture, Stopwatch.GetElapsedTime(begun));
+        (byte[], string[])? second = backbone is null || pairs.IsProbe ? null
+            : WriteSecond(backbone, training, classes, toMap!, toPicture, cancellation);
+        var card = PairPackage.Write(request.Directory, run.Describe(TorchSharp.torch.CPU), settings, classes, training, backbone?.Card,
+            toMap, toPicture, second, Stopwatch.GetElapsedTime(begun));
         Directory.Delete(checkpoints, recursive: true);
         return run.Written(card, begun, pictures: null);
     }
@@ -84,8 +83,7 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
     private TrainedDirection? TrainToMap(Backbone backbone, DecodedFootage training, byte[][] maps, LabelClasses classes,
         TrainingSettings settings, CancellationToken cancellation)
     {
-        var network = new MapNetwork(training.Size, [.. backbone.Stages.Select(stage => stage.Channels)], classes.Classes.Count,
-            classes.Void, pairs.IsProbe);
+        var network = NetworkFor(backbone, training, classes);
         AnsiConsole.WriteLine($"To maps at {network.Size}: {settings.Epochs} epochs in batches of {settings.Batch}, seed " +
             $"{settings.Seed}. Running the backbone over all frames …");
         using var features = StageFootage.Of(training, backbone, network, request.Threads, _ => { }, cancellation);
@@ -93,7 +91,8 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
         if (!Train(trainer, settings, isFirst: true, out double rate, cancellation)) return null;
         byte[] graph = PairPackage.WriteToMap(backbone, network, classes.Classes.Count, trainer.Weights);
         return new TrainedDirection("map", graph, trainer.Losses, ("mapTrainingMeanIou", trainer.MeanOverlap),
-            ParametersOf(network.Weights()), backbone.Flops(network.Size) + network.FlopsPerPicture(), network.Size, rate);
+            ParametersOf(network.Weights()), backbone.Flops(network.Size) + network.FlopsPerPicture(), network.Size, rate)
+        { Weights = trainer.Weights };
     }
 
     private TrainedDirection? TrainToPicture(DecodedFootage training, byte[][] maps, LabelClasses classes, TrainingSettings settings,
@@ -106,8 +105,22 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
         if (!Train(trainer, settings, isFirst: !pairs.ToMap, out double rate, cancellation)) return null;
         byte[] graph = PairPackage.WriteToPicture(painter, classes.Classes.Count, trainer.Weights);
         return new TrainedDirection("picture", graph, trainer.Losses, ("pictureDiversity", trainer.Diversity),
-            ParametersOf(painter.Weights()), painter.FlopsPerPicture(), painter.Size, rate);
+            ParametersOf(painter.Weights()), painter.FlopsPerPicture(), painter.Size, rate)
+        { Weights = trainer.Weights };
     }
+
+    private (byte[], string[]) WriteSecond(Backbone backbone, DecodedFootage training, LabelClasses classes, TrainedDirection toMap,
+        TrainedDirection? toPicture, CancellationToken cancellation)
+    {
+        AnsiConsole.WriteLine("Fitting how cells of each class look …");
+        var painter = toPicture is null ? null : new MapPainter(toPicture.Size, classes.Classes.Count);
+        var writer = new SecondGraphWriter(backbone, NetworkFor(backbone, training, classes), toMap.Weights, painter, toPicture?.Weights,
+            classes);
+        return writer.Write(training, request.Threads, cancellation);
+    }
+
+    private MapNetwork NetworkFor(Backbone backbone, DecodedFootage training, LabelClasses classes) => new(training.Size,
+        [.. backbone.Stages.Select(stage => stage.Channels)], classes.Classes.Count, classes.Void, pairs.IsProbe);
 
     /// <summary>Goes on or begins, to the end.</summary>
     /// <param name="isFirst">Whether an interrupted run must have left a checkpoint of it.</param>

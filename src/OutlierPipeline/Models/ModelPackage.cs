@@ -141,7 +141,8 @@ public sealed class ModelPackage
     }
 
     /// <summary>The card of a package that translates, and the bytes of one of its graphs.</summary>
-    /// <param name="graph"><see cref="TranslationCard.ToMap"/> or <see cref="TranslationCard.ToPicture"/>.</param>
+    /// <param name="graph"><see cref="TranslationCard.ToMap"/>, <see cref="TranslationCard.ToPicture"/> or
+    /// <see cref="SecondGraph.FileName"/>.</param>
     /// <exception cref="ModelPackageException">It translates nothing, or not this way; or a file is missing or damaged.</exception>
     public static (ModelCard Card, byte[] Graph) ReadTranslator(string path, string graph)
     {
@@ -150,9 +151,9 @@ public sealed class ModelPackage
             throw new ModelPackageException(path, $"is a {card.Network.Architecture} and translates nothing: train with --architecture " +
                 "pix2pix");
         if (!card.Files.ContainsKey(graph))
-            throw new ModelPackageException(path, graph == TranslationCard.ToMap
-                ? "has no graph from pictures to maps: train with --direction map"
-                : "has no graph from maps to pictures: train with --direction picture");
+            throw new ModelPackageException(path, graph == TranslationCard.ToPicture
+                ? "has no graph from maps to pictures: train with --direction picture"
+                : "has no graph from pictures to maps: train with --direction map");
         return (card, ReadChecked(path, graph, card));
     }
 

@@ -32,6 +32,10 @@ public sealed record TranslationCard
     /// <summary>Length of the noise that makes pictures of one map differ; 0 without that graph.</summary>
     public int Noise { get; init; }
 
+    /// <summary>The scores of <see cref="SecondGraph"/>; null in a package without that graph.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Second { get; init; }
+
     [JsonIgnore]
     public FrameSize PictureSize => new(PictureHeight, PictureWidth);
 

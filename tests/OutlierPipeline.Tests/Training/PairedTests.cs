@@ -87,6 +87,46 @@ public sealed class PairedTests : IDisposable
     }
 
     [Fact]
+    public void The_second_graph_finds_what_is_unlike_its_class_and_unlike_what_is_drawn_again()
+    {
+        var (footage, maps) = Draw();
+        var backbone = Backbone.ResNet18(stages: 4);
+        var network = new MapNetwork(Size, [64, 128, 256, 512], Classes.Classes.Count, Classes.Void, isProbe: false);
+        using var features = StageFootage.Of(footage, backbone, network, 2, _ => { }, TestContext.Current.CancellationToken);
+        using var maker = new MapTrainer(network, footage, features, maps, Classes, Settings(epochs: 12), At("to-map"));
+        Assert.True(maker.Run(_ => { }, TestContext.Current.CancellationToken));
+        var painter = new MapPainter(Size, Classes.Classes.Count);
+        using var drawer = new PictureTrainer(painter, footage, maps, Classes, Settings(epochs: 30), At("to-picture"));
+        Assert.True(drawer.Run(_ => { }, TestContext.Current.CancellationToken));
+        var (graph, scores) = new SecondGraphWriter(backbone, network, maker.Weights, painter, drawer.Weights, Classes).Write(footage, 2,
+            TestContext.Current.CancellationToken);
+        Assert.Equal([SecondGraph.Resynthesis, SecondGraph.Classes, "unlike_road", "unlike_sky", "unlike_car"], scores);
+
+        using var session = new Microsoft.ML.OnnxRuntime.InferenceSession(graph);
+        var clean = Run(session, footage[5]);
+        byte[] pasted = footage[5];
+        // A square of bright green on the road.
+        for (int y = 44; y < 60; y++)
+        {
+            for (int x = 4; x < 20; x++) ((byte[])[30, 220, 30]).CopyTo(pasted, (y * Size.Width + x) * 3);
+        }
+        var strange = Run(session, pasted);
+        Assert.True(strange.Scores[0] > clean.Scores[0] + 0.5, $"resynthesis {strange.Scores[0]} with it, {clean.Scores[0]} without");
+        Assert.True(strange.Scores[1] > clean.Scores[1] + 0.5, $"classes {strange.Scores[1]} with it, {clean.Scores[1]} without");
+        int at = Array.IndexOf(strange.Map, strange.Map.Max());
+        Assert.InRange(at / (Size.Width / 8), 5, 7);
+        Assert.InRange(at % (Size.Width / 8), 0, 3);
+
+        static (float[] Scores, float[] Map) Run(Microsoft.ML.OnnxRuntime.InferenceSession session, byte[] picture)
+        {
+            using var options = new Microsoft.ML.OnnxRuntime.RunOptions();
+            using var image = Microsoft.ML.OnnxRuntime.OrtValue.CreateTensorValueFromMemory(picture, [1, Size.Height, Size.Width, 3]);
+            using var found = session.Run(options, ["image"], [image], ["scores", "error_map"]);
+            return (found[0].GetTensorDataAsSpan<float>().ToArray(), found[1].GetTensorDataAsSpan<float>().ToArray());
+        }
+    }
+
+    [Fact]
     public void A_run_that_was_interrupted_and_goes_on_ends_as_the_uninterrupted_one()
     {
         var (footage, maps) = Draw();
@@ -169,7 +209,7 @@ public sealed class PairedTests : IDisposable
         string directory = Path.Combine(_directory, "models", name);
         var footage = _open.OfType<DecodedFootage>().First();
         PairPackage.Write(directory, new PackageBuilder.Description("1.0.0", "A test.", "none", "the test", "none", "cpu"),
-            Settings(epochs: 1), Classes, footage, null, Way("map", toMap), Way("picture", toPicture), TimeSpan.Zero);
+            Settings(epochs: 1), Classes, footage, null, Way("map", toMap), Way("picture", toPicture), null, TimeSpan.Zero);
         return directory;
 
         static TrainedDirection? Way(string prefix, byte[]? graph) =>

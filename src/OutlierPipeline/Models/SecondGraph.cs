@@ -1,0 +1,23 @@
+namespace OutlierPipeline.Models;
+
+/// <summary>
+/// The second graph of a package, which is computed for some frames alone: what should have been there. It takes pictures of any size,
+/// <c>image</c> uint8 <c>[N, H, W, 3]</c>, and gives <c>scores</c> float32 <c>[N, S]</c>, <c>error_map</c> and <c>class_map</c> float32
+/// <c>[N, h, w]</c>, <c>map</c> uint8 <c>[N, h', w']</c> and, where pictures are drawn again, <c>picture</c> uint8 <c>[N, H', W', 3]</c>.
+/// </summary>
+public static class SecondGraph
+{
+    public const string FileName = "second.onnx";
+
+    /// <summary>The score of the difference between the frame and what was drawn again of its map.</summary>
+    public const string Resynthesis = "resynthesis";
+
+    /// <summary>The score of cells that are unlike others of their class.</summary>
+    public const string Classes = "classes";
+
+    /// <summary>No graph has more scores.</summary>
+    public const int MaxScores = 7;
+
+    /// <summary>The score of how unlike itself a class is, all of its cells together.</summary>
+    public static string Unlike(string name) => "unlike_" + name.Replace(' ', '_');
+}
