@@ -23,6 +23,12 @@ internal static class CalibrateCommand
     private sealed record Request(string Model, string[] Frames, string? Camera, string? Slice, string? Mask, double? Rate, string Out,
         string Source, string Command, MissedOutliers? Missed)
     {
+        /// <summary>A package of pairs whose second graph this one gets; null for none.</summary>
+        public string? Second { get; init; }
+
+        /// <summary>Its scores that join the combined one; none for what is usual.</summary>
+        public string[] Combines { get; init; } = [];
+
         /// <summary>What is calibrated, as it is before.</summary>
         public CameraModel Before(ModelPackage package) =>
             Slice is not null ? package.ForSlice(Slice) ?? package.Default : Camera is null ? package.Default : package.For(Camera);
@@ -87,6 +93,17 @@ internal static class CalibrateCommand
             Description = "Region of interest: a picture of the frames' shape, white where " +
             "pixels count, black for the car's own bonnet or a burned-in clock"
         };
+        var second = new Option<string?>("--second")
+        {
+            Description = "A package of --architecture pix2pix: its graph of what should have been there becomes this package's second " +
+                "one, for the frames that Inference:Second chooses. Needs --frames"
+        };
+        var combine = new Option<string[]>("--combine")
+        {
+            AllowMultipleArgumentsPerToken = true,
+            Description = $"For a second graph: its scores that join the combined one; by default {SecondGraph.Resynthesis} and " +
+                $"{SecondGraph.Classes}, or what the package combines already"
+        };
         var rate = new Option<double?>("--fps")
         {
             Description = "Frames a second of the footage, for the onset test; by default a video's own times, else 10"
@@ -100,7 +117,7 @@ internal static class CalibrateCommand
         };
         var command = new Command("calibrate",
             "Fit the calibration of a package to other normal footage: another camera, another season") { model, frames, camera, slice,
-            mask, rate, output, source, incident, scores, report, missed, over, level };
+            mask, rate, output, source, incident, scores, report, missed, over, level, second, combine };
         command.Validators.Add(result =>
         {
             bool adds = result.GetValue(incident) is not null;
@@ -117,6 +134,10 @@ internal static class CalibrateCommand
             if (result.GetValue(slice) is not null && result.GetValue(camera) is not null)
                 result.AddError("--slice and --camera exclude each other");
             if (result.GetValue(slice) is not null && !fits) result.AddError("--slice needs --frames");
+            if (result.GetValue(second) is not null && (!fits || result.GetValue(camera) is not null || result.GetValue(slice) is not null))
+                result.AddError("--second needs --frames, and gives every camera its graph: without --camera and --slice");
+            if (taught.Length > 0 && result.GetValue(second) is not null) result.AddError("--second and --missed exclude each other");
+            if (!fits && result.GetValue(combine) is { Length: > 0 }) result.AddError("--combine needs --frames");
             if (taught.Length == 0 && result.GetValue(over) is { Length: > 0 }) result.AddError("--over is for --missed");
         });
         rate.Validators.Add(result =>
@@ -150,7 +171,11 @@ internal static class CalibrateCommand
                     options.GetValue(report)?.FullName, options.GetValue(camera), teaches, cancellation);
             var request = new Request(path, options.GetValue(frames) ?? [], options.GetValue(camera), options.GetValue(slice),
                 options.GetValue(mask)?.FullName, options.GetValue(rate), options.GetValue(output) ?? path,
-                options.GetRequiredValue(source), line, teaches);
+                options.GetRequiredValue(source), line, teaches)
+            {
+                Second = options.GetValue(second),
+                Combines = options.GetValue(combine) ?? [],
+            };
             if (request.Frames.Length > 0) return CalibrateAsync(request, cancellation);
             return teaches is null
                 ? Task.FromResult(CalibrateRecorded(request, options.GetRequiredValue(scores)!, cancellation))
@@ -164,6 +189,7 @@ internal static class CalibrateCommand
         var package = ModelPackage.Load(request.Model);
         OutputPath.CheckDirectory(request.Out);
         var before = request.Before(package);
+        var attachment = SecondAttachment.Of(package, request.Second, request.Combines);
         using var footage = await ToolFootage.LoadAsync("normal footage", request.Frames, package.Card.Network.Size, request.Camera,
             cancellation);
         if (footage.Digest == package.Card.Training.Footage.Digest)
@@ -185,13 +211,18 @@ internal static class CalibrateCommand
             var lesson = await request.Missed.TeachAsync(package, request.Camera, calibration, mask, footage, cancellation);
             (calibration, described) = (lesson.Calibration, Described(described, lesson));
         }
+        // Where missed frames have moved the weights, half of the rows calibrate: both graphs together are then not known.
+        if (attachment is not null && request.Missed is null)
+            calibration = attachment.Calibrate(calibration, footage, rows, isNew, cancellation);
         Write(package, request, new FootageCard { Source = described, Frames = footage.Count, Digest = footage.Digest },
-            KnownFootage.SetOf(footage), calibration, mask);
+            KnownFootage.SetOf(footage), calibration, mask, attachment);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
             $"{calibration.Frames} frames calibrate {request.Whom}: they count as {calibration.EffectiveFrames:0} that are independent, ")
             + string.Create(CultureInfo.InvariantCulture, $"so p-values reach down to {calibration.SmallestPValue:0.0000}. ")
             + string.Create(CultureInfo.InvariantCulture,
             $"By the calibration before, {strange:P1} of them had a p-value of at most {Level}; {Path.GetFullPath(request.Out)}"));
+        if (calibration.Second is { } both)
+            Console.WriteLine($"Frames that the second graph scores too are ranked by {string.Join(" and ", both.Combines)} beside.");
         if (new DetectionOptions().ShortestDelay(calibration) < TimeSpan.Zero) await Console.Error.WriteLineAsync(TooLittle);
         return 0;
     }
@@ -255,10 +286,15 @@ internal static class CalibrateCommand
 
     /// <param name="set">The frames that calibrate, or null where they are as they were.</param>
     private static void Write(ModelPackage package, Request request, FootageCard described, KnownFootage.FrameSet? set,
-        Calibration calibration, FrameMask? mask)
+        Calibration calibration, FrameMask? mask, SecondAttachment? second = null)
     {
         var files = ModelPackageWriter.ReadAll(package);
         var card = package.Card;
+        if (second is not null)
+        {
+            files[SecondGraph.FileName] = second.Graph.ToArray();
+            card = card with { Second = second.Card };
+        }
         if ((request.Slice ?? request.Camera) is not { } key)
         {
             files["calibration.json"] = calibration.ToJson();

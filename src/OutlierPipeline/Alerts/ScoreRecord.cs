@@ -14,17 +14,23 @@ public sealed class ScoreRecord : IDisposable
 
     /// <summary>The record of a frame that was scored.</summary>
     /// <param name="scores">S scores, in the card's order.</param>
+    /// <param name="second">The second graph's, where it was computed.</param>
     /// <param name="incident">The open incident's id, or null.</param>
     /// <param name="isShadow">Whether the camera is never alerted on.</param>
-    public byte[] Scored(string camera, FrameRef frame, ModelPackage package, ReadOnlySpan<float> scores, in Verdict verdict,
-        string? incident, bool isShadow)
+    public byte[] Scored(string camera, FrameRef frame, ModelPackage package, ReadOnlySpan<float> scores,
+        SecondScores? second, in Verdict verdict, string? incident, bool isShadow)
     {
         var model = package.Card;
         Begin("scored", camera, frame, model);
         _json.WriteString("modelDigest"u8, package.Digest);
         _json.WriteStartObject("scores"u8);
         for (int k = 0; k < scores.Length; k++) _json.WriteNumber(model.Scores[k], JsonNumbers.Finite(scores[k]));
+        if (second is { } more)
+        {
+            for (int k = 0; k < more.Scores.Length; k++) _json.WriteNumber(model.Second!.Scores[k], JsonNumbers.Finite(more.Scores[k]));
+        }
         _json.WriteEndObject();
+        if (second is { } chosen) _json.WriteString("second"u8, chosen.Above == 0 ? "every" : "above");
         if (!double.IsNaN(verdict.Score)) _json.WriteNumber("score"u8, JsonNumbers.Finite((float)verdict.Score));
         _json.WriteNumber("pValue"u8, verdict.PValue);
         if (verdict.Onset is { } onset && verdict.OnsetPValue is { } onsetP)

@@ -51,6 +51,9 @@ public abstract class Frame
         _ => FrameKind.Picture,
     };
 
+    /// <summary>A number that the frame's place in the log alone decides, for rules that choose some of the frames.</summary>
+    public abstract ulong Lot { get; }
+
     /// <summary>False when nobody waits for it any more: the stages drop it.</summary>
     public abstract bool IsCurrent { get; }
 

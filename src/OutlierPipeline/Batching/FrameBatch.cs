@@ -13,6 +13,7 @@ public sealed class FrameBatch : IDisposable
     private readonly int[] _slots;
     private readonly ManualResetEventSlim _decoded = new(false);
     private readonly ChannelWriter<FrameBatch> _free;
+    private readonly SecondScores?[] _second;
     private Action _changed = () => { };
     private int _undecoded;
 
@@ -24,6 +25,7 @@ public sealed class FrameBatch : IDisposable
         // Riders cost no arithmetic, but a batch of them alone must end too.
         _frames = new Frame?[memory.Capacity * 4];
         _slots = new int[_frames.Length];
+        _second = new SecondScores?[memory.Capacity];
     }
 
     /// <summary>The model that scores the batch.</summary>
@@ -52,10 +54,16 @@ public sealed class FrameBatch : IDisposable
         _changed = decoded;
         Count = 0;
         Memory.Clear();
+        Array.Clear(_second);
         _decoded.Reset();
         // One for the batcher itself: the batch is decoded only once no more frames come.
         _undecoded = 1;
     }
+
+    /// <summary>What the second graph says of a slot's frame; null where it was not computed.</summary>
+    public SecondScores? Second(int slot) => _second[slot];
+
+    internal void SetSecond(int slot, SecondScores scores) => _second[slot] = scores;
 
     /// <summary>Adds a frame; its slot, or -1 if it needs none.</summary>
     internal int Add(Frame frame)

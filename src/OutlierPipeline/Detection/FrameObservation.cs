@@ -1,4 +1,5 @@
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Detection;
 
@@ -15,6 +16,9 @@ public readonly ref struct FrameObservation
 
     /// <summary><c>[h, w]</c>.</summary>
     public required ReadOnlySpan<float> ErrorMap { get; init; }
+
+    /// <summary>What the second graph says of it; null where it was not computed.</summary>
+    public SecondScores? Second { get; init; }
 
     /// <summary>The code's mean, Z values; empty where scores were stored without it.</summary>
     public ReadOnlySpan<float> Latent { get; init; }

@@ -46,9 +46,13 @@ public sealed record InferenceOptions
     /// <summary>Directory in which TensorRT keeps its engines. Without it they are built at every start, which takes minutes.</summary>
     public string EngineCache { get; init; } = "";
 
+    /// <summary>Which frames get the second graph.</summary>
+    public SecondOptions Second { get; init; } = new();
+
     /// <summary>Messages for what is out of range.</summary>
     public IEnumerable<string> Validate()
     {
+        foreach (string fault in Second.Validate()) yield return fault;
         if (!Enum.IsDefined(Accelerator)) yield return $"Inference:Accelerator is {Accelerator}; expected Auto, Cpu, Cuda or TensorRt";
         if (!Enum.IsDefined(Precision)) yield return $"Inference:Precision is {Precision}; expected Auto, Fp32 or Fp16";
         if (Device is < 0 or > 63) yield return $"Inference:Device is {Device}; expected the number of a GPU, 0 or more";

@@ -9,8 +9,8 @@ namespace OutlierPipeline.Inference;
 /// The two threads of one engine: batches in, batches with scores out, in order. One begins runs, as many as the engine takes at once; the
 /// other waits for them.
 /// </summary>
-public sealed class InferenceWorker(ChannelReader<FrameBatch> batches, ChannelWriter<FrameBatch> scored,
-    MicroBatcher batcher, TimeProvider time)
+internal sealed class InferenceWorker(ChannelReader<FrameBatch> batches, ChannelWriter<FrameBatch> scored,
+    MicroBatcher batcher, SecondEngine? second, TimeProvider time)
 {
     private readonly Channel<FrameBatch> _begun = Channel.CreateUnbounded<FrameBatch>(new UnboundedChannelOptions
     {
@@ -56,6 +56,12 @@ public sealed class InferenceWorker(ChannelReader<FrameBatch> batches, ChannelWr
                 // frame's.
                 if (batch[i] is { Slot: >= 0 } filled && batch.Memory.Error(filled.Slot) is not FrameError.None and var error)
                     filled.Frame.Error = error;
+            }
+            if (second is not null)
+            {
+                long begun = time.GetTimestamp();
+                second.Compute(batch);
+                PipelineTelemetry.RecordStage(Stage.Second, time.GetElapsedTime(begun));
             }
             scored.TryWrite(batch);
         }

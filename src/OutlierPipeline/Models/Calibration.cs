@@ -99,6 +99,11 @@ public sealed record Calibration
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public OnsetCalibration? Onset { get; init; }
 
+    /// <summary>What frames are held against that the second graph scored too; null in packages of one graph, and until normal frames
+    /// calibrate both.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SecondCalibration? Second { get; init; }
+
     /// <summary>
     /// <c>bootstrap</c>: training footage that was left out calibrates the level. <c>deployment</c>: footage or scores of the cameras' own.
     /// Null where the package does not say.
@@ -185,7 +190,8 @@ public sealed record Calibration
     internal Calibration Weighted(IReadOnlyList<double> weights, IReadOnlyList<int> calibrating, IReadOnlyList<int> drives,
         IReadOnlyList<float[]> missed)
     {
-        var weighted = this with { Weights = weights, Missed = missed };
+        // What both graphs scored together was combined with other weights.
+        var weighted = this with { Weights = weights, Missed = missed, Second = null };
         float[][] rows = [.. calibrating.Select(i => Rows![i])];
         double[] combined = [.. rows.Select(row => weighted.Combine(row))];
         double effective = Models.EffectiveFrames.Count(combined, drives, Unrepeated(rows, null));
@@ -213,6 +219,7 @@ public sealed record Calibration
         return this with
         {
             IsBootstrap = true,
+            Second = null,
             Weight = WeightOf(effective, all.Length),
             Sorted = Joined(rows),
             Combined = all,
@@ -255,6 +262,7 @@ public sealed record Calibration
         if (calibration.Pace is { } pace && !(pace.Seconds > 0 && pace.Allowance >= 0))
             throw new JsonException("pace: seconds must be positive, allowance at least 0");
         calibration.LatentMap?.Check();
+        calibration.Second?.Check();
         calibration.Onset?.Check(calibration.Scores, calibration.Combines);
         return IsAscending(calibration.Combined) ? calibration : throw new JsonException("combined is not ascending");
     }

@@ -67,6 +67,10 @@ public sealed record ModelCard
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyDictionary<string, CameraCard>? Slices { get; init; }
 
+    /// <summary>The second graph, which is computed for some frames alone; null in packages of one graph.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SecondCard? Second { get; init; }
+
     /// <summary>
     /// Measured figures by name, such as <c>validationMse</c>; the command that measured them is in <see cref="TrainingCard.Command"/>
     /// unless a name says otherwise.
@@ -147,6 +151,19 @@ public sealed record ModelCard
         new((all ?? new Dictionary<string, CameraCard>()).ToDictionary(), StringComparer.Ordinal) { [key] = own };
 
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, Json);
+}
+
+/// <summary>The graph that is computed for some frames alone (<see cref="SecondGraph"/>).</summary>
+public sealed record SecondCard
+{
+    /// <summary>Its scores' names, in the order of its output <c>scores</c>: at most seven.</summary>
+    public required IReadOnlyList<string> Scores { get; init; }
+
+    /// <summary>Classes and colours of its maps, in the order of their indices.</summary>
+    public required IReadOnlyList<ClassCard> Classes { get; init; }
+
+    /// <summary>The package that it comes from, and its version.</summary>
+    public required string Source { get; init; }
 }
 
 /// <summary>The network and its hyper-parameters.</summary>

@@ -22,13 +22,15 @@ public sealed class ModelPackage
     private readonly (CameraPattern Pattern, CameraModel? Model)[] _tagged;
 
     private ModelPackage(string path, ModelCard card, byte[] graph, CameraModel? shared, Dictionary<string, CameraModel> cameras,
-        Dictionary<string, CameraModel> slices, IReadOnlyDictionary<string, string> tags, CauseModel? causes)
+        Dictionary<string, CameraModel> slices, IReadOnlyDictionary<string, string> tags, CauseModel? causes,
+        byte[]? second = null)
     {
         Path = path;
         Card = card;
         Graph = graph;
         Digest = DigestOf(graph);
         Causes = causes;
+        if (second is not null) Second = second;
         _default = shared;
         LoadedDigest = shared?.Digest ?? "";
         (_cameras, _slices) = (cameras, slices);
@@ -43,6 +45,9 @@ public sealed class ModelPackage
 
     /// <summary>The bytes of <c>model.onnx</c>.</summary>
     public ReadOnlyMemory<byte> Graph { get; }
+
+    /// <summary>The bytes of <see cref="SecondGraph.FileName"/>; null in packages of one graph.</summary>
+    public ReadOnlyMemory<byte>? Second { get; }
 
     /// <summary>SHA-256 of the graph: the model's identity in records.</summary>
     public string Digest { get; }
@@ -104,7 +109,8 @@ public sealed class ModelPackage
         var mask = ReadMask(path, card.Mask, card);
         var shared = ReadCamera(path, "calibration.json", mask, card.Mask, card);
         return new ModelPackage(path, card, graph, shared, Own(card.Cameras), Own(card.Slices),
-            tags ?? new Dictionary<string, string>(), ReadCauses(path, card));
+            tags ?? new Dictionary<string, string>(), ReadCauses(path, card),
+            card.Second is null ? null : ReadChecked(path, SecondGraph.FileName, card));
 
         Dictionary<string, CameraModel> Own(IReadOnlyDictionary<string, CameraCard>? cards) =>
             (cards ?? new Dictionary<string, CameraCard>()).ToDictionary(own => own.Key, own => ReadCamera(path, own.Value.Calibration,
@@ -174,6 +180,8 @@ public sealed class ModelPackage
             if (!calibration.Scores.SequenceEqual(card.Scores))
                 throw new JsonException(
                     $"scores [{string.Join(", ", calibration.Scores)}] are not those of model.json [{string.Join(", ", card.Scores)}]");
+            if (calibration.Second is { } second && !second.Scores.SequenceEqual(card.Second?.Scores ?? []))
+                throw new JsonException($"second.scores [{string.Join(", ", second.Scores)}] are not those of model.json");
             if (calibration.LatentMap is { } map && map.Mean.Length != card.Network.Latent)
                 throw new JsonException(
                     $"latentMap is of codes of length {map.Mean.Length}, those of model.json have {card.Network.Latent}");

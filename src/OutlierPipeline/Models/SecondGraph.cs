@@ -21,3 +21,8 @@ public static class SecondGraph
     /// <summary>The score of how unlike itself a class is, all of its cells together.</summary>
     public static string Unlike(string name) => "unlike_" + name.Replace(' ', '_');
 }
+
+/// <summary>What the second graph says of a frame.</summary>
+/// <param name="Scores">S scores, higher is stranger.</param>
+/// <param name="Above">The first p-value at which frames are chosen; 0 for a frame that was chosen by its place.</param>
+public readonly record struct SecondScores(float[] Scores, double Above);

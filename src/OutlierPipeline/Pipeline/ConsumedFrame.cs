@@ -52,6 +52,17 @@ public sealed class ConsumedFrame : Frame
     /// <summary>The header <c>traceparent</c> as received, to be handed on where no span of our own takes its place.</summary>
     public byte[]? TraceParent { get; init; }
 
+    public override ulong Lot
+    {
+        get
+        {
+            // Cameras take turns in a partition: every n-th offset would be the same camera's again and again.
+            ulong mixed = ((ulong)Offset + ((ulong)Assignment.Partition.Partition.Value << 48)) * 0x9E37_79B9_7F4A_7C15;
+            mixed = (mixed ^ (mixed >> 32)) * 0xD6E8_FEB8_6659_FD93;
+            return mixed ^ (mixed >> 32);
+        }
+    }
+
     public override bool IsCurrent => Assignment.IsCurrent;
 
     public override ArraySegment<byte> Encoded

@@ -129,13 +129,15 @@ internal sealed partial class DetectionWorker(ChannelReader<FrameBatch> batches,
                     Scores = scores,
                     ErrorMap = batch.Memory.ErrorMap(slot),
                     Latent = batch.Memory.Latent(slot),
+                    Second = batch.Second(slot),
                     Profile = batch.Memory.Profile(slot),
                     Pixels = batch.Memory.Pixels(slot),
                     Encoded = frame.Encoded,
                 };
                 verdict = detector.Observe(observation, _alerts);
                 publisher.Publish(frame, options.Kafka.ScoresTopic,
-                    records.Scored(frame.Camera!, at, batch.Package, scores, verdict, detector.Incident, detector.IsShadow));
+                    records.Scored(frame.Camera!, at, batch.Package, scores, batch.Second(slot), verdict, detector.Incident,
+                        detector.IsShadow));
                 PipelineTelemetry.CountScored(batch.Package.Card.Name);
                 if (drift.Observe(assignment, at, detector, verdict) is { } step)
                     alerts.PublishAlone(assignment, step.Camera, step, batch.Package);

@@ -20,6 +20,7 @@ internal sealed class ModelLane : IDisposable
     private readonly DecodeWorker[] _workers;
     private readonly DecodeBacklog _jobs;
     private readonly MicroBatcher _batcher;
+    private readonly SecondEngine? _second;
     private readonly InferenceWorker _inference;
     private readonly List<Thread> _threads = [];
     private readonly ChannelWriter<FrameBatch> _free;
@@ -59,7 +60,8 @@ internal sealed class ModelLane : IDisposable
         _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, InferenceEngine.Concurrency, time);
         _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ =>
             new DecodeWorker(_jobs, new FrameDecoder(Package.Card.Network.Size, options.Frames.Limits), time))];
-        _inference = new InferenceWorker(filled.Reader, scored, _batcher, time);
+        _second = SecondEngine.Of(engine, options.Inference);
+        _inference = new InferenceWorker(filled.Reader, scored, _batcher, _second, time);
     }
 
     public InferenceEngine Engine { get; }
@@ -101,6 +103,7 @@ internal sealed class ModelLane : IDisposable
         _batcher.Dispose();
         _jobs.Dispose();
         foreach (var batch in _batches) batch.Dispose();
+        _second?.Dispose();
         Engine.Dispose();
     }
 

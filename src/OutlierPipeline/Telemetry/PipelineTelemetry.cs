@@ -11,6 +11,7 @@ public enum Stage
     Decode,
     Batch,
     Infer,
+    Second,
     Detect,
 }
 
@@ -36,6 +37,8 @@ public static class PipelineTelemetry
         "Frames that a model scored.");
     private static readonly Counter<long> DecodedByCpu = Meter.CreateCounter<long>("outlier.frames.decoded_by_cpu", "{frame}",
         "JPEGs that nvJPEG was meant to decode and did not take: progressive, CMYK, grey, damaged.");
+    private static readonly Counter<long> Second = Meter.CreateCounter<long>("outlier.frames.second", "{frame}",
+        "Frames that a model's second graph scored too, by the rule that chose them.");
     private static readonly Counter<long> Skipped = Meter.CreateCounter<long>("outlier.frames.skipped", "{frame}",
         "Frames too old to be scored.");
     private static readonly Counter<long> Replayed = Meter.CreateCounter<long>("outlier.frames.replayed", "{frame}",
@@ -57,7 +60,7 @@ public static class PipelineTelemetry
     private static readonly Counter<long> Sent = Meter.CreateCounter<long>("messaging.client.sent.messages", "{message}",
         "Records handed to the Kafka producer.");
     private static readonly Histogram<double> StageDuration = Meter.CreateHistogram("outlier.stage.duration", "s",
-        "Time of one stage: a frame's in decode and detect, a batch's in batch and infer.", advice: Seconds);
+        "Time of one stage: a frame's in decode and detect, a batch's in batch, infer and second.", advice: Seconds);
     private static readonly Histogram<double> Latency = Meter.CreateHistogram("outlier.frame.latency", "s",
         "From a frame's production to the acknowledgement of its score.", advice: Seconds);
     private static readonly Histogram<long> BatchSize = Meter.CreateHistogram("outlier.batch.size", "{frame}", "Frames of one batch.",
@@ -68,6 +71,8 @@ public static class PipelineTelemetry
     public static void CountConsumed() => Consumed.Add(1);
 
     public static void CountScored(string model) => Scored.Add(1, Tag("model", model));
+
+    public static void CountSecond(string model, string rule) => Second.Add(1, Tag("model", model), Tag("rule", rule));
 
     public static void CountDecodedByCpu() => DecodedByCpu.Add(1);
 

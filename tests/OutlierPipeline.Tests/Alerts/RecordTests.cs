@@ -16,7 +16,7 @@ public sealed class RecordTests
     {
         using var records = new ScoreRecord();
         float[] scores = [.. Package.Card.Scores.Select((_, i) => i == 0 ? float.NaN : i)];
-        var scored = Parse(records.Scored("car-1/front", Frame, Package, scores, new Verdict(0.5, 1e-9, 1.25, true, false)
+        var scored = Parse(records.Scored("car-1/front", Frame, Package, scores, null, new Verdict(0.5, 1e-9, 1.25, true, false)
         {
             Score = 2,
             Onset = 3,
