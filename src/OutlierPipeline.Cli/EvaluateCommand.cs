@@ -81,7 +81,7 @@ internal static class EvaluateCommand
         {
             AllowMultipleArgumentsPerToken = true,
             Description = "For a package of --architecture pix2pix: directories of label maps of --normal, one for all or one for each; " +
-                "prints mean IoU, and IoU and accuracy a class, and needs no --out"
+                "by default the directory labels beside the frames. Prints mean IoU, and IoU and accuracy a class, and needs no --out"
         };
         var command = new Command("evaluate",
             "Judge a package on normal footage and outliers: report.html, report.json, scores.csv") { model, normal, outlier, corruptions,
@@ -95,13 +95,13 @@ internal static class EvaluateCommand
                 result.AddError($"--what-if {result.GetValue(whatIf)}: expected {Setting}1e-4,1e-6");
             if (result.GetValue(before) is not null && result.GetValue(slices) is not { Length: > 0 })
                 result.AddError("--before goes with --slices");
-            if (result.GetValue(labels) is { Length: > 0 })
+            if (result.GetValue(labels) is { Length: > 0 } || Translates(result.GetValue(model)))
             {
                 if (result.GetValue(model) is null || result.GetValue(normal) is not { Length: > 0 })
                     result.AddError("--labels needs --model and --normal");
                 foreach (var other in new Option[] { outlier, corruptions, slices, before, scores, whatIf, leaveOut.IsAsked }
                     .Where(other => result.GetResult(other) is { Implicit: false }))
-                    result.AddError($"{other.Name} does not go with --labels");
+                    result.AddError($"{other.Name} does not go with label maps: such a package is judged by them alone");
                 return;
             }
             if (!asks && (result.GetValue(normal) is not { Length: > 0 } || result.GetValue(output) is null))
@@ -118,8 +118,9 @@ internal static class EvaluateCommand
             if (options.GetValue(whatIf) is { } settings)
                 return Task.FromResult(Try(options.GetRequiredValue(model), options.GetRequiredValue(scores)!, settings[Setting.Length..],
                     options.GetValue(rate) ?? ScoredSet.DefaultRate, cancellation));
-            if (options.GetValue(labels) is { Length: > 0 } maps)
-                return MapJudge.RunAsync(options.GetRequiredValue(model), options.GetRequiredValue(normal)!, maps, cancellation);
+            if (options.GetValue(labels) is { Length: > 0 } || Translates(options.GetValue(model)))
+                return MapJudge.RunAsync(options.GetRequiredValue(model), options.GetRequiredValue(normal)!,
+                    options.GetValue(labels) ?? [], cancellation);
             var sets = (options.GetValue(outlier) ?? []).Select(pair => pair.Split('=', 2)).Select(pair =>
                 (Name: pair[0], Input: pair[1])).ToArray();
             if (sets.Select(set => set.Name).Distinct().Count() < sets.Length || sets.Any(set => set.Name == "normal"))
@@ -142,6 +143,20 @@ internal static class EvaluateCommand
             return EvaluateAsync(request, options.GetRequiredValue(output), cancellation);
         }));
         return command;
+    }
+
+    /// <summary>Whether a package makes maps, and so is judged by them.</summary>
+    private static bool Translates(string? model)
+    {
+        try
+        {
+            return model is not null && ModelPackage.ReadCard(model).Network.Translation is not null;
+        }
+        catch (ModelPackageException)
+        {
+            // What is wrong with it is said when it is loaded.
+            return false;
+        }
     }
 
     private static int Try(string model, string source, string values, double rate, CancellationToken cancellation)
@@ -199,6 +214,15 @@ internal static class EvaluateCommand
         return 0;
     }
 
+    private static void Show(SecondFigures second, double level)
+    {
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"with the second graph on every frame {second.FalseAlarmRate:P2} " +
+            $"of the normal ones have a p-value of at most {level}, without it {second.FalseAlarmRateWithout:P2}"));
+        foreach (var (name, set) in second.Outliers)
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: AUROC {set.Both:0.000} with it, {set.Without:0.000} " +
+                $"without; {string.Join(", ", set.Scores.Select(score => Text($"{score.Key} {score.Value:0.000}")))}"));
+    }
+
     private static void Show(EvaluationReport report)
     {
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{report.Normal.Frames} normal frames: " +
@@ -221,6 +245,7 @@ internal static class EvaluateCommand
                 Console.WriteLine($"{name}: looks like {Named(figures.Causes!)}" +
                     (figures.IncidentCauses is { } incidents ? $"; its incidents: {Named(incidents)}" : ""));
         }
+        if (report.Second is { } second) Show(second, report.Normal.Level);
         if (report.Slices is { } slices) Show(slices);
         if (report.Corruptions is not { } corruptions) return;
         var kinds = new Table().AddColumns("corruption, AUROC at severity", "1", "2", "3", "4", "5", "streams at 3: delay (frames)",

@@ -33,6 +33,10 @@ internal sealed record EvaluationReport
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public IReadOnlyList<SliceFigures>? Slices { get; init; }
 
+    /// <summary>What the second graph adds; missing in packages of one graph.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SecondFigures? Second { get; init; }
+
     public required IReadOnlyList<LatentDiagnostic> Latent { get; init; }
 
     /// <summary>KL divergence of each unit of the code, in nats.</summary>

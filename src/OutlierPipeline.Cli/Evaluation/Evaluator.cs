@@ -65,6 +65,7 @@ internal sealed class Evaluator : IDisposable
             ? new CorruptionRun(Normal, _scorer, _request.Camera, _request.FramesPerSecond ?? ScoredSet.DefaultRate,
             _request.CorruptionFrames, _request.Seed).Run(share => progress("corruptions", share), cancellation)
             : null;
+        var second = SecondJudge.Judge(Package, _request.Camera, Normal, Outliers, _request.Level, progress, cancellation);
         progress("latent space", 0);
         using var decoder = new LatentDecoder(Package);
         var latent = new LatentDiagnostics(Engine, decoder).Measure(Normal.Footage, Mask, _request.Seed);
@@ -89,6 +90,7 @@ internal sealed class Evaluator : IDisposable
             Drives = [.. Judged(known)],
             Corruptions = corruptions,
             Slices = slices,
+            Second = second,
             Latent = latent.Diagnostics,
             KlPerUnit = latent.Information?.KlPerDimension ?? [],
             Information = latent.Information,

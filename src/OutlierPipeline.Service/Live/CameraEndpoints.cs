@@ -22,11 +22,13 @@ internal static class CameraEndpoints
     private const string Prefix = "/api/cameras/";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
-    private static readonly Dictionary<string, (Func<LivePicture, byte[]> Bytes, string Summary)> Pictures = new()
+    private static readonly Dictionary<string, (Func<LivePicture, byte[]?> Bytes, string Summary)> Pictures = new()
     {
         ["frame.jpg"] = (picture => picture.Frame, "The latest frame, as it was received."),
         ["heatmap.jpg"] = (picture => picture.HeatMap, "The latest frame as the model sees it, under its heat map."),
         ["reconstruction.jpg"] = (picture => picture.Reconstruction, "What the decoder drew of the latest frame."),
+        ["map.jpg"] = (picture => picture.Map, "The latest frame under its segmentation map, of packages with a second graph."),
+        ["resynthesis.jpg"] = (picture => picture.Resynthesis, "What the second graph drew again of that map: what should have been there."),
     };
 
     public static void MapCameras(this WebApplication app)
@@ -91,7 +93,8 @@ internal static class CameraEndpoints
         context.Response.Headers.CacheControl = "private, no-store";
         context.Response.Headers["X-Frame-Offset"] =
             string.Create(CultureInfo.InvariantCulture, $"{picture.At.Partition}:{picture.At.Offset}");
-        byte[] bytes = chosen.Bytes(picture);
+        if (chosen.Bytes(picture) is not { } bytes)
+            return Results.Problem($"{camera} has no {sent[(slash + 1)..]}: its package has no second graph that makes one", statusCode: 404);
         return Results.Bytes(bytes, bytes == picture.Frame ? picture.ContentType : "image/jpeg");
     }
 }

@@ -10,6 +10,7 @@ internal sealed class LivePicture
     private readonly Lazy<byte[]> _frame;
     private readonly Lazy<byte[]> _heatMap;
     private readonly Lazy<byte[]> _reconstruction;
+    private readonly Lazy<(byte[]? Map, byte[]? Drawn)> _second;
 
     /// <param name="isBlurred">Whether all of its pictures are, the received one too, which is then drawn as the model sees it.</param>
     public LivePicture(in FrameObservation frame, CameraDetector detector, long sequence, Reconstructor reconstructor, bool isBlurred)
@@ -37,6 +38,8 @@ internal sealed class LivePicture
             AlertPicture.EncodeHeatMap(pixels, network.Size, errorMap, network.ErrorMapHeight, network.ErrorMapWidth, isBlurred));
         _reconstruction = new Lazy<byte[]>(() =>
             AlertPicture.EncodeFrame(reconstructor.Draw(package, camera, pixels), network.Size, isBlurred));
+
+        _second = new Lazy<(byte[]?, byte[]?)>(() => reconstructor.Look(package, pixels, isBlurred));
     }
 
     public long Sequence { get; }
@@ -54,4 +57,10 @@ internal sealed class LivePicture
 
     /// <summary>A JPEG of what the decoder drew of it.</summary>
     public byte[] Reconstruction => _reconstruction.Value;
+
+    /// <summary>A JPEG of the frame under its segmentation map; null where the package has no second graph.</summary>
+    public byte[]? Map => _second.Value.Map;
+
+    /// <summary>A JPEG of what was drawn again of the map; null where the package draws nothing so.</summary>
+    public byte[]? Resynthesis => _second.Value.Drawn;
 }
