@@ -47,9 +47,10 @@ internal sealed record SecondAttachment(SecondCard Card, ReadOnlyMemory<byte> Gr
         CancellationToken cancellation)
     {
         float[][] own = Score(footage, cancellation);
+        int[] drives = [.. footage.Drives.Select(drive => drive.Count)];
         return first with
         {
-            Second = SecondCalibration.Fit(first, Card.Scores, Combines, rows, own, [.. footage.Drives.Select(drive => drive.Count)], isNew),
+            Second = SecondCalibration.Fit(first, Card.Scores, Combines, rows, own, drives, isNew),
         };
     }
 

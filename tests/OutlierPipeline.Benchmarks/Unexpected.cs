@@ -49,7 +49,13 @@ internal static class Unexpected
         Console.WriteLine("| --- | --- | --- |");
         foreach (var (name, (clean, pasted)) in scores)
         {
-            string map = name switch { SecondGraph.Resynthesis => "error_map", SecondGraph.Classes => "class_map", "local" => "model", _ => "" };
+            string map = name switch
+            {
+                SecondGraph.Resynthesis => "error_map",
+                SecondGraph.Classes => "class_map",
+                "local" => "model",
+                _ => "",
+            };
             string precision = map.Length == 0 || !kept.TryGetValue(map, out var places) ? "-"
                 : Text(Precision([.. places.Pasted.Select(cells => At(cells, places.Rows, places.Columns))]));
             Console.WriteLine($"| {name} | {precision} | {Text(DetectionMetrics.Auroc([.. clean], [.. pasted]))} |");
@@ -80,7 +86,8 @@ internal static class Unexpected
             }
             var network = package.Card.Network;
             byte[] small = new byte[network.Size.Bytes];
-            if (decoder.Decode(PictureGrid.Encode(picture, size, 1), small) != FrameError.None) throw new InvalidDataException("no picture");
+            if (decoder.Decode(PictureGrid.Encode(picture, size, 1), small) != FrameError.None)
+                throw new InvalidDataException("no picture");
             float[][] own = engine.Compute(small, null, "scores", "error_map");
             Keep("model", own[1], network.ErrorMapHeight, network.ErrorMapWidth);
             for (int j = 0; j < own[0].Length; j++) Note(package.Card.Scores[j], own[0][j]);

@@ -28,7 +28,8 @@ internal static class CameraEndpoints
         ["heatmap.jpg"] = (picture => picture.HeatMap, "The latest frame as the model sees it, under its heat map."),
         ["reconstruction.jpg"] = (picture => picture.Reconstruction, "What the decoder drew of the latest frame."),
         ["map.jpg"] = (picture => picture.Map, "The latest frame under its segmentation map, of packages with a second graph."),
-        ["resynthesis.jpg"] = (picture => picture.Resynthesis, "What the second graph drew again of that map: what should have been there."),
+        ["resynthesis.jpg"] = (picture => picture.Resynthesis,
+            "What the second graph drew again of that map: what should have been there."),
     };
 
     public static void MapCameras(this WebApplication app)
@@ -94,7 +95,8 @@ internal static class CameraEndpoints
         context.Response.Headers["X-Frame-Offset"] =
             string.Create(CultureInfo.InvariantCulture, $"{picture.At.Partition}:{picture.At.Offset}");
         if (chosen.Bytes(picture) is not { } bytes)
-            return Results.Problem($"{camera} has no {sent[(slash + 1)..]}: its package has no second graph that makes one", statusCode: 404);
+            return Results.Problem($"{camera} has no {sent[(slash + 1)..]}: its package has no second graph that makes one",
+                statusCode: 404);
         return Results.Bytes(bytes, bytes == picture.Frame ? picture.ContentType : "image/jpeg");
     }
 }

@@ -42,12 +42,13 @@ internal sealed class MapTrainer : AdversarialTrainer
     /// <param name="features">Of the same frames as <paramref name="training"/>.</param>
     /// <param name="maps">The same frames', of the network's size.</param>
     public MapTrainer(MapNetwork network, DecodedFootage training, StageFootage features, byte[][] maps, LabelClasses classes,
-        TrainingSettings settings, string file)
-        : base(training, settings, file, Begin(network, features, settings), CriticFor(network, classes, settings),
-            own => own.Fingerprint(training.Digest, network.Size, classes.Classes.Count, network.IsProbe ? "probe" : null), CPU)
+        TrainingSettings settings, string file, Device? device = null)
+        : base(training, settings, file, Begin(network, features, settings, device ?? CPU),
+            CriticFor(network, classes, settings, device ?? CPU),
+            own => own.Fingerprint(training.Digest, network.Size, classes.Classes.Count, network.IsProbe ? "probe" : null), device ?? CPU)
     {
         (_network, _features, _maps, _classes) = (network, features, maps, classes);
-        _weights = tensor(ClassWeights(maps, classes));
+        _weights = tensor(ClassWeights(maps, classes), device: Device);
     }
 
     /// <summary>Of some of the training frames, after the last epoch.</summary>
@@ -65,7 +66,7 @@ internal sealed class MapTrainer : AdversarialTrainer
     {
         Generator.LearningRate = Settings.LearningRate * (0.02 + 0.98 * 0.5 * (1 + Math.Cos(Math.PI * progress)));
         int view = random.Next(StageFootage.Views);
-        var seen = MapNetwork.Standardise(Generator.Ops, _features.Read(indices, view, _network));
+        var seen = MapNetwork.Standardise(Generator.Ops, Seen(indices, view));
         var odds = _network.Classify(Generator.Ops, _network.IsProbe ? seen : [.. seen.Select(Thinned)]);
         var target = Target(indices, view);
         var loss = nn.functional.cross_entropy(Generator.Ops.Smooth(odds, 2), target, _weights, _classes.Void ?? -100);
@@ -90,17 +91,17 @@ internal sealed class MapTrainer : AdversarialTrainer
         int count = Math.Min(Compared, _maps.Length);
         int[] some = [.. Enumerable.Range(0, count).Select(i => (int)((long)i * _maps.Length / count))];
         int classes = _classes.Classes.Count;
-        var counts = zeros(classes, classes, dtype: ScalarType.Int64);
+        var counts = zeros(classes, classes, dtype: ScalarType.Int64, device: Device);
         foreach (int[] batch in some.Chunk(Settings.Batch))
         {
             using var scope = NewDisposeScope();
-            var odds = _network.Classify(AverageOps, MapNetwork.Standardise(AverageOps, _features.Read(batch, 0, _network)));
+            var odds = _network.Classify(AverageOps, MapNetwork.Standardise(AverageOps, Seen(batch, 0)));
             var target = Target(batch, 0);
             var places = target.slice(1, 0, target.shape[1], 2).slice(2, 0, target.shape[2], 2).flatten();
             counts.add_(bincount(places * classes + odds.argmax(1).flatten(), minlength: classes * classes).reshape(classes, classes));
         }
         var quality = new TranslationQuality(_classes.Classes.Count, _classes.Void);
-        quality.Add(counts.data<long>().ToArray());
+        quality.Add(counts.cpu().data<long>().ToArray());
         if (progress >= Grace && Steps >= GraceSteps && counts.sum([0L]).gt(0).sum().ToInt64() == 1)
             throw new TrainingException($"the network has collapsed: after epoch {Epochs} it calls every place " +
                 $"{_classes.Classes[(int)counts.sum([0L]).argmax().ToInt64()].Name}: lower --learning-rate ({Settings.LearningRate}) or " +
@@ -108,11 +109,11 @@ internal sealed class MapTrainer : AdversarialTrainer
         return quality.MeanOverlap();
     }
 
-    private static TrainedWeights Begin(MapNetwork network, StageFootage features, TrainingSettings settings)
+    private static TrainedWeights Begin(MapNetwork network, StageFootage features, TrainingSettings settings, Device device)
     {
         manual_seed(settings.Seed);
         var weights = new TrainedWeights(network.Weights(), name => name == "judge.weight" || network.IsProbe ? 0.1 : 1,
-            settings.LearningRate, CPU, Momentum);
+            settings.LearningRate, device, Momentum);
         using var off = no_grad();
         using var scope = NewDisposeScope();
         foreach (var (mean, deviation, k) in features.Statistics(network))
@@ -123,10 +124,10 @@ internal sealed class MapTrainer : AdversarialTrainer
         return weights;
     }
 
-    private static Adversary CriticFor(MapNetwork network, LabelClasses classes, TrainingSettings settings)
+    private static Adversary CriticFor(MapNetwork network, LabelClasses classes, TrainingSettings settings, Device device)
     {
         var critic = new PairCritic(network.Stages[SeenByCritic].Channels, classes.Classes.Count, isGivenHalf: true);
-        return new Adversary(critic.Weights(), (ops, made, given) => critic.Judge(ops, made, given!), settings.LearningRate / 2, CPU);
+        return new Adversary(critic.Weights(), (ops, made, given) => critic.Judge(ops, made, given!), settings.LearningRate / 2, device);
     }
 
     /// <summary>By the inverse root of a class's share of the pixels that count.</summary>
@@ -143,11 +144,14 @@ internal sealed class MapTrainer : AdversarialTrainer
         return [.. counts.Select(count => count == 0 ? 0 : (float)Math.Min(MaxWeight, Math.Sqrt(all / present / count)))];
     }
 
+    /// <summary>What the backbone's stages say, where the network is computed.</summary>
+    private Tensor[] Seen(int[] indices, int view) => [.. _features.Read(indices, view, _network).Select(planes => planes.to(Device))];
+
     /// <summary>Indices of every second pixel in both directions, <c>[N, H/2, W/2]</c>.</summary>
     private Tensor Target(int[] indices, int view)
     {
         var size = _network.Size;
-        var maps = tensor(indices.SelectMany(i => _maps[i]).ToArray(), [indices.Length, size.Height, size.Width]);
+        var maps = tensor(indices.SelectMany(i => _maps[i]).ToArray(), [indices.Length, size.Height, size.Width], device: Device);
         if (StageFootage.IsMirrored(view)) maps = maps.flip(2);
         return maps.slice(1, 0, size.Height, 2).slice(2, 0, size.Width, 2).to(int64);
     }
@@ -161,5 +165,5 @@ internal sealed class MapTrainer : AdversarialTrainer
     }
 
     private static Tensor Thinned(Tensor planes) =>
-        planes * (rand(planes.shape[0], planes.shape[1], 1, 1) >= LeftOut).to(float32) / (1 - LeftOut);
+        planes * (rand(planes.shape[0], planes.shape[1], 1, 1, device: planes.device) >= LeftOut).to(float32) / (1 - LeftOut);
 }

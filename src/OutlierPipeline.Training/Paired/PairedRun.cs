@@ -5,6 +5,7 @@ using OutlierPipeline.Training.Adversarial;
 using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Networks;
 using Spectre.Console;
+using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training.Paired;
 
@@ -38,6 +39,8 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
 {
     private const int MinTraining = 50;
 
+    private Device _device = CPU;
+
     /// <summary>Frames that the way to maps looks at, all epochs together.</summary>
     private const int MapBudget = 9_000;
 
@@ -46,7 +49,7 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
 
     public async Task<int> RunAsync(long begun, CancellationToken cancellation)
     {
-        if (request.Device == "cuda") throw new TrainingException($"--device cuda: {request.Architecture.Name} trains on the CPU");
+        _device = TrainingDevice.Choose(request.Device);
         var classes = LabelClasses.Read(pairs.Classes);
         var labels = new LabelFiles(request.Frames, pairs.Labels);
         using var footage = await LoadAsync(pairs.ToMap ? pairs.Width : pairs.PictureWidth, pairs.ToMap ? 8 : 16, cancellation);
@@ -74,7 +77,7 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
         }
         (byte[], string[])? second = backbone is null || pairs.IsProbe ? null
             : WriteSecond(backbone, training, classes, toMap!, toPicture, cancellation);
-        var card = PairPackage.Write(request.Directory, run.Describe(TorchSharp.torch.CPU), settings, classes, training, backbone?.Card,
+        var card = PairPackage.Write(request.Directory, run.Describe(_device), settings, classes, training, backbone?.Card,
             toMap, toPicture, second, Stopwatch.GetElapsedTime(begun));
         Directory.Delete(checkpoints, recursive: true);
         return run.Written(card, begun, pictures: null);
@@ -87,7 +90,8 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
         AnsiConsole.WriteLine($"To maps at {network.Size}: {settings.Epochs} epochs in batches of {settings.Batch}, seed " +
             $"{settings.Seed}. Running the backbone over all frames …");
         using var features = StageFootage.Of(training, backbone, network, request.Threads, _ => { }, cancellation);
-        using var trainer = new MapTrainer(network, training, features, maps, classes, settings, Path.Combine(checkpoints, "to-map"));
+        using var trainer = new MapTrainer(network, training, features, maps, classes, settings, Path.Combine(checkpoints, "to-map"),
+            _device);
         if (!Train(trainer, settings, isFirst: true, out double rate, cancellation)) return null;
         byte[] graph = PairPackage.WriteToMap(backbone, network, classes.Classes.Count, trainer.Weights);
         return new TrainedDirection("map", graph, trainer.Losses, ("mapTrainingMeanIou", trainer.MeanOverlap),
@@ -101,7 +105,8 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
         var painter = new MapPainter(training.Size, classes.Classes.Count);
         AnsiConsole.WriteLine(
             $"To pictures at {painter.Size}: {settings.Epochs} epochs in batches of {settings.Batch}, seed {settings.Seed}.");
-        using var trainer = new PictureTrainer(painter, training, maps, classes, settings, Path.Combine(checkpoints, "to-picture"));
+        using var trainer = new PictureTrainer(painter, training, maps, classes, settings, Path.Combine(checkpoints, "to-picture"),
+            _device);
         if (!Train(trainer, settings, isFirst: !pairs.ToMap, out double rate, cancellation)) return null;
         byte[] graph = PairPackage.WriteToPicture(painter, classes.Classes.Count, trainer.Weights);
         return new TrainedDirection("picture", graph, trainer.Losses, ("pictureDiversity", trainer.Diversity),

@@ -31,9 +31,10 @@ internal sealed class PictureTrainer : AdversarialTrainer
     /// <param name="training">Of the painter's size.</param>
     /// <param name="maps">The same frames', of that size.</param>
     public PictureTrainer(MapPainter painter, DecodedFootage training, byte[][] maps, LabelClasses classes, TrainingSettings settings,
-        string file)
-        : base(training, settings, file, Begin(painter, training, maps, classes, settings), CriticFor(classes, settings),
-            own => own.Fingerprint(training.Digest, painter.Size, MapPainter.Noise, null), CPU)
+        string file, Device? device = null)
+        : base(training, settings, file, Begin(painter, training, maps, classes, settings, device ?? CPU),
+            CriticFor(classes, settings, device ?? CPU),
+            own => own.Fingerprint(training.Digest, painter.Size, MapPainter.Noise, null), device ?? CPU)
     {
         (_painter, _training, _maps, _classes) = (painter, training, maps, classes.Classes.Count);
         using var off = no_grad();
@@ -51,7 +52,7 @@ internal sealed class PictureTrainer : AdversarialTrainer
         Generator.LearningRate = Settings.LearningRate * (0.02 + 0.98 * 0.5 * (1 + Math.Cos(Math.PI * progress)));
         var (frames, maps) = (Frames(indices), Maps(indices));
         if (random.Next(2) == 1) (frames, maps) = (frames.flip(3), maps.flip(3));
-        var drawn = MapPainter.Draw(Generator.Ops, maps, randn(indices.Length, MapPainter.Noise));
+        var drawn = MapPainter.Draw(Generator.Ops, maps, randn(indices.Length, MapPainter.Noise, device: Device));
         var loss = (drawn - frames).abs().mean();
         double discriminator = 0;
         if (Settings.AdversarialWeight > 0)
@@ -68,7 +69,7 @@ internal sealed class PictureTrainer : AdversarialTrainer
     protected override double Measure(double progress)
     {
         int[] some = Some();
-        double diversity = Spread(MapPainter.Draw(AverageOps, Maps(some), randn(some.Length, MapPainter.Noise))) / _spread;
+        double diversity = Spread(MapPainter.Draw(AverageOps, Maps(some), randn(some.Length, MapPainter.Noise, device: Device))) / _spread;
         return progress < Grace || Steps < GraceSteps || !(diversity < Collapsed)
             ? diversity
             : throw new TrainingException(string.Create(CultureInfo.InvariantCulture, $"the generator has collapsed: after epoch " +
@@ -77,10 +78,10 @@ internal sealed class PictureTrainer : AdversarialTrainer
     }
 
     private static TrainedWeights Begin(MapPainter painter, DecodedFootage training, byte[][] maps, LabelClasses classes,
-        TrainingSettings settings)
+        TrainingSettings settings, Device device)
     {
         manual_seed(settings.Seed);
-        var weights = new TrainedWeights(painter.Weights(), name => name == MapPainter.DrawWeight ? 0.02 : 1, settings.LearningRate, CPU,
+        var weights = new TrainedWeights(painter.Weights(), name => name == MapPainter.DrawWeight ? 0.02 : 1, settings.LearningRate, device,
             Momentum);
         double[,] sums = new double[classes.Classes.Count, 3];
         long[] counts = new long[classes.Classes.Count];
@@ -108,10 +109,10 @@ internal sealed class PictureTrainer : AdversarialTrainer
         return weights;
     }
 
-    private static Adversary CriticFor(LabelClasses classes, TrainingSettings settings)
+    private static Adversary CriticFor(LabelClasses classes, TrainingSettings settings, Device device)
     {
         var critic = new PairCritic(classes.Classes.Count, 3, isGivenHalf: false);
-        return new Adversary(critic.Weights(), (ops, made, given) => critic.Judge(ops, made, given!), settings.LearningRate / 2, CPU);
+        return new Adversary(critic.Weights(), (ops, made, given) => critic.Judge(ops, made, given!), settings.LearningRate / 2, device);
     }
 
     private int[] Some()
@@ -123,7 +124,7 @@ internal sealed class PictureTrainer : AdversarialTrainer
     private Tensor Frames(int[] indices) => (TorchOps.Pixels(_training, indices, Device) / 255).permute(0, 3, 1, 2);
 
     private Tensor Maps(int[] indices) => nn.functional.one_hot(tensor(indices.SelectMany(i => _maps[i]).ToArray(),
-        [indices.Length, _painter.Size.Height, _painter.Size.Width]).to(int64), _classes).permute(0, 3, 1, 2).to(float32);
+        [indices.Length, _painter.Size.Height, _painter.Size.Width], device: Device).to(int64), _classes).permute(0, 3, 1, 2).to(float32);
 
     /// <summary>Root mean square deviation of pixels from their mean over the pictures.</summary>
     private static double Spread(Tensor pictures) => (pictures - pictures.mean([0L], keepdim: true)).pow(2).mean().sqrt().ToDouble();

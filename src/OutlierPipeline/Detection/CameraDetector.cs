@@ -77,14 +77,7 @@ public sealed class CameraDetector
     public Verdict Observe(in FrameObservation frame, List<AlertStep> alerts)
     {
         if (!ReferenceEquals(_model, Package.For(Camera))) TryRestore(ToRecord()); // A calibration was taken over.
-        double combined = _model.Calibration.Combine(frame.Scores);
-        double p = _model.Calibration.PValue(combined);
-        double? tail = _model.Calibration.TailPValue(combined);
-        if (frame.Second is { } more && _model.Calibration.Second is { } second)
-        {
-            combined = second.Combine(combined, more.Scores);
-            p = second.PValue(_model.Calibration, combined, more.Above);
-        }
+        var (combined, p, tail) = _model.Calibration.Judge(frame.Scores, frame.Second);
         if (frame.Frame.Offset < _state.NextOffset) return Say(p, tail, replayed: true) with { Score = combined };
         var at = Advance(frame.Frame, frame.Record, alerts);
         _state.Undecodable = 0;

@@ -305,6 +305,18 @@ public sealed record Calibration
         return Standardise(k, scores[k]) * (Weights?[i] ?? 1);
     }
 
+    /// <summary>A frame's combined score, its p-value, and that by the tail's fit where ranks can say no less.</summary>
+    /// <param name="scores">S scores of the first graph.</param>
+    /// <param name="second">The second graph's, where it was computed: it counts where both are calibrated.</param>
+    public (double Combined, double PValue, double? TailPValue) Judge(ReadOnlySpan<float> scores, SecondScores? second)
+    {
+        double combined = Combine(scores);
+        double? tail = TailPValue(combined);
+        if (second is not { } more || Second is null) return (combined, PValue(combined), tail);
+        double both = Second.Combine(combined, more.Scores);
+        return (both, Second.PValue(this, both, more.Above), tail);
+    }
+
     /// <summary>The conformal p-value of a combined score: between <see cref="SmallestPValue"/> and 1.</summary>
     public double PValue(double combined) => RankPValue(Combined, combined);
 

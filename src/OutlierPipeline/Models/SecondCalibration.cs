@@ -106,7 +106,8 @@ public sealed record SecondCalibration
         int scores = Scores.Count;
         if (scores is 0 or > SecondGraph.MaxScores || Location.Count != scores || Scale.Count != scores)
             throw new JsonException($"second: scores, location and scale must have the same 1 to {SecondGraph.MaxScores} entries");
-        if (Combines.Count == 0 || Combines.Except(Scores).Any()) throw new JsonException("second.combines must name some of second.scores");
+        if (Combines.Count == 0 || Combines.Except(Scores).Any())
+            throw new JsonException("second.combines must name some of second.scores");
         if (Scale.Any(scale => !(scale > 0))) throw new JsonException("every second.scale must be positive");
         if (Weight is not (> 0 and <= 1)) throw new JsonException("second.weight must be more than 0 and at most 1");
         if (First.Length < Calibration.MinFrames || First.Length != Both.Length)

@@ -16,7 +16,9 @@ public sealed class RecordTests
     {
         using var records = new ScoreRecord();
         float[] scores = [.. Package.Card.Scores.Select((_, i) => i == 0 ? float.NaN : i)];
-        var scored = Parse(records.Scored("car-1/front", Frame, Package, scores, null, new Verdict(0.5, 1e-9, 1.25, true, false)
+        var second = new SecondCard { Scores = [SecondGraph.Resynthesis], Classes = [new ClassCard("road", "#808080")], Source = "a test" };
+        var package = ModelPackage.Uncalibrated(Package.Card with { Second = second }, Package.Graph.ToArray(), null);
+        var scored = Parse(records.Scored("car-1/front", Frame, package, scores, new SecondScores([1.5f], 0.1), new Verdict(0.5, 1e-9, 1.25, true, false)
         {
             Score = 2,
             Onset = 3,
@@ -26,6 +28,8 @@ public sealed class RecordTests
         AssertFits(scored, Schema("score.json"), all: true);
         Assert.Equal("2023-11-14T22:13:20.123456789Z", scored.GetProperty("timestamp").GetString());
         Assert.Equal(float.MaxValue, scored.GetProperty("scores").GetProperty("reconstruction").GetSingle());
+        Assert.Equal("above", scored.GetProperty("second").GetString());
+        Assert.Equal(1.5f, scored.GetProperty("scores").GetProperty(SecondGraph.Resynthesis).GetSingle());
         AssertFits(Parse(records.Skipped("car-1/front", Frame, Package.Card)), Schema("score.json"), all: false);
     }
 
