@@ -12,7 +12,7 @@ namespace OutlierPipeline.Benchmarks;
 /// <summary>
 /// <c>samples</c>: how far what packages draw is from frames of unseen drives, in what ResNet18's last stage says of them: KID with
 /// intervals, precision and recall, and the distance to the nearest training frame; with noise, blurred frames and the training frames as
-/// marks on the same scale.
+/// marks on the same scale. A package of pairs draws the label maps of the unseen frames.
 /// </summary>
 internal static class Samples
 {
@@ -27,9 +27,10 @@ internal static class Samples
         command.SetAction(async (options, cancellation) =>
         {
             int most = options.GetValue(count);
-            var packages = options.GetRequiredValue(models).Select(ModelPackage.ReadDecoder).ToArray();
-            var size = packages[0].Card.Network.Size;
-            if (packages.Any(package => package.Card.Network.Size != size)) throw new ArgumentException("packages of one size are needed");
+            string[] named = options.GetRequiredValue(models);
+            var sizes = named.Select(model => ModelPackage.ReadCard(model).Network).Select(network =>
+                network.Translation?.PictureSize ?? network.Size).Distinct().ToArray();
+            if (sizes is not [var size]) throw new ArgumentException("packages that draw pictures of one size are needed");
             using var trained = await new FootageLoader().LoadAsync(options.GetRequiredValue(training), size, cancellation);
             using var others = await new FootageLoader().LoadAsync(options.GetRequiredValue(unseen), size, cancellation);
             using var judge = new PictureFeatures(size, options.GetValue(threads));
@@ -44,12 +45,26 @@ internal static class Samples
             byte[] noise = new byte[Math.Min(most, 200) * size.Bytes];
             new Random(1).NextBytes(noise);
             Print("noise", judge.Of(noise));
-            foreach (var (card, graph) in packages)
+            foreach (string model in named)
             {
+                if (ModelPackage.ReadCard(model).Network.Translation is { } maps)
+                {
+                    byte[][] labels = new LabelFiles(options.GetRequiredValue(unseen), []).Read(others, maps.Classes);
+                    Print("maps in plain colours", judge.Of([.. labels.SelectMany(map => map.SelectMany(index =>
+                        Bytes(maps.Classes[index])))]));
+                    using var translator = new Translator(model, TranslationCard.ToPicture);
+                    var random = new Random(1);
+                    Print($"pix2pix: {translator.Card.Name}", judge.Of([.. labels.SelectMany(map => translator.ToPicture(map,
+                        [.. Enumerable.Range(0, maps.Noise).Select(_ => (float)CorruptedPicture.Normal(random))]))]));
+                    continue;
+                }
+                var (card, graph) = ModelPackage.ReadDecoder(model);
                 using var decoder = new LatentDecoder(card.Network, graph);
                 Print($"{card.Network.Architecture}: {card.Name}", judge.Of(Gallery.Sample(decoder, most, seed: 1)));
             }
             return 0;
+
+            static byte[] Bytes(ClassCard one) => [one.Rgb.Red, one.Rgb.Green, one.Rgb.Blue];
 
             void Print(string name, float[][] pictures)
             {
