@@ -12,7 +12,8 @@ namespace OutlierPipeline.Benchmarks;
 
 /// <summary>
 /// The pipeline against a bare loop, memory from decode to score, and latency at half load, in one run:
-/// <c>dotnet run -c Release --project tests/OutlierPipeline.Benchmarks -- end-to-end</c>.
+/// <c>dotnet run -c Release --project tests/OutlierPipeline.Benchmarks -- end-to-end [MODEL [EVERY]]</c>. Of a package with a second graph
+/// one frame of EVERY (100) gets it in the pipeline, and none in the bare loop; 0 for none.
 /// </summary>
 internal static class EndToEnd
 {
@@ -21,6 +22,9 @@ internal static class EndToEnd
     private const int BatchSize = 16;
     private const int LatencySeconds = 20;
     private const int RoundFrames = 3200;
+
+    /// <summary>One frame of so many gets the second graph.</summary>
+    private static int s_every;
 
     /// <summary>The frames of every measurement: the demo's, 320×192, about 8 KiB each.</summary>
     public static byte[][] Street()
@@ -32,6 +36,7 @@ internal static class EndToEnd
     public static async Task<int> RunAsync(string[] args)
     {
         string model = args.Length > 0 ? args[0] : FindModel();
+        s_every = args.Length > 1 ? int.Parse(args[1], System.Globalization.CultureInfo.InvariantCulture) : 100;
         byte[][] frames = Street();
         var package = ModelPackage.Load(model);
         Say($"{Environment.ProcessorCount} cores, model {package.Card.Name} {package.Card.Network.Height}x{package.Card.Network.Width}, " +
@@ -62,7 +67,7 @@ internal static class EndToEnd
     {
         Kafka = new KafkaOptions { BootstrapServers = servers, Client = new() { ["fetch.wait.max.ms"] = "5" } },
         Model = new ModelOptions { Path = model },
-        Inference = new InferenceOptions { Accelerator = Accelerator.Cpu },
+        Inference = new InferenceOptions { Accelerator = Accelerator.Cpu, Second = new SecondOptions { Every = s_every } },
         Batching = new BatchingOptions { MaxBatchSize = BatchSize },
     };
 

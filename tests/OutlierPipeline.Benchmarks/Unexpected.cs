@@ -12,7 +12,8 @@ namespace OutlierPipeline.Benchmarks;
 /// <summary>
 /// <c>unexpected --pairs PACKAGE --model PACKAGE --frames FOOTAGE …</c>: an obstacle is pasted on every frame. How well the second graph
 /// of a package of pairs finds it, by the picture drawn again and by the classes' densities, beside the local likelihood of a feature VAE
-/// and their combination: average precision of pixels, and AUROC of frames against the frames as they are.
+/// and their combination: average precision of pixels, and AUROC of frames against the frames as they are. <c>--picture FILE</c>: of some
+/// frames the map, what was drawn again of it, and both maps of strangeness; never the frames themselves.
 /// </summary>
 internal static class Unexpected
 {
@@ -22,6 +23,7 @@ internal static class Unexpected
     public static async Task<int> RunAsync(string[] arguments)
     {
         string pairs = Option("--pairs"), model = Option("--model");
+        string? picture = arguments.Contains("--picture") ? Option("--picture") : null;
         string[] frames = [.. arguments.SkipWhile(argument => argument != "--frames").Skip(1).TakeWhile(argument => argument[0] != '-')];
         var package = ModelPackage.Load(model);
         using var engine = new InferenceEngine(package, new InferenceOptions(), NullLogger.Instance);
@@ -44,6 +46,7 @@ internal static class Unexpected
             Look(clean, isPasted: false);
             Look(pasted, isPasted: true);
         }
+        if (picture is not null) Draw(picture);
         Console.WriteLine($"{footage.Count} frames, an obstacle of severity {Severity} on each; {model} and {pairs}");
         Console.WriteLine("| score | pixel AP | frame AUROC |");
         Console.WriteLine("| --- | --- | --- |");
@@ -103,6 +106,44 @@ internal static class Unexpected
             {
                 if (!scores.TryGetValue(name, out var entry)) scores[name] = entry = ([], []);
                 (isPasted ? entry.Pasted : entry.Clean).Add(value);
+            }
+        }
+
+        void Draw(string file)
+        {
+            const int Shown = 4;
+            var card = ModelPackage.ReadCard(pairs);
+            var maps = card.Network.Translation!;
+            var second = new SecondCard { Scores = maps.Second!, Classes = maps.Classes, Source = card.Name };
+            using var scorer = new SecondScorer(bytes, second, pairs);
+            var palette = second.Classes.Select(one => one.Rgb).ToArray();
+            var shown = new List<byte>();
+            var small = new FrameSize(120, 160);
+            for (int k = 0; k < Shown; k++)
+            {
+                int i = (2 * k + 1) * footage.Count / (2 * Shown);
+                byte[] pasted = footage[i];
+                corruption.Apply(pasted, size, Severity, Seed, i);
+                var (map, mapSize, drawn, drawnSize) = scorer.Show(pasted, size);
+                shown.AddRange(Nearest([.. map.SelectMany(index => Bytes(palette[index]))], mapSize, small));
+                shown.AddRange(Nearest(drawn, drawnSize, small));
+                foreach (string name in new[] { "error_map", "class_map" })
+                {
+                    var (_, strange, rows, columns) = kept[name];
+                    shown.AddRange(PictureGrid.Heat([.. strange[i].Select(value => 2 * value)], rows, columns, small));
+                }
+            }
+            File.WriteAllBytes(file, PictureGrid.Encode([.. shown], small, 4));
+
+            static byte[] Bytes((byte Red, byte Green, byte Blue) rgb) => [rgb.Red, rgb.Green, rgb.Blue];
+        }
+
+        static IEnumerable<byte> Nearest(byte[] rgb, FrameSize from, FrameSize to)
+        {
+            for (int i = 0; i < to.Height * to.Width; i++)
+            {
+                int at = (i / to.Width * from.Height / to.Height * from.Width + i % to.Width * from.Width / to.Width) * 3;
+                for (int c = 0; c < 3; c++) yield return rgb[at + c];
             }
         }
 
