@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Inference;
@@ -56,6 +57,8 @@ internal sealed partial class PipelineService : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        // Both end the process. SIGTERM comes with every restart, and SIGINT from whoever means that this replica is needed no more.
+        using var leaving = PosixSignalRegistration.Create(PosixSignal.SIGINT, _ => _pipeline.LeavesForGood = true);
         try
         {
             await _pipeline.RunAsync(stoppingToken);

@@ -64,6 +64,9 @@ internal sealed class TestCluster : IDisposable
     /// <summary>The pipeline's group: by default that of <see cref="KafkaOptions"/>.</summary>
     public string Group { get; init; } = new KafkaOptions().GroupId;
 
+    /// <summary>Who shares the partitions out: a member (<c>classic</c>) or the brokers (<c>consumer</c>).</summary>
+    public string Protocol { get; init; } = "classic";
+
     public MockBroker Broker => _broker ?? throw new InvalidOperationException("the broker is not in this process");
 
     public PipelineOptions Options() => new()
@@ -83,7 +86,9 @@ internal sealed class TestCluster : IDisposable
     /// <summary>
     /// What the broker in the process needs: it wakes no waiting fetch, and finishes a rebalance only when a session has timed out.
     /// </summary>
-    private Dictionary<string, string> Client() => _broker is null
+    private Dictionary<string, string> Client() =>
+        Protocol == "consumer" ? new() { ["topic.metadata.refresh.interval.ms"] = "1000", ["group.protocol"] = Protocol }
+        : _broker is null
         ? new() { ["topic.metadata.refresh.interval.ms"] = "1000", ["session.timeout.ms"] = "6000", ["heartbeat.interval.ms"] = "500" }
         : new() { ["fetch.wait.max.ms"] = "5", ["session.timeout.ms"] = "3000", ["heartbeat.interval.ms"] = "300" };
 
