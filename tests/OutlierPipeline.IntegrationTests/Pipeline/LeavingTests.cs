@@ -80,12 +80,12 @@ public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFix
         Assert.True(killed.Elapsed < Limit, $"frames were read after {killed.Elapsed}");
     }
 
-    /// <summary>SIGTERM comes with every restart; SIGINT says that the replica is needed no more.</summary>
+    /// <summary>SIGTERM comes with every restart; SIGUSR1 says that the replica is needed no more.</summary>
     [Theory]
     [InlineData(Signals.Terminate, "stays")]
-    [InlineData(Signals.Interrupt, "leaves")]
+    [InlineData(Signals.User1, "leaves")]
     [InlineData(Signals.Terminate, "is taken out")]
-    public async Task A_static_replica_stays_at_SIGTERM_and_leaves_at_SIGINT_and_the_tool_takes_one_out(int signal, string what)
+    public async Task A_static_replica_stays_at_SIGTERM_and_leaves_at_SIGUSR1_and_the_tool_takes_one_out(int signal, string what)
     {
         using var cluster = await ClusterAsync("signals-" + what.Replace(' ', '-'), "classic");
         await using var first = new RunningPipeline(Options(cluster, "one-0"));

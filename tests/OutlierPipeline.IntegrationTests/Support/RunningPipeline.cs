@@ -44,7 +44,7 @@ internal sealed class RunningPipeline : IAsyncDisposable
     }
 
     /// <summary>Stops as on SIGTERM: drain, commit, leave.</summary>
-    /// <param name="forGood">As on SIGINT: a static member leaves too.</param>
+    /// <param name="forGood">As on SIGUSR1: a static member leaves too.</param>
     public async Task StopAsync(bool forGood = false)
     {
         if (_isStopped) return;

@@ -10,8 +10,8 @@ internal static class Signals
 
     public const int Continue = 18;
 
-    /// <summary>Asks a process to end, as Ctrl+C does.</summary>
-    public const int Interrupt = 2;
+    /// <summary>SIGUSR1.</summary>
+    public const int User1 = 10;
 
     /// <summary>Ends a process at once.</summary>
     public const int End = 9;
