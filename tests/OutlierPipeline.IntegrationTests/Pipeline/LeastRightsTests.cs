@@ -10,6 +10,10 @@ public sealed partial class LeastRightsTests(KafkaWithListeners kafka) : IDispos
 {
     private const string Group = "outlier-pipeline";
     private const string User = "least";
+
+    /// <summary>Behind the drive's frames lies one that is no picture.</summary>
+    private const int Last = 80;
+
     private readonly TestDirectory _directory = new();
 
     public void Dispose() => _directory.Dispose();
@@ -46,20 +50,20 @@ public sealed partial class LeastRightsTests(KafkaWithListeners kafka) : IDispos
     {
         using var cluster = new TestCluster(await kafka.WithTopicsAsync(1), 1);
         await AllowJustAsync([.. Needed(delivery)]);
-        byte[][] frames = SmallFrames.Drive(1, 40);
         for (int life = 0; life < 2; life++)
         {
             await using var service = await StartAsync(cluster, delivery);
-            Send(cluster, frames.AsSpan(20 * life, 20));
-            await service.UntilAsync(() => Task.FromResult(cluster.Committed()[0] >= 21 * (life + 1)), () => Told(service));
-            // An alert, the history's own copy of it, and a dead letter.
+            if (life == 0) Send(cluster);
+            await service.UntilAsync(() => Task.FromResult(cluster.Committed()[0] > Last), () => Told(service));
+            // An alert, the history's own copy of it, a dead letter, and the state that the second start reads.
             await service.StoredAsync(1);
-            Assert.StartsWith("ready", await service.ReadyAsync(), StringComparison.Ordinal);
-            string[] restored = [.. service.Log.Messages.Where(message => message.Contains("is restored", StringComparison.Ordinal))];
-            Assert.Contains(restored, message => message.Contains($"the state of {life} cameras", StringComparison.Ordinal));
+            await service.UntilAsync(async () => (await service.ReadyAsync()).StartsWith("ready", StringComparison.Ordinal),
+                () => Told(service));
+            if (life == 1) Assert.Contains(service.Log.Messages, message =>
+                message.Contains("is restored: the state of 1 cameras was read", StringComparison.Ordinal));
         }
-        Assert.Equal(40, cluster.ReadAll(TestCluster.Scores).Count);
-        Assert.Equal(2, cluster.ReadAll(TestCluster.DeadLetters).Count);
+        Assert.Equal(Last, cluster.ReadAll(TestCluster.Scores).Count);
+        Assert.Single(cluster.ReadAll(TestCluster.DeadLetters));
     }
 
     [Theory]
@@ -71,7 +75,7 @@ public sealed partial class LeastRightsTests(KafkaWithListeners kafka) : IDispos
         await AllowJustAsync([.. Needed(delivery).Where(one => one != right)]);
         // What there is to restore.
         cluster.Produce(TestCluster.State, "car-1", null);
-        Send(cluster, SmallFrames.Drive(1, 20));
+        Send(cluster);
         await using var service = await StartAsync(cluster, delivery);
         await service.UntilAsync(async () => ((await service.ReadyAsync()) + string.Concat(service.Log.Messages))
             .Contains(told, StringComparison.Ordinal), () => Told(service));
@@ -79,7 +83,7 @@ public sealed partial class LeastRightsTests(KafkaWithListeners kafka) : IDispos
         if (delivery == "ExactlyOnce") return;
         Assert.Contains(told, await service.ReadyAsync(), StringComparison.Ordinal);
         await AllowJustAsync([.. Needed(delivery)]);
-        await service.UntilAsync(() => Task.FromResult(cluster.Committed()[0] == 21), () => Told(service));
+        await service.UntilAsync(() => Task.FromResult(cluster.Committed()[0] > Last), () => Told(service));
         await service.StoredAsync(1);
         await service.UntilAsync(async () => (await service.ReadyAsync()).StartsWith("ready", StringComparison.Ordinal),
             () => Told(service));
@@ -90,9 +94,9 @@ public sealed partial class LeastRightsTests(KafkaWithListeners kafka) : IDispos
 
     private static string Told(RunningService service) => string.Join('\n', service.Log.Messages.TakeLast(40));
 
-    private static void Send(TestCluster cluster, ReadOnlySpan<byte[]> frames)
+    private static void Send(TestCluster cluster)
     {
-        foreach (byte[] frame in frames) cluster.Produce("car-1", frame);
+        cluster.ProduceDrive("car-1", SmallFrames.IntoFog);
         cluster.Produce("car-1", [1, 2, 3]);
         cluster.Flush();
     }

@@ -28,8 +28,7 @@ public sealed class SecretTests(KafkaWithListeners kafka) : IDisposable
     public async Task No_secret_is_in_a_log_at_any_level_an_answer_or_a_metric(string listener, string database)
     {
         using var cluster = new TestCluster(await kafka.WithTopicsAsync(1), 1);
-        foreach (byte[] frame in SmallFrames.Drive(1, 20)) cluster.Produce("car-1", frame);
-        cluster.Flush();
+        cluster.ProduceDrive("car-1", SmallFrames.IntoFog);
         await using var receiver = await WebhookReceiver.StartAsync();
         receiver.Answer = (_, _) => Task.FromResult(500);
         string store = database switch
@@ -52,7 +51,7 @@ public sealed class SecretTests(KafkaWithListeners kafka) : IDisposable
             // The answer to whoever made it has the secret, and is the only one that has.
             if (!isStored) answers.Add(await made.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
         }
-        cluster.Read(records => records.Count == 20, TestCluster.Scores);
+        cluster.Read(records => records.Count == SmallFrames.IntoFog.Length, TestCluster.Scores);
         if (isStored) await service.UntilAsync(() => Task.FromResult(!receiver.Received.IsEmpty), "a webhook being tried");
         foreach (string path in new[] { "/metrics", "/healthz/live", "/healthz/ready", "/api/subscriptions", "/api/alerts", "/api/cameras",
             "/openapi/v1.json", "/" })

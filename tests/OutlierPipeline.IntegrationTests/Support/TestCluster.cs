@@ -1,3 +1,4 @@
+using System.Globalization;
 using Confluent.Kafka;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Footage.Simulation;
@@ -94,6 +95,15 @@ internal sealed class TestCluster : IDisposable
 
     public void Produce(string? camera, byte[]? frame, int partition = 0, params (string Name, string Value)[] headers) =>
         Produce(camera is null ? null : System.Text.Encoding.UTF8.GetBytes(camera), frame, partition, headers);
+
+    /// <summary>Produces a camera's frames, of which ten were taken a second.</summary>
+    public void ProduceDrive(string camera, IEnumerable<byte[]> frames, int partition = 0)
+    {
+        long time = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
+        foreach (byte[] frame in frames)
+            Produce(camera, frame, partition, ("frame-timestamp", (time += 100_000_000).ToString(CultureInfo.InvariantCulture)));
+        Flush();
+    }
 
     /// <summary>The same with the record's own timestamp.</summary>
     public void ProduceAt(DateTimeOffset time, string camera, byte[] frame, int partition = 0,
