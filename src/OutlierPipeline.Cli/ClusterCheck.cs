@@ -35,7 +35,7 @@ internal sealed class ClusterCheck : IDisposable
         catch (KafkaException e)
         {
             string reason = _errors.Explain(e.Error);
-            if (_errors.IsRefused) _report.Fault("broker", $"{_kafka.BootstrapServers} refuses the connection: {reason}",
+            if (_errors.IsRefused) _report.Fault("broker", $"{_kafka.BootstrapServers} refuses the connection ({_kafka.Login}): {reason}",
                 "Look at --client sasl.mechanism, sasl.username, sasl.password, security.protocol and ssl.ca.location.");
             else _report.Fault("broker", $"{_kafka.BootstrapServers} does not answer ({reason})",
                 "Is the address right as seen from here, and does the listener ask for TLS or SASL (--client security.protocol=…)?");

@@ -13,6 +13,7 @@ var root = new RootCommand(
     "Tools for OutlierPipeline: make, calibrate and judge models of normal footage; check clusters, replay and simulate cameras.")
 {
     CheckCommand.Build(),
+    LeaveCommand.Build(),
     ReplayCommand.Build(),
     DeadLettersCommand.Build(),
     TrainCommand.Build(),

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using OutlierPipeline.Alerts;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Inference;
@@ -10,6 +11,9 @@ namespace OutlierPipeline.Service;
 /// <summary>Runs the pipeline as long as the host runs, and ends the host when the pipeline cannot go on.</summary>
 internal sealed partial class PipelineService : BackgroundService
 {
+    /// <summary>SIGUSR1, by Linux's number: SIGTERM comes with every restart, this from whoever needs the replica no more.</summary>
+    private const PosixSignal LeaveForGood = (PosixSignal)10;
+
     private readonly FramePipeline _pipeline;
     private readonly IHostApplicationLifetime _lifetime;
     private readonly ILogger<PipelineService> _log;
@@ -56,6 +60,7 @@ internal sealed partial class PipelineService : BackgroundService
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
+        using var leaving = OperatingSystem.IsLinux() ? PosixSignalRegistration.Create(LeaveForGood, OnLeaveForGood) : null;
         try
         {
             await _pipeline.RunAsync(stoppingToken);
@@ -72,6 +77,13 @@ internal sealed partial class PipelineService : BackgroundService
             await started.Task.WaitAsync(stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             _lifetime.StopApplication();
         }
+    }
+
+    private void OnLeaveForGood(PosixSignalContext context)
+    {
+        context.Cancel = true;
+        _pipeline.LeavesForGood = true;
+        _lifetime.StopApplication();
     }
 
     private static partial class Log

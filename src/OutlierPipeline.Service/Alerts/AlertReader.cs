@@ -16,6 +16,7 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Housekeeping = TimeSpan.FromMinutes(1);
     private readonly Dictionary<int, long> _positions = [];
+    private readonly BrokerHealth _health = new(pipeline.Kafka, log, time);
     private IConsumer<byte[], byte[]>? _consumer;
     private string _cluster = "";
     private int _partitions;
@@ -39,10 +40,10 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         // A database that was away when the service started.
         await store.MigrateAsync(cancellation);
         _consumer?.Dispose();
-        var health = new BrokerHealth(pipeline.Kafka, log);
-        _consumer = KafkaClients.Reader(pipeline.Kafka, health);
-        using var admin = KafkaClients.Admin(pipeline.Kafka, health);
+        _consumer = KafkaClients.Reader(pipeline.Kafka, _health);
+        using var admin = KafkaClients.Admin(pipeline.Kafka, _health);
         _cluster = Cluster();
+        _health.NoteAnswer();
         _partitions = 0;
         _positions.Clear();
         foreach (var (partition, offset) in await store.PositionsAsync(_cluster, Topic, cancellation)) _positions[partition] = offset;
@@ -57,8 +58,7 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         while (!cancellation.IsCancellationRequested)
         {
             batch.Clear();
-            for (var record = _consumer.Consume(TimeSpan.FromMilliseconds(250)); record is not null;
-                record = _consumer.Consume(TimeSpan.Zero))
+            for (var record = Next(TimeSpan.FromMilliseconds(250)); record is not null; record = Next(TimeSpan.Zero))
             {
                 if (record.IsPartitionEOF) read.Add(record.Partition.Value);
                 else batch.Add(record);
@@ -79,6 +79,18 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
             kept = Time.GetTimestamp();
             Assign(admin);
             await KeepHouseAsync(cancellation);
+        }
+    }
+
+    private ConsumeResult<byte[], byte[]>? Next(TimeSpan timeout)
+    {
+        try
+        {
+            return _consumer!.Consume(timeout);
+        }
+        catch (ConsumeException e)
+        {
+            throw new InvalidOperationException($"{Topic}: {e.Error.Reason}");
         }
     }
 

@@ -57,6 +57,9 @@ internal sealed record AlertsOptions
         }
     }
 
+    /// <summary>Not the values: the database's may hold a password, and an Alertmanager's too.</summary>
+    public override string ToString() => nameof(AlertsOptions);
+
     /// <summary>Messages for what is missing or out of range.</summary>
     public IEnumerable<string> Validate()
     {
@@ -72,7 +75,9 @@ internal sealed record AlertsOptions
             yield return $"Alerts:ResendInterval is {ResendInterval}; expected 00:00:01 to 01:00:00";
         foreach (var uri in Alertmanagers.Append(PublicUrl).Where(uri =>
             uri is not null && (!uri.IsAbsoluteUri || uri.Scheme is not ("http" or "https"))))
-            yield return $"Alerts:Alertmanagers or Alerts:PublicUrl is {uri}; expected http://HOST:PORT or https://HOST";
+            // With a user's name there is a password in it.
+            yield return $"Alerts:Alertmanagers or Alerts:PublicUrl is {(uri!.OriginalString.Contains('@') ? "another address" : uri)}; " +
+                "expected http://HOST:PORT or https://HOST";
         string? fault = null;
         try
         {

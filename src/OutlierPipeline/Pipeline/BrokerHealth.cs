@@ -23,6 +23,7 @@ internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, Ti
     private DateTimeOffset? _answeredAt;
     private DateTimeOffset? _downSince;
     private string _reason = "";
+    private string? _refusal;
 
     /// <summary>For messages of the clients themselves.</summary>
     public ILogger Log { get; } = log;
@@ -35,13 +36,28 @@ internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, Ti
             lock (_gate)
             {
                 var now = _time.GetUtcNow();
+                bool isSilent = _answeredAt is not { } answered || now - answered > Patience;
+                // One broker of several that refuses is no outage.
+                if (_refusal is not null && (isSilent || _downSince is not null)) return Refused(_refusal);
                 if (_downSince is { } since)
                     return $"Kafka at {options.BootstrapServers} cannot be reached for {(now - since).TotalSeconds:0} s ({_reason})";
-                return _answeredAt is { } answered && now - answered > Patience
-                    ? $"Kafka at {options.BootstrapServers} has not answered for {(now - answered).TotalSeconds:0} s" : null;
+                return isSilent && _answeredAt is { } last
+                    ? $"Kafka at {options.BootstrapServers} has not answered for {(now - last).TotalSeconds:0} s" : null;
             }
         }
     }
+
+    /// <summary>The login or the encryption that a broker refused since the last answer, with its reason; null where none did.</summary>
+    public string? Refusal
+    {
+        get
+        {
+            lock (_gate) return _refusal is null ? null : Refused(_refusal);
+        }
+    }
+
+    /// <summary>What the service waits for before it reads; null once it has come.</summary>
+    public string? Waiting { get; set; }
 
     /// <summary>Something was answered.</summary>
     public void NoteAnswer()
@@ -49,8 +65,10 @@ internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, Ti
         bool isBack;
         lock (_gate)
         {
-            isBack = _downSince is not null || _answeredAt is { } answered && _time.GetUtcNow() - answered > Patience;
+            isBack = _downSince is not null
+                || (_answeredAt is { } answered ? _time.GetUtcNow() - answered > Patience : _refusal is not null);
             _downSince = null;
+            _refusal = null;
             _answeredAt = _time.GetUtcNow();
             if (isBack) _told.Clear();
         }
@@ -60,15 +78,25 @@ internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, Ti
     /// <summary>A client reports an error that is no answer to a request.</summary>
     public void NoteError(Error error)
     {
+        if (BrokerErrors.IsRefusal(error))
+        {
+            string refusal = BrokerErrors.OneLine(error.Reason);
+            lock (_gate) _refusal = refusal;
+            if (IsNews("refused")) Logs.Refused(Log, Refused(refusal));
+            return;
+        }
         switch (error.Code)
         {
             case ErrorCode.Local_AllBrokersDown:
+                bool isRefused;
                 lock (_gate)
                 {
+                    isRefused = _refusal is not null;
                     _downSince ??= _time.GetUtcNow();
                     _reason = error.Reason;
                 }
-                if (IsNews("all")) Logs.Unreachable(Log, options.BootstrapServers, error.Reason);
+                // That all are down says less than why.
+                if (!isRefused && IsNews("all")) Logs.Unreachable(Log, options.BootstrapServers, error.Reason);
                 break;
             case ErrorCode.Local_Resolve or ErrorCode.Local_Transport or ErrorCode.Local_TimedOut:
                 // One broker of several. It has several names: "host:port/id", "host:port/bootstrap", "GroupCoordinator: host:port".
@@ -93,6 +121,8 @@ internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, Ti
         }
     }
 
+    private string Refused(string reason) => $"Kafka at {options.BootstrapServers} refuses {options.Login}: {reason}";
+
     [GeneratedRegex(@"[^\s/]+:\d+", RegexOptions.CultureInvariant)]
     private static partial Regex Address();
 
@@ -100,6 +130,9 @@ internal sealed partial class BrokerHealth(KafkaOptions options, ILogger log, Ti
     {
         [LoggerMessage(200, LogLevel.Warning, "Kafka at {Servers} cannot be reached ({Reason}); trying again.")]
         public static partial void Unreachable(ILogger log, string servers, string reason);
+
+        [LoggerMessage(204, LogLevel.Error, "{Refusal}. Look at Kafka:Client; trying again.")]
+        public static partial void Refused(ILogger log, string refusal);
 
         [LoggerMessage(202, LogLevel.Information, "Kafka at {Servers} answers again.")]
         public static partial void Back(ILogger log, string servers);

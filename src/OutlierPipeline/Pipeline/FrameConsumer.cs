@@ -32,12 +32,19 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
     private GroupMember? _member;
     private PartitionLifecycle? _lifecycle;
     private volatile bool _drains = true;
+    private volatile string? _fault;
 
     /// <summary>Completes when the thread has ended; with an error if it could not go on.</summary>
     public Task Completion => _stopped.Task;
 
     /// <summary>The group has given this member its share, be it nothing.</summary>
     public bool HasJoined => _lifecycle?.HasJoined ?? false;
+
+    /// <summary>What this user may not do, so that no frames are read; null while they are.</summary>
+    public string? Fault => _fault;
+
+    /// <inheritdoc cref="FramePipeline.LeavesForGood"/>
+    public bool LeavesForGood { get; set; }
 
     public void Start() => new Thread(Run) { Name = "consume", IsBackground = true }.Start();
 
@@ -70,17 +77,13 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
     {
         try
         {
-            using var member = new GroupMember(options, budget, partitions, health, log, _stopping.Token);
-            var lifecycle = new PartitionLifecycle(member, partitions, _held, restorer, committer, publisher, failure, options.DrainTimeout,
-                time, log, _stopping.Token, _abandoned.Token);
-            (_member, _lifecycle) = (member, lifecycle);
-            member.Join(lifecycle);
-            while (!_stopping.IsCancellationRequested) Step(member, lifecycle);
-            foreach (var assignment in partitions.Current) member.PauseNow(assignment.Partition);
-            if (_drains) lifecycle.Drain(partitions.Current);
-            else foreach (var assignment in partitions.Current) lifecycle.End(assignment);
-            // Leaving revokes what is assigned: it is drained and ended by now.
-            member.Leave();
+            while (!RunAsMember())
+            {
+                // The brokers keep the name of a process that was killed for its session. The classic protocol gives it to whoever comes,
+                // and so do we.
+                Log.TakesOver(log, options.Instance!, options.GroupId);
+                StaticMember.Remove(options, options.Instance!, health);
+            }
             _stopped.TrySetResult();
         }
         catch (Exception e)
@@ -88,6 +91,30 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
             foreach (var assignment in partitions.Current) assignment.End();
             _stopped.TrySetException(e);
         }
+    }
+
+    /// <returns>False where the group did not let this member in, since it still has one of that name.</returns>
+    private bool RunAsMember()
+    {
+        using var member = new GroupMember(options, budget, partitions, health, log, _stopping.Token);
+        var lifecycle = new PartitionLifecycle(member, partitions, _held, restorer, committer, publisher, failure, options.DrainTimeout,
+            time, log, _stopping.Token, _abandoned.Token);
+        (_member, _lifecycle) = (member, lifecycle);
+        member.Join(lifecycle);
+        try
+        {
+            while (!_stopping.IsCancellationRequested) Step(member, lifecycle);
+        }
+        catch (KafkaException e) when (e.Error.Code == ErrorCode.UnreleasedInstanceId && !lifecycle.HasJoined)
+        {
+            return false;
+        }
+        foreach (var assignment in partitions.Current) member.PauseNow(assignment.Partition);
+        if (_drains) lifecycle.Drain(partitions.Current);
+        else foreach (var assignment in partitions.Current) lifecycle.End(assignment);
+        // Leaving revokes what is assigned: it is drained and ended by now.
+        member.Leave(LeavesForGood);
+        return true;
     }
 
     private void Step(GroupMember member, PartitionLifecycle lifecycle)
@@ -106,6 +133,7 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
             return;
         }
         if (record is null) return;
+        _fault = null;
         var assignment = partitions.Of(record.TopicPartition);
         if (record.IsPartitionEOF)
         {
@@ -126,6 +154,10 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
     {
         if (e.Error.Code is not (ErrorCode.Local_AutoOffsetReset or ErrorCode.OffsetOutOfRange))
         {
+            if (e.Error.Code is ErrorCode.TopicAuthorizationFailed)
+                _fault = $"{options.FramesTopic} cannot be read: not authorized ({e.Error.Reason})";
+            else if (e.Error.Code is ErrorCode.GroupAuthorizationFailed)
+                _fault = $"the group {options.GroupId} cannot be joined: not authorized ({e.Error.Reason})";
             if (health.IsNews("consume " + e.Error.Code)) Log.ConsumeError(log, e.Error.Reason);
         }
         else if (e.ConsumerRecord is { } record && partitions.Of(record.TopicPartition) is { } assignment)
@@ -204,6 +236,9 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
 
     private static partial class Log
     {
+        [LoggerMessage(254, LogLevel.Information, "The group {Group} still has a member {Instance} that did not leave: it is taken out.")]
+        public static partial void TakesOver(ILogger log, string instance, string group);
+
         [LoggerMessage(246, LogLevel.Warning, "Reading frames: {Reason}; trying again.")]
         public static partial void ConsumeError(ILogger log, string reason);
     }

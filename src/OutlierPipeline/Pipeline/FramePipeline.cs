@@ -36,11 +36,10 @@ public sealed partial class FramePipeline : IDisposable
     private readonly PartitionEnds _ends;
     private readonly BrokerHealth _health;
     private readonly TopicIdentity _identity;
-    private readonly AddedPartitions _added;
     private readonly AlertPublisher _alerts;
-    private readonly WrongClocks _clocks;
     private readonly DetectionWorker _detection;
     private readonly FrameRouter _router;
+    private readonly Readiness _readiness;
     private readonly IDisposable _gauges;
     private bool _isDisposed;
 
@@ -75,16 +74,17 @@ public sealed partial class FramePipeline : IDisposable
             ? new TransactionCommitter(options.Kafka, new TransactionProducer(options.Kafka, _health, log), outboxes, _publisher,
                 options.Detection.ForgetAfter, _failure, _time, _health, log)
             : new OffsetCommitter(options.Kafka, _publisher, options.Detection.ForgetAfter, _time, _health, log);
-        _added = new AddedPartitions(options.Kafka, log);
-        _ends = new PartitionEnds(options.Kafka, _partitions, _health, _identity, _added, _time);
+        var added = new AddedPartitions(options.Kafka, log);
+        _ends = new PartitionEnds(options.Kafka, _partitions, _health, _identity, added, _time);
         _consumer = new FrameConsumer(options.Kafka, options.Frames, options.Overload, _router, budget, _partitions,
             new StateRestorer(options.Kafka, _health, _identity, _publisher.Faults, _time, log), _committer, _publisher, _failure, _health,
             _time, log);
         _alerts = new AlertPublisher(_publisher, options, log);
-        _clocks = new WrongClocks(_time, log);
+        var clocks = new WrongClocks(_time, log);
         var drift = new FleetDrift([.. _lanes.Values.Select(lane => lane.Package)], options, _time);
-        _detection = new DetectionWorker(_scored.Reader, _partitions, _publisher, _alerts, drift, _clocks,
+        _detection = new DetectionWorker(_scored.Reader, _partitions, _publisher, _alerts, drift, clocks,
             camera => _lanes[options.Model.PathFor(camera)].Package, options, _time, log);
+        _readiness = new Readiness(options.Kafka, _partitions, _consumer, _committer, _publisher, _health, clocks, added);
         foreach (var lane in _lanes.Values) WarnOfDelay(lane.Package);
         _gauges = PipelineTelemetry.Observe(
             () => _partitions.Current.Sum(assignment => (long)assignment.Ledger.InFlight),
@@ -117,43 +117,21 @@ public sealed partial class FramePipeline : IDisposable
         _lanes.Values.Select(lane => (lane.Package, lane.Engine.Accelerator, lane.BatchCapacity));
 
     /// <summary>Why the pipeline is not ready to do its work, one line each; empty when it is.</summary>
-    public IReadOnlyList<string> NotReady
-    {
-        get
-        {
-            var reasons = new List<string>();
-            if (!IsRunning) reasons.Add($"not connected to Kafka at {_options.Kafka.BootstrapServers}");
-            else if (!_consumer.HasJoined) reasons.Add($"joining the consumer group {_options.Kafka.GroupId}");
-            if (IsRunning && _health.Fault is { } fault) reasons.Add(fault);
-            if (IsRunning && _committer.Fault is { } uncommitted) reasons.Add(uncommitted);
-            if (_partitions.Paused(PauseReason.DeadLetter) is > 0 and int blocked)
-                reasons.Add($"{_options.Kafka.DeadLetterTopic} cannot be written: {blocked} partitions pause");
-            reasons.AddRange(_publisher.Faults.Now);
-            // Whose results cannot be written has its reason already, and is restored at each attempt.
-            int restoring = _partitions.Paused(PauseReason.Restore)
-                - _partitions.Current.Count(one => !one.IsRestored && _publisher.Faults.Has(one.Partition));
-            if (restoring > 0) reasons.Add($"{restoring} partitions are being restored");
-            return reasons;
-        }
-    }
+    public IReadOnlyList<string> NotReady => _readiness.Reasons;
 
     /// <summary>What people should look at although frames are scored, one line each: cameras whose clocks are wrong, and
     /// partitions that nobody reads yet.</summary>
-    public IReadOnlyList<string> Warnings
-    {
-        get
-        {
-            const int Named = 5;
-            var clocks = _clocks.Now;
-            var lines = clocks.Take(Named).Select(clock =>
-                $"the clock of camera {clock.Camera}: {ClockWatch.Describe(clock.Fault)} ({clock.Frames} frames)").ToList();
-            if (clocks.Count > Named) lines.Add($"the clocks of {clocks.Count - Named} more cameras are wrong");
-            if (_added.Warning is { } unread) lines.Add(unread);
-            return lines;
-        }
-    }
+    public IReadOnlyList<string> Warnings => _readiness.Warnings;
 
-    private bool IsRunning { get; set; }
+    /// <summary>
+    /// Whether a static member (<c>Kafka:InstanceId</c>) leaves its group when it is stopped, so that the others get its partitions. It
+    /// stays otherwise, and they wait for its next start.
+    /// </summary>
+    public bool LeavesForGood
+    {
+        get => _consumer.LeavesForGood;
+        set => _consumer.LeavesForGood = value;
+    }
 
     /// <summary>Runs until cancelled, then drains, commits and leaves the group.</summary>
     /// <exception cref="PipelineException">Topics are missing or do not fit.</exception>
@@ -174,7 +152,7 @@ public sealed partial class FramePipeline : IDisposable
         var detection = new Thread(RunDetection) { Name = "detect", IsBackground = true };
         detection.Start();
         _consumer.Start();
-        IsRunning = true;
+        _readiness.IsRunning = true;
         using var committing = new CancellationTokenSource();
         var commits = _committer.RunAsync(_partitions, _consumer, committing.Token);
         var ends = _ends.RunAsync(committing.Token);
@@ -182,13 +160,14 @@ public sealed partial class FramePipeline : IDisposable
         await using (cancellation.Register(() => stop.TrySetResult()))
         {
             var first = await Task.WhenAny(stop.Task, _failure.Task, _consumer.Completion, commits);
-            IsRunning = false;
+            _readiness.IsRunning = false;
             _consumer.Stop(drain: !_failure.HasHappened);
             // The consumer drains first: the stages behind it must still run, and commits must not stand in its way. One of them may fail
             // only now.
             _ = _failure.Task.ContinueWith(_ => _consumer.Abandon(), CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted,
                 TaskScheduler.Default);
-            bool hasLeft = await EndsAsync(_consumer.Completion, _options.Kafka.DrainTimeout + Farewell);
+            bool hasLeft = await EndsAsync(_consumer.Completion, _options.Kafka.DrainTimeout + Farewell
+                + (LeavesForGood ? StaticMember.Patience : TimeSpan.Zero));
             if (!hasLeft) Log.LeftWithoutFarewell(_log, _options.Kafka.BootstrapServers);
             _consumer.Abandon();
             await committing.CancelAsync();

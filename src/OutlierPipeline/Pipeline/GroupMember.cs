@@ -15,22 +15,29 @@ internal sealed partial class GroupMember : IDisposable
     private readonly IConsumer<CameraKey, RentedPayload> _consumer;
     private readonly PartitionTable _partitions;
     private readonly ILogger _log;
-    private readonly string _topic;
+    private readonly KafkaOptions _options;
+    private readonly BrokerHealth _health;
     private readonly Lock _leaving = new();
     private readonly ClientUse _commits = new();
     private PartitionLifecycle? _lifecycle;
+    private volatile Error? _failure;
     private bool _hasLeft;
 
     public GroupMember(KafkaOptions options, PayloadBudget budget, PartitionTable partitions, BrokerHealth health, ILogger log,
         CancellationToken stopping)
     {
-        (_partitions, _log, _topic) = (partitions, log, options.FramesTopic);
+        (_partitions, _log, _options, _health) = (partitions, log, options, health);
         _consumer = KafkaClients.FrameConsumer(options, new CameraKeys(), budget, health,
             (_, assigned) => _lifecycle!.OnAssigned(assigned),
             (_, revoked) => _lifecycle!.OnRevoked(revoked),
-            (_, lost) => _lifecycle!.OnLost(lost));
+            (_, lost) => _lifecycle!.OnLost(lost),
+            error => _failure = error);
         Positions = new PartitionPositions(_consumer, options.StartFrom, health, log, stopping);
     }
+
+    /// <summary>Whether a commit was refused since the group went on without the member.</summary>
+    public static bool IsGivenUp(ErrorCode? refusal) => refusal is ErrorCode.UnknownMemberId or ErrorCode.IllegalGeneration
+        or ErrorCode.FencedInstanceId or ErrorCode.FencedMemberEpoch;
 
     /// <summary>Where the partitions begin and end.</summary>
     public PartitionPositions Positions { get; }
@@ -40,7 +47,7 @@ internal sealed partial class GroupMember : IDisposable
     public void Join(PartitionLifecycle lifecycle)
     {
         _lifecycle = lifecycle;
-        _consumer.Subscribe(_topic);
+        _consumer.Subscribe(_options.FramesTopic);
     }
 
     /// <summary>This member as the group knows it; null once it has left. For any thread.</summary>
@@ -54,14 +61,18 @@ internal sealed partial class GroupMember : IDisposable
     }
 
     /// <summary>Leaves the group, which takes away what is still assigned.</summary>
-    public void Leave()
+    /// <param name="forGood">Whether a static member leaves too, whose partitions wait for it otherwise.</param>
+    public void Leave(bool forGood)
     {
         lock (_leaving) _hasLeft = true;
         try
         {
             _consumer.Close();
+            if (!forGood || _options.Instance is not { } instance) return;
+            if (StaticMember.Remove(_options, instance, _health)) Log.LeftForGood(_log, instance, _options.GroupId);
+            else Log.NotLeft(_log, "the brokers did not answer in time");
         }
-        catch (KafkaException e) when (e.Error.Code == ErrorCode.Local_TimedOut)
+        catch (KafkaException e) when (forGood || e.Error.Code == ErrorCode.Local_TimedOut)
         {
             // What was to be committed is; the group learns from the session's end that this member is gone.
             Log.NotLeft(_log, e.Error.Reason);
@@ -70,7 +81,12 @@ internal sealed partial class GroupMember : IDisposable
 
     /// <summary>The next record, or the end of a partition; null if neither comes in time.</summary>
     /// <exception cref="ConsumeException">Such as a position that the log no longer holds.</exception>
-    public ConsumeResult<CameraKey, RentedPayload>? Consume(TimeSpan timeout) => _consumer.Consume(timeout);
+    /// <exception cref="KafkaException">The client cannot go on: it was fenced, or its name is another's.</exception>
+    public ConsumeResult<CameraKey, RentedPayload>? Consume(TimeSpan timeout)
+    {
+        var record = _consumer.Consume(timeout);
+        return _failure is null ? record : throw new KafkaException(_failure);
+    }
 
     /// <summary>Commits one offset to the group and waits for the broker's answer, however long; for any thread.</summary>
     /// <exception cref="KafkaException">It was refused, or the group is left.</exception>
@@ -148,6 +164,9 @@ internal sealed partial class GroupMember : IDisposable
     {
         [LoggerMessage(249, LogLevel.Warning, "Leaving the group: {Reason}; it goes on when the session has ended.")]
         public static partial void NotLeft(ILogger log, string reason);
+
+        [LoggerMessage(253, LogLevel.Information, "{Instance} has left the group {Group} for good: its partitions go to the others.")]
+        public static partial void LeftForGood(ILogger log, string instance, string group);
 
         [LoggerMessage(248, LogLevel.Warning, "Fetching again: {Reason}; trying again.")]
         public static partial void Retried(ILogger log, string reason);

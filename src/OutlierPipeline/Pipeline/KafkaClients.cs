@@ -16,13 +16,13 @@ internal static partial class KafkaClients
         BrokerHealth health,
         Func<IConsumer<CameraKey, RentedPayload>, List<TopicPartition>, IEnumerable<TopicPartitionOffset>> assigned,
         Action<IConsumer<CameraKey, RentedPayload>, List<TopicPartitionOffset>> revoked,
-        Action<IConsumer<CameraKey, RentedPayload>, List<TopicPartitionOffset>> lost)
+        Action<IConsumer<CameraKey, RentedPayload>, List<TopicPartitionOffset>> lost,
+        Action<Error> failed)
     {
         var config = new ConsumerConfig(Common(options))
         {
             GroupId = options.GroupId,
             GroupInstanceId = options.Instance,
-            PartitionAssignmentStrategy = PartitionAssignmentStrategy.CooperativeSticky,
             EnableAutoCommit = false,
             EnableAutoOffsetStore = false,
             // Positions are chosen in the assign handler; one that the log no longer holds is an outcome, never a silent reset.
@@ -35,20 +35,51 @@ internal static partial class KafkaClients
         SetDefault(config, options, "queued.max.messages.kbytes", "16384");
         // Partitions that are added to the topic are seen so soon; librdkafka's own is five minutes.
         SetDefault(config, options, "topic.metadata.refresh.interval.ms", "10000");
-        if (options.Instance is null)
+        if (!options.HasBrokersGroups)
         {
+            config.PartitionAssignmentStrategy = PartitionAssignmentStrategy.CooperativeSticky;
             // A process that was killed is waited for by its successor for so long; the least that brokers allow by default.
-            SetDefault(config, options, "session.timeout.ms", "6000");
-            SetDefault(config, options, "heartbeat.interval.ms", "2000");
+            if (options.Instance is null) SetDefault(config, options, "session.timeout.ms", "6000");
+            // The others hear so soon that a member has left.
+            SetDefault(config, options, "heartbeat.interval.ms", "1000");
         }
         return Built(new ConsumerBuilder<CameraKey, RentedPayload>(config)
             .SetKeyDeserializer(keys)
             .SetValueDeserializer(budget)
             .SetLogHandler((_, message) => Forward(health, message))
-            .SetErrorHandler((_, error) => health.NoteError(error))
+            .SetErrorHandler((_, error) =>
+            {
+                if (error.IsFatal) failed(error);
+                health.NoteError(error);
+            })
             .SetPartitionsAssignedHandler(assigned)
             .SetPartitionsRevokedHandler(revoked)
             .SetPartitionsLostHandler(lost)
+            .Build);
+    }
+
+    /// <summary>A member of the classic protocol in the place of a static one.</summary>
+    /// <param name="joined">The group has given it its share.</param>
+    public static IConsumer<byte[], byte[]> StandIn(KafkaOptions options, string instance, BrokerHealth health, Action joined)
+    {
+        var common = Common(options);
+        common.Remove(KafkaOptions.GroupProtocol);
+        var config = new ConsumerConfig(common)
+        {
+            GroupId = options.GroupId,
+            GroupInstanceId = instance,
+            PartitionAssignmentStrategy = PartitionAssignmentStrategy.CooperativeSticky,
+            EnableAutoCommit = false,
+        };
+        return Built(new ConsumerBuilder<byte[], byte[]>(config)
+            .SetLogHandler((_, message) => Forward(health, message))
+            .SetErrorHandler((_, error) => health.NoteError(error))
+            .SetPartitionsAssignedHandler((_, assigned) =>
+            {
+                joined();
+                // It reads nothing.
+                return assigned.Select(partition => new TopicPartitionOffset(partition, Offset.End));
+            })
             .Build);
     }
 
@@ -119,6 +150,8 @@ internal static partial class KafkaClients
             ["bootstrap.servers"] = options.BootstrapServers,
         };
         config.TryAdd("client.id", "outlier-pipeline");
+        // librdkafka takes it in lower case alone.
+        if (options.HasBrokersGroups) config[KafkaOptions.GroupProtocol] = "consumer";
         return config;
     }
 

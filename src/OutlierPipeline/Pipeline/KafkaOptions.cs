@@ -22,6 +22,17 @@ public enum StartFrom
 /// <summary>Configuration section <c>Kafka</c>.</summary>
 public sealed partial record KafkaOptions
 {
+    /// <summary>The property that says who shares the partitions out: a member, or the brokers.</summary>
+    internal const string GroupProtocol = "group.protocol";
+
+    /// <summary>Properties that are the brokers' where they share the partitions out, with what the brokers call them.</summary>
+    private static readonly Dictionary<string, string> OfBrokersGroups = new(StringComparer.OrdinalIgnoreCase)
+    {
+        ["session.timeout.ms"] = "group.consumer.session.timeout.ms",
+        ["heartbeat.interval.ms"] = "group.consumer.heartbeat.interval.ms",
+        ["group.protocol.type"] = "",
+    };
+
     /// <summary>What <see cref="InstanceId"/> is where the host's name is to be taken.</summary>
     private const string HostName = "hostname";
 
@@ -40,7 +51,6 @@ public sealed partial record KafkaOptions
         ["auto.offset.reset"] = "Kafka:StartFrom",
         ["isolation.level"] = "",
         ["partition.assignment.strategy"] = "",
-        ["group.protocol"] = "",
         ["transactional.id"] = "Kafka:Delivery",
         ["enable.idempotence"] = "",
         ["acks"] = "",
@@ -107,6 +117,22 @@ public sealed partial record KafkaOptions
     /// <summary><see cref="InstanceId"/>, with the host's name in its place; null without static membership.</summary>
     internal string? Instance => InstanceId == HostName ? Environment.MachineName : InstanceId is { Length: > 0 } given ? given : null;
 
+    /// <summary>Whether the brokers share the partitions out (<c>group.protocol=consumer</c>), and not a member.</summary>
+    internal bool HasBrokersGroups => Property(GroupProtocol, "classic").Equals("consumer", StringComparison.OrdinalIgnoreCase);
+
+    /// <summary>How the brokers are spoken to, for messages: <c>SASL_SSL with SCRAM-SHA-512</c>, <c>SSL with a certificate</c>.</summary>
+    internal string Login
+    {
+        get
+        {
+            string protocol = Property("security.protocol", "plaintext").ToUpperInvariant();
+            if (protocol.StartsWith("SASL", StringComparison.Ordinal))
+                return $"{protocol} with {Property("sasl.mechanism", Property("sasl.mechanisms", "GSSAPI"))}";
+            string[] own = ["ssl.certificate.location", "ssl.certificate.pem", "ssl.keystore.location"];
+            return protocol == "SSL" ? own.Any(Client.ContainsKey) ? "SSL with a certificate" : "SSL without a certificate" : protocol;
+        }
+    }
+
     /// <summary>All topics, the frames' first.</summary>
     internal IReadOnlyList<string> Topics => [FramesTopic, ScoresTopic, AlertsTopic, StateTopic, DeadLetterTopic];
 
@@ -130,10 +156,17 @@ public sealed partial record KafkaOptions
         if (DrainTimeout < TimeSpan.FromSeconds(1) || DrainTimeout > TimeSpan.FromMinutes(2))
             yield return $"Kafka:DrainTimeout is {DrainTimeout}; expected 00:00:01 to 00:02:00";
         if (MaxCameras < 1) yield return $"Kafka:MaxCameras is {MaxCameras}; expected at least 1";
+        if (Property(GroupProtocol, "classic").ToUpperInvariant() is not ("CLASSIC" or "CONSUMER"))
+            yield return $"Kafka:Client:{GroupProtocol} is {Client[GroupProtocol]}; expected classic or consumer";
+        foreach (string key in HasBrokersGroups ? Client.Keys.Where(OfBrokersGroups.ContainsKey) : [])
+            yield return $"Kafka:Client:{key} cannot be set with {GroupProtocol}=consumer: it is the brokers'"
+                + (OfBrokersGroups[key].Length > 0 ? $" ({OfBrokersGroups[key]})" : "");
         foreach (string key in Client.Keys.Where(Reserved.ContainsKey))
             yield return $"Kafka:Client:{key} cannot be set: what the service promises rests on it" + (Reserved[key].Length > 0
                 ? $"; use {Reserved[key]}" : "");
     }
+
+    private string Property(string name, string otherwise) => Client.GetValueOrDefault(name) is { Length: > 0 } value ? value : otherwise;
 
     /// <summary>Whether a host's name is one of a numbered set, as in a StatefulSet: it comes back after a restart.</summary>
     internal static bool EndsInOrdinal(string host) => OrdinalName().IsMatch(host);

@@ -13,8 +13,10 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
 {
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(50);
 
+    private volatile string? _fault;
+
     /// <inheritdoc/>
-    public string? Fault => null;
+    public string? Fault => _fault;
 
     /// <inheritdoc/>
     public Task BeginAsync(CancellationToken cancellation) => Task.CompletedTask;
@@ -57,7 +59,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
             // committed.
             while (await CommitAsync(assignment, member.Commit, deadline) is { } refusal)
             {
-                if (refusal is ErrorCode.UnknownMemberId or ErrorCode.IllegalGeneration or ErrorCode.FencedInstanceId)
+                if (GroupMember.IsGivenUp(refusal))
                 {
                     Log.NotDrained(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed,
                         "the group went on without this member");
@@ -101,11 +103,14 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
             // The client waits for the broker's answer, however long: a deadline must not.
             await Task.Run(() => commit(new TopicPartitionOffset(assignment.Partition, offset)), cancellation).WaitAsync(cancellation);
             assignment.Committed = offset;
+            _fault = null;
             return null;
         }
         catch (KafkaException e)
         {
             PartitionSnapshot.MarkChanged(assignment);
+            if (e.Error.Code is ErrorCode.GroupAuthorizationFailed or ErrorCode.TopicAuthorizationFailed)
+                _fault = $"offsets cannot be committed: not authorized ({e.Error.Reason})";
             if (health.IsNews($"commit {assignment.Partition} {e.Error.Code}"))
                 Log.NotCommitted(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, e.Error.Reason);
             return e.Error.Code;

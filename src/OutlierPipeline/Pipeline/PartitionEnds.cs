@@ -32,10 +32,14 @@ internal sealed class PartitionEnds(KafkaOptions options, PartitionTable partiti
             do
             {
                 var current = partitions.Current;
-                if (current.Count == 0) continue;
                 try
                 {
                     await MeasureAsync(admin, current, cancellation);
+                }
+                catch (ListOffsetsException e) when (e.Result.ResultInfos.Any(info => info.TopicPartitionOffsetError.Error.IsBrokerError))
+                {
+                    // Such as that this user may not see the topic: whoever reads it says so.
+                    health.NoteAnswer();
                 }
                 catch (KafkaException)
                 {
@@ -54,6 +58,14 @@ internal sealed class PartitionEnds(KafkaOptions options, PartitionTable partiti
         CancellationToken cancellation)
     {
         var asked = time.GetUtcNow();
+        if (assignments.Count == 0)
+        {
+            // A replica that has no share, and hears of the brokers all the same.
+            if (++_round % CountingRounds != 0) return;
+            await added.LookAsync(admin, cancellation);
+            health.NoteAnswer();
+            return;
+        }
         var query = assignments.Select(assignment =>
             new TopicPartitionOffsetSpec { TopicPartition = assignment.Partition, OffsetSpec = OffsetSpec.Latest() });
         var result = await admin.ListOffsetsAsync(query, new ListOffsetsOptions

@@ -50,7 +50,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             }
             catch (TopicException e)
             {
-                isFaulty |= faults.Add(assignment.Partition, e.Topic, e.Error);
+                isFaulty |= faults.Add(assignment.Partition, e.Topic, e.Error, isRead: e.IsRead);
                 delay = TimeSpan.FromTicks(Math.Min(LongestRetry.Ticks, delay.Ticks * 2));
             }
             catch (KafkaException e)
@@ -87,8 +87,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         {
             // What is half read must never pass for the whole: cameras that are missing from it would be forgotten.
             if (!assignment.IsCurrent || cancellation.IsCancellationRequested) return false;
-            var record = reader.Consume(TimeSpan.FromMilliseconds(100));
-            if (record is null) continue;
+            if (Read(reader) is not { } record) continue;
             // The end of the partition, and not the last record's offset: a compacted log has holes, also at its end.
             if (record.IsPartitionEOF)
             {
@@ -105,6 +104,19 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         Log.Restored(log, faults.Has(assignment.Partition) ? LogLevel.Debug : LogLevel.Information, assignment.Partition.Topic,
             assignment.Partition.Partition.Value, assignment.Restored.Count);
         return true;
+    }
+
+    /// <exception cref="TopicException">This user may not read the topic.</exception>
+    private ConsumeResult<byte[], byte[]>? Read(IConsumer<byte[], byte[]> reader)
+    {
+        try
+        {
+            return reader.Consume(TimeSpan.FromMilliseconds(100));
+        }
+        catch (ConsumeException e) when (e.Error.Code == ErrorCode.TopicAuthorizationFailed)
+        {
+            throw new TopicException(options.StateTopic, e.Error, isRead: true);
+        }
     }
 
     private static long End(IAdminClient admin, TopicPartition partition)
@@ -131,9 +143,12 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
     }
 
     /// <summary>A topic that results go to refuses this user.</summary>
-    private sealed class TopicException(string topic, Error error) : KafkaException(error)
+    private sealed class TopicException(string topic, Error error, bool isRead = false) : KafkaException(error)
     {
         public string Topic { get; } = topic;
+
+        /// <summary>Whether it refuses to be read.</summary>
+        public bool IsRead { get; } = isRead;
     }
 
     private static partial class Log

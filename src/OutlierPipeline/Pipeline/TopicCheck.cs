@@ -22,12 +22,16 @@ internal static partial class TopicCheck
             {
                 var partitions = await Task.Run(() => CountPartitions(options, admin), cancellation);
                 health.NoteAnswer();
+                health.Waiting = null;
                 Check(options, partitions);
                 return;
             }
             catch (KafkaException e) when (!e.Error.IsFatal)
             {
-                if (health.IsNews("waiting" + e.Error.Reason)) Log.Waiting(log, options.BootstrapServers, e.Error.Reason);
+                health.Waiting = e.Error.Reason;
+                // Of a refusal it says no more than that no answer came, and the refusal is told already.
+                if (health.Refusal is null && health.IsNews("waiting" + e.Error.Reason))
+                    Log.Waiting(log, options.BootstrapServers, e.Error.Reason);
                 await Task.Delay(TimeSpan.FromSeconds(1), time, cancellation);
             }
         }

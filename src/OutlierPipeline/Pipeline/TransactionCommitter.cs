@@ -50,8 +50,7 @@ internal sealed partial class TransactionCommitter(KafkaOptions options, ITransa
             // What no frame gave: alerts of absent cameras, positions behind control records.
             do
             {
-                if (await NextRound().WaitAsync(deadline) is not (ErrorCode.UnknownMemberId or ErrorCode.IllegalGeneration
-                    or ErrorCode.FencedInstanceId)) continue;
+                if (!GroupMember.IsGivenUp(await NextRound().WaitAsync(deadline))) continue;
                 Log.NotDrained(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, assignment.Committed,
                     "the group went on without this member");
                 return;

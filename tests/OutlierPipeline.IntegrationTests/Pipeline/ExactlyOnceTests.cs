@@ -93,12 +93,14 @@ public sealed class ExactlyOnceTests
             "no transaction with scores was aborted, so this test shows less than it should");
     }
 
-    [Fact]
-    public async Task A_replica_that_joins_and_one_that_leaves_move_partitions_and_every_result_is_written_once()
+    [Theory]
+    [InlineData("classic")]
+    [InlineData("consumer")]
+    public async Task A_replica_that_joins_and_one_that_leaves_move_partitions_and_every_result_is_written_once(string protocol)
     {
         await using var kafka = await KafkaServer.StartAsync();
         await kafka.CreateTopicsAsync(Partitions);
-        using var cluster = new TestCluster(kafka, Partitions);
+        using var cluster = new TestCluster(kafka, Partitions) { Protocol = protocol };
         const int Rounds = 300;
         var producing = Task.Run(async () =>
         {
@@ -130,9 +132,12 @@ public sealed class ExactlyOnceTests
         }
     }
 
-    [Fact]
-    public async Task A_replica_that_slept_beyond_its_session_publishes_nothing_when_it_wakes()
+    [Theory]
+    [InlineData("classic")]
+    [InlineData("consumer")]
+    public async Task A_replica_that_slept_beyond_its_session_publishes_nothing_when_it_wakes(string protocol)
     {
+        string[] settings = ["Kafka:Delivery=ExactlyOnce", $"Kafka:Client:group.protocol={protocol}"];
         await using var kafka = await KafkaServer.StartAsync();
         await kafka.CreateTopicsAsync(Partitions);
         using var cluster = new TestCluster(kafka, Partitions);
@@ -145,11 +150,11 @@ public sealed class ExactlyOnceTests
                 await Task.Delay(50);
             }
         }, TestContext.Current.CancellationToken);
-        await using var sleeper = new ServiceProcess(cluster.BootstrapServers, "Kafka:Delivery=ExactlyOnce");
+        await using var sleeper = new ServiceProcess(cluster.BootstrapServers, settings);
         await sleeper.Until(() => Done(cluster) > 100, "the first commits");
         sleeper.Signal(Signals.Stop);
         long asleep = Done(cluster);
-        await using var other = new ServiceProcess(cluster.BootstrapServers, "Kafka:Delivery=ExactlyOnce");
+        await using var other = new ServiceProcess(cluster.BootstrapServers, settings);
         await other.Until(() => Done(cluster) > asleep + 400, "the other replica taking over");
         sleeper.Signal(Signals.Continue);
         await other.Until(() => producing.IsCompleted && Done(cluster) == Rounds * Partitions, "everything being committed");

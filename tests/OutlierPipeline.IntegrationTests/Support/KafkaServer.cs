@@ -17,8 +17,10 @@ internal sealed class KafkaServer : IAsyncDisposable
     private readonly Dictionary<string, string> _client;
     private readonly Node[] _nodes;
 
-    private KafkaServer(int nodes, Dictionary<string, string> client) =>
-        (_client, _nodes) = (client, [.. Enumerable.Range(1, nodes).Select(id => new Node(id, Ports.Free(), Ports.Free()))]);
+    private readonly string[] _java;
+
+    private KafkaServer(int nodes, Dictionary<string, string> client, string[] java) =>
+        (_client, _java, _nodes) = (client, java, [.. Enumerable.Range(1, nodes).Select(id => new Node(id, Ports.Free(), Ports.Free()))]);
 
     /// <summary>Why there is no Kafka here; null where there is one.</summary>
     public static string? Missing =>
@@ -49,10 +51,11 @@ internal sealed class KafkaServer : IAsyncDisposable
     /// controller.</param>
     /// <param name="format">Further arguments of the storage tool.</param>
     /// <param name="client">librdkafka's properties of a user who may everything.</param>
+    /// <param name="java">Further arguments of Java.</param>
     public static async Task<KafkaServer> LaunchAsync(string[] properties, string[] format, Dictionary<string, string> client,
-        int nodes = 1)
+        int nodes = 1, string[]? java = null)
     {
-        var server = new KafkaServer(nodes, client);
+        var server = new KafkaServer(nodes, client, java ?? []);
         await Task.WhenAll(server._nodes.Select(node => server.FormatAsync(node, properties, format)));
         foreach (var node in server._nodes) server.Run(node);
         foreach (var node in server._nodes) await server.UntilAnsweredAsync(node);
@@ -218,6 +221,9 @@ internal sealed class KafkaServer : IAsyncDisposable
             $"default.replication.factor={copies}", $"min.insync.replicas={least}", $"offsets.topic.replication.factor={copies}",
             $"offsets.topic.num.partitions={2 * copies}", $"transaction.state.log.replication.factor={copies}",
             $"transaction.state.log.min.isr={least}", $"transaction.state.log.num.partitions={copies}", "broker.session.timeout.ms=6000",
+            // Groups that the brokers share out: as quick as the others.
+            "group.consumer.min.session.timeout.ms=3000", "group.consumer.session.timeout.ms=6000",
+            "group.consumer.min.heartbeat.interval.ms=500", "group.consumer.heartbeat.interval.ms=1000",
             "log.retention.check.interval.ms=500", "log.initial.task.delay.ms=500", "log.cleaner.backoff.ms=500", .. properties,
         ];
         await File.WriteAllLinesAsync(PropertiesOf(node), lines.Select(line =>
@@ -253,7 +259,7 @@ internal sealed class KafkaServer : IAsyncDisposable
     {
         var start = new ProcessStartInfo("java") { RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (string argument in (string[])["-Xmx400m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-            $"-Dkafka.logs.dir={_directory.File("logs")}", "-cp", Path.Combine(Home!, "libs", "*"),
+            $"-Dkafka.logs.dir={_directory.File("logs")}", .. _java, "-cp", Path.Combine(Home!, "libs", "*"),
             .. arguments]) start.ArgumentList.Add(argument);
         var process = Process.Start(start)!;
         // What it prints is read, or it would wait for a reader.

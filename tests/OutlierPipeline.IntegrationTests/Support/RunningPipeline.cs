@@ -22,6 +22,9 @@ internal sealed class RunningPipeline : IAsyncDisposable
 
     public Task Completion { get; }
 
+    /// <summary>How many partitions it reads now.</summary>
+    public int Partitions => _pipeline.AssignedPartitions;
+
     public IReadOnlyList<string> NotReady => _pipeline.NotReady;
 
     public IReadOnlyList<string> Warnings => _pipeline.Warnings;
@@ -41,10 +44,12 @@ internal sealed class RunningPipeline : IAsyncDisposable
     }
 
     /// <summary>Stops as on SIGTERM: drain, commit, leave.</summary>
-    public async Task StopAsync()
+    /// <param name="forGood">As on SIGUSR1: a static member leaves too.</param>
+    public async Task StopAsync(bool forGood = false)
     {
         if (_isStopped) return;
         _isStopped = true;
+        _pipeline.LeavesForGood = forGood;
         await _stop.CancelAsync();
         await Completion;
     }

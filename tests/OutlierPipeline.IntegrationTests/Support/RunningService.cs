@@ -15,14 +15,17 @@ internal sealed class RunningService : IAsyncDisposable
 {
     private readonly WebApplication _app;
 
-    private RunningService(WebApplication app)
+    private RunningService(WebApplication app, RecordingLogger log)
     {
-        _app = app;
+        (_app, Log) = (app, log);
         Address = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First());
         Http = new HttpClient { BaseAddress = Address };
     }
 
     public Uri Address { get; }
+
+    /// <summary>What it has logged, as far as <c>Logging:LogLevel</c> lets it.</summary>
+    public RecordingLogger Log { get; }
 
     public HttpClient Http { get; }
 
@@ -43,27 +46,38 @@ internal sealed class RunningService : IAsyncDisposable
     {
         string[] arguments =
         [
-            $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5",
+            $"--Kafka:BootstrapServers={cluster.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5",
             $"--Kafka:GroupId={Guid.NewGuid()}", $"--Model:Path={Repository.StreetDemo}",
             $"--Alerts:Database={database}", "--Alerts:Cluster=test", "--urls=http://127.0.0.1:0", .. settings.Select(setting =>
                 $"--{setting}"),
         ];
-        var app = await ServiceHost.BuildAsync(arguments, builder => builder.Logging.ClearProviders());
+        var log = new RecordingLogger(LogLevel.Trace);
+        var app = await ServiceHost.BuildAsync(arguments, builder => builder.Logging.ClearProviders().AddProvider(log));
         await app.StartAsync();
-        return new RunningService(app);
+        return new RunningService(app, log);
+    }
+
+    /// <summary>What <c>/healthz/ready</c> says.</summary>
+    public async Task<string> ReadyAsync()
+    {
+        using var answer = await Http.GetAsync(new Uri("/healthz/ready", UriKind.Relative), TestContext.Current.CancellationToken);
+        return await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
     }
 
     public async Task<JsonElement> GetAsync(string path) =>
         await Http.GetFromJsonAsync<JsonElement>(path, TestContext.Current.CancellationToken);
 
     /// <summary>Waits for a condition.</summary>
-    public async Task UntilAsync(Func<Task<bool>> condition, string what)
+    public Task UntilAsync(Func<Task<bool>> condition, string what) => UntilAsync(condition, () => what);
+
+    /// <summary>The same, with more to say when it does not happen.</summary>
+    public async Task UntilAsync(Func<Task<bool>> condition, Func<string> what)
     {
         var begun = DateTime.UtcNow;
         while (!await condition())
         {
             if (DateTime.UtcNow - begun > TimeSpan.FromSeconds(120))
-                throw new TimeoutException($"{what} did not happen; {_app.Services.GetRequiredService<AlertReader>().Fault}");
+                throw new TimeoutException($"{what()} did not happen; {_app.Services.GetRequiredService<AlertReader>().Fault}");
             await Task.Delay(20);
         }
     }

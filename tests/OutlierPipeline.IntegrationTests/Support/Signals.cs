@@ -10,6 +10,9 @@ internal static class Signals
 
     public const int Continue = 18;
 
+    /// <summary>SIGUSR1.</summary>
+    public const int User1 = 10;
+
     /// <summary>Ends a process at once.</summary>
     public const int End = 9;
 

@@ -6,6 +6,11 @@ namespace OutlierPipeline.IntegrationTests.Support;
 /// <summary>Small encoded frames, since the broker in the process keeps 5 MB a partition.</summary>
 internal static class SmallFrames
 {
+    private static readonly Lazy<byte[][]> Fogged = new(() => [.. FullDrive(1, 40), .. FullDrive(1, 40, Trouble.Fog)]);
+
+    /// <summary>A normal drive that ends in fog, long enough for an alert.</summary>
+    public static byte[][] IntoFog => Fogged.Value;
+
     /// <summary>Frames of one drive as the cameras send them, 320×192 pixels, about 8 KiB each: what the model takes for normal.</summary>
     public static byte[][] FullDrive(int seed, int count, Trouble trouble = Trouble.None)
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Confluent.Kafka;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Footage.Simulation;
@@ -64,6 +65,9 @@ internal sealed class TestCluster : IDisposable
     /// <summary>The pipeline's group: by default that of <see cref="KafkaOptions"/>.</summary>
     public string Group { get; init; } = new KafkaOptions().GroupId;
 
+    /// <summary>Who shares the partitions out: a member (<c>classic</c>) or the brokers (<c>consumer</c>).</summary>
+    public string Protocol { get; init; } = "classic";
+
     public MockBroker Broker => _broker ?? throw new InvalidOperationException("the broker is not in this process");
 
     public PipelineOptions Options() => new()
@@ -83,12 +87,23 @@ internal sealed class TestCluster : IDisposable
     /// <summary>
     /// What the broker in the process needs: it wakes no waiting fetch, and finishes a rebalance only when a session has timed out.
     /// </summary>
-    private Dictionary<string, string> Client() => _broker is null
+    private Dictionary<string, string> Client() =>
+        Protocol == "consumer" ? new() { ["topic.metadata.refresh.interval.ms"] = "1000", ["group.protocol"] = Protocol }
+        : _broker is null
         ? new() { ["topic.metadata.refresh.interval.ms"] = "1000", ["session.timeout.ms"] = "6000", ["heartbeat.interval.ms"] = "500" }
         : new() { ["fetch.wait.max.ms"] = "5", ["session.timeout.ms"] = "3000", ["heartbeat.interval.ms"] = "300" };
 
     public void Produce(string? camera, byte[]? frame, int partition = 0, params (string Name, string Value)[] headers) =>
         Produce(camera is null ? null : System.Text.Encoding.UTF8.GetBytes(camera), frame, partition, headers);
+
+    /// <summary>Produces a camera's frames, of which ten were taken a second.</summary>
+    public void ProduceDrive(string camera, IEnumerable<byte[]> frames, int partition = 0)
+    {
+        long time = (DateTimeOffset.UtcNow - DateTimeOffset.UnixEpoch).Ticks * 100;
+        foreach (byte[] frame in frames)
+            Produce(camera, frame, partition, ("frame-timestamp", (time += 100_000_000).ToString(CultureInfo.InvariantCulture)));
+        Flush();
+    }
 
     /// <summary>The same with the record's own timestamp.</summary>
     public void ProduceAt(DateTimeOffset time, string camera, byte[] frame, int partition = 0,
