@@ -194,6 +194,9 @@ internal static class EvaluateCommand
         await File.WriteAllTextAsync(Path.Combine(output.FullName, "report.json"), JsonSerializer.Serialize(report, EvaluationReport.Json),
             cancellation);
         await File.WriteAllTextAsync(Path.Combine(output.FullName, "report.html"), new HtmlReport(evaluator, report).Write(), cancellation);
+        if (report.Slices is { } parts)
+            await File.WriteAllTextAsync(Path.Combine(output.FullName, "slices.svg"), ReportCharts.Slices(parts, report.Normal.Level),
+                cancellation);
         Show(report);
         Console.WriteLine($"{Path.Combine(output.FullName, "report.html")} is written");
         return 0;

@@ -1,5 +1,3 @@
-using System.Globalization;
-using System.Text;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Inference;
@@ -82,7 +80,8 @@ internal sealed class GanPackage(PictureGenerator generator, GanTrainer trainer,
         return ModelPackageWriter.WriteDrawing(directory, card, new Dictionary<string, byte[]>
         {
             ["decoder.onnx"] = decoder,
-            ["losses.csv"] = Losses(),
+            ["losses.csv"] = LossReport.ToCsv(trainer.Losses),
+            ["preview/losses.svg"] = LossReport.ToSvg(trainer.Losses),
             [KnownFootage.FileName] = new KnownFootage
             {
                 Training = KnownFootage.SetOf(footage),
@@ -92,15 +91,5 @@ internal sealed class GanPackage(PictureGenerator generator, GanTrainer trainer,
             ["preview/interpolations.png"] = PictureGrid.Encode(Gallery.Interpolate(drawer, Pictures / Columns, Columns, settings.Seed),
                 generator.Size, Columns),
         });
-    }
-
-    /// <summary>A line an epoch.</summary>
-    private byte[] Losses()
-    {
-        var text = new StringBuilder("epoch,discriminator,generator\n");
-        for (int i = 0; i < trainer.Losses.Count; i++)
-            text.Append(CultureInfo.InvariantCulture, $"{i + 1},{trainer.Losses[i].Discriminator:0.0000},")
-                .Append(CultureInfo.InvariantCulture, $"{trainer.Losses[i].Generator:0.0000}\n");
-        return Encoding.UTF8.GetBytes(text.ToString());
     }
 }
