@@ -139,7 +139,9 @@ internal static class EvaluateCommand
                 Slices = options.GetValue(slices) ?? [],
                 Before = options.GetValue(before),
             };
-            return EvaluateAsync(request, options.GetRequiredValue(output), cancellation);
+            return DrawnJudge.Takes(request.Model)
+                ? DrawnJudge.RunAsync(request, options.GetRequiredValue(output).FullName, cancellation)
+                : EvaluateAsync(request, options.GetRequiredValue(output), cancellation);
         }));
         return command;
     }

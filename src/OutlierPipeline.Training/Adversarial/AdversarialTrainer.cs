@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using OutlierPipeline.Footage;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training.Adversarial;
@@ -65,6 +66,10 @@ internal abstract class AdversarialTrainer : IDisposable
     /// <summary>The averaged weights of the generator, by name.</summary>
     public IReadOnlyDictionary<string, (float[] Values, long[] Shape)> Weights =>
         _average.ToDictionary(weight => weight.Key, weight => (Trainer.Values(weight.Value), weight.Value.shape));
+
+    /// <summary>The weights of the discriminator, as they are, by name.</summary>
+    public IReadOnlyDictionary<string, (float[] Values, long[] Shape)> CriticWeights =>
+        Adversary.Weights.All.ToDictionary(weight => weight.Key, weight => (Trainer.Values(weight.Value), weight.Value.shape));
 
     protected TrainingSettings Settings { get; }
 

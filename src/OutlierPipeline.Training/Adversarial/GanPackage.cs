@@ -1,5 +1,6 @@
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 using OutlierPipeline.Training.Networks;
@@ -23,6 +24,20 @@ internal sealed class GanPackage(PictureGenerator generator, GanTrainer trainer,
         var planes = generator.Draw(ops, ops.Input("latent", OnnxOps.FloatType, generator.Latent));
         var levels = ops.Round(ops.Multiply(ops.Transpose(planes, 0, 2, 3, 1), ops.Constant(255)));
         ops.Output("image", ops.Cast(levels, OnnxOps.ByteType), OnnxOps.ByteType, size.Height, size.Width, 3);
+        return ops.ToModel(new Dictionary<string, string>());
+    }
+
+    /// <summary>
+    /// The bytes of <c>discriminator.onnx</c>: <c>image</c> uint8 <c>[N, H, W, 3]</c> to <c>scores</c> <c>[N, 1]</c>, the verdict with its
+    /// sign turned: higher for what looks drawn.
+    /// </summary>
+    public static byte[] WriteDiscriminator(FrameSize size, IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights)
+    {
+        var ops = new OnnxOps(weights);
+        string image = ops.Input("image", OnnxOps.ByteType, size.Height, size.Width, 3);
+        string planes = ops.ToPlanes(ops.Divide(ops.ToFloat(image), ops.Constant(255)), 3, size.Height, size.Width);
+        var (_, verdict) = new Critic(size).Judge(ops, planes);
+        ops.Output("scores", ops.Subtract(ops.Constant(0), verdict), OnnxOps.FloatType, 1);
         return ops.ToModel(new Dictionary<string, string>());
     }
 
@@ -80,6 +95,7 @@ internal sealed class GanPackage(PictureGenerator generator, GanTrainer trainer,
         return ModelPackageWriter.WriteDrawing(directory, card, new Dictionary<string, byte[]>
         {
             ["decoder.onnx"] = decoder,
+            [Discriminator.FileName] = WriteDiscriminator(generator.Size, trainer.CriticWeights),
             ["losses.csv"] = LossReport.ToCsv(trainer.Losses),
             ["preview/losses.svg"] = LossReport.ToSvg(trainer.Losses),
             [KnownFootage.FileName] = new KnownFootage

@@ -62,8 +62,7 @@ internal sealed class VaeGanTrainer : AdversarialTrainer
 
     /// <summary>Values and shapes by name: of the network, averaged, and of the critic as it is.</summary>
     public IReadOnlyDictionary<string, (float[] Values, long[] Shape)> AllWeights =>
-        Weights.Concat(Adversary.Weights.All.ToDictionary(weight => weight.Key, weight => (Trainer.Values(weight.Value),
-            weight.Value.shape))).Append(new(PatchNetwork.Fill, (Trainer.Values(_fill), _fill.shape)))
+        Weights.Concat(CriticWeights).Append(new(PatchNetwork.Fill, (Trainer.Values(_fill), _fill.shape)))
             .ToDictionary(weight => weight.Key, weight => weight.Value);
 
     protected override string MeasuredName => "diversity";
