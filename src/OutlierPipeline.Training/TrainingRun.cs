@@ -215,7 +215,7 @@ internal sealed class TrainingRun(TrainingRequest request)
     }
 
     /// <inheritdoc cref="TrainPixels"/>
-    private Trained? TrainAgainstCritic(PatchNetwork network, IReadOnlyList<DecodedFootage> parts, PackageBuilder.Blocks blocks,
+    private Trained? TrainAgainstCritic(PatchNetwork network, DecodedFootage[] parts, PackageBuilder.Blocks blocks,
         FrameMask? mask, TrainingSettings settings, Device device, CancellationToken cancellation)
     {
         using var trainer = new VaeGanTrainer(network, parts[0], parts[1], mask, settings, Path.Combine(_checkpoints, "checkpoint"),

@@ -85,7 +85,7 @@ internal static class ReportCharts
         Add(slices, isCompared ? 0.2 : 0, isCompared ? "after (this package)" : "this package", Colors.SteelBlue);
         var line = plot.Add.HorizontalLine(level);
         (line.LegendText, line.Color) = ("all normal frames", Colors.Black);
-        plot.Axes.Bottom.SetTicks([.. Enumerable.Range(0, slices.Count).Select(i => (double)i)], [.. slices.Select(slice => slice.Name)]);
+        plot.Axes.Bottom.SetTicks([.. Enumerable.Range(0, slices.Count).Select(i => (double)i)], [.. slices.Select(slice => Label(slice.Name))]);
         plot.Axes.Bottom.TickLabelStyle.Rotation = 30;
         plot.Axes.Bottom.TickLabelStyle.Alignment = Alignment.UpperLeft;
         plot.Axes.Bottom.MinimumSize = 90;
@@ -116,6 +116,13 @@ internal static class ReportCharts
             var stroke = plot.Add.Line(fromX, fromY, toX, toY);
             (stroke.Color, stroke.LineWidth, stroke.MarkerSize) = (Colors.Black, 1.5f, 0);
         }
+    }
+
+    /// <summary>A drive's name without the footage's that it stands in: beside a bar there is little room.</summary>
+    private static string Label(string name)
+    {
+        string last = name[(name.LastIndexOfAny([':', '/']) + 1)..];
+        return last.Length == 0 ? name : last;
     }
 
     public static string KlPerUnit(double[] kl)

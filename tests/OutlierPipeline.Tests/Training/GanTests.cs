@@ -116,9 +116,11 @@ public sealed class GanTests : IDisposable
         using var decoder = new LatentDecoder(card.Network, graph);
         Assert.Equal(3 * Size.Bytes, Gallery.Sample(decoder, 3, seed: 1).Length);
         Assert.Equal(2 * 5 * Size.Bytes, Gallery.Interpolate(decoder, 2, 5, seed: 1).Length);
-        Assert.StartsWith("epoch,discriminator,generator\n1,", File.ReadAllText(Path.Combine(directory, "losses.csv")),
+        var cancellation = TestContext.Current.CancellationToken;
+        Assert.StartsWith("epoch,discriminator,generator\n1,", await File.ReadAllTextAsync(Path.Combine(directory, "losses.csv"),
+            cancellation), StringComparison.Ordinal);
+        Assert.StartsWith("<svg", await File.ReadAllTextAsync(Path.Combine(directory, "preview", "losses.svg"), cancellation),
             StringComparison.Ordinal);
-        Assert.StartsWith("<svg", File.ReadAllText(Path.Combine(directory, "preview", "losses.svg")), StringComparison.Ordinal);
         using (var discriminator = new Discriminator(directory))
         {
             float[] scores = discriminator.Score([.. footage[0], .. footage[7]]);
@@ -134,8 +136,8 @@ public sealed class GanTests : IDisposable
         Assert.True(DrawnJudge.Takes(directory));
         Assert.Equal(0, await DrawnJudge.RunAsync(new EvaluationRequest(directory, [Path.Combine(_rendered.Directory, "drive-40")],
             [("night", _rendered.Drive("night", 20, 9, Trouble.Night))], "", 0.05, null, 10, 1, "outlier evaluate"), report,
-            TestContext.Current.CancellationToken));
-        using var written = JsonDocument.Parse(File.ReadAllText(Path.Combine(report, "report.json")));
+            cancellation));
+        using var written = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(report, "report.json"), cancellation));
         var judged = written.RootElement.GetProperty("discriminator").EnumerateArray().ToList();
         Assert.Equal(1 + OutlierKinds.All.Count, judged.Count);
         Assert.Equal(("real", "night", 20), (judged[0].GetProperty("group").GetString(), judged[0].GetProperty("name").GetString(),

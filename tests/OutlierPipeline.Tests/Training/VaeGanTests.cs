@@ -15,7 +15,7 @@ namespace OutlierPipeline.Tests.Training;
 public sealed class VaeGanTests : IDisposable
 {
     private const int Latent = 16;
-    private const int Epochs = 30;
+    private const int Epochs = 20;
 
     /// <summary>At least so many times as sharp as the plain VAE's are its drawings.</summary>
     private const double Margin = 1.2;
