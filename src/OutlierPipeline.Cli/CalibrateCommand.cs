@@ -274,6 +274,7 @@ internal static class CalibrateCommand
             return after with
             {
                 LatentMap = LatentMap.Fit(codes),
+                Code = CodeCalibration.Fit(after.Scores, codes),
                 // Too short to show changes: those that the package knows already hold on.
                 Onset = OnsetFit.Fit(after, before.Onset?.Scores, rows, drives, rate, OnsetCalibration.OfCalibration) ?? before.Onset,
             };

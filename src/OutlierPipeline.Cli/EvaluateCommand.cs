@@ -140,7 +140,9 @@ internal static class EvaluateCommand
                 Slices = options.GetValue(slices) ?? [],
                 Before = options.GetValue(before),
             };
-            return EvaluateAsync(request, options.GetRequiredValue(output), cancellation);
+            return DrawnJudge.Takes(request.Model)
+                ? DrawnJudge.RunAsync(request, options.GetRequiredValue(output).FullName, cancellation)
+                : EvaluateAsync(request, options.GetRequiredValue(output), cancellation);
         }));
         return command;
     }
@@ -209,6 +211,9 @@ internal static class EvaluateCommand
         await File.WriteAllTextAsync(Path.Combine(output.FullName, "report.json"), JsonSerializer.Serialize(report, EvaluationReport.Json),
             cancellation);
         await File.WriteAllTextAsync(Path.Combine(output.FullName, "report.html"), new HtmlReport(evaluator, report).Write(), cancellation);
+        if (report.Slices is { } parts)
+            await File.WriteAllTextAsync(Path.Combine(output.FullName, "slices.svg"), ReportCharts.Slices(parts, report.Normal.Level),
+                cancellation);
         Show(report);
         Console.WriteLine($"{Path.Combine(output.FullName, "report.html")} is written");
         return 0;

@@ -61,6 +61,8 @@ internal static class ModelsCommand
         var card = package.Card;
         var grid = Described(card);
         Row(grid, "scores", string.Join(", ", card.Scores));
+        if (card.Network.DimensionNames is { } names)
+            Row(grid, "dimensions", string.Join(", ", names.OrderBy(name => name.Key).Select(name => $"{Text(name.Key)} {name.Value}")));
         if (package.Causes is { } causes) Row(grid, "causes", string.Join(", ", causes.Causes.Distinct()));
         Row(grid, "calibrated on",
             $"{card.Calibration.Frames} frames{Origin(package.Default.Calibration)}: {card.Calibration.Source}");

@@ -21,6 +21,7 @@ var root = new RootCommand(
     EvaluateCommand.Build(),
     ScoreCommand.Build(),
     MineCommand.Build(),
+    NameCommand.Build(),
     PictureCommands.BuildSample(),
     PictureCommands.BuildReconstruct(),
     PictureCommands.BuildTraverse(),

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text;
 using OutlierPipeline.Footage.Simulation;
 using SkiaSharp;
 
@@ -26,8 +27,13 @@ internal static class RenderCommand
             Description =
             "Write one picture, troubles.jpg, that shows every trouble instead"
         };
+        var factors = new Option<bool>("--factors")
+        {
+            Description = "Write --frames frames of one place instead, whose sun, fog, curvature, traffic, vegetation and pitch are " +
+                "drawn independently, and factors.csv, which says them: for outlier name"
+        };
         var command = new Command("render", "Draw drives of the simulated camera into a directory") { output, first, drives, frames, rate,
-            trouble, size, sheet };
+            trouble, size, sheet, factors };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(async () =>
         {
             var directory = options.GetRequiredValue(output);
@@ -40,6 +46,11 @@ internal static class RenderCommand
             }
             if (options.GetValue(drives) < 1 || options.GetValue(frames) < 1 || options.GetValue(rate) <= 0)
                 throw new CommandException("--drives, --frames and --fps must be positive");
+            if (options.GetValue(factors))
+            {
+                await WriteFactorsAsync(directory.FullName, options.GetValue(frames), options.GetValue(first), cancellation);
+                return 0;
+            }
             SKSizeI? pixels = options.GetValue(size) is { } text ? Size(text) : null;
             for (int seed = options.GetValue(first); seed < options.GetValue(first) + options.GetValue(drives); seed++)
             {
@@ -59,6 +70,23 @@ internal static class RenderCommand
             return 0;
         }));
         return command;
+    }
+
+    private static async Task WriteFactorsAsync(string directory, int count, int seed, CancellationToken cancellation)
+    {
+        using var camera = new StreetCamera(seed);
+        var random = new Random(seed);
+        var table = new StringBuilder($"file,{string.Join(',', StreetFactors.Names)}\n");
+        for (int i = 0; i < count; i++)
+        {
+            var drawn = StreetFactors.Draw(random);
+            string name = string.Create(CultureInfo.InvariantCulture, $"{i:00000}.jpg");
+            await File.WriteAllBytesAsync(Path.Combine(directory, name), camera.Render(drawn), cancellation);
+            table.Append(name);
+            for (int k = 0; k < StreetFactors.Count; k++) table.Append(CultureInfo.InvariantCulture, $",{drawn[k]:0.####}");
+            table.Append('\n');
+        }
+        await File.WriteAllTextAsync(Path.Combine(directory, "factors.csv"), table.ToString(), cancellation);
     }
 
     private static SKSizeI Size(string text)

@@ -10,6 +10,9 @@ public sealed record Disentanglement
     /// <summary>A dimension is called by a factor that explains at least so much of it.</summary>
     public const double NamingR2 = 0.8;
 
+    /// <summary>Fewer frames say nothing.</summary>
+    public const int MinFrames = 100;
+
     private const int CodeBins = 20;
     private const int FactorBins = 10;
     private const double Lasso = 0.02;
@@ -43,8 +46,9 @@ public sealed record Disentanglement
     /// <exception cref="ArgumentException">There are fewer than a hundred frames, or not as many rows of one as of the other.</exception>
     public static Disentanglement Measure(float[][] codes, float[][] factors)
     {
-        if (codes.Length < 100 || codes.Length != factors.Length)
-            throw new ArgumentException($"{codes.Length} codes and {factors.Length} rows of factors: at least 100 of both are needed");
+        if (codes.Length < MinFrames || codes.Length != factors.Length)
+            throw new ArgumentException($"{codes.Length} codes and {factors.Length} rows of factors: at least {MinFrames} of both are " +
+                "needed");
         double[][] z = [.. Enumerable.Range(0, codes[0].Length).Select(d => Standardised([.. codes.Select(code => (double)code[d])]))];
         double[][] v = [.. Enumerable.Range(0, factors[0].Length).Select(k =>
             Standardised([.. factors.Select(row => (double)row[k])]))];
@@ -70,6 +74,12 @@ public sealed record Disentanglement
                 .MaxBy(pair => pair.R2))],
         };
     }
+
+    /// <summary>Names of dimensions that one factor explains; where it explains several, of that which it explains best.</summary>
+    /// <param name="factors">The K factors' names.</param>
+    public IReadOnlyDictionary<int, string> Names(IReadOnlyList<string> factors) =>
+        Enumerable.Range(0, Explained.Length).Where(d => Explained[d].R2 >= NamingR2).GroupBy(d => Explained[d].Factor)
+            .ToDictionary(same => same.MaxBy(d => Explained[d].R2), same => factors[same.Key]);
 
     private static double Gap(double[][] z, double[] factor)
     {

@@ -90,6 +90,7 @@ public sealed class FootageScorer : IDisposable
         return calibration with
         {
             LatentMap = LatentMap.Fit(codes),
+            Code = CodeCalibration.Fit(calibration.Scores, codes),
             Onset = OnsetFit.Fit(calibration, watches, rows, drives, RateOf(footage, framesPerSecond), OnsetCalibration.OfCalibration)
         };
     }

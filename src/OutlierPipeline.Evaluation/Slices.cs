@@ -129,6 +129,7 @@ public static class Slices
         return [.. slices.Select(slice => new Slice(slice.Key.Tag, slice.Key.Value, [.. slice.Value]))];
     }
 
-    private static bool IsNamed(string name, string wanted) =>
+    /// <summary>Whether a file of tags or factors means this frame.</summary>
+    internal static bool IsNamed(string name, string wanted) =>
         name == wanted || name.EndsWith('/' + wanted.TrimStart('.', '/'), StringComparison.Ordinal);
 }

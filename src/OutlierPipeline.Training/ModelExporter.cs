@@ -25,15 +25,19 @@ public sealed class ModelExporter : IModelExporter
     private readonly PatchNetwork _network;
     private readonly IReadOnlyDictionary<string, (float[] Values, long[] Shape)> _weights;
     private readonly FrameMask? _mask;
+    private readonly Critic? _critic;
 
     /// <param name="mask">Region of interest of the training frames, or null. The graphs take it as an input; it is not part of
     /// them.</param>
-    public ModelExporter(PatchNetwork network, IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights, FrameMask? mask = null)
+    /// <param name="critic">The discriminator of the training, whose weights are among these; null where there was none.</param>
+    public ModelExporter(PatchNetwork network, IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights, FrameMask? mask = null,
+        Critic? critic = null)
     {
         _network = network;
         _weights = weights;
         _mask = mask;
-        Scores = ScoreRegistry.Create(network.Size, network.IsVariational);
+        _critic = critic;
+        Scores = ScoreRegistry.Create(network.Size, network.IsVariational, critic);
     }
 
     public IReadOnlyList<Score> Scores { get; }
@@ -79,7 +83,7 @@ public sealed class ModelExporter : IModelExporter
         {
             int from = block * frames / Blocks;
             int to = (block + 1) * frames / Blocks;
-            var left = ScoreRegistry.Create(_network.Size, _network.IsVariational);
+            var left = ScoreRegistry.Create(_network.Size, _network.IsVariational, _critic);
             for (int k = 0; k < left.Count; k++)
             {
                 left[k].Fit([.. features[k][..from], .. features[k][to..]]);
@@ -175,8 +179,9 @@ public sealed class ModelExporter : IModelExporter
         LastWeight = PatchNetwork.DrawWeight,
         ErrorMapHeight = ErrorMap.Rows,
         ErrorMapWidth = ErrorMap.Columns,
-        Parameters = _network.Weights().Sum(weight => weight.Shape.Aggregate(1L, (product, side) => product * side)),
-        FlopsPerFrame = _network.FlopsPerFrame(),
+        Parameters = _network.Weights().Concat(_critic?.Weights() ?? []).Sum(weight => weight.Shape.Aggregate(1L, (product, side) =>
+            product * side)),
+        FlopsPerFrame = _network.FlopsPerFrame() + (_critic?.FlopsPerPicture() ?? 0),
         HyperParameters = new Dictionary<string, double>
         {
             ["batch"] = settings.Batch,
@@ -214,6 +219,9 @@ public sealed class ModelExporter : IModelExporter
         var (mean, logVariance) = _network.Encode(ops, picture);
         drawn = _network.Decode(ops, mean);
         var patches = PatchFeatures.Of(ops, picture, drawn, counted);
-        return new ScoreInputs<T>(_network.Size, mean, logVariance, patches);
+        return new ScoreInputs<T>(_network.Size, mean, logVariance, patches)
+        {
+            Planes = _critic is null ? default : _network.Planes(ops, picture)
+        };
     }
 }

@@ -6,6 +6,7 @@ using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
+using OutlierPipeline.Training.Adversarial;
 using OutlierPipeline.Training.Features;
 
 namespace OutlierPipeline.Training;
@@ -15,6 +16,9 @@ namespace OutlierPipeline.Training;
 /// </summary>
 internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter exporter, FrameMask? mask)
 {
+    /// <summary>Of each epoch of an adversarial training; empty for another.</summary>
+    public IReadOnlyList<(double Discriminator, double Generator)> Losses { get; init; } = [];
+
     private const int Pictures = 24;
     private const int Columns = 6;
 
@@ -60,15 +64,19 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
                 Calibration = KnownFootage.SetOf(footage.Calibration),
             }.ToJson(),
         };
+        if (Losses.Count > 0)
+            (files["losses.csv"], files["preview/losses.svg"]) = (LossReport.ToCsv(Losses), LossReport.ToSvg(Losses));
         if (mask is not null) files["mask.png"] = mask.ToPng();
         if (exporter.Causes is { } causes) files[CauseModel.FileName] = causes.ToJson();
-        using (var drawer = new LatentDecoder(card.Network, decoder)) Draw(files, engine, drawer, footage.Calibration);
+        double sharpness;
+        using (var drawer = new LatentDecoder(card.Network, decoder)) sharpness = Draw(files, engine, drawer, footage.Calibration);
         var quality = new Dictionary<string, double>
         {
             ["trainingMeanSquaredError"] = Math.Round(figures.TrainingError, 6),
             ["trainingKl"] = Math.Round(figures.TrainingKl, 2),
             ["validationMeanSquaredError"] = Math.Round(figures.ValidationError, 6),
             ["validationKl"] = Math.Round(figures.ValidationKl, 2),
+            ["previewSharpness"] = Math.Round(sharpness, 4),
             ["trainingFramesPerSecond"] = Math.Round(framesPerSecond),
             ["smallestPValue"] = Math.Round(calibration.SmallestPValue, 6),
         };
@@ -132,11 +140,14 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
     }
 
     /// <summary>Only the model's own drawings: none shows a frame of the footage, which may not be ours to give away.</summary>
-    private void Draw(Dictionary<string, byte[]> files, InferenceEngine engine, LatentDecoder decoder, DecodedFootage footage)
+    /// <returns>The sharpness of the redrawn frames, as a share of the frames' own.</returns>
+    private double Draw(Dictionary<string, byte[]> files, InferenceEngine engine, LatentDecoder decoder, DecodedFootage footage)
     {
         var gallery = new Gallery(engine, decoder);
         byte[] frames = [.. Enumerable.Range(0, Pictures).SelectMany(i => footage[i * (footage.Count - 1) / (Pictures - 1)])];
-        files["preview/reconstructions.png"] = PictureGrid.Encode(gallery.Reconstruct(frames, mask), exporter.Size, Columns);
+        byte[] redrawn = gallery.Reconstruct(frames, mask);
+        double sharpness = Sharpness.Of(redrawn, exporter.Size) / Math.Max(Sharpness.Of(frames, exporter.Size), 1e-9);
+        files["preview/reconstructions.png"] = PictureGrid.Encode(redrawn, exporter.Size, Columns);
         if (settings.Architecture.IsVariational)
             files["preview/samples.png"] = PictureGrid.Encode(Gallery.Sample(decoder, Pictures, settings.Seed), exporter.Size, Columns);
         int[] widest = gallery.WidestDimensions(frames, mask);
@@ -144,6 +155,7 @@ internal sealed class PackageBuilder(TrainingSettings settings, IModelExporter e
             exporter.Size, Columns);
         for (int i = 0; i < Pictures; i++) PasteBox(frames.AsSpan(i * exporter.Size.Bytes, exporter.Size.Bytes));
         files["preview/error-map.png"] = PictureGrid.Encode(gallery.ErrorMaps(frames, mask), exporter.Size, Columns);
+        return sharpness;
     }
 
     /// <summary>A box of an eighth of the height in the middle of the frame.</summary>

@@ -98,7 +98,7 @@ internal sealed class TrainCommand
         {
             Description =
         "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, 0.002 for the feature architectures; " +
-            "0.0005 for gan, where it stays"
+            "0.0005 for gan and vae-gan, where it stays"
         };
     private readonly Option<double?> _beta = new("--beta")
     {
@@ -225,8 +225,8 @@ internal sealed class TrainCommand
                 result.AddError("--mask goes with architectures that score");
             if (ScoresNothing(result) && result.GetValue(_calibration) is { Length: > 0 })
                 result.AddError("--calibration goes with architectures that score");
-            if (ScoresNothing(result) && result.GetValue(_precision) == "bfloat16")
-                result.AddError("--precision bfloat16 does not go with gan and pix2pix");
+            if (Asked(result) is { IsAdversarial: true } && result.GetValue(_precision) == "bfloat16")
+                result.AddError("--precision bfloat16 does not go with gan, vae-gan and pix2pix");
             if (result.GetValue(_debias) && !isOfFeatures) result.AddError("--debias goes with the feature architectures");
             if (result.GetValue(_rate) is { } rate && !(rate > 0)) result.AddError("--learning-rate must be positive");
             if (result.GetValue(_framesPerSecond) <= 0) result.AddError("--fps must be positive");

@@ -51,11 +51,8 @@ public sealed class Trainer : IDisposable
         manual_seed(settings.Seed);
         foreach (var (name, shape, fanIn) in network.Weights())
         {
-            // He et al. 2015. A block begins as the identity, and the first drawing as plain grey: from wild drawings the quickest way down
-            // is to
-            // ignore the code, and training would end there.
-            double deviation = fanIn == 0 ? 0 : Math.Sqrt(2.0 / fanIn) * (name.Contains(".b.", StringComparison.Ordinal)
-                || name is PatchNetwork.DrawWeight ? 0.1 : name is "logVariance.weight" ? 0.01 : 1);
+            // He et al. 2015.
+            double deviation = fanIn == 0 ? 0 : Math.Sqrt(2.0 / fanIn) * PatchNetwork.Gain(name);
             using var values = deviation == 0 ? zeros(shape) : randn(shape) * deviation;
             var parameter = new TorchSharp.Modules.Parameter(values.to(_device).clone());
             _parameters.Add(parameter);

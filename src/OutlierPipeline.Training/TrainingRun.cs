@@ -122,7 +122,7 @@ internal sealed class TrainingRun(TrainingRequest request)
         long begun = Stopwatch.GetTimestamp();
         OutputPath.CheckDirectory(request.Directory);
         LibTorch.Prepare(request.LibTorch);
-        if (!request.Architecture.Scores) LibTorch.LeaveOutOneDnn(request.LibTorch);
+        if (request.Architecture.IsAdversarial) LibTorch.LeaveOutOneDnn(request.LibTorch);
         var device = TrainingDevice.Choose(request.Device);
         if (request.Architecture.IsOfFeatures && device.type == DeviceType.CUDA)
         {
@@ -152,8 +152,8 @@ internal sealed class TrainingRun(TrainingRequest request)
             : TrainPixels(blocks, mask, settings, device, cancellation);
         if (trained is not { } result) return await InterruptedAsync();
         AnsiConsole.WriteLine("Calibrating, writing the package …");
-        var package = new PackageBuilder(settings, result.Exporter, mask).Write(request.Directory, Describe(device), blocks,
-            result.CrossFitted, result.LeftOut, request.FramesPerSecond, result.Figures, result.Epochs,
+        var package = new PackageBuilder(settings, result.Exporter, mask) { Losses = result.Losses }.Write(request.Directory,
+            Describe(device), blocks, result.CrossFitted, result.LeftOut, request.FramesPerSecond, result.Figures, result.Epochs,
             result.FramesPerSecond, Stopwatch.GetElapsedTime(begun), cancellation);
         Directory.Delete(_checkpoints, recursive: true);
         return Written(package.Card, begun, "samples and reconstructions");
@@ -200,6 +200,7 @@ internal sealed class TrainingRun(TrainingRequest request)
     {
         var network = new PatchNetwork(blocks.Training.Size, request.Latent, request.Architecture.IsVariational);
         var parts = blocks.Training.SplitByTime(1 - Validation, Validation);
+        if (settings.Architecture.IsAdversarial) return TrainAgainstCritic(network, parts, blocks, mask, settings, device, cancellation);
         using var trainer = new Trainer(network, parts[0], parts[1], mask, settings, Path.Combine(_checkpoints, "checkpoint"), device);
         if (request.Resume) trainer.Resume();
         double rate = 0;
@@ -211,6 +212,24 @@ internal sealed class TrainingRun(TrainingRequest request)
         AnsiConsole.WriteLine("Fitting densities …");
         var exporter = new ModelExporter(network, trainer.Weights, mask);
         return new Trained(exporter, exporter.FitScores(blocks.Training), null, trainer.Figures, trainer.BestEpoch, rate);
+    }
+
+    /// <inheritdoc cref="TrainPixels"/>
+    private Trained? TrainAgainstCritic(PatchNetwork network, DecodedFootage[] parts, PackageBuilder.Blocks blocks,
+        FrameMask? mask, TrainingSettings settings, Device device, CancellationToken cancellation)
+    {
+        using var trainer = new VaeGanTrainer(network, parts[0], parts[1], mask, settings, Path.Combine(_checkpoints, "checkpoint"),
+            device);
+        if (request.Resume) trainer.Resume();
+        double rate = 0;
+        if (!request.Finish && !Show(trainer.Run, settings, progress => rate = progress.FramesPerSecond, cancellation)) return null;
+        if (trainer.Epochs == 0) throw new TrainingException($"no epoch has ended yet: there is nothing to write ({_checkpoints})");
+        AnsiConsole.WriteLine("Fitting densities …");
+        var exporter = new ModelExporter(network, trainer.AllWeights, mask, new Critic(network.Size));
+        return new Trained(exporter, exporter.FitScores(blocks.Training), null, trainer.Judge(), trainer.Epochs, rate)
+        {
+            Losses = trainer.Losses
+        };
     }
 
     /// <inheritdoc cref="TrainPixels"/>
@@ -252,7 +271,7 @@ internal sealed class TrainingRun(TrainingRequest request)
         return loader.LoadAsync(inputs, (width, height) =>
             size ?? request.Size ?? (request.Architecture.IsOfFeatures
             ? FeatureNetwork.SizeFor(request.Width, width, height)
-            : request.Architecture.OnlyDraws ? PatchNetwork.SizeFor(width, height, GanPixels)
+            : request.Architecture.IsAdversarial ? PatchNetwork.SizeFor(width, height, GanPixels)
             : PatchNetwork.SizeFor(width, height)), cancellation);
     }
 
@@ -275,18 +294,18 @@ internal sealed class TrainingRun(TrainingRequest request)
         if (request.Architecture.IsOfFeatures) return FeatureTraining.Settings(request, frames);
         bool isGpu = device.type == DeviceType.CUDA;
         int epochs = request.Epochs > 0 ? request.Epochs : Math.Clamp((isGpu ? GpuBudget
-            : request.Architecture.OnlyDraws ? GanBudget : CpuBudget) / frames, 5, 200);
+            : request.Architecture.IsAdversarial ? GanBudget : CpuBudget) / frames, 5, 200);
         return new TrainingSettings
         {
             Architecture = request.Architecture,
             Epochs = epochs,
-            Batch = request.Batch > 0 ? request.Batch : request.Architecture.OnlyDraws ? 16
+            Batch = request.Batch > 0 ? request.Batch : request.Architecture.IsAdversarial ? 16
                 : isGpu && frames >= 5000 ? 256 : frames < 1000 ? 16 : 32,
             Seed = request.Seed,
             Beta = request.Beta ?? (request.Capacity > 0 ? CapacityBeta : request.Architecture.Beta),
             Capacity = request.Capacity,
             FreeBits = request.FreeBits,
-            LearningRate = request.LearningRate ?? (request.Architecture.OnlyDraws ? 5e-4 : 1e-3),
+            LearningRate = request.LearningRate ?? (request.Architecture.IsAdversarial ? 5e-4 : 1e-3),
             Patience = request.Patience > 0 ? request.Patience : Math.Max(10, epochs / 4),
             IsMixedPrecision = request.Precision == "bfloat16" || request.Precision == "auto" && isGpu,
         };
@@ -326,5 +345,9 @@ internal sealed class TrainingRun(TrainingRequest request)
     }
 
     private sealed record Trained(
-        IModelExporter Exporter, float[][] CrossFitted, LeftOut? LeftOut, EpochFigures Figures, int Epochs, double FramesPerSecond);
+        IModelExporter Exporter, float[][] CrossFitted, LeftOut? LeftOut, EpochFigures Figures, int Epochs, double FramesPerSecond)
+    {
+        /// <summary>Of each epoch of an adversarial training.</summary>
+        public IReadOnlyList<(double Discriminator, double Generator)> Losses { get; init; } = [];
+    }
 }

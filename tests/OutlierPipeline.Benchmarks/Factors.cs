@@ -176,8 +176,7 @@ internal static class Factors
             CultureInfo.InvariantCulture)))})  D {result.OneFactorADimension:0.000}  C {result.OneDimensionAFactor:0.000}  " +
         $"I {result.Informativeness:0.000}");
 
-    private static string Names(Disentanglement result) => string.Join(", ", result.Explained.Where(explained =>
-        explained.R2 >= Disentanglement.NamingR2).Select(explained => StreetFactors.Names[explained.Factor]));
+    private static string Names(Disentanglement result) => string.Join(", ", result.Names(StreetFactors.Names).Values);
 
     private static double Median(List<Disentanglement> results, Func<Disentanglement, double> figure)
     {

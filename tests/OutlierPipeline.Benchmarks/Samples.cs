@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Inference;
@@ -12,7 +13,8 @@ namespace OutlierPipeline.Benchmarks;
 /// <summary>
 /// <c>samples</c>: how far what packages draw is from frames of unseen drives, in what ResNet18's last stage says of them: KID with
 /// intervals, precision and recall, and the distance to the nearest training frame; with noise, blurred frames and the training frames as
-/// marks on the same scale. A package of pairs draws the label maps of the unseen frames.
+/// marks on the same scale; and how sharp they are. Of a package that scores, unseen frames as it redraws them too. A package of pairs draws
+/// the label maps of the unseen frames.
 /// </summary>
 internal static class Samples
 {
@@ -36,45 +38,60 @@ internal static class Samples
             using var judge = new PictureFeatures(size, options.GetValue(threads));
             float[][] frames = judge.Of(others, most);
             float[][] known = judge.Of(trained, int.MaxValue);
+            byte[] unseenFrames = Evenly(others, most);
+            double sharpest = Sharpness.Of(unseenFrames, size);
             Console.WriteLine($"{others.Count} unseen frames, {trained.Count} training frames, {size}");
-            Console.WriteLine("what                       KID (95 %)              precision  recall  nearest training frame");
-            Print("unseen frames themselves", frames);
-            Print("training frames", judge.Of(trained, most));
-            Print("blurred frames", judge.Of([.. Enumerable.Range(0, Math.Min(most, others.Count)).SelectMany(i =>
-                Blurred(others[i], size))]));
+            Console.WriteLine("what                       KID (95 %)              precision  recall  nearest training frame  sharpness  " +
+                "error");
+            Print("unseen frames themselves", unseenFrames);
+            Print("training frames", Evenly(trained, most));
+            Print("blurred frames", [.. unseenFrames.Chunk(size.Bytes).SelectMany(frame => Blurred(frame, size))], isRedrawn: true);
             byte[] noise = new byte[Math.Min(most, 200) * size.Bytes];
             new Random(1).NextBytes(noise);
-            Print("noise", judge.Of(noise));
+            Print("noise", noise);
             foreach (string model in named)
             {
                 if (ModelPackage.ReadCard(model).Network.Translation is { } maps)
                 {
                     byte[][] labels = new LabelFiles(options.GetRequiredValue(unseen), []).Read(others, maps.Classes);
-                    Print("maps in plain colours", judge.Of([.. labels.SelectMany(map => map.SelectMany(index =>
-                        Bytes(maps.Classes[index])))]));
+                    Print("maps in plain colours", [.. labels.SelectMany(map => map.SelectMany(index => Bytes(maps.Classes[index])))]);
                     using var translator = new Translator(model, TranslationCard.ToPicture);
                     var random = new Random(1);
-                    Print($"pix2pix: {translator.Card.Name}", judge.Of([.. labels.SelectMany(map => translator.ToPicture(map,
-                        [.. Enumerable.Range(0, maps.Noise).Select(_ => (float)CorruptedPicture.Normal(random))]))]));
+                    Print($"pix2pix: {translator.Card.Name}", [.. labels.SelectMany(map => translator.ToPicture(map,
+                        [.. Enumerable.Range(0, maps.Noise).Select(_ => (float)CorruptedPicture.Normal(random))]))]);
                     continue;
                 }
                 var (card, graph) = ModelPackage.ReadDecoder(model);
                 using var decoder = new LatentDecoder(card.Network, graph);
-                Print($"{card.Network.Architecture}: {card.Name}", judge.Of(Gallery.Sample(decoder, most, seed: 1)));
+                Print($"{card.Network.Architecture}: {card.Name}", Gallery.Sample(decoder, most, seed: 1));
+                if (card.Network.OnlyDraws) continue;
+                using var engine = new InferenceEngine(ModelPackage.Load(model), new InferenceOptions { Accelerator = Accelerator.Cpu },
+                    NullLogger.Instance);
+                Print($"{card.Name}, frames redrawn", engine.Reconstruct(unseenFrames), isRedrawn: true);
             }
             return 0;
 
             static byte[] Bytes(ClassCard one) => [one.Rgb.Red, one.Rgb.Green, one.Rgb.Blue];
 
-            void Print(string name, float[][] pictures)
+            void Print(string name, byte[] drawn, bool isRedrawn = false)
             {
+                float[][] pictures = judge.Of(drawn);
+                double error = drawn.Zip(unseenFrames, (a, b) => Math.Pow((a - b) / 255.0, 2)).Average();
+                string off = isRedrawn ? error.ToString("0.00000", CultureInfo.InvariantCulture) : "";
                 var (kid, width) = SampleQuality.Kid(frames, pictures, seed: 1);
                 var (precision, recall) = SampleQuality.PrecisionAndRecall(frames, pictures);
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-26} {kid,8:0.00} ± {width,-8:0.00}       " +
-                    $"{precision,9:0.00} {recall,7:0.00} {SampleQuality.Nearest(pictures, known),8:0.00}"));
+                    $"{precision,9:0.00} {recall,7:0.00} {SampleQuality.Nearest(pictures, known),8:0.00}               " +
+                    $"{Sharpness.Of(drawn, size) / sharpest,8:0.000}   {off}"));
             }
         });
         return await command.Parse(arguments).InvokeAsync();
+    }
+
+    private static byte[] Evenly(DecodedFootage footage, int most)
+    {
+        int count = Math.Min(most, footage.Count);
+        return [.. Enumerable.Range(0, count).SelectMany(i => footage[(int)((long)i * footage.Count / count)])];
     }
 
     /// <summary>By a Gaussian of a fortieth of the height.</summary>

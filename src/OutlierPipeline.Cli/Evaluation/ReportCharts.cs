@@ -9,6 +9,9 @@ internal static class ReportCharts
     private const int Width = 720;
     private const int Height = 420;
 
+    /// <summary>Half the width of an interval's end, in slices.</summary>
+    private const double Cap = 0.08;
+
     public static string Roc(Evaluator evaluator)
     {
         var plot = New("Receiver operating characteristic", "share of normal frames that raise an alarm", "share of outliers found");
@@ -73,19 +76,20 @@ internal static class ReportCharts
         return plot.GetSvgXml(Width + 160, Height + 60);
     }
 
+    /// <summary>Each slice's rate of false alarms with its interval, beside that of another package where there is one.</summary>
     public static string Slices(IReadOnlyList<SliceFigures> slices, double level)
     {
         bool isCompared = slices.Any(slice => slice.Before is not null);
         var plot = New("False alarms by slice", "", "share over the threshold");
-        Add(slices, isCompared ? -0.2 : 0, "this package", Colors.SteelBlue);
-        if (isCompared) Add([.. slices.Select(slice => slice.Before!)], 0.2, "before", Colors.LightGray);
+        if (isCompared) Add([.. slices.Select(slice => slice.Before!)], -0.2, "before", Colors.LightGray);
+        Add(slices, isCompared ? 0.2 : 0, isCompared ? "after (this package)" : "this package", Colors.SteelBlue);
         var line = plot.Add.HorizontalLine(level);
         (line.LegendText, line.Color) = ("all normal frames", Colors.Black);
-        plot.Axes.Bottom.SetTicks([.. Enumerable.Range(0, slices.Count).Select(i => (double)i)], [.. slices.Select(slice => slice.Name)]);
+        plot.Axes.Bottom.SetTicks([.. Enumerable.Range(0, slices.Count).Select(i => (double)i)], [.. slices.Select(slice => Label(slice.Name))]);
         plot.Axes.Bottom.TickLabelStyle.Rotation = 30;
         plot.Axes.Bottom.TickLabelStyle.Alignment = Alignment.UpperLeft;
         plot.Axes.Bottom.MinimumSize = 90;
-        plot.Axes.Margins(bottom: 0);
+        plot.Axes.SetLimitsY(0, 1.1 * Math.Max(level, slices.Max(slice => Math.Max(slice.RateCi[1], slice.Before?.RateCi[1] ?? 0))));
         plot.ShowLegend(Alignment.UpperRight);
         return plot.GetSvgXml(Math.Max(Width, 60 * slices.Count), Height);
 
@@ -100,7 +104,25 @@ internal static class ReportCharts
                 LineWidth = 0,
             }).ToArray();
             plot.Add.Bars(bars).LegendText = name;
+            foreach (var (slice, i) in figures.Select((slice, i) => (slice, i)))
+            {
+                Stroke(i + shift, slice.RateCi[0], i + shift, slice.RateCi[1]);
+                foreach (double end in slice.RateCi) Stroke(i + shift - Cap, end, i + shift + Cap, end);
+            }
         }
+
+        void Stroke(double fromX, double fromY, double toX, double toY)
+        {
+            var stroke = plot.Add.Line(fromX, fromY, toX, toY);
+            (stroke.Color, stroke.LineWidth, stroke.MarkerSize) = (Colors.Black, 1.5f, 0);
+        }
+    }
+
+    /// <summary>A drive's name without the footage's that it stands in: beside a bar there is little room.</summary>
+    private static string Label(string name)
+    {
+        string last = name[(name.LastIndexOfAny([':', '/']) + 1)..];
+        return last.Length == 0 ? name : last;
     }
 
     public static string KlPerUnit(double[] kl)

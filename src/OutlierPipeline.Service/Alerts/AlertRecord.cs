@@ -16,6 +16,7 @@ internal sealed record AlertRecord
     private const int MaxId = 200;
     private const int MaxCamera = 300;
     private const int MaxText = 4000;
+    private const int MaxAlong = 16;
     private static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
     private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     private readonly JsonObject _json;
@@ -51,6 +52,9 @@ internal sealed record AlertRecord
     public string? Cause { get; init; }
 
     public double? CauseProbability { get; init; }
+
+    /// <summary>Along what it is unusual; empty where nothing says so.</summary>
+    public IReadOnlyList<UnusualDimension> Along { get; init; } = [];
 
     public bool? IsExtrapolated { get; init; }
 
@@ -100,6 +104,7 @@ internal sealed record AlertRecord
                 Strangeness = Number(data, "strangeness"),
                 Cause = cause is null ? null : Needed(cause, "name", MaxId),
                 CauseProbability = Number(cause, "probability"),
+                Along = Dimensions(data),
                 IsExtrapolated = data["extrapolated"]?.GetValue<bool>(),
                 Martingale = Number(data, "martingale"),
                 Where = Number(where, "x") is { } x
@@ -178,6 +183,17 @@ internal sealed record AlertRecord
         double number = Expected(node, JsonValueKind.Number, field).GetValue<double>();
         return double.IsFinite(number) ? number : throw new FormatException($"{field} is too large");
     }
+
+    private static UnusualDimension[] Dimensions(JsonObject data) => data["along"] switch
+    {
+        null => [],
+        JsonArray { Count: > MaxAlong } many => throw new FormatException($"along has {many.Count} entries; expected at most {MaxAlong}"),
+        JsonArray all => [.. all.Select(one => one is JsonObject dimension
+            ? new UnusualDimension(Needed(dimension, "name", MaxId),
+                Number(dimension, "sigma") ?? throw new FormatException("along has an entry without sigma"))
+            : throw new FormatException("along has an entry that is no object"))],
+        var other => throw new FormatException($"along is a {other.GetValueKind()}; expected an array"),
+    };
 
     private static JsonObject? Object(JsonObject json, string field) => json[field] switch
     {

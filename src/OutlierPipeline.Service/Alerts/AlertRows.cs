@@ -70,6 +70,9 @@ internal sealed class IncidentRow
 
     public double? CauseProbability { get; set; }
 
+    /// <summary>Along what it is unusual, as JSON, as the latest record that says so has it.</summary>
+    public string? Along { get; set; }
+
     /// <summary>Base-10 logarithm of the odds, the largest of its records.</summary>
     public double Martingale { get; set; }
 

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Confluent.Kafka;
 using Microsoft.EntityFrameworkCore;
 using OutlierPipeline.Alerts;
@@ -256,6 +257,7 @@ internal sealed partial class AlertStore(IDbContextFactory<AlertDatabase> databa
         incident.FiredScore = alert.FiredScore ?? incident.FiredScore;
         incident.Strangeness = alert.Strangeness ?? incident.Strangeness;
         if (alert.Cause is { } cause) (incident.Cause, incident.CauseProbability) = (cause, alert.CauseProbability);
+        if (alert.Along.Count > 0) incident.Along = JsonSerializer.Serialize(alert.Along, JsonSerializerOptions.Web);
         incident.IsExtrapolated = alert.IsExtrapolated ?? incident.IsExtrapolated;
         incident.Martingale = Math.Max(incident.Martingale, alert.Martingale ?? 0);
         if (incident.WhereX is null && alert.Where is { } place)

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using OutlierPipeline.Alerts;
 using OutlierPipeline.Frames;
 
@@ -57,6 +58,9 @@ public sealed record Incident
     /// <summary>What the picture looks like; null where nothing said so.</summary>
     public LikelyCause? Cause { get; init; }
 
+    /// <summary>The dimensions of the code along which it is most unusual; empty where nothing said so.</summary>
+    public required IReadOnlyList<UnusualDimension> Along { get; init; }
+
     /// <summary>Base-10 logarithm of the odds.</summary>
     public required double Martingale { get; init; }
 
@@ -101,6 +105,7 @@ public sealed record Incident
         FiredScore = row.FiredScore,
         Strangeness = row.Strangeness,
         Cause = row.Cause is { } cause ? new LikelyCause(cause, row.CauseProbability ?? 0) : null,
+        Along = row.Along is { } along ? JsonSerializer.Deserialize<UnusualDimension[]>(along, JsonSerializerOptions.Web)! : [],
         Martingale = row.Martingale,
         IsExtrapolated = row.IsExtrapolated,
         Where = row.WhereX is { } x ? new Where(x, row.WhereY ?? 0, row.WhereWidth ?? 0, row.WhereHeight ?? 0) : null,

@@ -108,6 +108,7 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
             ["incident"] = incident.Id
         };
         if (incident.Cause is { } cause) annotations["cause"] = cause.Name;
+        if (incident.Along.Count > 0) annotations["along"] = string.Join("; ", incident.Along);
         return new PostedAlert(
             new()
             {

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using OutlierPipeline.Footage;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training.Adversarial;
@@ -15,6 +16,19 @@ internal abstract class AdversarialTrainer : IDisposable
 {
     /// <summary>The average forgets half within so many frames, or a twentieth of those so far.</summary>
     private const double HalfLife = 5000;
+
+    /// <summary>Below this share of the frames' own spread the pictures count as all alike.</summary>
+    public const double LeastDiversity = 0.15;
+
+    /// <summary>Pictures that are compared for it.</summary>
+    protected const int ComparedPictures = 64;
+
+    /// <summary>
+    /// Share of the run before collapse is looked for, and steps: the first pictures are all near the mean picture, and a shorter run has
+    /// not left it yet.
+    /// </summary>
+    private const double CollapseFrom = 0.2;
+    private const int CollapseFromStep = 100;
 
     private static readonly TimeSpan CheckpointPeriod = TimeSpan.FromMinutes(5);
     private readonly string _file;
@@ -52,6 +66,10 @@ internal abstract class AdversarialTrainer : IDisposable
     /// <summary>The averaged weights of the generator, by name.</summary>
     public IReadOnlyDictionary<string, (float[] Values, long[] Shape)> Weights =>
         _average.ToDictionary(weight => weight.Key, weight => (Trainer.Values(weight.Value), weight.Value.shape));
+
+    /// <summary>The weights of the discriminator, as they are, by name.</summary>
+    public IReadOnlyDictionary<string, (float[] Values, long[] Shape)> CriticWeights =>
+        Adversary.Weights.All.ToDictionary(weight => weight.Key, weight => (Trainer.Values(weight.Value), weight.Value.shape));
 
     protected TrainingSettings Settings { get; }
 
@@ -164,6 +182,33 @@ internal abstract class AdversarialTrainer : IDisposable
     /// <param name="progress">Share of the run that is done.</param>
     /// <exception cref="TrainingException">The run leads nowhere.</exception>
     protected abstract double Measure(double progress);
+
+    /// <summary>Whether a run is so far that a collapse would show.</summary>
+    protected bool ShowsCollapse(double progress) => progress >= CollapseFrom && Steps >= CollapseFromStep;
+
+    /// <summary>How far pictures differ from each other, as a share of what frames do.</summary>
+    /// <param name="pictures">Drawn of different codes, <c>[N, C, H, W]</c>.</param>
+    /// <param name="spread">Of frames.</param>
+    /// <exception cref="TrainingException">All pictures look alike.</exception>
+    protected double DiversityOf(Tensor pictures, double spread, double progress)
+    {
+        double diversity = SpreadOf(pictures) / spread;
+        return !ShowsCollapse(progress) || !(diversity < LeastDiversity)
+            ? diversity
+            : throw new TrainingException(string.Create(CultureInfo.InvariantCulture, $"the generator has collapsed: after epoch " +
+                $"{Epochs} its pictures differ from each other by {diversity:0.00} of what frames do (at least {LeastDiversity} is " +
+                $"expected): lower --learning-rate ({Settings.LearningRate}), or give more varied footage; no package was written"));
+    }
+
+    /// <summary>Root mean square deviation of pixels from their mean over the pictures.</summary>
+    protected static double SpreadOf(Tensor pictures) => (pictures - pictures.mean([0L], keepdim: true)).pow(2).mean().sqrt().ToDouble();
+
+    /// <summary>Indices of some frames, evenly spread.</summary>
+    protected static int[] Evenly(DecodedFootage footage, int most)
+    {
+        int count = Math.Min(most, footage.Count);
+        return [.. Enumerable.Range(0, count).Select(i => (int)((long)i * footage.Count / count))];
+    }
 
     private (double Discriminator, double Generator) StepAndAverage(int[] indices, double progress)
     {

@@ -1,7 +1,6 @@
-using System.Globalization;
-using System.Text;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 using OutlierPipeline.Training.Networks;
@@ -25,6 +24,20 @@ internal sealed class GanPackage(PictureGenerator generator, GanTrainer trainer,
         var planes = generator.Draw(ops, ops.Input("latent", OnnxOps.FloatType, generator.Latent));
         var levels = ops.Round(ops.Multiply(ops.Transpose(planes, 0, 2, 3, 1), ops.Constant(255)));
         ops.Output("image", ops.Cast(levels, OnnxOps.ByteType), OnnxOps.ByteType, size.Height, size.Width, 3);
+        return ops.ToModel(new Dictionary<string, string>());
+    }
+
+    /// <summary>
+    /// The bytes of <c>discriminator.onnx</c>: <c>image</c> uint8 <c>[N, H, W, 3]</c> to <c>scores</c> <c>[N, 1]</c>, the verdict with its
+    /// sign turned: higher for what looks drawn.
+    /// </summary>
+    public static byte[] WriteDiscriminator(FrameSize size, IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights)
+    {
+        var ops = new OnnxOps(weights);
+        string image = ops.Input("image", OnnxOps.ByteType, size.Height, size.Width, 3);
+        string planes = ops.ToPlanes(ops.Divide(ops.ToFloat(image), ops.Constant(255)), 3, size.Height, size.Width);
+        var (_, verdict) = new Critic(size).Judge(ops, planes);
+        ops.Output("scores", ops.Subtract(ops.Constant(0), verdict), OnnxOps.FloatType, 1);
         return ops.ToModel(new Dictionary<string, string>());
     }
 
@@ -82,7 +95,9 @@ internal sealed class GanPackage(PictureGenerator generator, GanTrainer trainer,
         return ModelPackageWriter.WriteDrawing(directory, card, new Dictionary<string, byte[]>
         {
             ["decoder.onnx"] = decoder,
-            ["losses.csv"] = Losses(),
+            [Discriminator.FileName] = WriteDiscriminator(generator.Size, trainer.CriticWeights),
+            ["losses.csv"] = LossReport.ToCsv(trainer.Losses),
+            ["preview/losses.svg"] = LossReport.ToSvg(trainer.Losses),
             [KnownFootage.FileName] = new KnownFootage
             {
                 Training = KnownFootage.SetOf(footage),
@@ -92,15 +107,5 @@ internal sealed class GanPackage(PictureGenerator generator, GanTrainer trainer,
             ["preview/interpolations.png"] = PictureGrid.Encode(Gallery.Interpolate(drawer, Pictures / Columns, Columns, settings.Seed),
                 generator.Size, Columns),
         });
-    }
-
-    /// <summary>A line an epoch.</summary>
-    private byte[] Losses()
-    {
-        var text = new StringBuilder("epoch,discriminator,generator\n");
-        for (int i = 0; i < trainer.Losses.Count; i++)
-            text.Append(CultureInfo.InvariantCulture, $"{i + 1},{trainer.Losses[i].Discriminator:0.0000},")
-                .Append(CultureInfo.InvariantCulture, $"{trainer.Losses[i].Generator:0.0000}\n");
-        return Encoding.UTF8.GetBytes(text.ToString());
     }
 }

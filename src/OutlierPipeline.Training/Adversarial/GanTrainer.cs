@@ -1,4 +1,3 @@
-using System.Globalization;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Training.Networks;
 using TorchSharp;
@@ -9,16 +8,6 @@ namespace OutlierPipeline.Training.Adversarial;
 /// <summary>Trains a <see cref="PictureGenerator"/> and looks for collapse after every epoch.</summary>
 internal sealed class GanTrainer : AdversarialTrainer
 {
-    /// <summary>Below this share of the frames' own spread the pictures count as all alike.</summary>
-    public const double Collapsed = 0.15;
-
-    /// <summary>Share of the run before collapse is looked for: the first pictures are all near the mean picture.</summary>
-    private const double Grace = 0.2;
-
-    /// <summary>And at least so many steps: a shorter run has not left the mean picture yet.</summary>
-    private const int GraceSteps = 100;
-
-    private const int Compared = 64;
     private readonly PictureGenerator _generator;
     private readonly DecodedFootage _training;
     private readonly double _spread;
@@ -33,9 +22,7 @@ internal sealed class GanTrainer : AdversarialTrainer
         _training = training;
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        int count = Math.Min(Compared, training.Count);
-        _spread = Spread(Planes(TorchOps.Pixels(training, [.. Enumerable.Range(0, count).Select(i =>
-            (int)((long)i * training.Count / count))], Device)));
+        _spread = SpreadOf(Planes(TorchOps.Pixels(training, Evenly(training, ComparedPictures), Device)));
     }
 
     /// <summary>How far pictures differ from each other, as a share of what frames do; after the last epoch.</summary>
@@ -55,15 +42,8 @@ internal sealed class GanTrainer : AdversarialTrainer
 
     /// <summary>The diversity.</summary>
     /// <exception cref="TrainingException">All pictures look alike.</exception>
-    protected override double Measure(double progress)
-    {
-        double diversity = Spread(_generator.Draw(AverageOps, randn(Compared, _generator.Latent, device: Device))) / _spread;
-        return progress < Grace || Steps < GraceSteps || !(diversity < Collapsed)
-            ? diversity
-            : throw new TrainingException(string.Create(CultureInfo.InvariantCulture, $"the generator has collapsed: after epoch " +
-                $"{Epochs} its pictures differ from each other by {diversity:0.00} of what frames do (at least {Collapsed} is " +
-                $"expected): lower --learning-rate ({Settings.LearningRate}), or give more varied footage; no package was written"));
-    }
+    protected override double Measure(double progress) => DiversityOf(
+        _generator.Draw(AverageOps, randn(ComparedPictures, _generator.Latent, device: Device)), _spread, progress);
 
     /// <summary>The weights as they begin: with the mean picture.</summary>
     private static TrainedWeights Begin(PictureGenerator generator, DecodedFootage training, TrainingSettings settings, Device device)
@@ -81,7 +61,4 @@ internal sealed class GanTrainer : AdversarialTrainer
 
     /// <summary>Grey levels <c>[N, H, W, 3]</c> as planes from 0 to 1.</summary>
     private static Tensor Planes(Tensor pixels) => (pixels / 255).permute(0, 3, 1, 2);
-
-    /// <summary>Root mean square deviation of pixels from their mean over the pictures.</summary>
-    private static double Spread(Tensor pictures) => (pictures - pictures.mean([0L], keepdim: true)).pow(2).mean().sqrt().ToDouble();
 }

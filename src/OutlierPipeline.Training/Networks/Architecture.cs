@@ -28,10 +28,13 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
             IsVariational: true, Beta: 4),
         new("beta-tcvae", $"Chen, Li, Grosse and Duvenaud, Isolating Sources of Disentanglement in VAEs, NeurIPS 2018; {SigmaVae}",
             IsVariational: true, Beta: 150) { WeighsTotalCorrelation = true },
+        new("vae-gan", "Larsen, Sønderby, Larochelle and Winther, Autoencoding beyond Pixels using a Learned Similarity Metric, ICML " +
+            "2016; R1: Mescheder, Geiger and Nowozin, Which Training Methods for GANs do actually Converge?, ICML 2018",
+            IsVariational: true, Beta: 1) { IsAdversarial = true },
         new("gan", "Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014; R1: Mescheder, Geiger and Nowozin, Which Training " +
-            "Methods for GANs do actually Converge?, ICML 2018", IsVariational: false, Beta: 0) { OnlyDraws = true },
+            "Methods for GANs do actually Converge?, ICML 2018", IsVariational: false, Beta: 0) { OnlyDraws = true, IsAdversarial = true },
         new(Pix2Pix, "Isola, Zhu, Zhou and Efros, Image-to-Image Translation with Conditional Adversarial Networks, CVPR 2017",
-            IsVariational: false, Beta: 0) { IsPaired = true },
+            IsVariational: false, Beta: 0) { IsPaired = true, IsAdversarial = true },
         new("feature-ae", $"Hinton and Salakhutdinov, Reducing the Dimensionality of Data with Neural Networks, Science 2006; {Features}",
             IsVariational: false, Beta: 0) { IsOfFeatures = true },
         new("feature-vae", $"Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014; {Features}", IsVariational: true,
@@ -49,6 +52,9 @@ public sealed record Architecture(string Name, string Paper, bool IsVariational,
 
     /// <summary>Whether it learns from pairs of pictures and segmentation maps, and scores no frames.</summary>
     public bool IsPaired { get; init; }
+
+    /// <summary>Whether it trains against a discriminator.</summary>
+    public bool IsAdversarial { get; init; }
 
     /// <summary>Whether packages of it score frames, so that they are calibrated.</summary>
     public bool Scores => !OnlyDraws && !IsPaired;

@@ -19,6 +19,10 @@ public sealed class Critic(FrameSize size)
         ("judge.weight", [_last, 1], _last), ("judge.bias", [1], 0),
     ];
 
+    /// <summary>Multiplications and additions of one picture, counted as two.</summary>
+    public long FlopsPerPicture() => 2 * _last + 2 * Enumerable.Range(1, 4).Sum(k =>
+        16L * Channels[k - 1] * Channels[k] * (size.Height >> k) * (size.Width >> k));
+
     /// <summary>What the last but one convolution sees, <c>[N, 64, H/8, W/8]</c>, and the verdict, <c>[N, 1]</c>: positive for frames.
     /// </summary>
     /// <param name="planes">Red, green and blue from 0 to 1, <c>[N, 3, H, W]</c>.</param>

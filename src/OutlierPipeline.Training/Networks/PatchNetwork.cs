@@ -154,6 +154,20 @@ public sealed class PatchNetwork
     public static T Synthesise<T>(TensorOps<T> ops, T coefficients) =>
         ops.MatMul(coefficients, ops.Constant(PatchTransform.Synthesis, PatchTransform.Coefficients, PatchTransform.Values));
 
+    /// <summary>Planes of red, green and blue of coefficients, around 0 to 1, <c>[N, 3, H, W]</c>.</summary>
+    public T Planes<T>(TensorOps<T> ops, T coefficients)
+    {
+        var pixels = ops.FromPatches(ops.Add(Synthesise(ops, coefficients), ops.Constant(0.5)), Size, 3, Patch);
+        return ops.ToPlanes(pixels, 3, Size.Height, Size.Width);
+    }
+
+    /// <summary>
+    /// What the first values of a weight are multiplied with: a block begins as the identity, and the first drawing as plain grey, since
+    /// from wild drawings the quickest way down is to ignore the code, and training would end there.
+    /// </summary>
+    public static double Gain(string weight) => weight.Contains(".b.", StringComparison.Ordinal) || weight == DrawWeight ? 0.1
+        : weight == "logVariance.weight" ? 0.01 : 1;
+
     /// <summary>Mean and log-variance of the code, <c>[N, Z]</c> each; no log-variance where the code is a point.</summary>
     /// <param name="coefficients">Of <see cref="Analyse"/>.</param>
     public (T Mean, T? LogVariance) Encode<T>(TensorOps<T> ops, T coefficients)

@@ -1,4 +1,5 @@
 using OutlierPipeline.Frames;
+using OutlierPipeline.Training.Networks;
 
 namespace OutlierPipeline.Training.Scores;
 
@@ -6,9 +7,10 @@ namespace OutlierPipeline.Training.Scores;
 public static class ScoreRegistry
 {
     /// <param name="isVariational">Whether the code is a distribution: without one there is no divergence from the prior.</param>
-    public static IReadOnlyList<Score> Create(FrameSize size, bool isVariational) =>
+    /// <param name="critic">The discriminator of the training, where there was one.</param>
+    public static IReadOnlyList<Score> Create(FrameSize size, bool isVariational, Critic? critic = null) =>
     [
         new ReconstructionScore(), .. isVariational ? [new KlScore()] : Array.Empty<Score>(), new LatentScore(), new BandsScore(),
-        new LocalScore(size),
+        new LocalScore(size), .. critic is null ? Array.Empty<Score>() : [new CriticScore(critic)],
     ];
 }

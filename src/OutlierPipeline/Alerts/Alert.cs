@@ -149,6 +149,12 @@ public sealed record AlertStep(AlertType Type, string Incident, int Step, string
     /// <summary>What the picture looks like; null where no score fired, the package has no causes, or the incident has closed.</summary>
     public Cause? Cause { get; init; }
 
+    /// <summary>
+    /// The dimensions of the code along which the strange frames are most unusual; empty where no score fired, the code is normal, the
+    /// package does not know where its codes lie, or the incident has closed.
+    /// </summary>
+    public IReadOnlyList<UnusualDimension> Along { get; init; } = [];
+
     /// <summary>The CloudEvent's id: what is published twice carries the same.</summary>
     public string EventId => $"{Incident}-{Step}";
 }

@@ -55,6 +55,18 @@ public static class AlertEvent
             json.WriteNumber("probability"u8, Math.Round(cause.Probability, 3));
             json.WriteEndObject();
         }
+        if (step.Along.Count > 0)
+        {
+            json.WriteStartArray("along"u8);
+            foreach (var dimension in step.Along)
+            {
+                json.WriteStartObject();
+                json.WriteString("name"u8, dimension.Name);
+                json.WriteNumber("sigma"u8, Math.Round(dimension.Sigma, 2));
+                json.WriteEndObject();
+            }
+            json.WriteEndArray();
+        }
         if (step.Test is { } test) json.WriteString("test"u8, JsonNamingPolicy.CamelCase.ConvertName(test.ToString()));
         if (step.Calibration is { } calibration)
         {

@@ -20,9 +20,13 @@ internal static class AlertText
     /// <param name="isBootstrap">The level is calibrated on training footage that was left out.</param>
     /// <param name="remedy">The command that calibrates for this camera.</param>
     /// <param name="cause">What the picture looks like, where there is something to say.</param>
+    /// <param name="along">Along what it is unusual, likewise.</param>
     public static string Of(OpenIncident incident, double seconds, bool isMisfit, bool isBootstrap, int undecodable, string remedy,
-        Cause? cause = null) =>
-        incident.Kind switch
+        Cause? cause = null, IReadOnlyList<UnusualDimension>? along = null) => LooksLike(incident, isMisfit, cause)
+        + Sentence(incident, seconds, isMisfit, isBootstrap, undecodable, remedy) + (isMisfit ? "" : Along(along ?? []));
+
+    private static string Sentence(OpenIncident incident, double seconds, bool isMisfit, bool isBootstrap, int undecodable,
+        string remedy) => incident.Kind switch
         {
             AlertKind.Frozen => Say($"Picture frozen: unchanged for {seconds:0.0} s"),
             AlertKind.Silent => Say($"No frames for {seconds:0} s"),
@@ -33,8 +37,8 @@ internal static class AlertText
                 $"Strange from the first frame on: the model may not fit this camera. Calibrate for it: {remedy}",
             AlertKind.Dark => Say($"Picture nearly black for {seconds:0.0} s ({ByTest(incident, isBootstrap)}{Certainty(incident)})"),
             AlertKind.Obstruction =>
-                LooksLike(cause) + Say($"One place of the picture {Unlike(incident)} for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
-            _ => LooksLike(cause) + Say($"Picture {Unlike(incident)} (whole frame) for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
+                Say($"One place of the picture {Unlike(incident)} for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
+            _ => Say($"Picture {Unlike(incident)} (whole frame) for {seconds:0.0} s, {Basis(incident, isBootstrap)}"),
         };
 
     public static string Calm(TimeSpan closeAfter) => Say($"Normal again for {closeAfter.TotalSeconds:0.#} s");
@@ -43,8 +47,12 @@ internal static class AlertText
     public static string FleetDrifts(string model, TimeSpan driftAfter, string remedy) =>
         $"Most cameras of {model} have had low p-values for {driftAfter}: the calibration is old. Calibrate again: {remedy}";
 
-    private static string LooksLike(Cause? cause) =>
-        cause is { IsKnown: true } known ? Say($"Picture looks like {known.Name}, {known.Probability:0.0}. ") : "";
+    private static string LooksLike(OpenIncident incident, bool isMisfit, Cause? cause) =>
+        cause is { IsKnown: true } known && !isMisfit && incident.Kind is AlertKind.Scene or AlertKind.Obstruction
+            ? Say($"Picture looks like {known.Name}, {known.Probability:0.0}. ") : "";
+
+    private static string Along(IReadOnlyList<UnusualDimension> along) =>
+        along.Count == 0 ? "" : $". Unusual along: {string.Join("; ", along)}";
 
     private static string Unlike(OpenIncident incident) =>
         incident.Test == AlertTest.Onset ? "unlike what the camera showed before" : "unlike normal footage";

@@ -104,6 +104,7 @@ internal static class DeploymentFit
         {
             Onset = before.Onset,
             LatentMap = before.LatentMap,
+            Code = before.Code,
         };
 
     private static float[][] Thinned(float[][] rows) => rows.Length <= FramesOfDrive

@@ -20,7 +20,7 @@ internal readonly record struct Finding(AlertKind? Kind, string? Fired, FrameRef
 /// </summary>
 /// <param name="remedy">The command that calibrates for this camera.</param>
 internal sealed class IncidentTracker(string camera, DetectorState state, Evidence evidence, OnsetWatch? onset, ObstructionWatch? spots,
-    CauseWatch? causes, DetectionOptions options, string remedy)
+    CauseWatch? causes, CodeWatch? codes, DetectionOptions options, string remedy)
 {
     /// <summary>The camera was strange from its first frame and never calm; what has changed since was not.</summary>
     private bool IsMisfit(OpenIncident incident) => !incident.IsSpot && incident.Test != AlertTest.Onset && !state.WasCalm;
@@ -100,9 +100,10 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
     private AlertStep Told(AlertType type, OpenIncident incident, FrameRef frame, Finding finding)
     {
         var cause = IsByScore(incident) ? causes?.Now() : null;
+        var along = IsByScore(incident) && codes is not null ? codes.Now() : [];
         string text = AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit(incident), evidence.IsBootstrap,
-            state.Undecodable, remedy, cause);
-        return Step(type, incident, frame, text, finding) with { Cause = cause };
+            state.Undecodable, remedy, cause, along);
+        return Step(type, incident, frame, text, finding) with { Cause = cause, Along = along };
     }
 
     private static bool IsByScore(OpenIncident incident) =>

@@ -78,6 +78,13 @@ public sealed record Calibration
     public LatentMap? LatentMap { get; init; }
 
     /// <summary>
+    /// Where each dimension of the calibration frames' codes lies; null in packages without a density of the code, or that were made before
+    /// it was kept.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CodeCalibration? Code { get; init; }
+
+    /// <summary>
     /// Whether the ranks are those of training footage that was left out, until normal footage of the cameras' own calibrates: cautious,
     /// and evidence by the level then gathers over minutes.
     /// </summary>
@@ -263,6 +270,7 @@ public sealed record Calibration
             throw new JsonException("pace: seconds must be positive, allowance at least 0");
         calibration.LatentMap?.Check();
         calibration.Second?.Check();
+        calibration.Code?.Check(calibration.Scores);
         calibration.Onset?.Check(calibration.Scores, calibration.Combines);
         return IsAscending(calibration.Combined) ? calibration : throw new JsonException("combined is not ascending");
     }

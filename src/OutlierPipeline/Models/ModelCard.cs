@@ -25,6 +25,9 @@ public sealed record ModelCard
     /// <summary>Of the network's input, in pixels: beyond it a card would ask for gigabytes a frame.</summary>
     internal const int MaxSide = 8192;
 
+    /// <summary>Of a dimension's name: alerts say it.</summary>
+    private const int MaxName = 60;
+
     /// <summary>Version of this file's layout.</summary>
     public int Schema { get; init; } = CurrentSchema;
 
@@ -112,9 +115,10 @@ public sealed record ModelCard
             throw new JsonException($"network height and width must be at most {MaxSide}");
         foreach (var (dimension, name) in Network.DimensionNames ?? new Dictionary<int, string>())
         {
-            if (dimension < 0 || dimension >= Network.Latent || string.IsNullOrWhiteSpace(name))
-                throw new JsonException($"network.dimensionNames calls {dimension} '{name}': expected a name of a dimension from 0 to " +
-                    $"{Network.Latent - 1}");
+            if (dimension < 0 || dimension >= Network.Latent || string.IsNullOrWhiteSpace(name) || name.Length > MaxName
+                || name.Any(char.IsControl))
+                throw new JsonException($"network.dimensionNames calls {dimension} '{name}': expected a name of at most {MaxName} " +
+                    $"characters for a dimension from 0 to {Network.Latent - 1}");
         }
         if (Network.Translation is { } translation)
         {

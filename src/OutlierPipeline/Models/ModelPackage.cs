@@ -185,6 +185,8 @@ public sealed class ModelPackage
             if (calibration.LatentMap is { } map && map.Mean.Length != card.Network.Latent)
                 throw new JsonException(
                     $"latentMap is of codes of length {map.Mean.Length}, those of model.json have {card.Network.Latent}");
+            if (calibration.Code is { } code && code.Mean.Length != card.Network.Latent)
+                throw new JsonException($"code is of length {code.Mean.Length}, codes of model.json have {card.Network.Latent}");
             return new CameraModel(calibration, mask, DigestOfCamera(card, card.Files[file], maskFile));
         }
         catch (JsonException e)

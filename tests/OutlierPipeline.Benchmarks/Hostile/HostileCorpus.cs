@@ -36,7 +36,8 @@ internal static class HostileCorpus
         {"specversion":"1.0","id":"a-1","source":"urn:outlier-pipeline","subject":"a","type":"outlier.opened","time":"2026-01-01T00:00:00Z",
         "data":{"camera":"truck-1","kind":"obstruction","severity":"warning","reason":"strange","firstFrame":{"timestamp":
         "2026-01-01T00:00:00.123456789Z"},"lastFrame":{"timestamp":"2026-01-01T00:00:01Z"},"closed":null,"firedScore":"local",
-        "strangeness":2.5,"extrapolated":true,"martingale":4,"where":{"x":0.1,"y":0.2,"width":0.3,"height":0.4},"cause":{"name":"fog",
+        "strangeness":2.5,"extrapolated":true,"martingale":4,"where":{"x":0.1,"y":0.2,"width":0.3,"height":0.4},"along":
+        [{"name":"sun","sigma":-6.1}],"cause":{"name":"fog",
         "probability":0.5},"model":{"name":"m","version":"1"},"picture":{"base64":"
         """.Replace("\n", "", StringComparison.Ordinal) + Convert.ToBase64String(Pictures[0]) + "\",\"blurred\":false}}}");
 

@@ -46,6 +46,10 @@ public sealed class SliceTests : IDisposable
         Assert.Contains("needs 40 frames", evaluated.Output, StringComparison.Ordinal);
         string page = await File.ReadAllTextAsync(_directory.File("report/report.html"), TestContext.Current.CancellationToken);
         Assert.Contains("False alarms by slice", page, StringComparison.Ordinal);
+        string picture = await File.ReadAllTextAsync(_directory.File("report/slices.svg"), TestContext.Current.CancellationToken);
+        Assert.Contains("False alarms by slice", picture, StringComparison.Ordinal);
+        Assert.Contains("before", picture, StringComparison.Ordinal);
+        Assert.Contains("after (this package)", picture, StringComparison.Ordinal);
     }
 
     [Theory]

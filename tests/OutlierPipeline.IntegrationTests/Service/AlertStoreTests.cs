@@ -50,6 +50,8 @@ public sealed class AlertStoreTests
         Assert.Equal("car-1", incident.GetProperty("vehicle").GetString());
         Assert.Equal("fog", incident.GetProperty("cause").GetProperty("name").GetString());
         Assert.Equal(0.9, incident.GetProperty("cause").GetProperty("probability").GetDouble());
+        var along = Assert.Single(incident.GetProperty("along").EnumerateArray());
+        Assert.Equal(("sun height", -6.25), (along.GetProperty("name").GetString(), along.GetProperty("sigma").GetDouble()));
         // The event as it is sent on has a link instead of the picture.
         var picture = life.GetProperty("events")[0].GetProperty("data").GetProperty("picture");
         Assert.False(picture.TryGetProperty("base64", out _));

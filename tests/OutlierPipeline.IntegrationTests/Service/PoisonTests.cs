@@ -117,6 +117,11 @@ public sealed class PoisonTests
             .Replace("12345", "1e999", StringComparison.Ordinal));
         yield return Changed(alert => alert["data"]!["where"]!["x"] = "left");
         yield return Changed(alert => alert["data"]!["cause"] = "fog");
+        yield return Changed(alert => alert["data"]!["along"] = "fog");
+        yield return Changed(alert => alert["data"]!["along"] = new JsonArray("fog"));
+        yield return Changed(alert => alert["data"]!["along"] = new JsonArray(new JsonObject { ["name"] = "fog" }));
+        yield return Changed(alert => alert["data"]!["along"] = new JsonArray(new JsonObject { ["name"] = "fog", ["sigma"] = "6" }));
+        yield return Changed(alert => alert["data"]!["along"] = new JsonArray([.. Enumerable.Repeat(0, 17).Select(_ => new JsonObject())]));
         yield return Changed(alert => alert["data"]!["cause"] = new JsonObject { ["probability"] = 0.9 });
         yield return Changed(alert => alert["data"]!["cause"] = new JsonObject { ["name"] = 7, ["probability"] = 0.9 });
         yield return Changed(alert => alert["data"]!["cause"] = new JsonObject { ["name"] = "fog", ["probability"] = "high" });

@@ -21,6 +21,7 @@ internal static class AlertFactory
             Closed = type == AlertType.Closed ? CloseReason.Calm : null,
             Strangeness = 7.5,
             Cause = type == AlertType.Closed ? null : new Cause("fog", 0.9),
+            Along = type == AlertType.Closed ? [] : [new UnusualDimension("sun height", -6.25)],
             IsExtrapolated = type == AlertType.Closed ? null : true,
             Where = new PictureRegion(0.5, 0.25, 0.05, 0.1),
         };

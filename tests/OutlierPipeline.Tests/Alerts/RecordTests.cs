@@ -48,6 +48,7 @@ public sealed class RecordTests
                 Where = new PictureRegion(0.1, 0.2, 0.05, 0.1),
                 Strangeness = 7,
                 Cause = new Cause("fog", 0.91234),
+                Along = [new UnusualDimension("sun height", -6.123)],
                 IsExtrapolated = true
             };
             var alert = Parse(AlertEvent.Write(step, Package, scores, new Verdict(0.001, null, 9, true, false)
@@ -56,6 +57,7 @@ public sealed class RecordTests
             }, [0xFF, 0xD8]));
             AssertFits(alert, Schema("alert.json"), all: true);
             Assert.Equal(0.912, alert.GetProperty("data").GetProperty("cause").GetProperty("probability").GetDouble());
+            Assert.Equal(-6.12, alert.GetProperty("data").GetProperty("along")[0].GetProperty("sigma").GetDouble());
             Assert.Equal(40, alert.GetProperty("data").GetProperty("calibration").GetProperty("drives").GetInt32());
             Assert.Equal("abc-1", alert.GetProperty("id").GetString());
             Assert.Equal("car \"1\"/<front>", alert.GetProperty("data").GetProperty("camera").GetString());

@@ -44,6 +44,17 @@ public sealed class AlertTextTests
             new Cause(Cause.Unknown, 0)));
     }
 
+    [Fact]
+    public void It_says_along_what_the_picture_is_unusual_but_not_behind_a_command()
+    {
+        var incident = new OpenIncident("id", AlertKind.Scene, Severity.Warning, 1, default, "bands", 0, 43);
+        UnusualDimension[] along = [new("sun height", -6.2), new("dimension 7", 3.4)];
+        Assert.EndsWith(" against normal). Unusual along: sun height, 6 σ; dimension 7, 3 σ", AlertText.Of(incident, 5, false, false, 0, "",
+            null, along), StringComparison.Ordinal);
+        Assert.EndsWith("outlier calibrate", AlertText.Of(incident, 5, true, false, 0, "outlier calibrate", null, along),
+            StringComparison.Ordinal);
+    }
+
     private static string Of(AlertKind kind, string? score, bool isMisfit, AlertTest? test = null,
         bool isBootstrap = false) =>
         AlertText.Of(new OpenIncident("id", kind, Severity.Warning, 1, default, score, 0, 43, test), 5, isMisfit, isBootstrap,

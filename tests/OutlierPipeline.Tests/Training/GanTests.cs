@@ -1,5 +1,8 @@
+using System.Text.Json;
+using OutlierPipeline.Cli.Evaluation;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
+using OutlierPipeline.Footage.Simulation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
@@ -99,7 +102,7 @@ public sealed class GanTests : IDisposable
     }
 
     [Fact]
-    public void A_package_that_only_draws_is_read_for_drawing_and_refused_for_scoring_in_one_line()
+    public async Task A_package_that_only_draws_is_read_for_drawing_and_judged_by_its_discriminator_and_refused_for_scoring_in_one_line()
     {
         var footage = Drive(40);
         var generator = new PictureGenerator(Size, Latent);
@@ -113,8 +116,33 @@ public sealed class GanTests : IDisposable
         using var decoder = new LatentDecoder(card.Network, graph);
         Assert.Equal(3 * Size.Bytes, Gallery.Sample(decoder, 3, seed: 1).Length);
         Assert.Equal(2 * 5 * Size.Bytes, Gallery.Interpolate(decoder, 2, 5, seed: 1).Length);
-        Assert.StartsWith("epoch,discriminator,generator\n1,", File.ReadAllText(Path.Combine(directory, "losses.csv")),
+        var cancellation = TestContext.Current.CancellationToken;
+        Assert.StartsWith("epoch,discriminator,generator\n1,", await File.ReadAllTextAsync(Path.Combine(directory, "losses.csv"),
+            cancellation), StringComparison.Ordinal);
+        Assert.StartsWith("<svg", await File.ReadAllTextAsync(Path.Combine(directory, "preview", "losses.svg"), cancellation),
             StringComparison.Ordinal);
+        using (var discriminator = new Discriminator(directory))
+        {
+            float[] scores = discriminator.Score([.. footage[0], .. footage[7]]);
+            using var off = no_grad();
+            using var scope = NewDisposeScope();
+            var ops = new TorchOps(trainer.CriticWeights.ToDictionary(weight => weight.Key, weight =>
+                tensor(weight.Value.Values, weight.Value.Shape)), CPU);
+            var planes = (TorchOps.Pixels(footage, [0, 7], CPU) / 255).permute(0, 3, 1, 2);
+            float[] verdicts = new Critic(Size).Judge(ops, planes).Verdict.data<float>().ToArray();
+            Assert.All(verdicts.Zip(scores), pair => Assert.Equal(-pair.First, pair.Second, 1e-3f));
+        }
+        string report = Path.Combine(_rendered.Directory, "report");
+        Assert.True(DrawnJudge.Takes(directory));
+        Assert.Equal(0, await DrawnJudge.RunAsync(new EvaluationRequest(directory, [Path.Combine(_rendered.Directory, "drive-40")],
+            [("night", _rendered.Drive("night", 20, 9, Trouble.Night))], "", 0.05, null, 10, 1, "outlier evaluate"), report,
+            cancellation));
+        using var written = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(report, "report.json"), cancellation));
+        var judged = written.RootElement.GetProperty("discriminator").EnumerateArray().ToList();
+        Assert.Equal(1 + OutlierKinds.All.Count, judged.Count);
+        Assert.Equal(("real", "night", 20), (judged[0].GetProperty("group").GetString(), judged[0].GetProperty("name").GetString(),
+            judged[0].GetProperty("frames").GetInt32()));
+        Assert.InRange(judged[0].GetProperty("auroc").GetDouble(), 0, 1);
         var refused = Assert.Throws<ModelPackageException>(() => ModelPackage.Load(directory));
         Assert.Contains("scores none", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', refused.Message);

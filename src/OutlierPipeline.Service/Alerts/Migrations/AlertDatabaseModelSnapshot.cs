@@ -93,6 +93,8 @@ namespace OutlierPipeline.Service.Alerts.Migrations
 
                     b.Property<long?>("AcknowledgedMilliseconds");
 
+                    b.Property<string>("Along");
+
                     b.Property<string>("Camera")
                         .IsRequired();
 
