@@ -94,7 +94,7 @@ public sealed class RestartTests
         finally
         {
             await stop.CancelAsync();
-            await producing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await producing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
         cluster.Flush();
         await replicas[0].Until(() => Scored(cluster) == 2L * Partitions * sent, "every frame being committed");
