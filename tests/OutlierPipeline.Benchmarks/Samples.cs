@@ -13,8 +13,8 @@ namespace OutlierPipeline.Benchmarks;
 /// <summary>
 /// <c>samples</c>: how far what packages draw is from frames of unseen drives, in what ResNet18's last stage says of them: KID with
 /// intervals, precision and recall, and the distance to the nearest training frame; with noise, blurred frames and the training frames as
-/// marks on the same scale; and how sharp they are. Of a package that scores, unseen frames as it redraws them too. A package of pairs draws
-/// the label maps of the unseen frames.
+/// marks on the same scale; and how sharp they are. Of a package that scores, unseen frames as it redraws them too. A package of pairs
+/// draws the label maps of the unseen frames.
 /// </summary>
 internal static class Samples
 {

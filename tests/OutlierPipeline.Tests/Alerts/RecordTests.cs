@@ -18,7 +18,8 @@ public sealed class RecordTests
         float[] scores = [.. Package.Card.Scores.Select((_, i) => i == 0 ? float.NaN : i)];
         var second = new SecondCard { Scores = [SecondGraph.Resynthesis], Classes = [new ClassCard("road", "#808080")], Source = "a test" };
         var package = ModelPackage.Uncalibrated(Package.Card with { Second = second }, Package.Graph.ToArray(), null);
-        var scored = Parse(records.Scored("car-1/front", Frame, package, scores, new SecondScores([1.5f], 0.1), new Verdict(0.5, 1e-9, 1.25, true, false)
+        var scored = Parse(records.Scored("car-1/front", Frame, package, scores, new SecondScores([1.5f], 0.1),
+            new Verdict(0.5, 1e-9, 1.25, true, false)
         {
             Score = 2,
             Onset = 3,
