@@ -85,6 +85,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         CancellationToken cancellation)
     {
         if (!await assignment.CommitTurn.WaitAsync(0, CancellationToken.None)) await assignment.CommitTurn.WaitAsync(cancellation);
+        bool isStateWritten = false;
         try
         {
             // What was not restored is not known, and is neither written nor deleted.
@@ -97,6 +98,7 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
             if (!assignment.IsCurrent) return null;
             await Task.WhenAll(states.Select(state => publisher.PublishStateAsync(assignment, state.Camera, state.Record)))
                 .WaitAsync(cancellation);
+            isStateWritten = true;
             if (!assignment.IsCurrent) return null;
             publisher.Faults.Remove(assignment.Partition);
             if (offset <= assignment.Committed) return null;
@@ -109,6 +111,11 @@ internal sealed partial class OffsetCommitter(KafkaOptions options, ResultPublis
         catch (KafkaException e)
         {
             PartitionSnapshot.MarkChanged(assignment);
+            if (!isStateWritten && e.Error.Code == ErrorCode.TopicAuthorizationFailed)
+            {
+                publisher.Faults.Add(assignment.Partition, options.StateTopic, e.Error);
+                return e.Error.Code;
+            }
             if (e.Error.Code is ErrorCode.GroupAuthorizationFailed or ErrorCode.TopicAuthorizationFailed)
                 _fault = $"offsets cannot be committed: not authorized ({e.Error.Reason})";
             if (health.IsNews($"commit {assignment.Partition} {e.Error.Code}"))

@@ -1,7 +1,6 @@
 using System.Net.Http.Json;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Pipeline;
-using OutlierPipeline.Service;
 using OutlierPipeline.Service.Alerts;
 using Microsoft.Extensions.DependencyInjection;
 
@@ -72,33 +71,6 @@ public sealed class SecretTests(KafkaWithListeners kafka) : IDisposable
             Assert.DoesNotContain(answers, answer => answer.Contains(secret, StringComparison.Ordinal));
             Assert.Equal([], log.Where(line => line.Contains(secret, StringComparison.Ordinal)).Select(line => Around(line, secret)));
         }
-    }
-
-    /// <summary>Settings with a fault of each kind, and a secret beside it or in it.</summary>
-    [Theory]
-    [InlineData("Kafka:Client:security.protocol=NONE", "Kafka:Client:sasl.password=" + KafkaWithListeners.Secrets.Password)]
-    [InlineData("Kafka:Client:sasl.pasword=" + KafkaWithListeners.Secrets.Password)]
-    [InlineData("Kafka:Client:sasl.mechanism=PLAIN", "Kafka:Client:security.protocol=SASL_PLAINTEXT",
-        "Kafka:Client:sasl.password=" + KafkaWithListeners.Secrets.Password)]
-    [InlineData("Kafka:Client:ssl.key.pem=" + KafkaWithListeners.Secrets.Key, "Kafka:Client:security.protocol=SSL")]
-    [InlineData("Kafka:Client:sasl.oauthbearer.method=oidc", "Kafka:Client:sasl.mechanism=OAUTHBEARER",
-        "Kafka:Client:security.protocol=SASL_PLAINTEXT", "Kafka:Client:sasl.oauthbearer.client.secret="
-        + KafkaWithListeners.Secrets.OAuth)]
-    [InlineData("Alerts:Database=Host=h;Pasword=" + Database)]
-    [InlineData("Alerts:Database=Host=h;Port=x;Password=" + Database)]
-    [InlineData("Alerts:Database=Host=h;Username;Password=" + Database)]
-    [InlineData("Alerts:Alertmanagers:0=ftp://outlier:" + Alertmanager + "@h")]
-    [InlineData("Alerts:KeepHistory=soon", "Alerts:Database=Host=h;Password=" + Database)]
-    [InlineData("Kafka:MaxCameras=many", "Kafka:Client:sasl.password=" + KafkaWithListeners.Secrets.Password)]
-    [InlineData("Kafka:SaslPassword=" + KafkaWithListeners.Secrets.Password)]
-    [InlineData("Kafak:Client:sasl.password=" + KafkaWithListeners.Secrets.Password)]
-    public async Task No_secret_is_in_what_is_said_of_settings_that_are_wrong(params string[] settings)
-    {
-        string[] arguments = ["--Kafka:BootstrapServers=127.0.0.1:1", $"--Model:Path={Repository.StreetDemo}",
-            .. settings.Select(setting => $"--{setting}")];
-        var fault = await Assert.ThrowsAnyAsync<Exception>(async () => await ServiceHost.BuildAsync(arguments, _ => { }));
-        TestContext.Current.TestOutputHelper?.WriteLine(fault.Message);
-        Assert.All(All, secret => Assert.DoesNotContain(secret, fault.ToString(), StringComparison.Ordinal));
     }
 
     private static string Around(string line, string secret)
