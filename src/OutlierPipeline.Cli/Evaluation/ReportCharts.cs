@@ -85,7 +85,8 @@ internal static class ReportCharts
         Add(slices, isCompared ? 0.2 : 0, isCompared ? "after (this package)" : "this package", Colors.SteelBlue);
         var line = plot.Add.HorizontalLine(level);
         (line.LegendText, line.Color) = ("all normal frames", Colors.Black);
-        plot.Axes.Bottom.SetTicks([.. Enumerable.Range(0, slices.Count).Select(i => (double)i)], [.. slices.Select(slice => Label(slice.Name))]);
+        plot.Axes.Bottom.SetTicks([.. Enumerable.Range(0, slices.Count).Select(i => (double)i)],
+            [.. slices.Select(slice => Label(slice.Name))]);
         plot.Axes.Bottom.TickLabelStyle.Rotation = 30;
         plot.Axes.Bottom.TickLabelStyle.Alignment = Alignment.UpperLeft;
         plot.Axes.Bottom.MinimumSize = 90;

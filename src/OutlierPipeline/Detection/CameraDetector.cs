@@ -24,8 +24,7 @@ public sealed class CameraDetector
     private FindingRules _rules;
     private OnsetWatch? _onset;
     private ObstructionWatch? _spots;
-    private CauseWatch? _causes;
-    private CodeWatch? _codes;
+    private StrangeFrames? _strange;
     private TimeSpan _watchedSince;
 
     /// <param name="maxSkew"><c>Frames:MaxClockSkew</c>; five minutes unless it is given.</param>
@@ -85,9 +84,7 @@ public sealed class CameraDetector
         double seconds = _timeline.LastStep.TotalSeconds;
         var onset = _onset?.Add(frame.Scores, seconds, _state.Incident?.Test == AlertTest.Onset ? _options.AbsorbAfter : null);
         bool isStrange = _evidence.Add(p, tail, onset, seconds, at, frame.ErrorMap);
-        bool isQuiet = _state.Incident is null && _evidence.IsNone;
-        _causes?.Add(frame.Profile, isStrange, isQuiet);
-        _codes?.Add(frame.Latent, frame.Scores, isStrange, isQuiet);
+        _strange?.Add(frame, isStrange, isQuiet: _state.Incident is null && _evidence.IsNone);
         _spots?.Add(frame.Pixels, Package.Card.Network.Backbone is null ? [] : frame.ErrorMap, seconds, at);
         _incidents.Follow(_rules.Find(frame, at, onset), at, IsDrifting, alerts);
         return Say(p, tail, replayed: false) with { Score = combined, Onset = onset?.Onset, OnsetPValue = onset?.PValue };
@@ -230,8 +227,7 @@ public sealed class CameraDetector
         _evidence.Forget();
         _onset?.Forget();
         _spots?.Break();
-        _causes?.Forget();
-        _codes?.Forget();
+        _strange?.Forget();
     }
 
     [MemberNotNull(nameof(_model), nameof(_state), nameof(_evidence), nameof(_incidents), nameof(_timeline), nameof(_rules))]
@@ -241,13 +237,11 @@ public sealed class CameraDetector
         _timeline = new CameraTimeline(state, _maxSkew);
         _evidence = new Evidence(state, _threshold, Package.Card.Network, _model.Calibration);
         _onset = _model.Calibration.Onset is { } onset ? new OnsetWatch(_model.Calibration, onset, state.Onset?.Baseline) : null;
-        _causes = Package.Causes is { } causes ? new CauseWatch(causes) : null;
-        _codes = _model.Calibration.Code is { } code
-            ? new CodeWatch(code, _model.Calibration, Package.Card.Network.DimensionNames) : null;
+        _strange = new StrangeFrames(Package, _model.Calibration);
         _spots = _options.Obstructions ? new ObstructionWatch(Package.Card.Network.Size, _model.Mask, state) : null;
         _rules = new FindingRules(state, _evidence, _spots, _model.Calibration, Package.Card, _options.FrozenAfter);
         string remedy = $"outlier calibrate --model {Package.Path} --camera {Camera} --frames FOOTAGE";
-        _incidents = new IncidentTracker(Camera, state, _evidence, _onset, _spots, _causes, _codes, _options, remedy);
+        _incidents = new IncidentTracker(Camera, state, _evidence, _onset, _spots, _strange, _options, remedy);
     }
 
     private Verdict Say(double p, double? tail, bool replayed) => new(p, tail, _evidence.Log10, HasOpenIncident, replayed);

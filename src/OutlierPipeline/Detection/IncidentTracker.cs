@@ -20,7 +20,7 @@ internal readonly record struct Finding(AlertKind? Kind, string? Fired, FrameRef
 /// </summary>
 /// <param name="remedy">The command that calibrates for this camera.</param>
 internal sealed class IncidentTracker(string camera, DetectorState state, Evidence evidence, OnsetWatch? onset, ObstructionWatch? spots,
-    CauseWatch? causes, CodeWatch? codes, DetectionOptions options, string remedy)
+    StrangeFrames? strange, DetectionOptions options, string remedy)
 {
     /// <summary>The camera was strange from its first frame and never calm; what has changed since was not.</summary>
     private bool IsMisfit(OpenIncident incident) => !incident.IsSpot && incident.Test != AlertTest.Onset && !state.WasCalm;
@@ -99,8 +99,7 @@ internal sealed class IncidentTracker(string camera, DetectorState state, Eviden
     /// <summary>A step of an incident that is open, with what it is and what it looks like.</summary>
     private AlertStep Told(AlertType type, OpenIncident incident, FrameRef frame, Finding finding)
     {
-        var cause = IsByScore(incident) ? causes?.Now() : null;
-        var along = IsByScore(incident) && codes is not null ? codes.Now() : [];
+        var (cause, along) = IsByScore(incident) && strange is not null ? (strange.Cause, strange.Along) : (null, []);
         string text = AlertText.Of(incident, frame.Since(incident.First).TotalSeconds, IsMisfit(incident), evidence.IsBootstrap,
             state.Undecodable, remedy, cause, along);
         return Step(type, incident, frame, text, finding) with { Cause = cause, Along = along };

@@ -19,7 +19,7 @@ public sealed class IncidentTrackerTests
     public IncidentTrackerTests()
     {
         _evidence = new Evidence(_state, Math.Log(1e6), Package.Card.Network, Package.Default.Calibration);
-        _tracker = new IncidentTracker("car-1", _state, _evidence, null, null, null, null, _options, "outlier calibrate");
+        _tracker = new IncidentTracker("car-1", _state, _evidence, null, null, null, _options, "outlier calibrate");
     }
 
     [Fact]

@@ -48,7 +48,8 @@ public sealed class UnusualDimensionTests : IDisposable
         float[][] codes = scorer.ScoreAndEncode(calibrating, null, TestContext.Current.CancellationToken).Codes;
         var measured = Disentanglement.Measure(codes, factors);
         var names = measured.Names(StreetFactors.Names);
-        Assert.True(names.Any(name => name.Value == "sun height"), $"no dimension goes with the sun: {string.Join(", ", measured.Explained)}");
+        Assert.True(names.Any(name => name.Value == "sun height"),
+            $"no dimension goes with the sun: {string.Join(", ", measured.Explained)}");
 
         var named = ModelPackageWriter.Write(directory, package.Card with
         {
