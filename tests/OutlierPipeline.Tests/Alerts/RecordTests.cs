@@ -20,11 +20,11 @@ public sealed class RecordTests
         var package = ModelPackage.Uncalibrated(Package.Card with { Second = second }, Package.Graph.ToArray(), null);
         var scored = Parse(records.Scored("car-1/front", Frame, package, scores, new SecondScores([1.5f], 0.1),
             new Verdict(0.5, 1e-9, 1.25, true, false)
-        {
-            Score = 2,
-            Onset = 3,
-            OnsetPValue = 0.01
-        }, "abc",
+            {
+                Score = 2,
+                Onset = 3,
+                OnsetPValue = 0.01
+            }, "abc",
             isShadow: true));
         AssertFits(scored, Schema("score.json"), all: true);
         Assert.Equal("2023-11-14T22:13:20.123456789Z", scored.GetProperty("timestamp").GetString());
