@@ -5,17 +5,15 @@ using OutlierPipeline.Pipeline;
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
 /// <summary>
-/// On Apache Kafka: who leaves the group at a stop and who does not. The sessions are 45 s, so that whoever only waited for one to end
-/// would be too late.
+/// On Apache Kafka: who leaves the group at a stop and who does not. The sessions are five minutes, longer than a test waits for anything:
+/// whoever only waited for one to end would be too late, however busy the machine is.
 /// </summary>
 [Collection(MeasuredTests.Name)]
 public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFixture<SharedKafkaWithLongSessions>
 {
     private const int Partitions = 4;
 
-    /// <summary>Far less than a session, and more than a busy machine takes.</summary>
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
-
+    private const string Session = "300000";
     private static readonly byte[] Frame = SmallFrames.Drive(1, 1)[0];
 
     [Theory]
@@ -34,7 +32,6 @@ public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFix
         Send(cluster);
         await first.Until(() => cluster.Committed().Values.All(offset => offset == 1), "every partition being read by the other");
         Tell($"{protocol}, {(isStatic ? "static" : "dynamic")}: read and committed {stopped.Elapsed.TotalSeconds:0.0} s after the stop");
-        Assert.True(stopped.Elapsed < Limit, $"partitions moved after {stopped.Elapsed}");
     }
 
     [Theory]
@@ -66,7 +63,8 @@ public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFix
     public async Task A_static_replica_that_was_killed_reads_again_as_soon_as_it_is_back(string protocol)
     {
         using var cluster = await ClusterAsync("killed-" + protocol, protocol);
-        string[] settings = [$"Kafka:Client:group.protocol={protocol}", "Kafka:InstanceId=one-0", $"Kafka:GroupId={cluster.Group}"];
+        string[] settings = ["Kafka:InstanceId=one-0", $"Kafka:GroupId={cluster.Group}",
+            protocol == "classic" ? $"Kafka:Client:session.timeout.ms={Session}" : $"Kafka:Client:group.protocol={protocol}"];
         await using (var first = new ServiceProcess(cluster.BootstrapServers, settings))
         {
             Send(cluster);
@@ -77,7 +75,6 @@ public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFix
         await using var again = new ServiceProcess(cluster.BootstrapServers, settings);
         await again.Until(() => cluster.Committed().Values.All(offset => offset == 2), "the frames after the kill");
         Tell($"{protocol}: read and committed {killed.Elapsed.TotalSeconds:0.0} s after the kill");
-        Assert.True(killed.Elapsed < Limit, $"frames were read after {killed.Elapsed}");
     }
 
     /// <summary>SIGTERM comes with every restart; SIGUSR1 says that the replica is needed no more.</summary>
@@ -89,7 +86,8 @@ public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFix
     {
         using var cluster = await ClusterAsync("signals-" + what.Replace(' ', '-'), "classic");
         await using var first = new RunningPipeline(Options(cluster, "one-0"));
-        await using var second = new ServiceProcess(cluster.BootstrapServers, "Kafka:InstanceId=one-1", $"Kafka:GroupId={cluster.Group}");
+        await using var second = new ServiceProcess(cluster.BootstrapServers, "Kafka:InstanceId=one-1", $"Kafka:GroupId={cluster.Group}",
+            $"Kafka:Client:session.timeout.ms={Session}");
         await first.Until(() => first.Partitions == 2 && second.Output.Contains("is restored", StringComparison.Ordinal), "both reading");
         second.Signal(signal);
         Assert.Equal(0, await second.EndAsync());
@@ -120,9 +118,8 @@ public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFix
     private static PipelineOptions Options(TestCluster cluster, string? instance)
     {
         var options = cluster.Options();
-        // Kafka's own session, also for members without a name.
         options.Kafka.Client.Remove("heartbeat.interval.ms");
-        if (options.Kafka.Client.ContainsKey("session.timeout.ms")) options.Kafka.Client["session.timeout.ms"] = "45000";
+        if (options.Kafka.Client.ContainsKey("session.timeout.ms")) options.Kafka.Client["session.timeout.ms"] = Session;
         return options with { Kafka = options.Kafka with { InstanceId = instance } };
     }
 

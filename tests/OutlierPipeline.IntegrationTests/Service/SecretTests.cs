@@ -64,7 +64,7 @@ public sealed class SecretTests(KafkaWithListeners kafka) : IDisposable
         string[] log = [.. service.Log.Messages];
         // There is much, or nothing is shown: librdkafka's own lines, the frameworks', and ours.
         Assert.Contains(log, line => line.Contains("librdkafka", StringComparison.Ordinal)
-            && line.Contains("sasl.password", StringComparison.Ordinal));
+            && line.Contains("security.protocol", StringComparison.Ordinal));
         Assert.Contains(log, line => line.StartsWith("Trace", StringComparison.Ordinal));
         foreach (string secret in All)
         {
