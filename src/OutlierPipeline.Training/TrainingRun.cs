@@ -159,12 +159,12 @@ internal sealed class TrainingRun(TrainingRequest request)
         return Written(package.Card, begun, "samples and reconstructions");
     }
 
-    internal int Written(ModelCard card, long begun, string? pictures)
+    internal int Written(ModelCard card, long begun, string pictures)
     {
         foreach (var (name, value) in card.Quality)
             AnsiConsole.MarkupLine(string.Create(CultureInfo.InvariantCulture, $"  {name,-34} {value}"));
-        AnsiConsole.WriteLine($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s)." +
-            (pictures is null ? "" : $" Its {pictures} are in preview/."));
+        AnsiConsole.WriteLine($"{request.Directory} is written ({Stopwatch.GetElapsedTime(begun).TotalSeconds:0} s). " +
+            $"Its {pictures} are in preview/.");
         return 0;
     }
 

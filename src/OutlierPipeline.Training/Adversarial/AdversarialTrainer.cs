@@ -204,10 +204,10 @@ internal abstract class AdversarialTrainer : IDisposable
     protected static double SpreadOf(Tensor pictures) => (pictures - pictures.mean([0L], keepdim: true)).pow(2).mean().sqrt().ToDouble();
 
     /// <summary>Indices of some frames, evenly spread.</summary>
-    protected static int[] Evenly(DecodedFootage footage, int most)
+    protected static int[] Evenly(int frames, int most)
     {
-        int count = Math.Min(most, footage.Count);
-        return [.. Enumerable.Range(0, count).Select(i => (int)((long)i * footage.Count / count))];
+        int count = Math.Min(most, frames);
+        return [.. Enumerable.Range(0, count).Select(i => (int)((long)i * frames / count))];
     }
 
     private (double Discriminator, double Generator) StepAndAverage(int[] indices, double progress)

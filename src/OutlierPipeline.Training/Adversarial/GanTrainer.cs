@@ -22,7 +22,7 @@ internal sealed class GanTrainer : AdversarialTrainer
         _training = training;
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        _spread = SpreadOf(Planes(TorchOps.Pixels(training, Evenly(training, ComparedPictures), Device)));
+        _spread = SpreadOf(Planes(TorchOps.Pixels(training, Evenly(training.Count, ComparedPictures), Device)));
     }
 
     /// <summary>How far pictures differ from each other, as a share of what frames do; after the last epoch.</summary>

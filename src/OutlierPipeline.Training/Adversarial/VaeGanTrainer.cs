@@ -54,7 +54,7 @@ internal sealed class VaeGanTrainer : AdversarialTrainer
         _counted = mask is null ? null
             : network.Counted(none, tensor(mask.Pixels.ToArray(), [1, size.Height, size.Width]).to(Device)).DetachFromDisposeScope();
         _fillOps = new TorchOps(new Dictionary<string, Tensor> { [PatchNetwork.Fill] = _fill }, Device);
-        _spread = SpreadOf(_network.Planes(none, Seen(TorchOps.Pixels(training, Evenly(training, ComparedPictures), Device))));
+        _spread = SpreadOf(_network.Planes(none, Seen(TorchOps.Pixels(training, Evenly(training.Count, ComparedPictures), Device))));
     }
 
     /// <summary>How far draws of the prior differ from each other, as a share of what frames do; after the last epoch.</summary>
@@ -114,7 +114,7 @@ internal sealed class VaeGanTrainer : AdversarialTrainer
         using var off = no_grad();
         double error = 0;
         double kl = 0;
-        int[] some = Evenly(footage, Measurable);
+        int[] some = Evenly(footage.Count, Measurable);
         foreach (int[] batch in some.Chunk(Settings.Batch))
         {
             using var scope = NewDisposeScope();

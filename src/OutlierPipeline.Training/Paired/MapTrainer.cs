@@ -29,10 +29,6 @@ internal sealed class MapTrainer : AdversarialTrainer
     private const double Momentum = 0.9;
     private const int Compared = 32;
 
-    /// <summary>Share of the run before collapse is looked for, and steps.</summary>
-    private const double Grace = 0.2;
-    private const int GraceSteps = 100;
-
     private readonly MapNetwork _network;
     private readonly StageFootage _features;
     private readonly byte[][] _maps;
@@ -88,8 +84,7 @@ internal sealed class MapTrainer : AdversarialTrainer
     /// <exception cref="TrainingException">Every place is of the same class.</exception>
     protected override double Measure(double progress)
     {
-        int count = Math.Min(Compared, _maps.Length);
-        int[] some = [.. Enumerable.Range(0, count).Select(i => (int)((long)i * _maps.Length / count))];
+        int[] some = Evenly(_maps.Length, Compared);
         int classes = _classes.Classes.Count;
         var counts = zeros(classes, classes, dtype: ScalarType.Int64, device: Device);
         foreach (int[] batch in some.Chunk(Settings.Batch))
@@ -102,7 +97,7 @@ internal sealed class MapTrainer : AdversarialTrainer
         }
         var quality = new TranslationQuality(_classes.Classes.Count, _classes.Void);
         quality.Add(counts.cpu().data<long>().ToArray());
-        if (progress >= Grace && Steps >= GraceSteps && counts.sum([0L]).gt(0).sum().ToInt64() == 1)
+        if (ShowsCollapse(progress) && counts.sum([0L]).gt(0).sum().ToInt64() == 1)
             throw new TrainingException($"the network has collapsed: after epoch {Epochs} it calls every place " +
                 $"{_classes.Classes[(int)counts.sum([0L]).argmax().ToInt64()].Name}: lower --learning-rate ({Settings.LearningRate}) or " +
                 $"--adversarial-weight ({Settings.AdversarialWeight}); no package was written");

@@ -1,9 +1,8 @@
-using System.Globalization;
-using System.Text;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Models;
+using OutlierPipeline.Training.Adversarial;
 using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Networks;
 using OutlierPipeline.Training.Onnx;
@@ -119,10 +118,17 @@ internal static class PairPackage
                 Calibration = KnownFootage.SetOf(footage.Where(_ => false)),
             }.ToJson(),
         };
-        if (toMap is not null) (files[TranslationCard.ToMap], files["to-map-losses.csv"]) = (toMap.Graph, Csv(toMap));
-        if (toPicture is not null) (files[TranslationCard.ToPicture], files["to-picture-losses.csv"]) = (toPicture.Graph, Csv(toPicture));
+        if (toMap is not null) Add("to-map", toMap);
+        if (toPicture is not null) Add("to-picture", toPicture);
         if (second is not null) files[SecondGraph.FileName] = second.Value.Graph;
         return ModelPackageWriter.WriteTranslating(directory, card, files);
+
+        void Add(string name, TrainedDirection direction)
+        {
+            files[name + ".onnx"] = direction.Graph;
+            files[name + "-losses.csv"] = LossReport.ToCsv(direction.Losses);
+            files[$"preview/{name}-losses.svg"] = LossReport.ToSvg(direction.Losses);
+        }
     }
 
     private static Dictionary<string, double> Figures(TrainedDirection direction) => new()
@@ -132,14 +138,4 @@ internal static class PairPackage
         [direction.Measured.Name] = Math.Round(direction.Measured.Value, 3),
         [direction.Prefix + "TrainingFramesPerSecond"] = Math.Round(direction.FramesPerSecond, 1),
     };
-
-    /// <summary>The losses, a line an epoch.</summary>
-    private static byte[] Csv(TrainedDirection direction)
-    {
-        var text = new StringBuilder("epoch,discriminator,generator\n");
-        for (int i = 0; i < direction.Losses.Count; i++)
-            text.Append(CultureInfo.InvariantCulture, $"{i + 1},{direction.Losses[i].Discriminator:0.0000},")
-                .Append(CultureInfo.InvariantCulture, $"{direction.Losses[i].Generator:0.0000}\n");
-        return Encoding.UTF8.GetBytes(text.ToString());
-    }
 }

@@ -80,7 +80,7 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
         var card = PairPackage.Write(request.Directory, run.Describe(_device), settings, classes, training, backbone?.Card,
             toMap, toPicture, second, Stopwatch.GetElapsedTime(begun));
         Directory.Delete(checkpoints, recursive: true);
-        return run.Written(card, begun, pictures: null);
+        return run.Written(card, begun, "losses");
     }
 
     private TrainedDirection? TrainToMap(Backbone backbone, DecodedFootage training, byte[][] maps, LabelClasses classes,

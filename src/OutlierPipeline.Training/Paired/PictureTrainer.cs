@@ -1,4 +1,3 @@
-using System.Globalization;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Training.Adversarial;
 using OutlierPipeline.Training.Networks;
@@ -14,12 +13,6 @@ namespace OutlierPipeline.Training.Paired;
 /// <remarks>Isola et al., CVPR 2017.</remarks>
 internal sealed class PictureTrainer : AdversarialTrainer
 {
-    /// <summary>Below this share of the frames' own spread the pictures of all maps count as alike.</summary>
-    private const double Collapsed = 0.15;
-
-    /// <summary>Share of the run before collapse is looked for, and steps.</summary>
-    private const double Grace = 0.2;
-    private const int GraceSteps = 100;
     private const double Momentum = 0.5;
     private const int Compared = 32;
     private readonly MapPainter _painter;
@@ -39,7 +32,7 @@ internal sealed class PictureTrainer : AdversarialTrainer
         (_painter, _training, _maps, _classes) = (painter, training, maps, classes.Classes.Count);
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        _spread = Spread(Frames(Some()));
+        _spread = SpreadOf(Frames(Evenly(_maps.Length, Compared)));
     }
 
     /// <summary>How far pictures of different maps differ, as a share of what frames do; after the last epoch.</summary>
@@ -68,13 +61,9 @@ internal sealed class PictureTrainer : AdversarialTrainer
     /// <exception cref="TrainingException">They all look alike.</exception>
     protected override double Measure(double progress)
     {
-        int[] some = Some();
-        double diversity = Spread(MapPainter.Draw(AverageOps, Maps(some), randn(some.Length, MapPainter.Noise, device: Device))) / _spread;
-        return progress < Grace || Steps < GraceSteps || !(diversity < Collapsed)
-            ? diversity
-            : throw new TrainingException(string.Create(CultureInfo.InvariantCulture, $"the generator has collapsed: after epoch " +
-                $"{Epochs} its pictures of different maps differ by {diversity:0.00} of what frames do (at least {Collapsed} is " +
-                $"expected): lower --learning-rate ({Settings.LearningRate}); no package was written"));
+        int[] some = Evenly(_maps.Length, Compared);
+        var drawn = MapPainter.Draw(AverageOps, Maps(some), randn(some.Length, MapPainter.Noise, device: Device));
+        return DiversityOf(drawn, _spread, progress);
     }
 
     private static TrainedWeights Begin(MapPainter painter, DecodedFootage training, byte[][] maps, LabelClasses classes,
@@ -115,17 +104,8 @@ internal sealed class PictureTrainer : AdversarialTrainer
         return new Adversary(critic.Weights(), (ops, made, given) => critic.Judge(ops, made, given!), settings.LearningRate / 2, device);
     }
 
-    private int[] Some()
-    {
-        int count = Math.Min(Compared, _maps.Length);
-        return [.. Enumerable.Range(0, count).Select(i => (int)((long)i * _maps.Length / count))];
-    }
-
     private Tensor Frames(int[] indices) => (TorchOps.Pixels(_training, indices, Device) / 255).permute(0, 3, 1, 2);
 
     private Tensor Maps(int[] indices) => nn.functional.one_hot(tensor(indices.SelectMany(i => _maps[i]).ToArray(),
         [indices.Length, _painter.Size.Height, _painter.Size.Width], device: Device).to(int64), _classes).permute(0, 3, 1, 2).to(float32);
-
-    /// <summary>Root mean square deviation of pixels from their mean over the pictures.</summary>
-    private static double Spread(Tensor pictures) => (pictures - pictures.mean([0L], keepdim: true)).pow(2).mean().sqrt().ToDouble();
 }

@@ -23,6 +23,7 @@ public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFix
     [InlineData("consumer", true)]
     public async Task A_replica_that_is_stopped_for_good_gives_its_partitions_to_the_others_at_once(string protocol, bool isStatic)
     {
+        LongTests.AskUnless(protocol == "classic" == isStatic);
         using var cluster = await ClusterAsync($"leaving-{protocol}-{isStatic}", protocol);
         await using var first = new RunningPipeline(Options(cluster, isStatic ? "one-0" : null));
         await using var second = new RunningPipeline(Options(cluster, isStatic ? "one-1" : null));
@@ -39,6 +40,7 @@ public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFix
     [InlineData("consumer")]
     public async Task A_static_replica_that_is_restarted_keeps_its_partitions(string protocol)
     {
+        LongTests.AskUnless(protocol == "classic");
         using var cluster = await ClusterAsync($"staying-{protocol}", protocol);
         await using var first = new RunningPipeline(Options(cluster, "one-0"));
         await using (var second = new RunningPipeline(Options(cluster, "one-1")))
@@ -62,6 +64,7 @@ public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFix
     [InlineData("consumer")]
     public async Task A_static_replica_that_was_killed_reads_again_as_soon_as_it_is_back(string protocol)
     {
+        LongTests.AskUnless(protocol == "consumer");
         using var cluster = await ClusterAsync("killed-" + protocol, protocol);
         string[] settings = ["Kafka:InstanceId=one-0", $"Kafka:GroupId={cluster.Group}",
             protocol == "classic" ? $"Kafka:Client:session.timeout.ms={Session}" : $"Kafka:Client:group.protocol={protocol}"];
@@ -84,6 +87,7 @@ public sealed class LeavingTests(SharedKafkaWithLongSessions shared) : IClassFix
     [InlineData(Signals.Terminate, "is taken out")]
     public async Task A_static_replica_stays_at_SIGTERM_and_leaves_at_SIGUSR1_and_the_tool_takes_one_out(int signal, string what)
     {
+        LongTests.AskUnless(what == "leaves");
         using var cluster = await ClusterAsync("signals-" + what.Replace(' ', '-'), "classic");
         await using var first = new RunningPipeline(Options(cluster, "one-0"));
         await using var second = new ServiceProcess(cluster.BootstrapServers, "Kafka:InstanceId=one-1", $"Kafka:GroupId={cluster.Group}",
