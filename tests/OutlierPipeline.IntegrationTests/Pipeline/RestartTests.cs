@@ -108,7 +108,7 @@ public sealed class RestartTests
             $"without scores at a camera; the slowest stop and start took {slowest.TotalSeconds:0.0} s");
         Assert.Equal(2 * Partitions, gaps.Count);
         // Nobody waited for a session, and nothing beside its own replica's restart.
-        Assert.True(gaps.Max() < slowest + TimeSpan.FromSeconds(5), $"a camera had no scores for {gaps.Max()}");
+        Assert.True(gaps.Max() < slowest + TimeSpan.FromSeconds(2), $"a camera had no scores for {gaps.Max()}");
 
         ServiceProcess Start(int i) => new(cluster.BootstrapServers, $"Kafka:InstanceId=outlier-{i}",
             $"Kafka:Client:group.protocol={protocol}");
