@@ -94,6 +94,8 @@ count() {
   # No summary means that the run itself died: that is a failure too.
   read -r total errors bad skip < <(sed -E 's/.*Total: ([0-9]+), Errors: ([0-9]+), Failed: ([0-9]+), Skipped: ([0-9]+).*/\1 \2 \3 \4/' <<< "${line:-Total: 0, Errors: 1, Failed: 0, Skipped: 0}")
   failed=$((failed + bad + errors)) skipped=$((skipped + skip)) passed=$((passed + total - bad - skip))
+  # What failed stands at the end, where it is found.
+  grep -E '\[FAIL\]$' -A 12 "$2" >> "$logs/failed"
   [ "$bad" -gt 0 ] && [ "$bad" -le 5 ] && [ "$1" = OutlierPipeline.IntegrationTests ] || return 0
   while read -r name; do again+=(-method "$name"); done < <(sed -nE 's/^ +([A-Za-z0-9_.]+)(\(.*)? \[FAIL\]$/\1/p' "$2" | sort -u)
   echo "once more, by themselves: ${again[*]//-method/}"
@@ -116,6 +118,7 @@ count OutlierPipeline.Tests "$logs/unit"
 count OutlierPipeline.IntegrationTests "$logs/deploy"
 run OutlierPipeline.IntegrationTests -namespace- "$deploy" "${filter[@]}" | tee "$logs/integration"
 count OutlierPipeline.IntegrationTests "$logs/integration"
+[ ! -s "$logs/failed" ] || { echo "what failed:"; cat "$logs/failed"; }
 [ -z "$failed_once" ] || echo "failed at first, and passed by themselves:$failed_once"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -97,12 +97,26 @@ internal static class ServiceHost
         app.MapSubscriptions();
         app.MapLevel();
         app.MapDashboard();
+        try
+        {
+            await PrepareAsync(app.Services);
+            return app;
+        }
+        catch
+        {
+            // Clients of Kafka are there already, and go on trying to reach it.
+            await app.DisposeAsync();
+            throw;
+        }
+    }
+
+    private static async Task PrepareAsync(IServiceProvider services)
+    {
         // Loads the model packages: what is wrong with them is said now, and not after the first frame.
-        app.Services.GetRequiredService<PipelineService>();
-        app.Services.GetRequiredService<LiveMetrics>();
-        await app.Services.GetRequiredService<AlertStore>().PrepareAsync(CancellationToken.None);
-        await app.Services.GetRequiredService<SelfCalibration>().RestoreAsync(CancellationToken.None);
-        return app;
+        services.GetRequiredService<PipelineService>();
+        services.GetRequiredService<LiveMetrics>();
+        await services.GetRequiredService<AlertStore>().PrepareAsync(CancellationToken.None);
+        await services.GetRequiredService<SelfCalibration>().RestoreAsync(CancellationToken.None);
     }
 
     /// <summary>Runs until the service is stopped, or cannot go on.</summary>
