@@ -76,6 +76,9 @@ internal sealed class Accounting
         }
     }
 
+    /// <summary>Whether a frame has a score or a dead letter.</summary>
+    public bool Has((int Partition, long Offset) frame) => _scores.ContainsKey(frame) || _letters.Contains(frame);
+
     /// <summary>Counts what differs from a run that nothing disturbed, on the same frames.</summary>
     public void Compare(IReadOnlyCollection<(int Partition, long Offset)> frames, Accounting undisturbed)
     {

@@ -10,9 +10,6 @@ namespace OutlierPipeline.IntegrationTests.Chaos;
 /// <param name="Directory">Where the journal, what the replicas printed, and the table are kept; null for nowhere.</param>
 internal sealed record ChaosPlan(int Seed, int ReplicaKills, int NodeKills, TimeSpan Limit, string? Directory)
 {
-    /// <summary>Whether it is asked for, and not a run of all tests.</summary>
-    public static bool IsAsked => Number("OUTLIER_CHAOS_SEED") is not null;
-
     public static ChaosPlan FromEnvironment() => new(Number("OUTLIER_CHAOS_SEED") ?? Random.Shared.Next(1, 100_000),
         Number("OUTLIER_CHAOS_KILLS") ?? 5, Number("OUTLIER_CHAOS_NODE_KILLS") ?? 2,
         TimeSpan.FromMinutes(Number("OUTLIER_CHAOS_MINUTES") ?? 1),

@@ -7,7 +7,8 @@ namespace OutlierPipeline.IntegrationTests.Chaos;
 
 /// <summary>
 /// Two replicas of one group and three nodes of Apache Kafka, under load, and everything that may happen to them happens. In the end each
-/// frame must have the result that it has where nothing happened. <c>./test.sh --chaos</c> is the long run of it.
+/// frame must have the result that it has where nothing happened. A minute of it belongs to every run of the tests, and
+/// <c>./test.sh --chaos</c> is the long one.
 /// </summary>
 [Collection(MeasuredTests.Name)]
 public sealed class ChaosTests
@@ -21,11 +22,14 @@ public sealed class ChaosTests
     [Fact]
     public Task Exactly_once_every_frame_and_every_alert_of_an_undisturbed_run_is_there_once() => RunAsync(Delivery.ExactlyOnce);
 
-    private static async Task RunAsync(Delivery delivery)
+    [Fact]
+    public Task Where_frames_expire_too_each_is_read_or_counted_as_lost() => RunAsync(Delivery.ExactlyOnce, expires: true);
+
+    private static async Task RunAsync(Delivery delivery, bool expires = false)
     {
-        Assert.SkipUnless(ChaosPlan.IsAsked, "takes minutes: ./test.sh --chaos runs it, or a little of it with OUTLIER_CHAOS_SEED=1");
         var plan = ChaosPlan.FromEnvironment();
-        var journal = new Journal(plan.Directory is null ? null : Path.Combine(plan.Directory, $"{delivery}-{plan.Seed}"));
+        string name = expires ? "Expiry" : $"{delivery}";
+        var journal = new Journal(plan.Directory is null ? null : Path.Combine(plan.Directory, $"{name}-{plan.Seed}"));
         journal.Add($"{delivery}, OUTLIER_CHAOS_SEED={plan.Seed}: {plan.ReplicaKills} kills of replicas, {plan.NodeKills} of nodes");
         await using var kafka = await KafkaServer.StartAsync(3);
         await CreateTopicsAsync(kafka);
@@ -36,25 +40,27 @@ public sealed class ChaosTests
         var sending = traffic.RunAsync(stop.Token);
 
         // One keeps its name through every start, and the other is a new member each time.
-        var faults = new List<string>();
-        int ownEnds = 0;
-        Disturber disturber;
-        await using (var first = Start("outlier-0", "Kafka:InstanceId=outlier-0"))
-        await using (var second = Start("other"))
+        Replica[] replicas = [Start("outlier-0", "Kafka:InstanceId=outlier-0"), Start("other")];
+        var disturber = new Disturber(plan, kafka, cluster, replicas, expires, journal);
+        try
         {
-            disturber = new Disturber(plan, kafka, [first, second], () => cluster.Committed().Values.Sum(offset => Math.Max(0, offset)),
-                journal);
             await disturber.UnderWayAsync();
             await disturber.RunAsync();
             await stop.CancelAsync();
             await sending;
             journal.Add("nothing happens any more");
             await UntilReadAsync(() => cluster.Committed(), cluster);
-            foreach (var replica in new[] { first, second })
-            {
-                faults.AddRange(replica.Faults);
-                ownEnds += replica.OwnEnds;
-            }
+        }
+        finally
+        {
+            foreach (var replica in replicas) await replica.DisposeAsync();
+        }
+        Assert.Empty(replicas.SelectMany(replica => replica.Faults));
+        var found = new Accounting(cluster, TestCluster.Scores, TestCluster.Alerts, TestCluster.DeadLetters);
+        if (expires)
+        {
+            AssertReadOrLost(found, [.. traffic.Acknowledged], [.. replicas.SelectMany(replica => replica.Lost)], journal);
+            return;
         }
         journal.Add("all is read; now the same without a disturbance");
         var frames = cluster.ReadAll(TestCluster.Frames).Select(frame => (frame.Partition.Value, frame.Offset.Value)).ToHashSet();
@@ -65,7 +71,6 @@ public sealed class ChaosTests
 
         var expected = new Accounting(cluster, Undisturbed + TestCluster.Scores, Undisturbed + TestCluster.Alerts,
             Undisturbed + TestCluster.DeadLetters);
-        var found = new Accounting(cluster, TestCluster.Scores, TestCluster.Alerts, TestCluster.DeadLetters);
         found.Compare(frames, expected);
         Report();
         foreach (string difference in found.Differences.Take(50)) journal.Add(difference);
@@ -78,7 +83,6 @@ public sealed class ChaosTests
         Assert.Equal((0, 0), (found.AlertsMissing, found.AlertsStrange));
         Assert.InRange(found.LargestDifference, 0, 1e-4);
         if (delivery == Delivery.ExactlyOnce) Assert.Equal((0, 0, 0), (found.ScoresTwice, found.LettersTwice, found.AlertsTwice));
-        Assert.Empty(faults);
 
         Replica Start(string name, params string[] settings) => new(name, () => new ServiceProcess(kafka.BootstrapServers,
             [$"Kafka:Delivery={delivery}", $"Alerts:Database={files.File(name + ".db")}", .. settings]), journal);
@@ -89,8 +93,9 @@ public sealed class ChaosTests
             [
                 ("delivery", delivery), ("seed", plan.Seed), ("replicas killed", disturber.ReplicaKills),
                 ("nodes killed", disturber.NodeKills), ("two at once", disturber.Outages), ("replicas halted", disturber.Sleeps),
-                ("nodes halted", disturber.Hangs), ("stops", disturber.Stops), ("ended by themselves", ownEnds), ("frames", frames.Count),
-                ("missing", found.Missing), ("scores twice", found.ScoresTwice), ("dead letters", found.Letters),
+                ("nodes halted", disturber.Hangs), ("stops", disturber.Stops),
+                ("ended by themselves", replicas.Sum(replica => replica.OwnEnds)), ("frames", frames.Count), ("missing", found.Missing),
+                ("scores twice", found.ScoresTwice), ("dead letters", found.Letters),
                 ("alerts", found.Alerts), ("missing", found.AlertsMissing), ("twice", found.AlertsTwice),
                 ("largest difference", found.LargestDifference.ToString("0.#e+0", CultureInfo.InvariantCulture)),
                 ("longest without a score", $"{found.LongestSilence.TotalSeconds:0} s"),
@@ -102,6 +107,19 @@ public sealed class ChaosTests
             string table = Path.Combine(plan.Directory, "table.md");
             File.AppendAllText(table, (File.Exists(table) ? "" : heading) + row);
         }
+    }
+
+    private static void AssertReadOrLost(Accounting found, HashSet<(int Partition, long Offset)> sent,
+        List<(int Partition, long From, long To)> lost, Journal journal)
+    {
+        var counted = sent.Where(frame => lost.Any(range => range.Partition == frame.Partition && range.From <= frame.Offset
+            && frame.Offset < range.To)).ToHashSet();
+        var read = sent.Where(found.Has).ToHashSet();
+        journal.Add($"{sent.Count} frames sent, {read.Count} read, {counted.Count} counted as lost, {read.Intersect(counted).Count()} both");
+        Assert.True(counted.Count > 0, "no frame expired before it was read, so this test shows less than it should");
+        Assert.DoesNotContain(sent, frame => !read.Contains(frame) && !counted.Contains(frame));
+        Assert.Empty(read.Intersect(counted));
+        Assert.Equal((0, 0, 0), (found.ScoresTwice, found.LettersTwice, found.AlertsTwice));
     }
 
     private static string Row(IEnumerable<string> cells) => $"| {string.Join(" | ", cells)} |\n";

@@ -1,10 +1,12 @@
 using System.Diagnostics;
+using Confluent.Kafka;
 using OutlierPipeline.IntegrationTests.Support;
 
 namespace OutlierPipeline.IntegrationTests.Chaos;
 
 /// <summary>Kills, halts and stops replicas and nodes, one thing after the other, by a seed.</summary>
-internal sealed class Disturber(ChaosPlan plan, KafkaServer kafka, Replica[] replicas, Func<long> committed, Journal journal)
+/// <param name="expires">Whether frames are removed too that nobody has read.</param>
+internal sealed class Disturber(ChaosPlan plan, KafkaServer kafka, TestCluster cluster, Replica[] replicas, bool expires, Journal journal)
 {
     private readonly Random _random = new(plan.Seed);
 
@@ -38,6 +40,7 @@ internal sealed class Disturber(ChaosPlan plan, KafkaServer kafka, Replica[] rep
             // Mostly it is under way again when the next comes, and sometimes still getting up.
             if (_random.Next(4) > 0) await UnderWayAsync();
             await PauseAsync(0, 2);
+            if (expires && _random.Next(4) == 0) await ExpireAsync();
             int left = plan.ReplicaKills - ReplicaKills + plan.NodeKills - NodeKills;
             int draw = _random.Next(100);
             if (draw < 10) await SleepAsync();
@@ -51,9 +54,9 @@ internal sealed class Disturber(ChaosPlan plan, KafkaServer kafka, Replica[] rep
     /// <summary>Waits until something is committed.</summary>
     public async Task UnderWayAsync()
     {
-        long before = committed();
+        long before = Committed();
         var begun = Stopwatch.StartNew();
-        while (committed() <= before)
+        while (Committed() <= before)
         {
             // A machine that has no time for it is not what this looks for.
             Assert.True(begun.Elapsed < TimeSpan.FromMinutes(10), "nothing was committed for ten minutes, with all nodes there");
@@ -120,6 +123,28 @@ internal sealed class Disturber(ChaosPlan plan, KafkaServer kafka, Replica[] rep
         Elections++;
         journal.Add("the partitions are led by the nodes that they prefer");
     }
+
+    /// <summary>What has come since both replicas were halted is removed from half of the partitions, all or nearly all of it.</summary>
+    private async Task ExpireAsync()
+    {
+        var time = Time(2, 5);
+        var asleep = Task.WhenAll(replicas.Select(replica => replica.SleepAsync(time)));
+        await Task.Delay(0.8 * time);
+        try
+        {
+            foreach (var (partition, end) in cluster.Ends())
+                if (_random.Next(2) == 0) await kafka.ExpireAsync(partition, Math.Max(0, end - _random.Next(3)));
+            journal.Add($"both are halted for {time.TotalSeconds:0.0} s, and frames expire");
+        }
+        catch (KafkaException e)
+        {
+            // A partition is between two leaders.
+            journal.Add($"frames did not expire: {e.Error.Reason}");
+        }
+        await asleep;
+    }
+
+    private long Committed() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset));
 
     private Replica Any() => replicas[_random.Next(replicas.Length)];
 

@@ -1,9 +1,11 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
 using OutlierPipeline.IntegrationTests.Support;
 
 namespace OutlierPipeline.IntegrationTests.Chaos;
 
 /// <summary>A replica of the service that is started again whenever it ends, as an orchestrator does.</summary>
-internal sealed class Replica : IAsyncDisposable
+internal sealed partial class Replica : IAsyncDisposable
 {
     private readonly Func<ServiceProcess> _start;
     private readonly Journal _journal;
@@ -26,6 +28,9 @@ internal sealed class Replica : IAsyncDisposable
 
     /// <summary>What went wrong in it that should not.</summary>
     public List<string> Faults { get; } = [];
+
+    /// <summary>Frames that it said were lost before they were read: from one offset up to another, which is not among them.</summary>
+    public List<(int Partition, long From, long To)> Lost { get; } = [];
 
     /// <summary>Ends it at once, or asks it to end; the next start comes after a pause.</summary>
     /// <returns>Whether it ran.</returns>
@@ -65,6 +70,8 @@ internal sealed class Replica : IAsyncDisposable
             string last = string.Join(" | ", output.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
                 .TakeLast(4));
             _journal.Keep(Name, output);
+            foreach (Match lost in LostBeforeRead().Matches(output))
+                Lost.Add(((int)Number(lost, 1), Number(lost, 2), Number(lost, 3)));
             if (output.Contains("Unhandled exception", StringComparison.Ordinal)) Faults.Add($"{Name}: {last}");
             // 137 is a kill, and 143 a stop before the service could take one.
             if (_isToEnd && code is not (0 or 137 or 143)) Faults.Add($"{Name} ended with {code}: {last}");
@@ -76,4 +83,9 @@ internal sealed class Replica : IAsyncDisposable
             if (!_isLast) await Task.Delay(_pause, TestContext.Current.CancellationToken);
         }
     }
+
+    private static long Number(Match match, int group) => long.Parse(match.Groups[group].ValueSpan, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"\[(\d+)\]: offsets (\d+) to (\d+) expired before they were read")]
+    private static partial Regex LostBeforeRead();
 }

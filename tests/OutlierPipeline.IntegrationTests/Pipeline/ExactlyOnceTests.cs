@@ -98,6 +98,7 @@ public sealed class ExactlyOnceTests
     [InlineData("consumer")]
     public async Task A_replica_that_joins_and_one_that_leaves_move_partitions_and_every_result_is_written_once(string protocol)
     {
+        LongTests.AskUnless(protocol == "classic");
         await using var kafka = await KafkaServer.StartAsync();
         await kafka.CreateTopicsAsync(Partitions);
         using var cluster = new TestCluster(kafka, Partitions) { Protocol = protocol };
@@ -137,6 +138,7 @@ public sealed class ExactlyOnceTests
     [InlineData("consumer")]
     public async Task A_replica_that_slept_beyond_its_session_publishes_nothing_when_it_wakes(string protocol)
     {
+        LongTests.AskUnless(protocol == "consumer");
         string[] settings = ["Kafka:Delivery=ExactlyOnce", $"Kafka:Client:group.protocol={protocol}"];
         await using var kafka = await KafkaServer.StartAsync();
         await kafka.CreateTopicsAsync(Partitions);

@@ -15,6 +15,7 @@ public sealed class RestartTests
     [InlineData("Kafka:Client:group.protocol=consumer")]
     public async Task After_a_kill_the_next_start_scores_within_ten_seconds(params string[] settings)
     {
+        LongTests.AskUnless(!settings.Contains("Kafka:Client:group.protocol=consumer"));
         await using var kafka = await KafkaServer.StartAsync();
         await kafka.CreateTopicsAsync(4);
         using var cluster = new TestCluster(kafka, 4);
