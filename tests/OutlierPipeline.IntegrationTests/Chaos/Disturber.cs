@@ -35,12 +35,12 @@ internal sealed class Disturber(ChaosPlan plan, KafkaServer kafka, TestCluster c
     public async Task RunAsync()
     {
         var clock = Stopwatch.StartNew();
-        while ((ReplicaKills < plan.ReplicaKills || NodeKills < plan.NodeKills) && clock.Elapsed < plan.Limit)
+        for (int round = 0; (ReplicaKills < plan.ReplicaKills || NodeKills < plan.NodeKills) && clock.Elapsed < plan.Limit; round++)
         {
             // Mostly it is under way again when the next comes, and sometimes still getting up.
             if (_random.Next(4) > 0) await UnderWayAsync();
             await PauseAsync(0, 2);
-            if (expires && _random.Next(4) == 0) await ExpireAsync();
+            if (expires && round % 3 == 0) await ExpireAsync();
             int left = plan.ReplicaKills - ReplicaKills + plan.NodeKills - NodeKills;
             int draw = _random.Next(100);
             if (draw < 10) await SleepAsync();
