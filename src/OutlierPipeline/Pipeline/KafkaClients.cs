@@ -83,8 +83,9 @@ internal static partial class KafkaClients
             .Build);
     }
 
-    /// <summary>A consumer outside the group, for reading <c>ood.state</c> and for watermarks.</summary>
-    public static IConsumer<byte[], byte[]> Reader(KafkaOptions options, BrokerHealth health)
+    /// <summary>A consumer outside the group.</summary>
+    /// <param name="readsToEnd">It ends there, and does not wait for more.</param>
+    public static IConsumer<byte[], byte[]> Reader(KafkaOptions options, BrokerHealth health, bool readsToEnd = false)
     {
         var config = new ConsumerConfig(Common(options))
         {
@@ -95,6 +96,8 @@ internal static partial class KafkaClients
             IsolationLevel = IsolationLevel.ReadCommitted,
             EnablePartitionEof = true,
         };
+        // The broker tells of a log's end when it has waited so long for more, half a second by default.
+        if (readsToEnd) SetDefault(config, options, "fetch.wait.max.ms", "10");
         return Built(new ConsumerBuilder<byte[], byte[]>(config)
             .SetLogHandler((_, message) => Forward(health, message))
             .SetErrorHandler((_, error) => health.NoteError(error))

@@ -74,7 +74,7 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             told = true;
             return false;
         }
-        using var reader = KafkaClients.Reader(options, health);
+        using var reader = KafkaClients.Reader(options, health, readsToEnd: true);
         var partition = new TopicPartition(options.StateTopic, assignment.Partition.Partition);
         var low = reader.QueryWatermarkOffsets(partition, BrokerTimeout).Low;
         // The end with what is not committed yet: a predecessor's last transaction may be decided for its offsets, and not here.
