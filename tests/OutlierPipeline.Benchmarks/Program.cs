@@ -1,6 +1,7 @@
 using System.Globalization;
 using BenchmarkDotNet.Running;
 using OutlierPipeline.Benchmarks;
+using OutlierPipeline.Benchmarks.Hostile;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 return args switch
@@ -16,7 +17,8 @@ return args switch
     ["scoring", .. var rest] => ScoringShare.Run(rest),
     ["listeners", .. var rest] => await Listeners.RunAsync(rest),
     ["listen", var address, var count] => await Listeners.ListenAsync(address, int.Parse(count, CultureInfo.InvariantCulture)),
-    ["fuzz", .. var rest] => OutlierPipeline.Benchmarks.Hostile.FuzzCommand.Run(rest),
+    ["fuzz", .. var rest] => FuzzCommand.Run(rest),
+    [HostileProcess.Command, var target] => HostileProcess.Serve(target),
     ["broker", var partitions] => BrokerProcess.Serve(int.Parse(partitions, CultureInfo.InvariantCulture)),
     _ => BenchmarkSwitcher.FromAssembly(typeof(EndToEnd).Assembly).Run(args).Any(summary => summary.HasCriticalValidationErrors) ? 1 : 0,
 };
