@@ -1,8 +1,5 @@
-using System.Diagnostics;
 using System.Globalization;
-using Npgsql;
 using OutlierPipeline.IntegrationTests.Support;
-using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Benchmarks.Soak;
 
@@ -13,7 +10,6 @@ namespace OutlierPipeline.Benchmarks.Soak;
 internal static class SoakCommand
 {
     private const int Partitions = 8;
-    private const double MiB = 1 << 20;
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
     /// <summary>Frames and results: gone after two minutes.</summary>
@@ -79,25 +75,15 @@ internal static class SoakCommand
         using var http = new HttpClient { BaseAddress = new Uri(address) };
         await service.Until(() => IsReady(http), "a service that is ready");
         using var traffic = new SoakTraffic(kafka.BootstrapServers, Partitions, cameras);
+        using var sampler = new SoakSampler(service.Id, http, database, kafka, traffic);
         var running = traffic.RunAsync();
+        end.CancelAfter(TimeSpan.FromMinutes(minutes));
         var samples = new List<SoakSample>();
-        var clock = Stopwatch.StartNew();
-        var before = TimeSpan.Zero;
-        while (clock.Elapsed.TotalMinutes < minutes && !end.IsCancellationRequested && !running.IsFaulted && service.ExitCode is null)
+        // What does not go on ends here too, with what it says.
+        while (!end.IsCancellationRequested && !running.IsFaulted && service.ExitCode is null)
         {
-            await Task.Delay(Interval, end.Token).ContinueWith(_ => { }, TaskScheduler.Default);
-            var now = clock.Elapsed;
-            double[] latencies = traffic.Take();
-            string metrics = await http.GetStringAsync("/metrics");
-            string[] status = await File.ReadAllLinesAsync($"/proc/{service.Id}/status");
-            samples.Add(new SoakSample(now, Status(status, "VmRSS:") / 1024,
-                Sum(metrics, "dotnet_gc_last_collection_heap_size_bytes") / MiB,
-                Directory.GetFileSystemEntries($"/proc/{service.Id}/fd").Length, Status(status, "Threads:"),
-                (postgres is null ? SizeOfFiles(database) : await SizeOfDatabaseAsync(database)) / MiB,
-                latencies.Length / (now - before).TotalSeconds, latencies.Length == 0 ? 0 : Quantiles.Of(latencies, 0.5),
-                latencies.Length == 0 ? 0 : Quantiles.Of(latencies, 0.99), Sum(metrics, "outlier_consumer_lag"),
-                kafka.BytesOf(TestCluster.Frames) / MiB, kafka.BytesOf(TestCluster.State) / MiB, Sum(metrics, "outlier_alerts_total")));
-            before = now;
+            await Task.Delay(Interval, CancellationToken.None);
+            samples.Add(await sampler.TakeAsync());
             await File.WriteAllLinesAsync(Path.Combine(output, "soak.csv"), SoakSample.ToCsv(samples), CancellationToken.None);
         }
         traffic.Stop();
@@ -129,6 +115,7 @@ internal static class SoakCommand
             Say(FormattableString.Invariant($"| {name} | {trend.Mean:#,0.0##} | {trend.SlopePerHour:+#,0.0##;-#,0.0##;0} ± ") +
                 FormattableString.Invariant($"{trend.HalfWidth:#,0.0##} | {100 * share:+0.0;-0.0;0} % | {trend.Verdict} |"));
         }
+        Say("");
     }
 
     private static bool IsReady(HttpClient http)
@@ -143,28 +130,6 @@ internal static class SoakCommand
             // It does not listen yet.
             return false;
         }
-    }
-
-    /// <summary>A number of <c>/proc/PID/status</c>.</summary>
-    private static double Status(string[] lines, string name) => double.Parse(lines.First(line =>
-        line.StartsWith(name, StringComparison.Ordinal))[name.Length..].Replace("kB", "", StringComparison.Ordinal),
-        CultureInfo.InvariantCulture);
-
-    /// <summary>A metric in Prometheus' text, over all its labels.</summary>
-    private static double Sum(string metrics, string name) => metrics.Split('\n')
-        .Where(line => line.StartsWith(name, StringComparison.Ordinal) && line.Length > name.Length && line[name.Length] is '{' or ' ')
-        .Sum(line => double.Parse(line[(line.LastIndexOf('}') is >= 0 and int labels ? labels + 1 : name.Length)..].Trim().Split(' ')[0],
-            CultureInfo.InvariantCulture));
-
-    private static double SizeOfFiles(string database) => new[] { database, database + "-wal" }.Where(File.Exists)
-        .Sum(file => new FileInfo(file).Length);
-
-    private static async Task<double> SizeOfDatabaseAsync(string database)
-    {
-        await using var connection = new NpgsqlConnection(database);
-        await connection.OpenAsync();
-        await using var command = new NpgsqlCommand("SELECT pg_database_size(current_database())", connection);
-        return (long)(await command.ExecuteScalarAsync())!;
     }
 
     private static int Refuse(string why)

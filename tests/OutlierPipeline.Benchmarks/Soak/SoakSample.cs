@@ -1,19 +1,7 @@
 namespace OutlierPipeline.Benchmarks.Soak;
 
-/// <summary>What was seen of the service and its broker at one moment, or since the sample before.</summary>
-/// <param name="At">Since the beginning.</param>
-/// <param name="Resident">Of the process, in MiB.</param>
-/// <param name="Heap">Managed heap after the last collection, in MiB.</param>
-/// <param name="Handles">Open files and sockets.</param>
-/// <param name="Database">With its write-ahead log, in MiB.</param>
-/// <param name="FramesPerSecond">Scores that came.</param>
-/// <param name="P50">From produced to read from the topic of scores, in milliseconds.</param>
-/// <param name="Lag">Frames that the service has not read.</param>
-/// <param name="FramesLog">Of the broker's disk, in MiB.</param>
-/// <param name="StateLog">Likewise.</param>
-/// <param name="Alerts">Since the beginning.</param>
-internal sealed record SoakSample(TimeSpan At, double Resident, double Heap, double Handles, double Threads, double Database,
-    double FramesPerSecond, double P50, double P99, double Lag, double FramesLog, double StateLog, double Alerts)
+/// <summary>What was seen of the service and its broker at one moment, or since the sample before. Sizes are in MiB.</summary>
+internal sealed record SoakSample
 {
     /// <summary>What is drawn, and held to be flat.</summary>
     public static readonly (string Name, Func<SoakSample, double> Of)[] Series =
@@ -22,6 +10,7 @@ internal sealed record SoakSample(TimeSpan At, double Resident, double Heap, dou
         ("managed heap (MiB)", sample => sample.Heap),
         ("open handles", sample => sample.Handles),
         ("threads", sample => sample.Threads),
+        ("processor (cores)", sample => sample.Processor),
         ("database (MiB)", sample => sample.Database),
         ("frames/s", sample => sample.FramesPerSecond),
         ("latency p50 (ms)", sample => sample.P50),
@@ -30,6 +19,45 @@ internal sealed record SoakSample(TimeSpan At, double Resident, double Heap, dou
         ("log of the frames (MiB)", sample => sample.FramesLog),
         ("log of the state (MiB)", sample => sample.StateLog),
     ];
+
+    /// <summary>Since the beginning.</summary>
+    public required TimeSpan At { get; init; }
+
+    /// <summary>Of the service's process.</summary>
+    public required double Resident { get; init; }
+
+    /// <summary>Managed, after the last collection.</summary>
+    public required double Heap { get; init; }
+
+    /// <summary>Open files and sockets.</summary>
+    public required double Handles { get; init; }
+
+    public required double Threads { get; init; }
+
+    /// <summary>What the service took of it, in cores.</summary>
+    public required double Processor { get; init; }
+
+    /// <summary>With its write-ahead log.</summary>
+    public required double Database { get; init; }
+
+    /// <summary>Scores that came.</summary>
+    public required double FramesPerSecond { get; init; }
+
+    /// <summary>From produced to read from the topic of scores, in milliseconds.</summary>
+    public required double P50 { get; init; }
+
+    public required double P99 { get; init; }
+
+    /// <summary>Frames that the service has not read.</summary>
+    public required double Lag { get; init; }
+
+    /// <summary>Of the broker's disk.</summary>
+    public required double FramesLog { get; init; }
+
+    public required double StateLog { get; init; }
+
+    /// <summary>Since the beginning.</summary>
+    public required double Alerts { get; init; }
 
     /// <summary>The line of column names, and a line each.</summary>
     public static IEnumerable<string> ToCsv(IEnumerable<SoakSample> samples) =>
