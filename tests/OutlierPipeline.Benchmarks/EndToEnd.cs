@@ -27,10 +27,10 @@ internal static class EndToEnd
     private static int s_every;
 
     /// <summary>The frames of every measurement: the demo's, 320×192, about 8 KiB each.</summary>
-    public static byte[][] Street()
+    public static byte[][] Street(Trouble trouble = Trouble.None)
     {
         using var camera = new StreetCamera(1);
-        return [.. Enumerable.Range(0, 200).Select(i => camera.Render(i * 0.5))];
+        return [.. Enumerable.Range(0, 200).Select(i => camera.Render(i * 0.5, trouble))];
     }
 
     public static async Task<int> RunAsync(string[] args)

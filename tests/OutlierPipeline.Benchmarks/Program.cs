@@ -1,6 +1,8 @@
 using System.Globalization;
 using BenchmarkDotNet.Running;
 using OutlierPipeline.Benchmarks;
+using OutlierPipeline.Benchmarks.Hostile;
+using OutlierPipeline.Benchmarks.Soak;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 return args switch
@@ -16,7 +18,9 @@ return args switch
     ["scoring", .. var rest] => ScoringShare.Run(rest),
     ["listeners", .. var rest] => await Listeners.RunAsync(rest),
     ["listen", var address, var count] => await Listeners.ListenAsync(address, int.Parse(count, CultureInfo.InvariantCulture)),
-    ["fuzz", .. var rest] => OutlierPipeline.Benchmarks.Hostile.FuzzCommand.Run(rest),
+    ["fuzz", .. var rest] => FuzzCommand.Run(rest),
+    [HostileProcess.Command, var target] => HostileProcess.Serve(target),
+    ["soak", .. var rest] => await SoakCommand.RunAsync(rest),
     ["broker", var partitions] => BrokerProcess.Serve(int.Parse(partitions, CultureInfo.InvariantCulture)),
     _ => BenchmarkSwitcher.FromAssembly(typeof(EndToEnd).Assembly).Run(args).Any(summary => summary.HasCriticalValidationErrors) ? 1 : 0,
 };

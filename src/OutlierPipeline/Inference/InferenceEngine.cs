@@ -86,6 +86,7 @@ public sealed partial class InferenceEngine : IDisposable
     /// <param name="frames">How JPEGs are decoded that come encoded; null where none do.</param>
     /// <exception cref="AcceleratorException"><see cref="DecoderChoice.NvJpeg"/> is asked for and not to be had, or the device does not run
     /// the network.</exception>
+    /// <exception cref="ModelPackageException">The graph loads and does not run.</exception>
     public BatchMemory CreateBatch(int capacity, FramesOptions? frames = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
@@ -107,6 +108,11 @@ public sealed partial class InferenceEngine : IDisposable
         {
             throw new AcceleratorException($"{Accelerator} cannot run batches of {capacity} frames: {e.Message.ReplaceLineEndings(" ")} " +
                 $"(free memory of the GPU, lower Batching:MaxBatchSize, or set Inference:Accelerator to Cpu)", e);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new ModelPackageException(GraphContract.File(Package),
+                $"ONNX Runtime cannot run it: {e.Message.ReplaceLineEndings(" ")}", e);
         }
     }
 
@@ -205,19 +211,18 @@ public sealed partial class InferenceEngine : IDisposable
     /// </summary>
     internal static byte[] FrameGraph(ModelPackage package, Precision precision)
     {
-        var graph = OnnxGraph.Parse(package.Graph.ToArray());
-        graph.Keep(BoundBatch.OutputsOf(package));
-        if (!package.HasMasks) graph.Fix("mask");
-        if (precision != Precision.Fp16) return graph.ToArray();
         try
         {
-            graph.HalveNetwork(package.Card.Network.LastWeight);
+            var graph = OnnxGraph.Parse(package.Graph.ToArray());
+            graph.Keep(BoundBatch.OutputsOf(package));
+            if (!package.HasMasks) graph.Fix("mask");
+            if (precision == Precision.Fp16) graph.HalveNetwork(package.Card.Network.LastWeight);
+            return graph.ToArray();
         }
         catch (InvalidDataException e)
         {
             throw new ModelPackageException(GraphContract.File(package), e.Message, e);
         }
-        return graph.ToArray();
     }
 
     private byte[] FrameGraph() => _frameGraph ??= FrameGraph(Package, Precision);

@@ -76,7 +76,16 @@ public sealed class SecondScorer : IDisposable
             throw new ModelPackageException(file, $"ONNX Runtime cannot load it: {e.Message.ReplaceLineEndings(" ")}", e);
         }
         string expected = string.Join(',', card.Scores);
-        string? found = session.ModelMetadata.CustomMetadataMap.GetValueOrDefault("scores");
+        string? found;
+        try
+        {
+            found = GraphContract.ScoresOf(graph, file);
+        }
+        catch (ModelPackageException)
+        {
+            session.Dispose();
+            throw;
+        }
         if (found == expected && session.InputMetadata.ContainsKey("image") && session.OutputMetadata.ContainsKey("scores")
             && session.OutputMetadata.ContainsKey("map")) return session;
         session.Dispose();

@@ -9,6 +9,23 @@ internal static class GraphContract
     /// <summary>The graph's file, for messages.</summary>
     public static string File(ModelPackage package) => Path.Combine(package.Path, "model.onnx");
 
+    /// <summary>
+    /// The names of scores that a graph says it has; null where it says nothing. Not by ONNX Runtime's own reader, which breaks at a zero
+    /// in the name of another entry.
+    /// </summary>
+    /// <exception cref="ModelPackageException">The file cannot be read.</exception>
+    public static string? ScoresOf(ReadOnlyMemory<byte> graph, string file)
+    {
+        try
+        {
+            return OnnxGraph.Parse(graph.ToArray()).Metadata("scores");
+        }
+        catch (InvalidDataException e)
+        {
+            throw new ModelPackageException(file, e.Message, e);
+        }
+    }
+
     /// <summary>Holds inputs, outputs and names of scores against the card.</summary>
     /// <exception cref="ModelPackageException">One of them is missing or another.</exception>
     public static void Check(InferenceSession session, ModelPackage package)
@@ -24,8 +41,8 @@ internal static class GraphContract
         Check(session.OutputMetadata, "output", "reconstruction", TensorElementType.UInt8, -1, network.Height, network.Width, 3);
         if (package.Causes is { } causes)
             Check(session.OutputMetadata, "output", "profile", TensorElementType.Float, -1, causes.Profile);
-        if (!session.ModelMetadata.CustomMetadataMap.TryGetValue("scores", out string? names)
-            || names != string.Join(',', package.Card.Scores))
+        string? names = ScoresOf(package.Graph, File(package));
+        if (names != string.Join(',', package.Card.Scores))
             throw new ModelPackageException(File(package),
                 $"names the scores [{names}], model.json names [{string.Join(',', package.Card.Scores)}]");
 

@@ -15,9 +15,23 @@ internal sealed class OnnxGraph
 
     private GraphProto Graph => _model.Graph;
 
-    public static OnnxGraph Parse(byte[] file) => new(ModelProto.Parser.ParseFrom(file));
+    /// <exception cref="InvalidDataException">It is no ONNX file, or has a name that is no UTF-8.</exception>
+    public static OnnxGraph Parse(byte[] file)
+    {
+        try
+        {
+            return new(ModelProto.Parser.ParseFrom(file));
+        }
+        catch (InvalidProtocolBufferException e)
+        {
+            throw new InvalidDataException($"cannot be read: {e.Message}", e);
+        }
+    }
 
     public byte[] ToArray() => _model.ToByteArray();
+
+    /// <summary>What the file says of itself under a name; null where it says nothing.</summary>
+    public string? Metadata(string name) => _model.MetadataProps.LastOrDefault(entry => entry.Key == name)?.Value;
 
     /// <summary>Drops all outputs but these, and the nodes that no other output needs.</summary>
     public void Keep(IReadOnlyCollection<string> outputs)

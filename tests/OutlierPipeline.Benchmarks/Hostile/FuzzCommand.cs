@@ -27,20 +27,31 @@ internal static class FuzzCommand
             }
         }
         if (executions == long.MaxValue) seconds ??= 60;
-        var targets = PackageTarget.WithPackages(HostileTarget.All()).Where(target => only is null || target.Name == only).ToList();
+        var targets = HostileTarget.All().Where(target => only is null || target.Name == only).ToList();
         if (targets.Count == 0) return Refuse($"there is no target {only}");
         int findings = 0;
         foreach (var target in targets)
         {
             var atMost = seconds is { } given ? TimeSpan.FromSeconds(given / targets.Count) : TimeSpan.MaxValue;
             long share = executions == long.MaxValue ? long.MaxValue / 2 : executions;
-            var (ran, finding) = HostileInput.Run(target, seed, first, share, atMost);
+            var (ran, found) = Run(target, seed, first, share, atMost);
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{target.Name}: {ran} executions, seed {seed}"));
-            if (finding is null) continue;
-            findings++;
-            Console.WriteLine($"FOUND {finding}");
+            findings += found.Count;
+            foreach (var finding in found) Console.WriteLine($"FOUND {finding}");
         }
         return findings == 0 ? 0 : 1;
+    }
+
+    private static (long Ran, IReadOnlyList<Finding> Found) Run(HostileTarget target, int seed, long first, long executions,
+        TimeSpan atMost)
+    {
+        if (!target.IsNative)
+        {
+            var (ran, finding) = HostileInput.Run(target, seed, first, executions, atMost);
+            return (ran, finding is null ? [] : [finding]);
+        }
+        using var process = new HostileProcess(typeof(FuzzCommand).Assembly.Location, target);
+        return process.Run(seed, first, executions, atMost);
     }
 
     private static int Refuse(string why)

@@ -6,16 +6,23 @@ namespace OutlierPipeline.Benchmarks.Hostile;
 /// <summary>What broke a promise: the input lies in <paramref name="File"/>.</summary>
 internal sealed record Finding(string Target, int Seed, long Index, string Fault, string File)
 {
+    /// <summary>Where a smaller input lies that breaks a promise too, of targets in a process of their own.</summary>
+    public string Reduced => File + ".reduced";
+
+    public static Finding Write(HostileTarget target, int seed, long index, string fault, byte[] input)
+    {
+        string file = Path.Combine(Path.GetTempPath(), $"hostile-{target.Name}-{seed}-{index}.bin");
+        System.IO.File.WriteAllBytes(file, input);
+        return new Finding(target.Name, seed, index, fault, file);
+    }
+
     public override string ToString() => string.Create(CultureInfo.InvariantCulture,
         $"{Target}: {Fault}; input in {File}; again: fuzz --target {Target} --seed {Seed} --first {Index} --executions 1");
 }
 
-/// <summary>Runs targets on damaged inputs. Each input follows from target, seed and its number alone.</summary>
+/// <summary>Runs targets in this process on damaged inputs. Each input follows from target, seed and its number alone.</summary>
 internal static class HostileInput
 {
-    /// <summary>For one input, of three tries the shortest: other work on the machine is no finding.</summary>
-    public static readonly TimeSpan MaxTime = TimeSpan.FromSeconds(2);
-
     /// <summary>After that an input hangs.</summary>
     public static readonly TimeSpan Hangs = TimeSpan.FromSeconds(60);
 
@@ -56,19 +63,14 @@ internal static class HostileInput
         }
         return (index - first, finding);
 
-        Finding Write(string fault)
-        {
-            string file = Path.Combine(Path.GetTempPath(), $"hostile-{target.Name}-{seed}-{index}.bin");
-            File.WriteAllBytes(file, input);
-            return new Finding(target.Name, seed, index, fault, file);
-        }
+        Finding Write(string fault) => Finding.Write(target, seed, index, fault, input);
     }
 
     /// <summary>What an input breaks, or null.</summary>
     public static string? FaultOf(HostileTarget target, byte[] input)
     {
         var shortest = TimeSpan.MaxValue;
-        for (int attempt = 0; attempt < 3 && shortest > MaxTime; attempt++)
+        for (int attempt = 0; attempt < 3 && shortest > target.MaxTime; attempt++)
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
             long start = Stopwatch.GetTimestamp();
@@ -89,9 +91,11 @@ internal static class HostileInput
             long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
             if (allocated > MaxAllocated) return $"allocated {allocated} bytes, expected at most {MaxAllocated}";
         }
-        return shortest > MaxTime ? $"took {shortest.TotalSeconds:0.0} s, expected at most {MaxTime.TotalSeconds} s" : null;
+        return shortest > target.MaxTime
+            ? $"took {shortest.TotalSeconds:0.0} s, expected at most {target.MaxTime.TotalSeconds} s"
+            : null;
     }
 
-    private static byte[] InputOf(HostileTarget target, int seed, long index) =>
+    public static byte[] InputOf(HostileTarget target, int seed, long index) =>
         new Mutator(target.Corpus, new Random(unchecked((seed * 1_000_003) ^ (int)(index * 2_654_435_761L)))).Next();
 }

@@ -18,7 +18,20 @@ namespace OutlierPipeline.Benchmarks.Hostile;
 /// <param name="Documented">Whether an exception is one that it may throw.</param>
 internal sealed record HostileTarget(string Name, IReadOnlyList<byte[]> Corpus, Action<byte[]> Read, Func<Exception, bool> Documented)
 {
-    /// <summary>All that run within the process. <c>picture</c> decodes, the others parse.</summary>
+    /// <summary>Whether native code reads it, which could end the process: it runs in one of its own.</summary>
+    public bool IsNative { get; init; }
+
+    /// <summary>For one input, of three tries the shortest: other work on the machine is no finding.</summary>
+    public TimeSpan MaxTime { get; init; } = TimeSpan.FromSeconds(2);
+
+    /// <summary>Ends the process at any exclamation mark, so that a test sees what becomes of it.</summary>
+    public static HostileTarget Planted { get; } = Of("planted", ["harmless"u8.ToArray()], input =>
+    {
+        if (input.Contains((byte)'!')) Environment.FailFast("planted");
+    }, _ => false) with
+    { IsNative = true };
+
+    /// <summary>All of them: <c>picture</c> decodes, <c>package</c> loads packages, the others parse.</summary>
     public static IReadOnlyList<HostileTarget> All() =>
     [
         Of("frame", HostileCorpus.Frames, ReadFrame(), _ => false),
@@ -32,7 +45,8 @@ internal sealed record HostileTarget(string Name, IReadOnlyList<byte[]> Corpus, 
         Of("calibration", HostileCorpus.Calibrations, input => _ = Calibration.Parse(input).Combining.Length, e => e is JsonException),
         Of("causes", HostileCorpus.Causes, input => _ = CauseModel.Parse(input), e => e is JsonException),
         Of("footage", HostileCorpus.Footage, input => _ = KnownFootage.Parse(input), e => e is JsonException),
-        Of("picture", HostileCorpus.Pictures, DecodePicture(), _ => false),
+        Of("picture", HostileCorpus.Pictures, DecodePicture(), _ => false) with { IsNative = true },
+        PackageTarget.Make(),
     ];
 
     private static HostileTarget Of(string name, IReadOnlyList<byte[]> corpus, Action<byte[]> read, Func<Exception, bool> documented) =>

@@ -1,4 +1,5 @@
 using OutlierPipeline.Benchmarks.Hostile;
+using OutlierPipeline.IntegrationTests.Support;
 
 namespace OutlierPipeline.IntegrationTests.Service;
 
@@ -8,13 +9,38 @@ public sealed class HostileInputTests
     private const int Seed = 25;
 
     [Fact]
-    public void No_parser_does_anything_but_read_or_refuse() => Run(target => target.Name is not ("picture" or "package"), 5_000);
+    public void No_parser_does_anything_but_read_or_refuse()
+    {
+        foreach (var target in HostileTarget.All().Where(target => !target.IsNative))
+        {
+            var (ran, finding) = HostileInput.Run(target, Seed, 0, 5_000, TimeSpan.MaxValue);
+            Assert.True(finding is null, finding?.ToString());
+            Assert.Equal(5_000, ran);
+        }
+    }
 
     [Fact]
-    public void No_damaged_picture_breaks_a_decoder() => Run(target => target.Name == "picture", 500);
+    public void No_damaged_picture_breaks_a_decoder() => RunOutside("picture", 500);
 
     [Fact]
-    public void No_damaged_package_does_anything_but_load_or_be_refused() => Run(target => target.Name == "package", 200);
+    public void No_damaged_package_does_anything_but_load_or_be_refused() => RunOutside("package", 200);
+
+    [Fact]
+    public void What_ends_the_process_is_contained_and_made_smaller_and_what_follows_runs_in_another()
+    {
+        var target = HostileTarget.Planted;
+        long crash = Enumerable.Range(0, 10_000).First(i => HostileInput.InputOf(target, Seed, i).Contains((byte)'!'));
+        using var process = new HostileProcess(Tool.Benchmarks, target);
+        var (ran, findings) = process.Run(Seed, crash - 2, 4, TimeSpan.MaxValue);
+        Assert.Equal(4, ran);
+        var finding = Assert.Single(findings);
+        Assert.Equal(crash, finding.Index);
+        Assert.Contains("ended the process with 134: ", finding.Fault, StringComparison.Ordinal);
+        Assert.Contains("planted", finding.Fault, StringComparison.Ordinal);
+        Assert.Equal("!"u8.ToArray(), File.ReadAllBytes(finding.Reduced));
+        File.Delete(finding.File);
+        File.Delete(finding.Reduced);
+    }
 
     [Fact]
     public void What_breaks_a_promise_is_found_and_made_again_from_its_seed_and_number()
@@ -34,15 +60,11 @@ public sealed class HostileInputTests
         File.Delete(again.File);
     }
 
-    private static void Run(Func<HostileTarget, bool> which, long executions)
+    private static void RunOutside(string name, long executions)
     {
-        var targets = PackageTarget.WithPackages(HostileTarget.All()).Where(which).ToList();
-        Assert.NotEmpty(targets);
-        foreach (var target in targets)
-        {
-            var (ran, finding) = HostileInput.Run(target, Seed, 0, executions, TimeSpan.MaxValue);
-            Assert.True(finding is null, finding?.ToString());
-            Assert.Equal(executions, ran);
-        }
+        using var process = new HostileProcess(Tool.Benchmarks, HostileTarget.All().Single(target => target.Name == name));
+        var (ran, findings) = process.Run(Seed, 0, executions, TimeSpan.MaxValue);
+        Assert.True(findings.Count == 0, string.Join('\n', findings));
+        Assert.Equal(executions, ran);
     }
 }

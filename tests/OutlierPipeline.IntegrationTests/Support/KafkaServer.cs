@@ -144,6 +144,10 @@ internal sealed class KafkaServer : IAsyncDisposable
         await admin.DeleteRecordsAsync([new TopicPartitionOffset(TestCluster.Frames, partition, below)]);
     }
 
+    /// <summary>What a topic takes of the first node's disk, in bytes.</summary>
+    public long BytesOf(string topic) => Directory.EnumerateDirectories(_directory.File("data-1"), $"{topic}-*")
+        .SelectMany(partition => new DirectoryInfo(partition).EnumerateFiles()).Sum(file => file.Exists ? file.Length : 0);
+
     /// <summary>Waits until a group has no member: those it had were not heard of for their session.</summary>
     public async Task UntilGroupIsEmptyAsync(string group)
     {

@@ -12,6 +12,8 @@ internal static class Tool
 
     public static string Service => Built("OutlierPipeline.Service", "OutlierPipeline.Service");
 
+    public static string Benchmarks => Built("OutlierPipeline.Benchmarks", "OutlierPipeline.Benchmarks", "tests");
+
     /// <summary>Runs to the end; its exit code, standard output and standard error.</summary>
     public static async Task<(int Code, string Output, string Error)> RunAsync(string program, string[] arguments, byte[]? input = null,
         string? directory = null, TimeSpan? limit = null)
@@ -52,8 +54,8 @@ internal static class Tool
         return Process.Start(start)!;
     }
 
-    private static string Built(string project, string assembly) =>
-        Path.Combine(AppContext.BaseDirectory, "..", "..", "..", "..", "..", "src", project, "bin", Configuration, "net10.0",
+    private static string Built(string project, string assembly, string folder = "src") =>
+        Path.Combine(AppContext.BaseDirectory, "..", "..", "..", "..", "..", folder, project, "bin", Configuration, "net10.0",
         assembly + ".dll");
 
     public static string Configuration => new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
@@ -82,6 +83,45 @@ public sealed class ModelPackageTests : IDisposable
         var refused = Assert.Throws<ModelPackageException>(() => InferenceEngine.FrameGraph(other, Precision.Fp16));
         Assert.Contains("network.lastWeight names elsewhere", refused.Message, StringComparison.Ordinal);
         Assert.Equal(package.Default.Digest, other.Default.Digest);
+    }
+
+    /// <summary>What <c>fuzz --target package</c> found.</summary>
+    [Fact]
+    public void A_graph_with_a_name_that_is_no_UTF8_or_holds_a_zero_is_refused_or_read()
+    {
+        var package = ModelPackage.Load(_copy);
+        var files = ModelPackageWriter.ReadAll(package);
+        var model = ModelProto.Parser.ParseFrom(files["model.onnx"]);
+        model.MetadataProps.Insert(0, new StringStringEntryProto { Key = "no\0te", Value = "1" });
+        files["model.onnx"] = model.ToByteArray();
+        using (var engine = Engine(ModelPackageWriter.Write(_copy, package.Card, files))) Assert.Equal(Accelerator.Cpu, engine.Accelerator);
+        model.MetadataProps[0].Key = "nnnn";
+        byte[] graph = model.ToByteArray();
+        graph[graph.AsSpan().IndexOf("nnnn"u8)] = 0xff;
+        files["model.onnx"] = graph;
+        var refused = Assert.Throws<ModelPackageException>(() => Engine(ModelPackageWriter.Write(_copy, package.Card, files)));
+        Assert.Contains("model.onnx", refused.Message, StringComparison.Ordinal);
+
+        static InferenceEngine Engine(ModelPackage package) =>
+            new(package, new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+    }
+
+    [Fact]
+    public void A_graph_that_loads_and_does_not_run_is_refused()
+    {
+        var package = ModelPackage.Load(_copy);
+        var files = ModelPackageWriter.ReadAll(package);
+        var model = ModelProto.Parser.ParseFrom(files["model.onnx"]);
+        // A batch has as many masks as frames.
+        model.Graph.Input.Single(input => input.Name == "mask").Type.TensorType.Shape.Dim[0] =
+            new TensorShapeProto.Types.Dimension { DimValue = 1 };
+        var size = package.Card.Network.Size;
+        files["mask.png"] = new FrameMask(size, [.. Enumerable.Repeat((byte)1, size.Height * size.Width)]).ToPng();
+        files["model.onnx"] = model.ToByteArray();
+        using var engine = new InferenceEngine(ModelPackageWriter.Write(_copy, package.Card with { Mask = "mask.png" }, files),
+            new InferenceOptions { Accelerator = Accelerator.Cpu }, NullLogger.Instance);
+        var refused = Assert.Throws<ModelPackageException>(() => engine.CreateBatch(4));
+        Assert.Contains("model.onnx: ONNX Runtime cannot run it", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]
