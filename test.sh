@@ -13,7 +13,7 @@ case "${1:-}" in
     echo "usage: ./test.sh [FILTER]         runs all tests, or those whose name fits FILTER, such as '*Demo*'"
     echo "       ./test.sh --all [FILTER]   also the image under podman, and the longest tests and further cases on Apache Kafka"
     echo "       ./test.sh --chaos [SEED]   two replicas of the service and three nodes of Apache Kafka, with 100 kills of replicas and 20 of"
-    echo "                                  nodes, for each delivery (about an hour). Other numbers: OUTLIER_CHAOS_KILLS,"
+    echo "                                  nodes, for each delivery (about 40 minutes). Other numbers: OUTLIER_CHAOS_KILLS,"
     echo "                                  OUTLIER_CHAOS_NODE_KILLS, and at most OUTLIER_CHAOS_MINUTES for each delivery. The accounting"
     echo "                                  is kept in artifacts/chaos"
     exit 0
