@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Confluent.Kafka;
 using Microsoft.Extensions.Logging;
 using OutlierPipeline.Telemetry;
@@ -60,6 +61,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
         IConsumerGroupMetadata member, CancellationToken cancellation)
     {
         lock (_gate) _failed.Clear();
+        long begun = Stopwatch.GetTimestamp();
         Error fault;
         try
         {
@@ -71,6 +73,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
             {
                 Persist(() => _producer.SendOffsetsToTransaction(offsets, member, Slice), cancellation);
                 Persist(() => _producer.CommitTransaction(Slice), cancellation);
+                PipelineTelemetry.RecordStage(Stage.Commit, Stopwatch.GetElapsedTime(begun));
                 foreach (var record in records) PipelineTelemetry.CountSent(record.Target.Topic);
                 return new TransactionOutcome(null, []);
             }

@@ -13,6 +13,9 @@ public enum Stage
     Infer,
     Second,
     Detect,
+
+    /// <summary>A transaction, with <c>Kafka:Delivery=ExactlyOnce</c>.</summary>
+    Commit,
 }
 
 /// <summary>The product's one <see cref="Meter"/> and one <see cref="ActivitySource"/>, both named <see cref="Name"/>.</summary>
@@ -60,7 +63,8 @@ public static class PipelineTelemetry
     private static readonly Counter<long> Sent = Meter.CreateCounter<long>("messaging.client.sent.messages", "{message}",
         "Records handed to the Kafka producer.");
     private static readonly Histogram<double> StageDuration = Meter.CreateHistogram("outlier.stage.duration", "s",
-        "Time of one stage: a frame's in decode and detect, a batch's in batch, infer and second.", advice: Seconds);
+        "Time of one stage: a frame's in decode and detect, a batch's in batch, infer and second, a transaction's in commit.",
+        advice: Seconds);
     private static readonly Histogram<double> Latency = Meter.CreateHistogram("outlier.frame.latency", "s",
         "From a frame's production to the acknowledgement of its score.", advice: Seconds);
     private static readonly Histogram<long> BatchSize = Meter.CreateHistogram("outlier.batch.size", "{frame}", "Frames of one batch.",

@@ -66,6 +66,7 @@ public sealed class ExactlyOnceTests
         // No dead letter is so small, whatever is left out of it.
         await kafka.SetAsync(TestCluster.DeadLetters, "max.message.bytes", "120");
         using var cluster = new TestCluster(kafka, 2);
+        using var metrics = new MetricRecorder();
         await using var pipeline = new RunningPipeline(Exactly(cluster));
         for (int i = 0; i < 40; i++) cluster.Produce($"car-{i % 2}", i == 21 ? [1, 2, 3] : Street[i], i % 2);
         cluster.Flush();
@@ -93,6 +94,7 @@ public sealed class ExactlyOnceTests
             .Select(i => (1, (long)i))), Scored(cluster).Order());
         Assert.True(cluster.ReadAll(IsolationLevel.ReadUncommitted, TestCluster.Scores).Count > 59,
             "no transaction with scores was aborted, so this test shows less than it should");
+        Assert.InRange(metrics.Sum("outlier.stage.duration commit"), 2, 1000);
     }
 
     [Theory]

@@ -5,9 +5,9 @@ using OutlierPipeline.Telemetry;
 namespace OutlierPipeline.IntegrationTests.Support;
 
 /// <summary>
-/// Sums the counters of the pipelines that this test started, by instrument, and by instrument and the value of a tag. The meter is the
-/// process's; whose a measurement is is told by the test from which its thread was started. The gauges are of all pipelines together:
-/// who asks them belongs among <see cref="MeasuredTests"/>.
+/// Sums the counters of the pipelines that this test started, by instrument, and by instrument and the value of a tag; times are counted
+/// by the latter. The meter is the process's; whose a measurement is is told by the test from which its thread was started. The gauges are
+/// of all pipelines together: who asks them belongs among <see cref="MeasuredTests"/>.
 /// </summary>
 internal sealed class MetricRecorder : IDisposable
 {
@@ -27,6 +27,11 @@ internal sealed class MetricRecorder : IDisposable
             if (!instrument.IsObservable && Test() != _test) return;
             Add(instrument.Name, value);
             foreach (var tag in tags) Add($"{instrument.Name} {tag.Value}", value);
+        });
+        _listener.SetMeasurementEventCallback<double>((instrument, _, tags, _) =>
+        {
+            if (instrument.IsObservable || Test() != _test) return;
+            foreach (var tag in tags) Add($"{instrument.Name} {tag.Value}", 1);
         });
         _listener.Start();
     }
