@@ -144,9 +144,9 @@ internal sealed class KafkaServer : IAsyncDisposable
         await admin.DeleteRecordsAsync([new TopicPartitionOffset(TestCluster.Frames, partition, below)]);
     }
 
-    /// <summary>What a topic takes of the first node's disk, in bytes.</summary>
+    /// <summary>A topic's records on the first node's disk, in bytes; not its indices, which are made of a fixed size.</summary>
     public long BytesOf(string topic) => Directory.EnumerateDirectories(_directory.File("data-1"), $"{topic}-*")
-        .SelectMany(partition => new DirectoryInfo(partition).EnumerateFiles()).Sum(file => file.Exists ? file.Length : 0);
+        .SelectMany(partition => new DirectoryInfo(partition).EnumerateFiles("*.log")).Sum(file => file.Exists ? file.Length : 0);
 
     /// <summary>Waits until a group has no member: those it had were not heard of for their session.</summary>
     public async Task UntilGroupIsEmptyAsync(string group)
