@@ -3,10 +3,10 @@ using System.Globalization;
 using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 using OutlierPipeline.Training.Judging;
-using SkiaSharp;
 
 namespace OutlierPipeline.Benchmarks;
 
@@ -94,19 +94,10 @@ internal static class Samples
         return [.. Enumerable.Range(0, count).SelectMany(i => footage[(int)((long)i * footage.Count / count)])];
     }
 
-    /// <summary>By a Gaussian of a fortieth of the height.</summary>
-    private static byte[] Blurred(byte[] frame, OutlierPipeline.Frames.FrameSize size)
+    /// <summary>By the suite's defocus at its highest severity: a Gaussian of a fortieth of the height.</summary>
+    private static byte[] Blurred(byte[] frame, FrameSize size)
     {
-        using var picture = new SKBitmap(size.Width, size.Height, SKColorType.Rgba8888, SKAlphaType.Opaque);
-        var pixels = picture.GetPixelSpan();
-        for (int i = 0; i < size.Height * size.Width; i++) frame.AsSpan(3 * i, 3).CopyTo(pixels[(4 * i)..]);
-        using var sharp = SKImage.FromBitmap(picture);
-        using var paint = new SKPaint();
-        using var blur = SKImageFilter.CreateBlur(size.Height / 40f, size.Height / 40f, SKShaderTileMode.Clamp);
-        paint.ImageFilter = blur;
-        using (var canvas = new SKCanvas(picture)) canvas.DrawImage(sharp, 0, 0, paint);
-        byte[] blurred = new byte[frame.Length];
-        for (int i = 0; i < size.Height * size.Width; i++) picture.GetPixelSpan().Slice(4 * i, 3).CopyTo(blurred.AsSpan(3 * i));
-        return blurred;
+        CorruptionSuite.All.Single(one => one.Name == "defocus-blur").Apply(frame, size, Corruption.Severities, seed: 1, index: 0);
+        return frame;
     }
 }
