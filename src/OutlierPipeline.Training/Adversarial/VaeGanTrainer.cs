@@ -18,7 +18,7 @@ namespace OutlierPipeline.Training.Adversarial;
 internal sealed class VaeGanTrainer : AdversarialTrainer
 {
     /// <summary>Seconds of one core that a frame of 128×64 costs, measured (docs/models.md).</summary>
-    public const double FrameCost = 0.035;
+    public const double FrameCost = 0.018;
 
     /// <summary>Of the verdict beside the likelihood of a value.</summary>
     private const double AdversarialWeight = 0.1;

@@ -43,7 +43,7 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
     private Device _device = CPU;
 
     /// <summary>Of the time of both trainings: the way to maps. The way to pictures has the rest.</summary>
-    public const double MapShare = 0.6;
+    public const double MapShare = 0.4;
 
     public async Task<int> RunAsync(long begun, CancellationToken cancellation)
     {

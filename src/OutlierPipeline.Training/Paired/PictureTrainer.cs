@@ -14,7 +14,7 @@ namespace OutlierPipeline.Training.Paired;
 internal sealed class PictureTrainer : AdversarialTrainer
 {
     /// <summary>Seconds of one core that a frame of 128×96 costs, measured (docs/models.md).</summary>
-    public const double FrameCost = 0.03;
+    public const double FrameCost = 0.08;
 
     private const double Momentum = 0.5;
     private const int Compared = 32;
