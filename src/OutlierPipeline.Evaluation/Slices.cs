@@ -5,7 +5,7 @@ using OutlierPipeline.Frames;
 namespace OutlierPipeline.Evaluation;
 
 /// <summary>Some of the normal frames, which false alarms may hit more often than others.</summary>
-/// <param name="By">What cut it: <c>drive</c>, <c>rarest</c>, <c>clusters</c>, or the name of a tag.</param>
+/// <param name="By">What cut it: <c>drive</c>, <c>hour</c>, <c>rarest</c>, <c>clusters</c>, or the name of a tag.</param>
 /// <param name="Frames">Indices in the footage, ascending.</param>
 public sealed record Slice(string By, string Name, int[] Frames);
 
@@ -13,12 +13,13 @@ public sealed record Slice(string By, string Name, int[] Frames);
 public static class Slices
 {
     public const string Drives = "drive";
+    public const string Hours = "hour";
     public const string Rarest = "rarest";
     public const string Clusters = "clusters";
 
     /// <summary>What <see cref="Cut"/> takes, for help texts.</summary>
-    public const string Kinds = "drive, rarest (the rarest fifth by latent density), clusters (of codes, found by itself), or a CSV file " +
-        "of tags with lines such as 0001.jpg,time=dusk,road=tunnel";
+    public const string Kinds = "drive, rarest (the rarest fifth by latent density), clusters (of codes, found by itself), hour (of " +
+        "the day, UTC, of a topic's frames), or a CSV file of tags with lines such as 0001.jpg,time=dusk,road=tunnel";
 
     /// <summary>Share of the frames that are the rarest.</summary>
     private const double RarestShare = 0.2;
@@ -31,14 +32,21 @@ public static class Slices
 
     /// <param name="by">See <see cref="Kinds"/>.</param>
     /// <param name="codes">Of the footage's frames, n rows of Z, by the model that fixes what is rare.</param>
-    /// <exception cref="FootageException">The file of tags cannot be read, or is about other frames.</exception>
+    /// <exception cref="FootageException">The file of tags cannot be read, or is about other frames; or a frame does not say when it was
+    /// taken.</exception>
     public static IReadOnlyList<Slice> Cut(string by, DecodedFootage footage, IReadOnlyList<float[]> codes, int seed) => by switch
     {
         Drives => [.. footage.Drives.Select(drive => new Slice(by, drive.Name, [.. Enumerable.Range(drive.First, drive.Count)]))],
+        Hours => ByHour(footage),
         Rarest => ByRarity(codes),
         Clusters => ByCluster(codes, seed),
         _ => ByTag(by, footage),
     };
+
+    private static Slice[] ByHour(DecodedFootage footage) => [.. Enumerable.Range(0, footage.Count).GroupBy(i =>
+            footage.TakenAt(i)?.UtcDateTime.Hour ?? throw new FootageException($"--slices {Hours}: {footage.NameOf(i)} does not say when " +
+                "it was taken, as frames of a topic do; give a CSV file of tags"))
+        .OrderBy(hour => hour.Key).Select(hour => new Slice(Hours, FormattableString.Invariant($"{hour.Key:00}:00 UTC"), [.. hour]))];
 
     private static Slice[] ByRarity(IReadOnlyList<float[]> codes)
     {

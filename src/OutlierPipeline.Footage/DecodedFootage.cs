@@ -57,6 +57,9 @@ public sealed class DecodedFootage : IDisposable
     /// <summary>When the frame was taken, from the beginning of its video; null where the source does not say.</summary>
     public TimeSpan? TimeOf(int index) => _frames[index].Time;
 
+    /// <summary>The date and time the frame was taken at; null where the source does not say.</summary>
+    public DateTimeOffset? TakenAt(int index) => _frames[index].Taken;
+
     /// <summary>Frames a second by the frames' own times, the median over neighbours; null where the source does not say.</summary>
     public double? FramesPerSecond
     {
@@ -129,5 +132,5 @@ public sealed class DecodedFootage : IDisposable
     internal static DecodedFootage Of(FrameSize size, SafeFileHandle pixels, IEnumerable<Entry> frames) => new(size, pixels, [.. frames]);
 
     /// <summary>One frame, and where it stands in the file of pixels.</summary>
-    internal readonly record struct Entry(string Drive, string Name, TimeSpan? Time, byte[] Hash, long Position);
+    internal readonly record struct Entry(string Drive, string Name, TimeSpan? Time, DateTimeOffset? Taken, byte[] Hash, long Position);
 }

@@ -111,7 +111,8 @@ public sealed class FootageLoader
                     }
                     CheckShape(chunk[i], results[i].Header);
                     Write(pixels, decoded.AsSpan(i * size!.Value.Bytes, size.Value.Bytes), (long)frames.Count * size.Value.Bytes, scratch);
-                    frames.Add(new DecodedFootage.Entry(chunk[i].Drive, chunk[i].Name, chunk[i].Time, results[i].Hash, frames.Count));
+                    frames.Add(new DecodedFootage.Entry(chunk[i].Drive, chunk[i].Name, chunk[i].Time, chunk[i].Taken, results[i].Hash,
+                        frames.Count));
                 }
                 chunk.Clear();
                 Progress(seen, total);

@@ -8,7 +8,11 @@ namespace OutlierPipeline.Footage;
 /// <param name="Name">The file, or where in the video or topic it is.</param>
 /// <param name="Encoded">JPEG, PNG or WebP.</param>
 /// <param name="Time">When it was taken, from the beginning of a video; null where the source does not say.</param>
-public sealed record EncodedFrame(string Drive, string Name, ReadOnlyMemory<byte> Encoded, TimeSpan? Time = null);
+public sealed record EncodedFrame(string Drive, string Name, ReadOnlyMemory<byte> Encoded, TimeSpan? Time = null)
+{
+    /// <summary>The date and time it was taken at; null where the source does not say.</summary>
+    public DateTimeOffset? Taken { get; init; }
+}
 
 /// <summary>Encoded pictures of a directory as they are, of a video as ffmpeg draws them, or of a Kafka topic.</summary>
 public abstract class FootageSource

@@ -27,7 +27,11 @@ internal sealed class TopicFootage(string address, string? camera) : FootageSour
             string name = string.Create(CultureInfo.InvariantCulture, $"{_topic.Topic}/{record.Partition.Value}@{record.Offset.Value}");
             yield return new EncodedFrame(frame.Camera, name, frame.Error == FrameError.None
                 ? frame.Encoded.ToArray()
-                : frame.Payload.Span.ToArray());
+                : frame.Payload.Span.ToArray())
+            {
+                Taken = frame.TimestampNanoseconds > 0
+                    ? DateTimeOffset.UnixEpoch + UnixNanoseconds.ToDuration(frame.TimestampNanoseconds) : null,
+            };
         }
         if (found == 0)
             throw new FootageException(

@@ -107,9 +107,6 @@ internal sealed class TrainingRun(TrainingRequest request)
 
     private const int GpuBudget = 600_000;
 
-    /// <summary>Frames that a GAN looks at, all epochs together: half an hour on two cores.</summary>
-    private const int GanBudget = 96_000;
-
     private const int GanPixels = 64 * 128;
 
     /// <summary>Weight of what the code's divergence is off its capacity, as in Burgess et al. 2018.</summary>
@@ -293,8 +290,10 @@ internal sealed class TrainingRun(TrainingRequest request)
     {
         if (request.Architecture.IsOfFeatures) return FeatureTraining.Settings(request, frames);
         bool isGpu = device.type == DeviceType.CUDA;
-        int epochs = request.Epochs > 0 ? request.Epochs : Math.Clamp((isGpu ? GpuBudget
-            : request.Architecture.IsAdversarial ? GanBudget : CpuBudget) / frames, 5, 200);
+        int epochs = request.Epochs > 0 ? request.Epochs
+            : request.Architecture.IsAdversarial ? TrainingTime.Epochs(frames,
+                request.Architecture.OnlyDraws ? GanTrainer.FrameCost : VaeGanTrainer.FrameCost, isGpu)
+            : Math.Clamp((isGpu ? GpuBudget : CpuBudget) / frames, 5, 200);
         return new TrainingSettings
         {
             Architecture = request.Architecture,

@@ -4,7 +4,7 @@ using OutlierPipeline.Evaluation;
 namespace OutlierPipeline.Cli.Evaluation;
 
 /// <summary>Figures of one slice of the normal frames.</summary>
-/// <param name="By">What cut it: <c>drive</c>, <c>rarest</c>, <c>clusters</c>, or a tag.</param>
+/// <param name="By">What cut it: <c>drive</c>, <c>hour</c>, <c>rarest</c>, <c>clusters</c>, or a tag.</param>
 /// <param name="Rate">Share of its frames among the strangest of all normal frames, as many of these as the level says: with no favour to
 /// any slice it is the level.</param>
 /// <param name="RateCi">95 % block bootstrap interval.</param>

@@ -8,6 +8,9 @@ namespace OutlierPipeline.Training.Adversarial;
 /// <summary>Trains a <see cref="PictureGenerator"/> and looks for collapse after every epoch.</summary>
 internal sealed class GanTrainer : AdversarialTrainer
 {
+    /// <summary>Seconds of one core that a frame of 128×64 costs, measured (docs/models.md).</summary>
+    public const double FrameCost = 0.010;
+
     private readonly PictureGenerator _generator;
     private readonly DecodedFootage _training;
     private readonly double _spread;

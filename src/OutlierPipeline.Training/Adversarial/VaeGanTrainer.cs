@@ -17,6 +17,9 @@ namespace OutlierPipeline.Training.Adversarial;
 /// </remarks>
 internal sealed class VaeGanTrainer : AdversarialTrainer
 {
+    /// <summary>Seconds of one core that a frame of 128×64 costs, measured (docs/models.md).</summary>
+    public const double FrameCost = 0.018;
+
     /// <summary>Of the verdict beside the likelihood of a value.</summary>
     private const double AdversarialWeight = 0.1;
 

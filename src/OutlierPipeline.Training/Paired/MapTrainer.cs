@@ -17,6 +17,9 @@ namespace OutlierPipeline.Training.Paired;
 /// </remarks>
 internal sealed class MapTrainer : AdversarialTrainer
 {
+    /// <summary>Seconds of one core that a frame of 480×360 costs, measured (docs/models.md).</summary>
+    public const double FrameCost = 0.085;
+
     /// <summary>The stage that the critic sees: its places are twice as far apart as those of maps.</summary>
     private const int SeenByCritic = 1;
 

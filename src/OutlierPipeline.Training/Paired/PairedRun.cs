@@ -5,6 +5,7 @@ using OutlierPipeline.Training.Adversarial;
 using OutlierPipeline.Training.Features;
 using OutlierPipeline.Training.Networks;
 using Spectre.Console;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace OutlierPipeline.Training.Paired;
@@ -41,11 +42,8 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
 
     private Device _device = CPU;
 
-    /// <summary>Frames that the way to maps looks at, all epochs together.</summary>
-    private const int MapBudget = 9_000;
-
-    /// <summary>And the way to pictures.</summary>
-    private const int PictureBudget = 24_000;
+    /// <summary>Of the time of both trainings: the way to maps. The way to pictures has the rest.</summary>
+    public const double MapShare = 0.4;
 
     public async Task<int> RunAsync(long begun, CancellationToken cancellation)
     {
@@ -60,7 +58,7 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
         AnsiConsole.WriteLine($"{training.Count} frames with label maps of {classes.Classes.Count} classes train.");
         TrainedDirection? toMap = null, toPicture = null;
         Backbone? backbone = null;
-        var settings = Settings(training.Count, pairs.ToMap ? MapBudget : PictureBudget);
+        var settings = pairs.ToMap ? MapSettings(training.Count) : PictureSettings(training.Count);
         if (pairs.ToMap)
         {
             backbone = Backbone.ResNet18(stages: 4);
@@ -72,7 +70,7 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
             using var small = pairs.ToMap ? await LoadAsync(pairs.PictureWidth, 16, cancellation) : null;
             var frames = small?.SplitByTime(request.Shares)[0] ?? training;
             toPicture = TrainToPicture(frames, small is null ? maps : labels.Read(frames, classes.Classes), classes,
-                Settings(frames.Count, PictureBudget), cancellation);
+                PictureSettings(frames.Count), cancellation);
             if (toPicture is null) return await run.InterruptedAsync();
         }
         (byte[], string[])? second = backbone is null || pairs.IsProbe ? null
@@ -142,9 +140,14 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
         return isDone;
     }
 
-    private TrainingSettings Settings(int frames, int budget)
+    private TrainingSettings MapSettings(int frames) => Settings(frames, MapTrainer.FrameCost, MapShare);
+
+    private TrainingSettings PictureSettings(int frames) => Settings(frames, PictureTrainer.FrameCost, 1 - MapShare);
+
+    private TrainingSettings Settings(int frames, double cost, double share)
     {
-        int epochs = request.Epochs > 0 ? request.Epochs : Math.Clamp(budget / frames, 5, 200);
+        int epochs = request.Epochs > 0 ? request.Epochs
+            : TrainingTime.Epochs(frames, cost, _device.type == DeviceType.CUDA, share);
         return new TrainingSettings
         {
             Architecture = request.Architecture,

@@ -13,6 +13,9 @@ namespace OutlierPipeline.Training.Paired;
 /// <remarks>Isola et al., CVPR 2017.</remarks>
 internal sealed class PictureTrainer : AdversarialTrainer
 {
+    /// <summary>Seconds of one core that a frame of 128×96 costs, measured (docs/models.md).</summary>
+    public const double FrameCost = 0.08;
+
     private const double Momentum = 0.5;
     private const int Compared = 32;
     private readonly MapPainter _painter;

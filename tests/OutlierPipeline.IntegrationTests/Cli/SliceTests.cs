@@ -52,6 +52,31 @@ public sealed class SliceTests : IDisposable
         Assert.Contains("after (this package)", picture, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Frames_of_a_topic_are_cut_by_the_hour_at_which_they_were_taken_and_files_which_do_not_say_it_are_refused()
+    {
+        using var cluster = new TestCluster(1);
+        var noon = new DateTimeOffset(DateTime.UtcNow.Date.AddDays(-1).AddHours(11.99), TimeSpan.Zero);
+        foreach (var (frame, i) in SmallFrames.FullDrive(700, 60).Select((frame, i) => (frame, i)))
+            cluster.Produce("car-1", frame, 0, ("frame-timestamp",
+                (noon.AddSeconds(i * 2).ToUnixTimeMilliseconds() * 1_000_000).ToString(CultureInfo.InvariantCulture)));
+        cluster.Flush();
+        string topic = $"kafka://{cluster.BootstrapServers}/{TestCluster.Frames}?seconds=600&fetch.wait.max.ms=5";
+        var evaluated = await Tool.OutlierAsync("evaluate", "--model", Repository.StreetDemo, "--normal", topic, "--out",
+            _directory.File("report"), "--slices", "hour");
+        Assert.True(evaluated.Code == 0, evaluated.Error);
+        using var report = JsonDocument.Parse(await File.ReadAllTextAsync(_directory.File("report/report.json"),
+            TestContext.Current.CancellationToken));
+        // 36 seconds are left of the hour before noon.
+        Assert.Equal([("11:00 UTC", 18), ("12:00 UTC", 42)], report.RootElement.GetProperty("slices").EnumerateArray().Select(slice =>
+            (slice.GetProperty("name").GetString()!, slice.GetProperty("frames").GetInt32())));
+        Write("normal", SmallFrames.FullDrive(700, 4));
+        var refused = await EvaluateAsync("--slices", "hour");
+        Assert.Equal(1, refused.Code);
+        Assert.Contains("00000.jpg does not say when it was taken", refused.Error, StringComparison.Ordinal);
+        Assert.Single(refused.Error.TrimEnd().Split('\n'));
+    }
+
     [Theory]
     [InlineData("99999.jpg,time=day", "line 1: the normal footage has no frame 99999.jpg")]
     [InlineData("00000.jpg,day", "line 1: expected file,tag=value and found day")]
