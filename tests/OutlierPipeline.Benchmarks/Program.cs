@@ -20,6 +20,7 @@ return args switch
     ["listen", var address, var count] => await Listeners.ListenAsync(address, int.Parse(count, CultureInfo.InvariantCulture)),
     ["fuzz", .. var rest] => FuzzCommand.Run(rest),
     [HostileProcess.Command, var target] => HostileProcess.Serve(target),
+    ["restore", .. var rest] => await Restore.RunAsync(rest),
     ["soak", .. var rest] => await SoakCommand.RunAsync(rest),
     ["broker", var partitions] => BrokerProcess.Serve(int.Parse(partitions, CultureInfo.InvariantCulture)),
     _ => BenchmarkSwitcher.FromAssembly(typeof(EndToEnd).Assembly).Run(args).Any(summary => summary.HasCriticalValidationErrors) ? 1 : 0,

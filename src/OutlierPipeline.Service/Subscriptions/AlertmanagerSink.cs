@@ -15,7 +15,7 @@ internal sealed record PostedAlert(
 /// <summary>
 /// Tells Alertmanagers of every open incident, again and again, as they expect it: they group, silence and notify. Every replica does; the
 /// same labels are the same alert.
-/// An alert starts when it is first sent: Alertmanager waits for a group's others only while alerts are young.
+/// An alert starts when an Alertmanager first takes it: it waits for a group's others only while alerts are young.
 /// </summary>
 internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadcast, AlertsOptions options, IHttpClientFactory clients,
     TimeProvider time, ILogger<AlertmanagerSink> log)
@@ -75,9 +75,9 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
             // Without a user's name and password, which may stand in it.
             if (await PostAsync(alertmanager, alerts, cancellation) is { } fault) faults.Add($"{alertmanager.Authority}: {fault}");
         }
-        // What could not be ended is ended the next time.
+        // What could not be ended is ended the next time. What nobody took has not started.
         if (faults.Count == 0) _posted = open;
-        else foreach (var (key, alert) in open) _posted[key] = alert;
+        else if (faults.Count < options.Alertmanagers.Length) foreach (var (key, alert) in open) _posted[key] = alert;
         if (faults.Count == 0) Succeed();
         else Fail(string.Join("; ", faults));
     }

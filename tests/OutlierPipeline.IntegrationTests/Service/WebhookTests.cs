@@ -347,8 +347,7 @@ public sealed class WebhookTests
         for (int i = 0; i < Cameras; i++)
             cluster.ProduceAlert(AlertFactory.Record($"i{i}", 1, AlertType.Opened, $"car-{i}/front", second: i), i % 4);
         cluster.Flush();
-        // It starts when all have been read, as slow as this machine may be with that: how long it waits for a group's others is
-        // Alertmanager's own business.
+        // It starts when all have been read, and were sent in vain for as long as that took, maybe longer than it waits for others.
         await service.StoredAsync(Cameras);
         using var alertmanager = Tool.Start("/usr/bin/prometheus-alertmanager", [$"--config.file={directory.File("alertmanager.yml")}",
             $"--storage.path={directory.File("data")}", $"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]);
@@ -373,6 +372,27 @@ public sealed class WebhookTests
         {
             alertmanager.Kill(entireProcessTree: true);
         }
+    }
+
+    [Fact]
+    public async Task What_no_Alertmanager_took_starts_for_it_when_one_takes_it_so_that_it_still_waits_for_others()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        await using var receiver = await WebhookReceiver.StartAsync();
+        receiver.Answer = (_, _) => Task.FromResult(503);
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"),
+            $"Alerts:Alertmanagers:0={receiver.Address}", "Alerts:ResendInterval=00:00:01");
+        cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened));
+        cluster.Flush();
+        await service.UntilAsync(() => Task.FromResult(receiver.Received.Count >= 2), "two that are refused");
+        receiver.Answer = (_, _) => Task.FromResult(200);
+        int refused = receiver.Received.Count;
+        await service.UntilAsync(() => Task.FromResult(receiver.Received.Count >= refused + 3), "some that are taken");
+        var starts = receiver.Received.Select(received => received.Json[0].GetProperty("startsAt").GetDateTimeOffset()).ToList();
+        Assert.True(starts[^1] > starts[1], $"it started at {starts[1]:O}, when nobody took it");
+        // From then on it is the same alert.
+        Assert.Equal(starts[^2], starts[^1]);
     }
 
     [Fact]
