@@ -194,6 +194,7 @@ internal static class CalibrateCommand
             cancellation);
         if (footage.Digest == package.Card.Training.Footage.Digest)
             throw new CommandException("this is the footage that the model was trained on: what trains must not calibrate");
+        attachment?.CheckUnseen(footage);
         var mask = request.Mask is null ? before.Mask : FrameMask.Load(request.Mask, package.Card.Network.Size);
         // The engine of a package without masks does not ask for them.
         using var engine = new InferenceEngine(ModelPackage.Uncalibrated(package.Card, package.Graph.ToArray(), mask),
@@ -296,11 +297,15 @@ internal static class CalibrateCommand
             files[SecondGraph.FileName] = second.Graph.ToArray();
             card = card with { Second = second.Card };
         }
+        if (KnownFootage.Of(package) is { } known)
+        {
+            if (second is not null) known = second.AddTo(known);
+            if (set is not null && request.Slice is null && request.Camera is null) known = known with { Calibration = set };
+            files[KnownFootage.FileName] = known.ToJson();
+        }
         if ((request.Slice ?? request.Camera) is not { } key)
         {
             files["calibration.json"] = calibration.ToJson();
-            if (set is not null && KnownFootage.Of(package) is { } known)
-                files[KnownFootage.FileName] = (known with { Calibration = set }).ToJson();
             if (mask is not null) files["mask.png"] = mask.ToPng();
             // What was measured with another calibration is not true of this one.
             var quality = card.Quality.Where(figure => !figure.Key.StartsWith("test", StringComparison.Ordinal)).ToDictionary();

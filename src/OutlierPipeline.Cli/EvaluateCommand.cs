@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.Json;
 using OutlierPipeline.Cli.Evaluation;
@@ -95,14 +96,22 @@ internal static class EvaluateCommand
                 result.AddError($"--what-if {result.GetValue(whatIf)}: expected {Setting}1e-4,1e-6");
             if (result.GetValue(before) is not null && result.GetValue(slices) is not { Length: > 0 })
                 result.AddError("--before goes with --slices");
-            if (result.GetValue(labels) is { Length: > 0 } || Translates(result.GetValue(model)))
+            var network = NetworkOf(result.GetValue(model));
+            if (result.GetValue(labels) is { Length: > 0 } || network?.Translation is not null)
             {
                 if (result.GetValue(model) is null || result.GetValue(normal) is not { Length: > 0 })
                     result.AddError("--labels needs --model and --normal");
-                foreach (var other in new Option[] { outlier, corruptions, slices, before, scores, whatIf, leaveOut.IsAsked }
-                    .Where(other => result.GetResult(other) is { Implicit: false }))
-                    result.AddError($"{other.Name} does not go with label maps: such a package is judged by them alone");
+                Refuse(result, "does not go with label maps: such a package is judged by them alone", outlier, corruptions, output, camera,
+                    level, rate, slices, chose, before, scores, whatIf, leaveOut.IsAsked);
                 return;
+            }
+            if (network is { OnlyDraws: true })
+            {
+                Refuse(result, "does not go with a package that only draws: nothing of it is calibrated", camera, level, rate, slices,
+                    chose, before, scores, whatIf, leaveOut.IsAsked);
+                if (result.GetValue(outlier) is not { Length: > 0 } && !result.GetValue(corruptions))
+                    result.AddError("--outlier or --corruptions is needed: a package that only draws is judged by what its discriminator " +
+                        "tells from normal frames");
             }
             if (!asks && (result.GetValue(normal) is not { Length: > 0 } || result.GetValue(output) is null))
                 result.AddError("--normal and --out are needed (or --what-if with --scores)");
@@ -118,7 +127,7 @@ internal static class EvaluateCommand
             if (options.GetValue(whatIf) is { } settings)
                 return Task.FromResult(Try(options.GetRequiredValue(model), options.GetRequiredValue(scores)!, settings[Setting.Length..],
                     options.GetValue(rate) ?? ScoredSet.DefaultRate, cancellation));
-            if (options.GetValue(labels) is { Length: > 0 } || Translates(options.GetValue(model)))
+            if (options.GetValue(labels) is { Length: > 0 } || NetworkOf(options.GetValue(model))?.Translation is not null)
                 return MapJudge.RunAsync(options.GetRequiredValue(model), options.GetRequiredValue(normal)!,
                     options.GetValue(labels) ?? [], cancellation);
             var sets = (options.GetValue(outlier) ?? []).Select(pair => pair.Split('=', 2)).Select(pair =>
@@ -147,18 +156,24 @@ internal static class EvaluateCommand
         return command;
     }
 
-    /// <summary>Whether a package makes maps, and so is judged by them.</summary>
-    private static bool Translates(string? model)
+    /// <summary>What a package's network is; null where the package cannot be read, which is said when it is loaded.</summary>
+    private static NetworkCard? NetworkOf(string? model)
     {
         try
         {
-            return model is not null && ModelPackage.ReadCard(model).Network.Translation is not null;
+            return model is null ? null : ModelPackage.ReadCard(model).Network;
         }
         catch (ModelPackageException)
         {
-            // What is wrong with it is said when it is loaded.
-            return false;
+            return null;
         }
+    }
+
+    /// <summary>Refuses options that would do nothing.</summary>
+    private static void Refuse(CommandResult result, string why, params Option[] options)
+    {
+        foreach (var option in options.Where(option => result.GetResult(option) is { Implicit: false }))
+            result.AddError($"{option.Name} {why}");
     }
 
     private static int Try(string model, string source, string values, double rate, CancellationToken cancellation)

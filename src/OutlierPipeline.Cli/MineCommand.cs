@@ -61,6 +61,10 @@ internal static class MineCommand
         OutputPath.CheckDirectory(output);
         var package = ModelPackage.Load(path);
         using var footage = await ToolFootage.LoadAsync("frames", inputs, package.Card.Network.Size, camera, cancellation);
+        var names = new HashSet<string>();
+        // By their names the files are found again.
+        if (Enumerable.Range(0, footage.Count).Select(footage.NameOf).FirstOrDefault(name => !names.Add(name)) is { } twice)
+            throw new CommandException($"--frames: {twice} is there twice: give each frame once");
         using var engine = new InferenceEngine(package, new InferenceOptions(), NullLogger.Instance);
         using var scorer = new FootageScorer(engine);
         float[][] codes = new float[footage.Count][];

@@ -1,3 +1,4 @@
+using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
@@ -8,6 +9,9 @@ namespace OutlierPipeline.Cli;
 /// <param name="Combines">Its scores that join the combined one.</param>
 internal sealed record SecondAttachment(SecondCard Card, ReadOnlyMemory<byte> Graph, string Directory, string[] Combines)
 {
+    /// <summary>What trained it, where it comes from a package of pairs that says so; else null.</summary>
+    private KnownFootage.FrameSet? Training { get; init; }
+
     /// <summary>Scores that join the combined one unless others are named: those that look at places.</summary>
     private static readonly string[] Places = [SecondGraph.Resynthesis, SecondGraph.Classes];
 
@@ -38,7 +42,23 @@ internal sealed record SecondAttachment(SecondCard Card, ReadOnlyMemory<byte> Gr
             throw new CommandException($"--combine {unknown}: the second graph has {string.Join(", ", second.Scores)}");
         if (combines.Length == 0)
             combines = [.. (pairs is null ? package.Default.Calibration.Second?.Combines : null) ?? Places.Intersect(second.Scores)];
-        return new SecondAttachment(second, graph, pairs ?? package.Path, combines);
+        return new SecondAttachment(second, graph, pairs ?? package.Path, combines)
+        {
+            Training = pairs is not null && ModelPackage.ReadCard(pairs).Files.ContainsKey(KnownFootage.FileName)
+                ? KnownFootage.Parse(ModelPackage.ReadFile(pairs, KnownFootage.FileName)).Training : null,
+        };
+    }
+
+    /// <summary>What trained either graph trained the package.</summary>
+    public KnownFootage AddTo(KnownFootage known) => Training is null ? known : known with { Training = known.Training.And(Training) };
+
+    /// <exception cref="CommandException">Some of the frames trained the second graph.</exception>
+    public void CheckUnseen(DecodedFootage footage)
+    {
+        if (Training is null) return;
+        var known = new KnownFootage { Training = Training, Calibration = new([], []) };
+        foreach (var drive in footage.Drives.Where(drive => known.With(footage, drive) == Acquaintance.Trained))
+            throw new CommandException($"{drive.Name}: some of these frames trained the second graph: what trains must not calibrate");
     }
 
     /// <summary>The calibration with what both graphs say of its frames.</summary>

@@ -115,5 +115,9 @@ public sealed record KnownFootage
     /// <summary>Some frames.</summary>
     /// <param name="Drives">The names of their drives.</param>
     /// <param name="Hashes">The first bytes of each frame's SHA-256.</param>
-    public sealed record FrameSet(IReadOnlyList<string> Drives, byte[] Hashes);
+    public sealed record FrameSet(IReadOnlyList<string> Drives, byte[] Hashes)
+    {
+        /// <summary>These and others.</summary>
+        public FrameSet And(FrameSet others) => new([.. Drives.Union(others.Drives)], [.. Hashes, .. others.Hashes]);
+    }
 }

@@ -186,7 +186,7 @@ internal static class ServiceHost
         builder.Services.AddSingleton<WebhookClient>();
         builder.Services.AddSingleton<WebhookSender>();
         builder.Services.AddHostedService(services => services.GetRequiredService<WebhookSender>());
-        builder.Services.AddHttpClient(nameof(AlertmanagerSink)).ConfigureHttpClient(http => http.Timeout = TimeSpan.FromSeconds(10))
+        builder.Services.AddHttpClient(nameof(AlertmanagerSink)).ConfigureHttpClient(http => http.Timeout = AlertmanagerSink.Patience)
             .RemoveAllLoggers();
         builder.Services.AddSingleton<AlertmanagerSink>();
         builder.Services.AddHostedService(services => services.GetRequiredService<AlertmanagerSink>());

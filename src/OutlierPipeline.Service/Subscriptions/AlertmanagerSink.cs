@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json.Serialization;
 using OutlierPipeline.Service.Alerts;
 using OutlierPipeline.Service.Streams;
@@ -21,9 +22,15 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
     TimeProvider time, ILogger<AlertmanagerSink> log)
     : Loop("incidents do not reach every Alertmanager", time, log)
 {
+    /// <summary>For so long an answer is waited for.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan Debounce = TimeSpan.FromMilliseconds(200);
     private readonly SemaphoreSlim _news = new(0);
-    private Dictionary<string, PostedAlert> _posted = [];
+
+    /// <summary>What each Alertmanager took last.</summary>
+    private readonly ConcurrentDictionary<Uri, Dictionary<string, PostedAlert>> _taken =
+        new(options.Alertmanagers.Distinct().ToDictionary(alertmanager => alertmanager, _ => new Dictionary<string, PostedAlert>()));
 
     public override async Task StartAsync(CancellationToken cancellationToken)
     {
@@ -32,7 +39,7 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
         await base.StartAsync(cancellationToken);
     }
 
-    /// <summary>What is open ends by itself after three intervals, unless another replica goes on.</summary>
+    /// <summary>What is open ends by itself after three intervals and what is waited for answers, unless another replica goes on.</summary>
     public override async Task StopAsync(CancellationToken cancellationToken)
     {
         broadcast.Published -= Wake;
@@ -61,25 +68,29 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
     private async Task PostAsync(CancellationToken cancellation)
     {
         var now = Time.GetUtcNow();
-        var open = (await book.OpenAsync(cancellation)).Select(incident => Of(incident, now))
-            .Select(alert => _posted.TryGetValue(Key(alert), out var posted) ? alert with { StartsAt = posted.StartsAt } : alert)
-            .ToDictionary(Key);
-        // What was sent and is open no more, or has another severity now, ends; unless another incident with the same labels is open,
-        // since to Alertmanager they are one alert.
+        PostedAlert[] open = [.. (await book.OpenAsync(cancellation)).Select(incident => Of(incident, now))];
+        // One that hangs keeps no other waiting.
+        string?[] faults = await Task.WhenAll(options.Alertmanagers.Distinct().Select(alertmanager =>
+            TellAsync(alertmanager, open, now, cancellation)));
+        if (faults.All(fault => fault is null)) Succeed();
+        else Fail(string.Join("; ", faults.OfType<string>()));
+    }
+
+    /// <returns>What is wrong, or null.</returns>
+    private async Task<string?> TellAsync(Uri alertmanager, PostedAlert[] incidents, DateTimeOffset now, CancellationToken cancellation)
+    {
+        var taken = _taken[alertmanager];
+        var open = incidents.Select(alert => taken.TryGetValue(Key(alert), out var earlier) ? alert with { StartsAt = earlier.StartsAt }
+            : alert).ToDictionary(Key);
+        // What it took and is open no more, or has another severity now, ends; unless another incident with the same labels is open, since
+        // to Alertmanager they are one alert.
         var labels = open.Values.Select(Labels).ToHashSet();
-        var ended = _posted.Where(posted => !open.ContainsKey(posted.Key) && !labels.Contains(Labels(posted.Value)));
-        PostedAlert[] alerts = [.. open.Values, .. ended.Select(posted => posted.Value with { EndsAt = now })];
-        var faults = new List<string>();
-        foreach (var alertmanager in options.Alertmanagers)
-        {
-            // Without a user's name and password, which may stand in it.
-            if (await PostAsync(alertmanager, alerts, cancellation) is { } fault) faults.Add($"{alertmanager.Authority}: {fault}");
-        }
-        // What could not be ended is ended the next time. What nobody took has not started.
-        if (faults.Count == 0) _posted = open;
-        else if (faults.Count < options.Alertmanagers.Length) foreach (var (key, alert) in open) _posted[key] = alert;
-        if (faults.Count == 0) Succeed();
-        else Fail(string.Join("; ", faults));
+        var ended = taken.Where(alert => !open.ContainsKey(alert.Key) && !labels.Contains(Labels(alert.Value)));
+        PostedAlert[] alerts = [.. open.Values, .. ended.Select(alert => alert.Value with { EndsAt = now })];
+        // Without a user's name and password, which may stand in it.
+        if (await PostAsync(alertmanager, alerts, cancellation) is { } fault) return $"{alertmanager.Authority}: {fault}";
+        _taken[alertmanager] = open;
+        return null;
     }
 
     /// <returns>What is wrong, or null.</returns>
@@ -118,7 +129,7 @@ internal sealed class AlertmanagerSink(IncidentBook book, AlertBroadcast broadca
                 ["kind"] = incident.Kind.ToString().ToLowerInvariant(),
                 ["severity"] = incident.Severity.ToString().ToLowerInvariant()
             },
-            annotations, now, now + 3 * options.ResendInterval, link);
+            annotations, now, now + 3 * options.ResendInterval + Patience, link);
     }
 
     private static string Key(PostedAlert alert) => $"{alert.Annotations["incident"]} {alert.Labels["severity"]}";

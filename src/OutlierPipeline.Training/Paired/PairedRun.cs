@@ -71,7 +71,8 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
             var frames = small?.SplitByTime(request.Shares)[0] ?? training;
             toPicture = TrainToPicture(frames, small is null ? maps : labels.Read(frames, classes.Classes), classes,
                 PictureSettings(frames.Count), cancellation);
-            if (toPicture is null) return await run.InterruptedAsync();
+            // What is finished before any epoch to pictures has ended has the way to maps alone.
+            if (toPicture is null && (toMap is null || !request.Finish)) return await run.InterruptedAsync();
         }
         (byte[], string[])? second = backbone is null || pairs.IsProbe ? null
             : WriteSecond(backbone, training, classes, toMap!, toPicture, cancellation);
@@ -127,7 +128,7 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
 
     /// <summary>Goes on or begins, to the end.</summary>
     /// <param name="isFirst">Whether an interrupted run must have left a checkpoint of it.</param>
-    /// <returns>False if it was cancelled.</returns>
+    /// <returns>False if it was cancelled, or there is nothing yet of what is finished.</returns>
     private bool Train(AdversarialTrainer trainer, TrainingSettings settings, bool isFirst, out double rate,
         CancellationToken cancellation)
     {
@@ -135,9 +136,10 @@ internal sealed class PairedRun(TrainingRequest request, PairedRequest pairs, Tr
         double last = 0;
         bool isDone = request.Finish || TrainingRun.Show(trainer.Run, settings, progress => last = progress.FramesPerSecond, cancellation);
         rate = last;
-        if (isDone && trainer.Epochs == 0)
-            throw new TrainingException($"no epoch has ended yet: there is nothing to write ({checkpoints})");
-        return isDone;
+        if (!isDone || trainer.Epochs > 0) return isDone;
+        if (isFirst) throw new TrainingException($"no epoch has ended yet: there is nothing to write ({checkpoints})");
+        AnsiConsole.WriteLine("No epoch to pictures has ended yet: the package has the way to maps alone.");
+        return false;
     }
 
     private TrainingSettings MapSettings(int frames) => Settings(frames, MapTrainer.FrameCost, MapShare);

@@ -172,9 +172,11 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
         frame.IsSkipped = overload.Policy == OverloadPolicy.SkipStale && frame.Kind == FrameKind.Picture
             && _ages.AgeOf(frame, frame.Assignment.Watch.End, time.GetUtcNow()) > overload.MaxFrameAge;
         var partition = frame.Assignment.Partition;
-        if (_held.Has(partition))
+        if (_held.Has(partition) && !IsBlocked(partition))
         {
+            // Resumed while there was no room for what it had held.
             _held.Add(frame);
+            member.Pause(partition, PauseReason.Backpressure);
             return;
         }
         if (IsBlocked(partition))

@@ -92,6 +92,8 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
             if (record.IsPartitionEOF)
             {
                 if (record.Offset.Value >= end) break;
+                // The log was cut back, or is another's of the same name: what was read of it counts no more.
+                if (End(admin, partition) < end) return false;
                 continue;
             }
             string camera = Encoding.UTF8.GetString(record.Message.Key ?? []);

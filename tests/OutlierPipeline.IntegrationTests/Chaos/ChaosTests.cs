@@ -56,6 +56,7 @@ public sealed class ChaosTests
             foreach (var replica in replicas) await replica.DisposeAsync();
         }
         Assert.Empty(replicas.SelectMany(replica => replica.Faults));
+        Assert.True(disturber.ReplicaKills + disturber.NodeKills > 0, "nothing was killed, so this test shows less than it should");
         var found = new Accounting(cluster, TestCluster.Scores, TestCluster.Alerts, TestCluster.DeadLetters);
         if (expires)
         {

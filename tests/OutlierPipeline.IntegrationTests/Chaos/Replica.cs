@@ -77,6 +77,8 @@ internal sealed partial class Replica : IAsyncDisposable
             if (_isToEnd && code is not (0 or 137 or 143)) Faults.Add($"{Name} ended with {code}: {last}");
             if (!_isToEnd)
             {
+                // For a stated reason it ends with 1; all else is a crash.
+                if (code != 1) Faults.Add($"{Name} ended by itself with {code}: {last}");
                 OwnEnds++;
                 _journal.Add($"{Name} ended by itself with {code}: {last}");
             }

@@ -69,9 +69,11 @@ public sealed class MineTests : IDisposable
     [InlineData("--count 0", "--count must be 1 to 10000")]
     [InlineData("--apart -1", "--apart must not be negative")]
     [InlineData("--model nowhere", "nowhere: no such model package")]
+    [InlineData("--frames {frames}", "--frames: ")]
     public async Task Wrong_use_is_told_in_one_line(string option, string expected)
     {
         string frames = Write("frames", SmallFrames.FullDrive(700, 2));
+        option = option.Replace("{frames}", frames, StringComparison.Ordinal);
         string[] arguments = ["mine", "--frames", frames, "--out", _directory.File("out"), .. option.Split(' ')];
         if (!option.StartsWith("--model", StringComparison.Ordinal)) arguments = [.. arguments, "--model", Repository.StreetDemo];
         var mined = await Tool.OutlierAsync(arguments);

@@ -1,6 +1,9 @@
+using System.Buffers;
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.Extensions.Logging.Abstractions;
+using OutlierPipeline.Alerts;
+using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Footage.Simulation;
@@ -155,6 +158,35 @@ public sealed class ModelLifeTests : IDisposable
         Assert.Contains("time=night", (await Tool.OutlierAsync("models", At("model"))).Output, StringComparison.Ordinal);
         var both = await Tool.OutlierAsync("calibrate", "--model", At("model"), "--slice", "a=b", "--camera", "c", "--frames", At("night"));
         Assert.Contains("exclude each other", both.Error, StringComparison.Ordinal);
+
+        // Whose tag changes begins its evidence anew, and keeps its open incident.
+        var untagged = ModelPackage.Load(At("model"));
+        var state = new ArrayBufferWriter<byte>();
+        var before = new CameraDetector("truck-7", untagged, new DetectionOptions());
+        for (int i = 0; i < 60; i++) Observe(before, i);
+        Assert.True(before.HasOpenIncident);
+        before.WriteState(state, DateTimeOffset.UnixEpoch);
+        foreach (var (loaded, isTagged) in new[] { (untagged, false), (package, true) })
+        {
+            var after = new CameraDetector("truck-7", loaded, new DetectionOptions());
+            Assert.True(after.TryRestore(state.WrittenSpan));
+            Assert.True(after.HasOpenIncident);
+            double evidence = Observe(after, 60).Martingale;
+            Assert.True(isTagged ? evidence < 1 : evidence > 6, $"tagged: {isTagged}, evidence {evidence}");
+        }
+
+        Verdict Observe(CameraDetector detector, int i)
+        {
+            byte[] pixels = new byte[192];
+            new Random(i).NextBytes(pixels);
+            return detector.Observe(new FrameObservation
+            {
+                Frame = new FrameRef("camera.frames", 0, i, (i + 1) * 100_000_000L),
+                Scores = rows[i % rows.Length],
+                ErrorMap = new float[package.Card.Network.ErrorMapHeight * package.Card.Network.ErrorMapWidth],
+                Pixels = pixels,
+            }, []);
+        }
 
         int Alarms(string camera) => rows.Count(row =>
         {

@@ -62,6 +62,9 @@ public sealed class TranslateTests : IDisposable
     [InlineData("evaluate --model {maps} --normal {drive} --labels {unknown}", "index 7")]
     [InlineData("evaluate --model {demo} --normal {drive} --labels {drive}/labels", "translates nothing")]
     [InlineData("evaluate --model {maps} --normal {drive} --corruptions", "--corruptions does not go with label maps")]
+    [InlineData("evaluate --model {maps} --normal {drive} --out {out}", "--out does not go with label maps")]
+    [InlineData("mine --model {maps} --frames {drive} --out {out}", "is a pix2pix")]
+    [InlineData("sample --model {maps} --out {out}.png", "is a pix2pix")]
     public async Task Wrong_input_is_told_in_one_line(string line, string expected)
     {
         string drive = Draw("drive", 3);
@@ -80,6 +83,8 @@ public sealed class TranslateTests : IDisposable
         Assert.NotEqual(0, refused.Code);
         Assert.Contains(expected, refused.Error, StringComparison.Ordinal);
         Assert.Single(refused.Error.Trim().Split('\n'), text => text.Contains(expected, StringComparison.Ordinal));
+        // No trace of where it was thrown.
+        Assert.DoesNotContain("   at ", refused.Error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(Path.Combine(places["out"], "pictures")));
     }
 

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Text.Json;
+using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage;
 using OutlierPipeline.Inference;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Models;
@@ -131,6 +133,25 @@ public sealed class TwoGraphsTests : IDisposable
     }
 
     [Fact]
+    public async Task What_trained_the_second_graph_does_not_calibrate_and_counts_as_trained_from_then_on()
+    {
+        string trained = Write("trained", SmallFrames.FullDrive(900, 25));
+        using var footage = await new FootageLoader().LoadAsync([trained], ModelPackage.Load(Repository.StreetDemo).Card.Network.Size,
+            Cancellation);
+        string pairs = WritePairs(new() { Training = KnownFootage.SetOf(footage), Calibration = new([], []) });
+        string output = _directory.File("out");
+        var refused = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--second", pairs, "--frames", trained,
+            "--out", output);
+        Assert.Equal(1, refused.Code);
+        Assert.Contains("some of these frames trained the second graph", Assert.Single(refused.Error.TrimEnd().Split('\n')),
+            StringComparison.Ordinal);
+        var calibrated = await Tool.OutlierAsync("calibrate", "--model", Repository.StreetDemo, "--second", pairs, "--frames",
+            Write("fresh", SmallFrames.FullDrive(901, 40)), "--out", output);
+        Assert.True(calibrated.Code == 0, calibrated.Error);
+        Assert.Equal(Acquaintance.Trained, KnownFootage.Of(ModelPackage.Load(output))!.With(footage, footage.Drives[0]));
+    }
+
+    [Fact]
     public async Task Evaluate_says_what_the_second_graph_adds()
     {
         var package = await CalibrateAsync();
@@ -207,7 +228,8 @@ public sealed class TwoGraphsTests : IDisposable
     }
 
     /// <summary>A package of pairs whose second graph is the fixture.</summary>
-    private string WritePairs()
+    /// <param name="known">What made it; null where it does not say.</param>
+    private string WritePairs(KnownFootage? known = null)
     {
         string directory = _directory.File("pairs");
         byte[] graph = File.ReadAllBytes(Path.Combine(Repository.Root, "tests", "OutlierPipeline.IntegrationTests", "Fixtures",
@@ -231,11 +253,9 @@ public sealed class TwoGraphsTests : IDisposable
                 },
             },
         };
-        ModelPackageWriter.WriteTranslating(directory, card, new Dictionary<string, byte[]>
-        {
-            [SecondGraph.FileName] = graph,
-            [TranslationCard.ToMap] = graph,
-        });
+        var files = new Dictionary<string, byte[]> { [SecondGraph.FileName] = graph, [TranslationCard.ToMap] = graph };
+        if (known is not null) files[KnownFootage.FileName] = known.ToJson();
+        ModelPackageWriter.WriteTranslating(directory, card, files);
         return directory;
     }
 

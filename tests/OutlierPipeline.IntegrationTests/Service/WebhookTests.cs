@@ -413,6 +413,8 @@ public sealed class WebhookTests
         cluster.Flush();
         await service.UntilAsync(() => Task.FromResult(Incidents().Any(incidents => incidents.Contains("other"))), "the second");
         receiver.Answer = (_, _) => Task.FromResult(200);
+        int refused = receiver.Received.Count;
+        await service.UntilAsync(() => Task.FromResult(receiver.Received.Count >= refused + 2), "some that are taken");
         Assert.All(Incidents().Where(incidents => incidents.Contains("other")), incidents => Assert.Equal(["other"], incidents));
         Assert.All(receiver.Received, received => Assert.Equal("/alertmanager/api/v2/alerts", received.Path));
 
@@ -420,6 +422,31 @@ public sealed class WebhookTests
             [.. receiver.Received.Select(received =>
             received.Json.EnumerateArray().Select(alert => alert.GetProperty("annotations").GetProperty("incident").GetString()!)
             .ToArray())];
+    }
+
+    [Fact]
+    public async Task An_Alertmanager_that_is_away_leaves_nothing_behind_at_the_other()
+    {
+        using var directory = new TestDirectory();
+        using var cluster = new TestCluster();
+        await using var receiver = await WebhookReceiver.StartAsync();
+        await using var service = await RunningService.StartAsync(cluster, directory.File("alerts.db"),
+            "Alerts:Alertmanagers:0=http://127.0.0.1:1", $"Alerts:Alertmanagers:1={receiver.Address}", "Alerts:ResendInterval=00:00:01");
+        cluster.ProduceAlert(AlertFactory.Record("one", 1, AlertType.Opened, "car-1/front"));
+        cluster.Flush();
+        await service.UntilAsync(() => Task.FromResult(Posts("one").Count > 0), "the one");
+        cluster.ProduceAlert(AlertFactory.Record("one", 2, AlertType.Closed, "car-1/front"));
+        cluster.Flush();
+        await service.UntilAsync(() => Task.FromResult(Posts("one").Any(one => one.GetProperty("endsAt").GetDateTimeOffset()
+            <= DateTimeOffset.UtcNow)), "its end");
+        int ended = Posts("one").Count;
+        cluster.ProduceAlert(AlertFactory.Record("other", 1, AlertType.Opened, "car-2/front", second: 60));
+        cluster.Flush();
+        await service.UntilAsync(() => Task.FromResult(Posts("other").Count > 1), "the other, twice");
+        Assert.Equal(ended, Posts("one").Count);
+
+        List<JsonElement> Posts(string incident) => [.. receiver.Received.SelectMany(received => received.Json.EnumerateArray())
+            .Where(alert => alert.GetProperty("annotations").GetProperty("incident").GetString() == incident)];
     }
 
     /// <summary>A store with alerts, without Kafka.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OutlierPipeline.Cli;
 using OutlierPipeline.Cli.Evaluation;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
@@ -134,6 +135,10 @@ public sealed class GanTests : IDisposable
         }
         string report = Path.Combine(_rendered.Directory, "report");
         Assert.True(DrawnJudge.Takes(directory));
+        Assert.Contains("--outlier or --corruptions is needed", Assert.Single(Errors()), StringComparison.Ordinal);
+        Assert.Contains("--slices does not go with a package that only draws", Assert.Single(Errors("--corruptions", "--slices", "drive")),
+            StringComparison.Ordinal);
+        Assert.Empty(Errors("--corruptions"));
         Assert.Equal(0, await DrawnJudge.RunAsync(new EvaluationRequest(directory, [Path.Combine(_rendered.Directory, "drive-40")],
             [("night", _rendered.Drive("night", 20, 9, Trouble.Night))], "", 0.05, null, 10, 1, "outlier evaluate"), report,
             cancellation));
@@ -146,6 +151,9 @@ public sealed class GanTests : IDisposable
         var refused = Assert.Throws<ModelPackageException>(() => ModelPackage.Load(directory));
         Assert.Contains("scores none", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', refused.Message);
+
+        string[] Errors(params string[] more) => [.. EvaluateCommand.Build().Parse(["--model", directory, "--normal", "frames", "--out",
+            report, .. more]).Errors.Select(error => error.Message)];
     }
 
     private static TrainingSettings Settings(int epochs) => SmallTraining.Settings("gan", epochs, batch: 8) with { LearningRate = 5e-4 };
