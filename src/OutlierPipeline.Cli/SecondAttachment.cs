@@ -58,7 +58,8 @@ internal sealed record SecondAttachment(SecondCard Card, ReadOnlyMemory<byte> Gr
         if (Training is null) return;
         var known = new KnownFootage { Training = Training, Calibration = new([], []) };
         foreach (var drive in footage.Drives.Where(drive => known.With(footage, drive) == Acquaintance.Trained))
-            throw new CommandException($"{drive.Name}: some of these frames trained the second graph: what trains must not calibrate");
+            throw new CommandException($"{KnownFootage.NameOf(footage, drive)}: some of these frames trained the second graph, and what " +
+                "trains must not calibrate");
     }
 
     /// <summary>The calibration with what both graphs say of its frames.</summary>
