@@ -316,11 +316,15 @@ internal sealed class TrainingRun(TrainingRequest request)
         if (!AnsiConsole.Profile.Capabilities.Interactive)
         {
             // Into a file or a pipe goes a line now and then.
+            (long Step, long Time)? first = null;
             return run(progress =>
             {
                 seen(progress);
+                // A run that goes on with a checkpoint begins in the middle.
+                first ??= (progress.Step, Stopwatch.GetTimestamp());
                 if (progress.EndsEpoch && (progress.Epoch % Math.Max(1, settings.Epochs / 10) == 0 || progress.Step == progress.Steps))
-                    Console.WriteLine(Line(progress));
+                    Console.WriteLine(Line(progress) + TrainingTime.Left(progress.Step - first.Value.Step, progress.Steps - progress.Step,
+                        Stopwatch.GetElapsedTime(first.Value.Time)));
             }, cancellation);
         }
         bool isDone = false;

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace OutlierPipeline.Training.Adversarial;
 
 /// <summary>
@@ -23,4 +25,16 @@ internal static class TrainingTime
     /// <param name="share">Of <see cref="Seconds"/>, where a package has two trainings.</param>
     public static int Epochs(int frames, double cost, bool isGpu, double share = 1) =>
         (int)Math.Clamp(share * Seconds * (isGpu ? OnGpu : 1) / (frames * cost), 1, Most);
+
+    /// <summary>How long the rest takes, in words, at the pace so far; nothing where nothing is left.</summary>
+    /// <param name="done">Steps since it began.</param>
+    /// <param name="left">Steps that are left.</param>
+    public static string Left(long done, long left, TimeSpan elapsed)
+    {
+        if (left <= 0 || done <= 0) return "";
+        var rest = elapsed * ((double)left / done);
+        return rest < TimeSpan.FromMinutes(2)
+            ? string.Create(CultureInfo.InvariantCulture, $", about {rest.TotalSeconds:0} s left")
+            : string.Create(CultureInfo.InvariantCulture, $", about {rest.TotalMinutes:0} min left");
+    }
 }

@@ -49,4 +49,12 @@ public sealed class TrainingTimeTests
         Assert.Equal(15, TrainingTime.Epochs(10_000, 0.01, isGpu: false));
         Assert.Equal(150, TrainingTime.Epochs(10_000, 0.01, isGpu: true));
     }
+
+    [Theory]
+    [InlineData(10, 30, 60, ", about 3 min left")]
+    [InlineData(100, 50, 60, ", about 30 s left")]
+    [InlineData(100, 0, 60, "")]
+    [InlineData(0, 50, 60, "")]
+    public void What_is_left_is_told_at_the_pace_so_far(long done, long left, int seconds, string expected) =>
+        Assert.Equal(expected, TrainingTime.Left(done, left, TimeSpan.FromSeconds(seconds)));
 }
