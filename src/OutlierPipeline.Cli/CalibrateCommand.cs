@@ -214,7 +214,14 @@ internal static class CalibrateCommand
         }
         // Where missed frames have moved the weights, half of the rows calibrate: both graphs together are then not known.
         if (attachment is not null && request.Missed is null)
-            calibration = attachment.Calibrate(calibration, footage, rows, isNew, cancellation);
+        {
+            var size = attachment.Card.SizeBeside(package.Card.Network);
+            using var larger = size == footage.Size ? null
+                : await ToolFootage.LoadAsync("it for the second graph", request.Frames, size, request.Camera, cancellation);
+            if (larger is not null && larger.Digest != footage.Digest)
+                throw new CommandException("the footage changed while it was read: try again when nothing is written there");
+            calibration = attachment.Calibrate(calibration, larger ?? footage, rows, isNew, cancellation);
+        }
         Write(package, request, new FootageCard { Source = described, Frames = footage.Count, Digest = footage.Digest },
             KnownFootage.SetOf(footage), calibration, mask, attachment);
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,

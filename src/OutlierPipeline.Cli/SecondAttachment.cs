@@ -36,7 +36,14 @@ internal sealed record SecondAttachment(SecondCard Card, ReadOnlyMemory<byte> Gr
             var (card, bytes) = ModelPackage.ReadTranslator(pairs, SecondGraph.FileName);
             var maps = card.Network.Translation!;
             graph = bytes;
-            second = new SecondCard { Scores = maps.Second ?? [], Classes = maps.Classes, Source = $"{card.Name} {card.Version}" };
+            second = new SecondCard
+            {
+                Scores = maps.Second ?? [],
+                Classes = maps.Classes,
+                Source = $"{card.Name} {card.Version}",
+                Height = card.Network.Height,
+                Width = card.Network.Width,
+            };
         }
         if (combines.Except(second.Scores).FirstOrDefault() is { } unknown)
             throw new CommandException($"--combine {unknown}: the second graph has {string.Join(", ", second.Scores)}");
@@ -63,6 +70,7 @@ internal sealed record SecondAttachment(SecondCard Card, ReadOnlyMemory<byte> Gr
     }
 
     /// <summary>The calibration with what both graphs say of its frames.</summary>
+    /// <param name="footage">At the second graph's size.</param>
     /// <param name="rows">The first graph's scores of the footage, which calibrated it.</param>
     public Calibration Calibrate(Calibration first, DecodedFootage footage, float[][] rows, bool[] isNew,
         CancellationToken cancellation)

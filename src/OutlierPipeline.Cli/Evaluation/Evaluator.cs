@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 
@@ -65,7 +66,9 @@ internal sealed class Evaluator : IDisposable
             ? new CorruptionRun(Normal, _scorer, _request.Camera, _request.FramesPerSecond ?? ScoredSet.DefaultRate,
             _request.CorruptionFrames, _request.Seed).Run(share => progress("corruptions", share), cancellation)
             : null;
-        var second = SecondJudge.Judge(Package, _request.Camera, Normal, Outliers, _request.Level, progress, cancellation);
+        var second = await SecondJudge.JudgeAsync(Package, _request.Camera, Normal, Outliers, _request.Level, (set, size) =>
+            LoadAsync(set.Name, set == Normal ? _request.Normal : [_request.Outliers.First(outlier => outlier.Name == set.Name).Input],
+                size, progress, cancellation), progress, cancellation);
         progress("latent space", 0);
         using var decoder = new LatentDecoder(Package);
         var latent = new LatentDiagnostics(Engine, decoder).Measure(Normal.Footage, Mask, _request.Seed);
@@ -150,16 +153,21 @@ internal sealed class Evaluator : IDisposable
 
     private async Task<ScoredSet> ScoreAsync(string name, string[] inputs, Action<string, double> progress, CancellationToken cancellation)
     {
-        var loader = new FootageLoader
-        {
-            Camera = _request.Camera.Length > 0 ? _request.Camera : null,
-            Progress = (seen, total) =>
-            progress($"reading {name}", total is null ? 0 : (double)seen / total.Value)
-        };
-        var footage = await loader.LoadAsync(inputs, Package.Card.Network.Size, cancellation);
+        var footage = await LoadAsync(name, inputs, Package.Card.Network.Size, progress, cancellation);
         _footage.Add(footage);
         return ScoredSet.Of(name, footage, _scorer, _request.Camera, _request.FramesPerSecond, done =>
             progress($"scoring {name}", (double)done / footage.Count), cancellation);
+    }
+
+    private Task<DecodedFootage> LoadAsync(string name, string[] inputs, FrameSize size, Action<string, double> progress,
+        CancellationToken cancellation)
+    {
+        var loader = new FootageLoader
+        {
+            Camera = _request.Camera.Length > 0 ? _request.Camera : null,
+            Progress = (seen, total) => progress($"reading {name}", total is null ? 0 : (double)seen / total.Value),
+        };
+        return loader.LoadAsync(inputs, size, cancellation);
     }
 
     /// <summary>What the package was made from, and what chose; null where the package does not say.</summary>

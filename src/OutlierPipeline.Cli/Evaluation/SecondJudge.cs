@@ -1,4 +1,6 @@
 using OutlierPipeline.Evaluation;
+using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 
@@ -20,19 +22,21 @@ internal sealed record SecondOutliers(double Both, double Without, SortedDiction
 /// <summary>Judges the second graph of a package on the frames that were scored by the first.</summary>
 internal static class SecondJudge
 {
+    /// <param name="read">Reads a set's footage at another size.</param>
     /// <returns>Null for a package of one graph, or one whose second was never calibrated.</returns>
-    public static SecondFigures? Judge(ModelPackage package, string camera, ScoredSet normal, IReadOnlyList<ScoredSet> outliers,
-        double level, Action<string, double> progress, CancellationToken cancellation)
+    public static async Task<SecondFigures?> JudgeAsync(ModelPackage package, string camera, ScoredSet normal,
+        IReadOnlyList<ScoredSet> outliers, double level, Func<ScoredSet, FrameSize, Task<DecodedFootage>> read,
+        Action<string, double> progress, CancellationToken cancellation)
     {
         var first = package.For(camera).Calibration;
         if (package.Second is not { } graph || first.Second is not { } second) return null;
         using var scorer = new SecondScorer(graph, package.Card.Second!, package.Path);
-        float[][] normalRows = Rows(normal);
+        float[][] normalRows = await RowsAsync(normal);
         double[] both = Both(normal, normalRows);
         var figures = new SortedDictionary<string, SecondOutliers>(StringComparer.Ordinal);
         foreach (var set in outliers)
         {
-            float[][] rows = Rows(set);
+            float[][] rows = await RowsAsync(set);
             var scores = new SortedDictionary<string, double>(StringComparer.Ordinal);
             for (int k = 0; k < second.Scores.Count; k++)
                 scores[second.Scores[k]] = DetectionMetrics.Auroc(Column(normalRows, k), Column(rows, k));
@@ -42,13 +46,18 @@ internal static class SecondJudge
         return new SecondFigures(Share(both.Select(combined => second.PValue(first, combined, above: 0))),
             Share(normal.Combined.Select(first.PValue)), figures);
 
-        float[][] Rows(ScoredSet set)
+        async Task<float[][]> RowsAsync(ScoredSet set)
         {
-            float[][] rows = new float[set.Footage.Count][];
+            var size = package.Card.Second!.SizeBeside(package.Card.Network);
+            using var larger = size == set.Footage.Size ? null : await read(set, size);
+            var footage = larger ?? set.Footage;
+            if (footage.Digest != set.Footage.Digest)
+                throw new CommandException($"{set.Name}: the footage changed while it was read");
+            float[][] rows = new float[footage.Count][];
             for (int i = 0; i < rows.Length; i++)
             {
                 cancellation.ThrowIfCancellationRequested();
-                rows[i] = scorer.Score(set.Footage[i], set.Footage.Size);
+                rows[i] = scorer.Score(footage[i], footage.Size);
                 progress($"second graph over {set.Name}", (i + 1.0) / rows.Length);
             }
             return rows;

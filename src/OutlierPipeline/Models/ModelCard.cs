@@ -98,6 +98,9 @@ public sealed record ModelCard
         PackageJson.Check("files", Files);
         if (Cameras is not null) PackageJson.Check("cameras", Cameras);
         if (Slices is not null) PackageJson.Check("slices", Slices);
+        if (Second is { } second && second is not ({ Height: null, Width: null }
+            or { Height: >= 8 and <= 4096, Width: >= 8 and <= 4096 }))
+            throw new JsonException($"second is {second.Width}×{second.Height}; both sides are needed, of 8 to 4096 pixels");
         if (Schema == SilentSchema)
         {
             string[] local = [.. Scores.Intersect(["local", "region"])];
@@ -168,6 +171,18 @@ public sealed record SecondCard
 
     /// <summary>The package that it comes from, and its version.</summary>
     public required string Source { get; init; }
+
+    /// <summary>Height of the frames that it sees, in pixels; null for that of the first graph's.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Height { get; init; }
+
+    /// <summary>Width of the frames that it sees, in pixels; null for that of the first graph's.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Width { get; init; }
+
+    /// <summary>The size of the frames that it sees.</summary>
+    /// <param name="first">The network of the package's first graph.</param>
+    public FrameSize SizeBeside(NetworkCard first) => Height is { } height && Width is { } width ? new(height, width) : first.Size;
 }
 
 /// <summary>The network and its hyper-parameters.</summary>

@@ -60,7 +60,7 @@ internal sealed class ModelLane : IDisposable
         _batcher = new MicroBatcher(Frames.Reader, free.Reader, _jobs, filled.Writer, options.Batching, InferenceEngine.Concurrency, time);
         _workers = [.. Enumerable.Range(0, options.Frames.Workers).Select(_ =>
             new DecodeWorker(_jobs, new FrameDecoder(Package.Card.Network.Size, options.Frames.Limits), time))];
-        _second = SecondEngine.Of(engine, options.Inference);
+        _second = SecondEngine.Of(engine, options.Inference, options.Frames.Limits);
         _inference = new InferenceWorker(filled.Reader, scored, _batcher, _second, time);
     }
 

@@ -1,7 +1,9 @@
 using System.Net;
 using System.Text.Json;
+using Google.Protobuf;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Models;
@@ -21,7 +23,8 @@ public sealed class TwoGraphsTests : IDisposable
     [Fact]
     public async Task Every_third_frame_has_the_scores_of_both_and_is_chosen_again_when_it_is_read_again()
     {
-        var package = await CalibrateAsync();
+        // Its second graph takes nothing but frames of twice the first one's size.
+        var package = await CalibrateAsync(scale: 2);
         using var cluster = new TestCluster(2);
         Send(cluster);
         var first = await ReadAsync(cluster, package, new SecondOptions { Every = 3 }, "first");
@@ -154,7 +157,7 @@ public sealed class TwoGraphsTests : IDisposable
     [Fact]
     public async Task Evaluate_says_what_the_second_graph_adds()
     {
-        var package = await CalibrateAsync();
+        var package = await CalibrateAsync(scale: 2);
         string normal = Write("normal", SmallFrames.FullDrive(801, 40));
         string dark = Write("dark", SmallFrames.FullDrive(802, 20, OutlierPipeline.Footage.Simulation.Trouble.Night));
         var evaluated = await Tool.OutlierAsync("evaluate", "--model", package.Path, "--normal", normal, "--outlier", $"dark={dark}",
@@ -216,12 +219,13 @@ public sealed class TwoGraphsTests : IDisposable
     }
 
     /// <summary>The demo's package with the fixture as its second graph.</summary>
-    private async Task<ModelPackage> CalibrateAsync()
+    /// <param name="scale">See <see cref="WritePairs"/>.</param>
+    private async Task<ModelPackage> CalibrateAsync(int scale = 1)
     {
         string output = _directory.File("two");
         string[] drives = [.. Enumerable.Range(700, 4).Select(seed => Write($"{seed}", SmallFrames.FullDrive(seed, 40)))];
-        var calibrated = await Tool.OutlierAsync(["calibrate", "--model", Repository.StreetDemo, "--second", WritePairs(), "--frames",
-            .. drives, "--out", output]);
+        var calibrated = await Tool.OutlierAsync(["calibrate", "--model", Repository.StreetDemo, "--second", WritePairs(scale: scale),
+            "--frames", .. drives, "--out", output]);
         Assert.True(calibrated.Code == 0, calibrated.Error);
         Assert.Contains("ranked by resynthesis and classes beside", calibrated.Output, StringComparison.Ordinal);
         return ModelPackage.Load(output);
@@ -229,12 +233,21 @@ public sealed class TwoGraphsTests : IDisposable
 
     /// <summary>A package of pairs whose second graph is the fixture.</summary>
     /// <param name="known">What made it; null where it does not say.</param>
-    private string WritePairs(KnownFootage? known = null)
+    /// <param name="scale">Of the frames that it sees, beside the demo's; the graph takes no others where it is not 1.</param>
+    private string WritePairs(KnownFootage? known = null, int scale = 1)
     {
         string directory = _directory.File("pairs");
         byte[] graph = File.ReadAllBytes(Path.Combine(Repository.Root, "tests", "OutlierPipeline.IntegrationTests", "Fixtures",
             "second.onnx"));
         var demo = ModelPackage.Load(Repository.StreetDemo).Card;
+        var size = new FrameSize(scale * demo.Network.Height, scale * demo.Network.Width);
+        if (scale != 1)
+        {
+            var model = ModelProto.Parser.ParseFrom(graph);
+            var sides = model.Graph.Input[0].Type.TensorType.Shape.Dim;
+            (sides[1].DimValue, sides[2].DimValue) = (size.Height, size.Width);
+            graph = model.ToByteArray();
+        }
         var card = demo with
         {
             Name = "pairs",
@@ -245,6 +258,8 @@ public sealed class TwoGraphsTests : IDisposable
             Slices = null,
             Network = demo.Network with
             {
+                Height = size.Height,
+                Width = size.Width,
                 Architecture = "pix2pix",
                 Translation = new TranslationCard
                 {
