@@ -30,12 +30,15 @@ internal sealed partial class TransactionProducer : ITransactionProducer
     /// <summary>Calls are this short and are gone on with, so that a stop does not wait for absent brokers.</summary>
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(500);
 
+    /// <summary>Seen with a coordinator that was killed: a call of librdkafka never came back, whatever time it was given.</summary>
+    private static readonly TimeSpan LongestSlice = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
     private readonly string _id;
     private readonly KafkaOptions _options;
     private readonly BrokerHealth _health;
     private readonly ILogger _log;
     private IProducer<byte[], byte[]> _producer;
+    private bool _isLost;
     private readonly Lock _gate = new();
 
     /// <summary>Of the transaction that runs: records that the client still has, and those that it could not deliver.</summary>
@@ -100,7 +103,11 @@ internal sealed partial class TransactionProducer : ITransactionProducer
         return new TransactionOutcome(blamed.Length > 0 ? blamed[0].Item2 : fault, blamed);
     }
 
-    public void Dispose() => _producer.Dispose();
+    public void Dispose()
+    {
+        // With a call that does not come back its end would not either: it is left to the process's.
+        if (!_isLost) _producer.Dispose();
+    }
 
     /// <summary>Whether a record failed by itself, and not with its transaction.</summary>
     internal static bool IsOwn(Error error) => error.Code is not (ErrorCode.Local_PurgeQueue or ErrorCode.Local_PurgeInflight
@@ -205,7 +212,10 @@ internal sealed partial class TransactionProducer : ITransactionProducer
             cancellation.ThrowIfCancellationRequested();
             try
             {
-                call();
+                var running = Task.Run(call, CancellationToken.None);
+                _isLost = Task.WaitAny([running], LongestSlice) < 0;
+                if (_isLost) throw new PipelineException($"transactions of {_id} stand still; the next start goes on at the last commit");
+                running.GetAwaiter().GetResult();
                 return;
             }
             catch (KafkaRetriableException e)

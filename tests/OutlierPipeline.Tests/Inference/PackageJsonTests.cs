@@ -40,4 +40,26 @@ public sealed class PackageJsonTests
         Assert.Contains("does not lie in the package",
             Assert.Throws<ModelPackageException>(() => package.ReadFile(name)).Message, StringComparison.Ordinal);
     }
+
+    [Theory]
+    [InlineData(null, null, null)]
+    [InlineData(360, 480, null)]
+    [InlineData(360, null, "second is ×360; both sides are needed")]
+    [InlineData(360, 1_000_000_000, "second is 1000000000×360; both sides are needed")]
+    [InlineData(-1, 480, "second is 480×-1; both sides are needed")]
+    public void A_second_graph_for_frames_of_no_size_is_refused(int? height, int? width, string? expected)
+    {
+        var card = ModelPackage.Load(Repository.CamVidDay).Card;
+        byte[] json = (card with
+        {
+            Second = new SecondCard { Scores = ["classes"], Classes = [], Source = "pairs 1.0.0", Height = height, Width = width }
+        }).ToJson();
+        if (expected is not null)
+        {
+            Assert.Contains(expected, Assert.Throws<JsonException>(() => ModelCard.Parse(json)).Message, StringComparison.Ordinal);
+            return;
+        }
+        var size = ModelCard.Parse(json).Second!.SizeBeside(card.Network);
+        Assert.Equal((height ?? card.Network.Height, width ?? card.Network.Width), (size.Height, size.Width));
+    }
 }
