@@ -30,7 +30,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
     /// <summary>Calls are this short and are gone on with, so that a stop does not wait for absent brokers.</summary>
     private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>Seen with a coordinator that was killed: a call of librdkafka never came back, whatever time it was given.</summary>
+    /// <summary>Where a group's coordinator is gone librdkafka may ignore a call's time for ever (its issues 5456 and 5511).</summary>
     private static readonly TimeSpan LongestSlice = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(20);
     private readonly string _id;
