@@ -93,14 +93,17 @@ public sealed class PartitionAssignment
     /// <summary>Whether the topic was recreated since its cameras' state was written: their offsets mean nothing any more.</summary>
     internal bool IsReset { get; init; }
 
-    /// <summary>The id of the frames' topic now; null where the brokers tell none.</summary>
+    /// <summary>The id of the frames' topic now; null where the brokers tell none, or have not told it yet.</summary>
     internal string? TopicId { get; set; }
+
+    /// <summary>Whether what was committed lay beyond the log's end when the partition was assigned.</summary>
+    internal bool IsBegunBeyondEnd { get; init; }
 
     /// <summary>Whether the state belongs to an earlier topic of the same name.</summary>
     internal bool IsOfAnotherTopic => !IsReset && TopicId is not null && RecordedTopicId is { } earlier && earlier != TopicId;
 
-    /// <summary>Whether the state is known to belong to the topic that there is now.</summary>
-    internal bool IsOfSameTopic => TopicId is not null && RecordedTopicId == TopicId;
+    /// <summary>The id of the topic that its position belongs to; null if it is not known.</summary>
+    internal string? KnownTopicId => IsBegunBeyondEnd ? RecordedTopicId : TopicId ?? RecordedTopicId;
 
     private string? RecordedTopicId => Reserved.TryGetValue(TopicIdentity.Key, out var record) ? TopicIdentity.Read(record.Value) : null;
 

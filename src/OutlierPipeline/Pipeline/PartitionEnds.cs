@@ -81,10 +81,7 @@ internal sealed class PartitionEnds(KafkaOptions options, PartitionTable partiti
         foreach (var assignment in assignments)
         {
             if (!ends.TryGetValue(assignment.Partition, out long end)) continue;
-            // Where the brokers tell no ids, an end before what was read is all that is known of a recreated topic; twice in a row, since a
-            // new leader may lag behind. Where they do, it says nothing: a leader with too few copies lags until they are back.
-            bool isShort = assignment.TopicId is null && end < assignment.Ledger.Next;
-            if (isShort && assignment.Watch.End.Offset == end && assignment.IsRestored) partitions.Post(assignment, PartitionAction.Reset);
+            // An end before what was read says nothing of the topic: a new leader, or one with too few copies, may lag behind.
             assignment.Watch.Measure(end, asked, assignment.Ledger.ProcessedFrontier);
         }
         if (++_round % CountingRounds == 0) await added.LookAsync(admin, cancellation);

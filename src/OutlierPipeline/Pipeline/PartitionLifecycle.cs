@@ -105,16 +105,11 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     }
 
     /// <summary>
-    /// The leader's log is shorter than what was read. Where its topic is the same, another leader may know better; if it does not come, an
-    /// election that allowed it has cut the log back, and what is written from there on was never read.
+    /// The leader's log is shorter than what was read. Another leader may know better; if it does not come, the topic is another one, or an
+    /// election that allowed it has cut the log back, and what is written from there on was never read. The topic's id tells.
     /// </summary>
     private void OnBeyondEnd(PartitionAssignment assignment, long next)
     {
-        if (assignment.TopicId is null && assignment.IsRestored)
-        {
-            ResetLog(assignment);
-            return;
-        }
         var now = time.GetUtcNow();
         var since = assignment.BeyondEnd is { } earlier && now - earlier.Last < CutBackAfter ? earlier.Since : now;
         assignment.BeyondEnd = (since, now);
@@ -176,8 +171,9 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     {
         try
         {
-            bool isSame = await restorer.AskTopicAsync(stopping) == assignment.TopicId;
-            partitions.Post(assignment, isSame ? PartitionAction.CutBack : PartitionAction.Reset);
+            // Without an answer it is asked again: it is still beyond the end then, or all is well.
+            if (await restorer.IsSameTopicAsync(assignment, stopping) is { } isSame)
+                partitions.Post(assignment, isSame ? PartitionAction.CutBack : PartitionAction.Reset);
         }
         catch (OperationCanceledException)
         {
@@ -208,7 +204,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     private PartitionAssignment Begin(TopicPartition partition, long start, long end, long? lostFrom, bool isReset = false,
         bool isBeyondEnd = false)
     {
-        var assignment = partitions.Begin(partition, start, end, time.GetUtcNow(), isReset);
+        var assignment = partitions.Begin(partition, start, end, time.GetUtcNow(), isReset, isBeyondEnd);
         if (lostFrom is { } from) ReportLost(assignment, from, start);
         member.PauseAgain(partition);
         Log.Assigned(log, publisher.Faults.Has(partition) ? LogLevel.Debug : LogLevel.Information, partition.Topic,
@@ -222,8 +218,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         try
         {
             await restorer.RestoreAsync(assignment, insists: isBeyondEnd, stopping);
-            if (assignment.IsOfAnotherTopic || (isBeyondEnd && !assignment.IsOfSameTopic))
-                partitions.Post(assignment, PartitionAction.Reset);
+            if (assignment.IsOfAnotherTopic) partitions.Post(assignment, PartitionAction.Reset);
             else partitions.Post(assignment, PartitionAction.Resume, PauseReason.Restore);
         }
         catch (OperationCanceledException)

@@ -67,10 +67,12 @@ internal sealed class PartitionTable
     /// <param name="start">The first offset to be read.</param>
     /// <param name="end">The partition's end now.</param>
     /// <param name="isReset">Whether the topic was recreated.</param>
-    public PartitionAssignment Begin(TopicPartition partition, long start, long end, DateTimeOffset now, bool isReset = false)
+    /// <param name="isBeyondEnd">Whether what was committed lies beyond the partition's end.</param>
+    public PartitionAssignment Begin(TopicPartition partition, long start, long end, DateTimeOffset now, bool isReset = false,
+        bool isBeyondEnd = false)
     {
         int epoch = _epochs[partition] = _epochs.GetValueOrDefault(partition) + 1;
-        var assignment = new PartitionAssignment(partition, epoch, start, end, now) { IsReset = isReset };
+        var assignment = new PartitionAssignment(partition, epoch, start, end, now) { IsReset = isReset, IsBegunBeyondEnd = isBeyondEnd };
         _assigned[partition] = assignment;
         _current = [.. _assigned.Values];
         _pauses.Add(partition, PauseReason.Restore);

@@ -62,8 +62,9 @@ internal sealed partial class StateRestorer(KafkaOptions options, BrokerHealth h
         }
     }
 
-    /// <summary>The frames' topic's id now; null where the brokers tell none.</summary>
-    public Task<string?> AskTopicAsync(CancellationToken cancellation) => identity.AskNowAsync(insists: true, cancellation);
+    /// <summary>Whether the frames' topic is the one that a partition was read as; null where the brokers do not say now.</summary>
+    public Task<bool?> IsSameTopicAsync(PartitionAssignment assignment, CancellationToken cancellation) =>
+        identity.IsAsync(assignment.KnownTopicId, cancellation);
 
     private bool TryRestore(PartitionAssignment assignment, ref bool told, CancellationToken cancellation)
     {

@@ -8,7 +8,8 @@ namespace OutlierPipeline.Pipeline;
 /// The id that brokers give a topic when it is created: another one under the same name is another topic. It is kept in <c>ood.state</c>
 /// beside the cameras' state, under a key that no camera has.
 /// </summary>
-internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
+/// <param name="ask">Asks the brokers, within a time: null if they tell none.</param>
+internal sealed class TopicIdentity(Func<TimeSpan, Task<string?>> ask)
 {
     /// <summary>Its control character keeps it apart from cameras' ids.</summary>
     public const string Key = "\0topic";
@@ -21,8 +22,14 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
     private Task _asking = Task.CompletedTask;
     private Task? _next;
     private volatile string? _id;
+    private volatile int _answers;
 
-    /// <summary>The frames' topic's id as it was told last; null where the brokers tell none.</summary>
+    public TopicIdentity(KafkaOptions options, BrokerHealth health)
+        : this(timeout => AskBrokersAsync(options, health, timeout))
+    {
+    }
+
+    /// <summary>The frames' topic's id as it was told last; null where the brokers tell none, or have not told it yet.</summary>
     public string? Id => _id;
 
     /// <summary>Asks for the first time.</summary>
@@ -30,7 +37,7 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
 
     /// <summary>
     /// The id at this moment, for a partition that was just assigned: what was told before the assignment may be of the topic before.
-    /// Null where the brokers tell none.
+    /// Null where the brokers tell none, or not now.
     /// </summary>
     /// <param name="insists">Asks again though they told none: they may have been away.</param>
     public async Task<string?> AskNowAsync(bool insists, CancellationToken cancellation)
@@ -38,6 +45,18 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
         if (Id is null) await _asking.WaitAsync(cancellation);
         if (Id is not null || insists) await NextAsync().WaitAsync(cancellation);
         return Id;
+    }
+
+    /// <summary>
+    /// Whether the frames' topic is the one that a partition was read as; null where the brokers do not say now, which says nothing of the
+    /// topic. Where they tell no ids at all, a log that ends before what was read is taken for another topic's.
+    /// </summary>
+    /// <param name="known">The id that the partition was read as; null if it was not known.</param>
+    public async Task<bool?> IsAsync(string? known, CancellationToken cancellation)
+    {
+        int before = _answers;
+        string? id = await AskNowAsync(insists: true, cancellation);
+        return _answers == before ? null : id is not null && id == known;
     }
 
     /// <summary>
@@ -67,16 +86,22 @@ internal sealed class TopicIdentity(KafkaOptions options, BrokerHealth health)
     {
         try
         {
-            using var admin = KafkaClients.Admin(options, health);
-            var found = await admin.DescribeTopicsAsync(TopicCollection.OfTopicNames([options.FramesTopic]),
-                new DescribeTopicsOptions { RequestTimeout = timeout });
-            var id = found.TopicDescriptions.Single().TopicId;
-            if (id.MostSignificantBits != 0 || id.LeastSignificantBits != 0) _id = id.ToString();
+            if (await ask(timeout) is { } id) _id = id;
+            Interlocked.Increment(ref _answers);
         }
         catch (KafkaException)
         {
-            // Not told, or not now: a recreated topic is then known by its end alone.
+            // Not now: whoever needs it asks again.
         }
+    }
+
+    private static async Task<string?> AskBrokersAsync(KafkaOptions options, BrokerHealth health, TimeSpan timeout)
+    {
+        using var admin = KafkaClients.Admin(options, health);
+        var found = await admin.DescribeTopicsAsync(TopicCollection.OfTopicNames([options.FramesTopic]),
+            new DescribeTopicsOptions { RequestTimeout = timeout });
+        var id = found.TopicDescriptions.Single().TopicId;
+        return id.MostSignificantBits != 0 || id.LeastSignificantBits != 0 ? id.ToString() : null;
     }
 
     public static byte[] Write(string id) => Encoding.UTF8.GetBytes($$"""{"schema":1,"topicId":"{{id}}"}""");
