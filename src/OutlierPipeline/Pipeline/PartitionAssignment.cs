@@ -103,7 +103,7 @@ public sealed class PartitionAssignment
     internal bool IsOfAnotherTopic => !IsReset && TopicId is not null && RecordedTopicId is { } earlier && earlier != TopicId;
 
     /// <summary>The id of the topic that its position belongs to; null if it is not known.</summary>
-    internal string? KnownTopicId => IsBegunBeyondEnd ? RecordedTopicId : TopicId ?? RecordedTopicId;
+    internal string? KnownTopicId => IsBegunBeyondEnd ? RecordedTopicId : TopicId ?? (IsReset ? null : RecordedTopicId);
 
     private string? RecordedTopicId => Reserved.TryGetValue(TopicIdentity.Key, out var record) ? TopicIdentity.Read(record.Value) : null;
 

@@ -81,7 +81,9 @@ internal sealed class PartitionEnds(KafkaOptions options, PartitionTable partiti
         foreach (var assignment in assignments)
         {
             if (!ends.TryGetValue(assignment.Partition, out long end)) continue;
-            // An end before what was read says nothing of the topic: a new leader, or one with too few copies, may lag behind.
+            // An end before what was read says nothing of the topic: a new leader, or one with too few copies, may lag behind. But a topic
+            // that was not known when reading began is that of the id only where it holds what was read.
+            if (end >= assignment.Ledger.Next) assignment.TopicId ??= identity.Id;
             assignment.Watch.Measure(end, asked, assignment.Ledger.ProcessedFrontier);
         }
         if (++_round % CountingRounds == 0) await added.LookAsync(admin, cancellation);
@@ -89,8 +91,8 @@ internal sealed class PartitionEnds(KafkaOptions options, PartitionTable partiti
         identity.AskAgain();
         foreach (var assignment in assignments.Where(assignment => assignment.IsRestored && identity.Id is not null))
         {
-            assignment.TopicId ??= identity.Id;
-            if (assignment.TopicId != identity.Id || assignment.IsOfAnotherTopic) partitions.Post(assignment, PartitionAction.Reset);
+            if (assignment.IsOfAnotherTopic || (assignment.KnownTopicId is { } known && known != identity.Id))
+                partitions.Post(assignment, PartitionAction.Reset);
         }
     }
 }

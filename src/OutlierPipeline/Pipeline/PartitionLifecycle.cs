@@ -14,8 +14,8 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     ICommitter committer, ResultPublisher publisher, PipelineFailure failure, TimeSpan drainTimeout, TimeProvider time, ILogger log,
     CancellationToken stopping, CancellationToken abandoned)
 {
-    /// <summary>For so long a leader may be the wrong one.</summary>
-    private static readonly TimeSpan CutBackAfter = TimeSpan.FromSeconds(10);
+    /// <summary>For so long a leader may be the wrong one, or wait for copies on nodes that are away.</summary>
+    private static readonly TimeSpan CutBackAfter = TimeSpan.FromMinutes(1);
 
     private static readonly TimeSpan AskAgainAfter = TimeSpan.FromSeconds(1);
     private readonly RewindBackoff _backoff = new();
@@ -55,7 +55,6 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     /// <returns>Where it is read from.</returns>
     public List<TopicPartitionOffset> OnAssigned(List<TopicPartition> assigned)
     {
-        _hasJoined = true;
         var starts = new List<TopicPartitionOffset>();
         foreach (var start in member.Positions.Starts(assigned))
         {
@@ -63,6 +62,8 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
             Begin(partition, start.Start, start.End, start.LostFrom, isBeyondEnd: start.IsBeyondEnd);
             starts.Add(new TopicPartitionOffset(partition, start.Start));
         }
+        // Not before: where the brokers do not tell the positions, nothing is read yet.
+        _hasJoined = true;
         return starts;
     }
 
