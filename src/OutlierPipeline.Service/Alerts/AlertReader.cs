@@ -101,8 +101,8 @@ internal sealed partial class AlertReader(PipelineOptions pipeline, AlertsOption
         long next = records[^1].Offset.Value + 1;
         if (first > expected && Expired(partition, expected.Value, first) is { } to) Log.Hole(log, Topic, partition, expected.Value, to);
         if (first < expected) throw new InvalidOperationException($"{Topic} [{partition}] begins again at {first}, before {expected}, up " +
-            $"to where it was read: its leader lags behind, which passes, or it was recreated. If this stays, use another Alerts:Database, " +
-            $"or another topic");
+            $"to where it was read: its leader lags behind, which passes, or it was recreated. If this stays, use another " +
+            $"Alerts:Database, or another topic");
         var pending = records;
         while (pending.Count > 0 && !await store.TryStoreAsync(_cluster, Topic, partition, expected, pending, cancellation))
         {

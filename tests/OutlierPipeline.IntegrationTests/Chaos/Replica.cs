@@ -74,7 +74,8 @@ internal sealed partial class Replica : IAsyncDisposable
                 Lost.Add(((int)Number(lost, 1), Number(lost, 2), Number(lost, 3)));
             if (output.Contains("Unhandled exception", StringComparison.Ordinal)) Faults.Add($"{Name}: {last}");
             // No topic is, and whoever takes one for it reads it again.
-            if (output.Contains("the topic was recreated", StringComparison.Ordinal)) Faults.Add($"{Name} took a topic for a recreated one");
+            if (output.Contains("the topic was recreated", StringComparison.Ordinal))
+                Faults.Add($"{Name} took a topic for a recreated one");
             // 137 is a kill, and 143 a stop before the service could take one.
             if (_isToEnd && code is not (0 or 137 or 143)) Faults.Add($"{Name} ended with {code}: {last}");
             if (!_isToEnd)
