@@ -28,7 +28,7 @@ internal abstract class AdversarialTrainer : IDisposable
     /// not left it yet.
     /// </summary>
     private const double CollapseFrom = 0.2;
-    private const int CollapseFromStep = 100;
+    private const int CollapseFromStep = 300;
 
     private static readonly TimeSpan CheckpointPeriod = TimeSpan.FromMinutes(5);
     private readonly string _file;

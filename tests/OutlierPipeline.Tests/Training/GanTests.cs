@@ -93,7 +93,7 @@ public sealed class GanTests : IDisposable
     public void A_generator_whose_pictures_are_all_alike_is_stopped_in_one_line()
     {
         // A learning rate of nearly nothing: every picture stays near the mean picture.
-        using var trainer = new GanTrainer(new PictureGenerator(Size, Latent), Drive(40), Settings(epochs: 20) with
+        using var trainer = new GanTrainer(new PictureGenerator(Size, Latent), Drive(40), Settings(epochs: 60) with
         {
             LearningRate = 1e-20
         }, Checkpoint);
