@@ -4,6 +4,7 @@ using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 using OutlierPipeline.Training;
+using OutlierPipeline.Training.Adversarial;
 using OutlierPipeline.Training.Networks;
 using OutlierPipeline.Training.Paired;
 using static TorchSharp.torch;
@@ -97,8 +98,10 @@ public sealed class PairedTests(TrainedPairs trained) : IClassFixture<TrainedPai
         }
     }
 
-    [Fact]
-    public void A_run_that_was_interrupted_and_goes_on_ends_as_the_uninterrupted_one()
+    [Theory]
+    [InlineData(TranslationCard.ToMap)]
+    [InlineData(TranslationCard.ToPicture)]
+    public void A_run_that_was_interrupted_and_goes_on_ends_as_the_uninterrupted_one(string way)
     {
         using var whole = Trainer("whole");
         Assert.True(whole.Run(_ => { }, TestContext.Current.CancellationToken));
@@ -116,8 +119,14 @@ public sealed class PairedTests(TrainedPairs trained) : IClassFixture<TrainedPai
         Assert.Equal(whole.Losses, resumed.Losses);
         Assert.Equal(whole.Weights.SelectMany(weight => weight.Value.Values), resumed.Weights.SelectMany(weight => weight.Value.Values));
 
-        PictureTrainer Trainer(string name) => new(trained.Painter, trained.Footage, trained.Maps, TrainedPairs.Classes,
-            TrainedPairs.Settings(epochs: 2), Path.Combine(_directory, "run", name));
+        AdversarialTrainer Trainer(string name)
+        {
+            string file = Path.Combine(_directory, "run", name);
+            var settings = TrainedPairs.Settings(epochs: 2);
+            return way == TranslationCard.ToMap
+                ? new MapTrainer(trained.Network, trained.Footage, trained.Features, trained.Maps, TrainedPairs.Classes, settings, file)
+                : new PictureTrainer(trained.Painter, trained.Footage, trained.Maps, TrainedPairs.Classes, settings, file);
+        }
     }
 
     private double OverlapOf(string package)
