@@ -37,8 +37,8 @@ internal sealed partial class TransactionProducer : ITransactionProducer
     private readonly KafkaOptions _options;
     private readonly BrokerHealth _health;
     private readonly ILogger _log;
+    private readonly TransactionCalls _calls;
     private IProducer<byte[], byte[]> _producer;
-    private bool _isLost;
     private readonly Lock _gate = new();
 
     /// <summary>Of the transaction that runs: records that the client still has, and those that it could not deliver.</summary>
@@ -50,6 +50,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
         // Replicas without a name of their own may not share an id, or each would fence the other.
         _id = $"{options.GroupId}-{options.Instance ?? Guid.NewGuid().ToString("N")[..12]}";
         (_options, _health, _log) = (options, health, log);
+        _calls = new TransactionCalls(_id, LongestSlice, health, log);
         _producer = KafkaClients.Transactional(options, _id, health);
     }
 
@@ -57,7 +58,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
     {
         // Begun anew, attempt after attempt, it is told once.
         if (_health.IsNews("transactions of " + _id)) Log.Beginning(_log, _id);
-        Persist(() => _producer.InitTransactions(Slice), cancellation);
+        _calls.Persist(() => _producer.InitTransactions(Slice), cancellation);
     }
 
     public TransactionOutcome Run(IReadOnlyList<OutgoingRecord> records, IReadOnlyList<TopicPartitionOffset> offsets,
@@ -74,8 +75,8 @@ internal sealed partial class TransactionProducer : ITransactionProducer
             if (Settle(record => record.Count == 0 || _failed.Count > 0, cancellation) is { } refused) fault = Cause(refused);
             else
             {
-                Persist(() => _producer.SendOffsetsToTransaction(offsets, member, Slice), cancellation);
-                Persist(() => _producer.CommitTransaction(Slice), cancellation);
+                _calls.Persist(() => _producer.SendOffsetsToTransaction(offsets, member, Slice), cancellation);
+                _calls.Persist(() => _producer.CommitTransaction(Slice), cancellation);
                 PipelineTelemetry.RecordStage(Stage.Commit, Stopwatch.GetElapsedTime(begun));
                 foreach (var record in records) PipelineTelemetry.CountSent(record.Target.Topic);
                 return new TransactionOutcome(null, []);
@@ -106,7 +107,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
     public void Dispose()
     {
         // With a call that does not come back its end would not either: it is left to the process's.
-        if (!_isLost) _producer.Dispose();
+        if (!_calls.IsLost) _producer.Dispose();
     }
 
     /// <summary>Whether a record failed by itself, and not with its transaction.</summary>
@@ -166,7 +167,7 @@ internal sealed partial class TransactionProducer : ITransactionProducer
     {
         try
         {
-            Persist(() => _producer.AbortTransaction(Slice), cancellation);
+            _calls.Persist(() => _producer.AbortTransaction(Slice), cancellation);
         }
         catch (KafkaException e) when (cause.Code == ErrorCode.TopicAuthorizationFailed && e.Error.Code == ErrorCode.InvalidTxnState)
         {
@@ -204,33 +205,6 @@ internal sealed partial class TransactionProducer : ITransactionProducer
         return refused;
     }
 
-    /// <summary>Goes on with a call for as long as the brokers may still answer it.</summary>
-    private void Persist(Action call, CancellationToken cancellation)
-    {
-        while (true)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            try
-            {
-                var running = Task.Run(call, CancellationToken.None);
-                _isLost = Task.WaitAny([running], LongestSlice) < 0;
-                if (_isLost) throw new PipelineException($"transactions of {_id} stand still; the next start goes on at the last commit");
-                running.GetAwaiter().GetResult();
-                return;
-            }
-            catch (KafkaRetriableException e)
-            {
-                if (e.Error.Code != ErrorCode.Local_TimedOut) Thread.Sleep(Look);
-                if (_health.IsNews("transaction " + e.Error.Code)) Log.Waiting(_log, e.Error.Reason);
-            }
-            catch (KafkaException e) when (e.Error.Code == ErrorCode.TransactionalIdAuthorizationFailed)
-            {
-                throw new PipelineException($"Kafka:Delivery=ExactlyOnce needs the transactional id {_id}, and this user may not WRITE " +
-                    "to it; 'outlier check' says how to allow it");
-            }
-        }
-    }
-
     /// <remarks>Of an unknown state is a transaction that the brokers have ended meanwhile.</remarks>
     private PipelineException Fatal(Error error) => new(error.Code is ErrorCode.Local_Fenced or ErrorCode.ProducerFenced
         or ErrorCode.InvalidProducerEpoch or ErrorCode.InvalidProducerIdMapping or ErrorCode.InvalidTxnState
@@ -243,8 +217,5 @@ internal sealed partial class TransactionProducer : ITransactionProducer
     {
         [LoggerMessage(260, LogLevel.Information, "Results are written in transactions, as {Id}.")]
         public static partial void Beginning(ILogger log, string id);
-
-        [LoggerMessage(261, LogLevel.Warning, "A transaction waits for Kafka: {Reason}.")]
-        public static partial void Waiting(ILogger log, string reason);
     }
 }
