@@ -18,6 +18,9 @@ public static class AlertPicture
 
     private const float Strange = 6;
 
+    /// <summary>Of a picture that is read from an alert: its header may promise any size.</summary>
+    private static readonly FrameLimits Limits = new() { MaxPixels = 8 * 1024 * 1024 };
+
     /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB.</param>
     /// <param name="errorMap"><c>[rows, columns]</c>, higher is stranger.</param>
     /// <returns>A JPEG of at most <see cref="MaxBytes"/>; empty where the rule says that there is none.</returns>
@@ -71,9 +74,10 @@ public static class AlertPicture
     }
 
     /// <summary>A picture that was made before it was to be blurred.</summary>
-    /// <returns>A JPEG; empty if the picture cannot be decoded.</returns>
+    /// <returns>A JPEG; empty if the picture cannot be decoded, or has more pixels than an alert's picture has.</returns>
     public static byte[] Blur(byte[] encoded)
     {
+        if (ImageHeader.Read(encoded, Limits, out _) != FrameError.None) return [];
         using var data = SKData.CreateCopy(encoded);
         using var codec = SKCodec.Create(data);
         using var decoded = codec is null ? null : SKBitmap.Decode(codec);
