@@ -124,9 +124,9 @@ internal static class Unexpected
                 int i = (2 * k + 1) * footage.Count / (2 * Shown);
                 byte[] pasted = footage[i];
                 corruption.Apply(pasted, size, Severity, Seed, i);
-                var (map, mapSize, drawn, drawnSize) = scorer.Show(pasted, size);
-                shown.AddRange(Nearest([.. map.SelectMany(index => Bytes(palette[index]))], mapSize, small));
-                shown.AddRange(Nearest(drawn, drawnSize, small));
+                var view = scorer.Show(pasted, size);
+                shown.AddRange(Nearest([.. view.Map.SelectMany(index => Bytes(palette[index]))], view.MapSize, small));
+                shown.AddRange(Nearest(view.Drawn, view.DrawnSize, small));
                 foreach (string name in new[] { "error_map", "class_map" })
                 {
                     var (_, strange, rows, columns) = kept[name];

@@ -30,6 +30,9 @@ internal static class CameraEndpoints
         ["map.jpg"] = (picture => picture.Map, "The latest frame under its segmentation map, of packages with a second graph."),
         ["resynthesis.jpg"] = (picture => picture.Resynthesis,
             "What the second graph drew again of that map: what should have been there."),
+        ["differences.jpg"] = (picture => picture.Differences,
+            "The latest frame under the heat map of where it is not what was drawn again."),
+        ["unlike.jpg"] = (picture => picture.Unlike, "The latest frame under the heat map of what is unlike others of its class."),
     };
 
     public static void MapCameras(this WebApplication app)

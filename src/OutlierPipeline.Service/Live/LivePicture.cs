@@ -10,7 +10,7 @@ internal sealed class LivePicture
     private readonly Lazy<byte[]> _frame;
     private readonly Lazy<byte[]> _heatMap;
     private readonly Lazy<byte[]> _reconstruction;
-    private readonly Lazy<(byte[]? Map, byte[]? Drawn)> _second;
+    private readonly Lazy<SecondPictures> _second;
 
     /// <param name="isBlurred">Whether all of its pictures are, the received one too, which is then drawn as the model sees it.</param>
     public LivePicture(in FrameObservation frame, CameraDetector detector, long sequence, Reconstructor reconstructor, bool isBlurred)
@@ -22,6 +22,7 @@ internal sealed class LivePicture
         var package = detector.Package;
         string camera = detector.Camera;
         var network = package.Card.Network;
+        byte[] encoded = isBlurred && package.Second is null ? [] : frame.Encoded.ToArray();
         if (isBlurred)
         {
             ContentType = "image/jpeg";
@@ -29,7 +30,6 @@ internal sealed class LivePicture
         }
         else
         {
-            byte[] encoded = frame.Encoded.ToArray();
             ContentType = ImageHeader.Read(encoded, new FrameLimits(), out var header) != FrameError.None ? "application/octet-stream"
                 : $"image/{header.Format.ToString().ToLowerInvariant()}";
             _frame = new Lazy<byte[]>(encoded);
@@ -38,8 +38,7 @@ internal sealed class LivePicture
             AlertPicture.EncodeHeatMap(pixels, network.Size, errorMap, network.ErrorMapHeight, network.ErrorMapWidth, isBlurred));
         _reconstruction = new Lazy<byte[]>(() =>
             AlertPicture.EncodeFrame(reconstructor.Draw(package, camera, pixels), network.Size, isBlurred));
-
-        _second = new Lazy<(byte[]?, byte[]?)>(() => reconstructor.Look(package, pixels, isBlurred));
+        _second = new Lazy<SecondPictures>(() => reconstructor.Look(package, pixels, encoded, isBlurred));
     }
 
     public long Sequence { get; }
@@ -63,4 +62,10 @@ internal sealed class LivePicture
 
     /// <summary>A JPEG of what was drawn again of the map; null where the package draws nothing so.</summary>
     public byte[]? Resynthesis => _second.Value.Drawn;
+
+    /// <summary>A JPEG of the frame under the heat map of where it is not what was drawn again; null where nothing is.</summary>
+    public byte[]? Differences => _second.Value.Differences;
+
+    /// <summary>A JPEG of the frame under the heat map of what is unlike others of its class; null where the package has none.</summary>
+    public byte[]? Unlike => _second.Value.Unlike;
 }

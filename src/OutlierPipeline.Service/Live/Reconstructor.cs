@@ -1,8 +1,16 @@
 using OutlierPipeline.Alerts;
+using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
 
 namespace OutlierPipeline.Service.Live;
+
+/// <summary>What a second graph makes of a frame, as JPEGs; null for what the package does not have.</summary>
+/// <param name="Map">The classes' colours over the frame.</param>
+/// <param name="Drawn">What was drawn again of the map.</param>
+/// <param name="Differences">The frame under the heat map of where it is not what was drawn again.</param>
+/// <param name="Unlike">The frame under the heat map of what is unlike others of its class.</param>
+internal readonly record struct SecondPictures(byte[]? Map, byte[]? Drawn, byte[]? Differences, byte[]? Unlike);
 
 /// <summary>
 /// Draws watched frames again for the dashboard, in a session of its own with one thread of the CPU: the frame path copies no
@@ -27,31 +35,40 @@ internal sealed class Reconstructor(ILogger<Reconstructor> log) : IDisposable
         }
     }
 
-    /// <summary>The package's second graph of a frame: its map in the classes' colours over the frame, and what was drawn again of the
-    /// map.</summary>
-    /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB.</param>
-    /// <returns>JPEGs; null for what the package does not have.</returns>
-    public (byte[]? Map, byte[]? Drawn) Look(ModelPackage package, byte[] pixels, bool isBlurred)
+    /// <summary>What the package's second graph makes of a frame.</summary>
+    /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB, of the first graph's size.</param>
+    /// <param name="encoded">The frame as it was received: the second graph sees it larger than the first does.</param>
+    public SecondPictures Look(ModelPackage package, byte[] pixels, byte[] encoded, bool isBlurred)
     {
-        if (package.Second is not { } graph || package.Card.Second is not { } card) return (null, null);
+        if (package.Second is not { } graph || package.Card.Second is not { } card) return default;
         lock (_gate)
         {
             if (!_second.TryGetValue(package.Path, out var scorer))
                 _second[package.Path] = scorer = new SecondScorer(graph, card, package.Path, threads: 1);
-            var size = package.Card.Network.Size;
-            var (map, mapSize, drawn, drawnSize) = scorer.Show(pixels, size);
-            byte[] under = new byte[mapSize.Bytes];
-            for (int i = 0; i < map.Length; i++)
+            var size = card.SizeBeside(package.Card.Network);
+            if (size != package.Card.Network.Size)
             {
-                var (red, green, blue) = card.Classes[map[i]].Rgb;
-                int from = (i / mapSize.Width * size.Height / mapSize.Height * size.Width
-                    + i % mapSize.Width * size.Width / mapSize.Width) * 3;
+                pixels = new byte[size.Bytes];
+                using var decoder = new FrameDecoder(size, new FrameLimits());
+                if (decoder.Decode(encoded, pixels) != FrameError.None) return default;
+            }
+            var view = scorer.Show(pixels, size);
+            byte[] under = new byte[view.MapSize.Bytes];
+            for (int i = 0; i < view.Map.Length; i++)
+            {
+                var (red, green, blue) = card.Classes[view.Map[i]].Rgb;
+                int from = (i / view.MapSize.Width * size.Height / view.MapSize.Height * size.Width
+                    + i % view.MapSize.Width * size.Width / view.MapSize.Width) * 3;
                 under[3 * i] = (byte)((pixels[from] + red) / 2);
                 under[3 * i + 1] = (byte)((pixels[from + 1] + green) / 2);
                 under[3 * i + 2] = (byte)((pixels[from + 2] + blue) / 2);
             }
-            return (AlertPicture.EncodeFrame(under, mapSize, isBlurred),
-                drawn.Length == 0 ? null : AlertPicture.EncodeFrame(drawn, drawnSize, isBlurred));
+            return new SecondPictures(AlertPicture.EncodeFrame(under, view.MapSize, isBlurred),
+                view.Drawn.Length == 0 ? null : AlertPicture.EncodeFrame(view.Drawn, view.DrawnSize, isBlurred),
+                Heat(view.Differences, view.DifferencesSize), Heat(view.Unlike, view.UnlikeSize));
+
+            byte[]? Heat(float[] map, FrameSize cells) => map.Length == 0 ? null
+                : AlertPicture.EncodeHeatMap(pixels, size, map, cells.Height, cells.Width, isBlurred);
         }
     }
 

@@ -11,6 +11,7 @@ namespace OutlierPipeline.Inference;
 public sealed class SecondScorer : IDisposable
 {
     private static readonly string[] Wanted = ["scores"];
+    private static readonly string[] Shown = ["map", "picture", "error_map", "class_map"];
     private readonly InferenceSession _session;
     private readonly RunOptions _run = new();
 
@@ -44,15 +45,22 @@ public sealed class SecondScorer : IDisposable
     public float[] Score(byte[] pixels, FrameSize size) => Run(pixels, size, Wanted, outputs =>
         outputs[0].GetTensorDataAsSpan<float>().ToArray());
 
-    /// <summary>The map of one picture, and what was drawn again of it.</summary>
-    /// <returns>Indices of classes and their size; <c>[H', W', 3]</c> uint8, RGB, and its size, or nothing where it draws none.</returns>
-    public (byte[] Map, FrameSize MapSize, byte[] Drawn, FrameSize DrawnSize) Show(byte[] pixels, FrameSize size) =>
-        Run(pixels, size, Draws ? ["map", "picture"] : ["map"], outputs =>
+    /// <summary>What the second graph makes of one picture.</summary>
+    /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB.</param>
+    public SecondView Show(byte[] pixels, FrameSize size)
+    {
+        string[] names = [.. Shown.Where(_session.OutputMetadata.ContainsKey)];
+        return Run(pixels, size, names, outputs =>
         {
-            var map = Sized(outputs[0]);
-            var drawn = outputs.Count > 1 ? Sized(outputs[1]) : ([], default);
-            return (map.Values, map.Size, drawn.Values, drawn.Size);
+            var found = names.Zip(outputs).ToDictionary(output => output.First, output => output.Second);
+            var (map, mapSize) = Sized<byte>(found, "map");
+            var (drawn, drawnSize) = Sized<byte>(found, "picture");
+            var (errors, cells) = Sized<float>(found, "error_map");
+            var (unlike, places) = Sized<float>(found, "class_map");
+            return new SecondView(map, mapSize, drawn, drawnSize, drawn.Length > 0 ? errors : [], cells,
+                unlike, places);
         });
+    }
 
     public void Dispose()
     {
@@ -92,10 +100,12 @@ public sealed class SecondScorer : IDisposable
         throw new ModelPackageException(file, $"is no second graph with the scores [{expected}] that model.json names: it has [{found}]");
     }
 
-    private static (byte[] Values, FrameSize Size) Sized(OrtValue value)
+    private static (T[] Values, FrameSize Size) Sized<T>(Dictionary<string, OrtValue> found, string name)
+        where T : unmanaged
     {
+        if (!found.TryGetValue(name, out var value)) return ([], default);
         long[] shape = value.GetTensorTypeAndShape().Shape;
-        return (value.GetTensorDataAsSpan<byte>().ToArray(), new FrameSize((int)shape[1], (int)shape[2]));
+        return (value.GetTensorDataAsSpan<T>().ToArray(), new FrameSize((int)shape[1], (int)shape[2]));
     }
 
     private T Run<T>(byte[] pixels, FrameSize size, string[] names, Func<IDisposableReadOnlyCollection<OrtValue>, T> read)

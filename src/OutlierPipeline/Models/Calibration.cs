@@ -248,6 +248,8 @@ public sealed record Calibration
             throw new JsonException($"location and scale must have {scores} entries");
         if (calibration.Scale.Any(scale => !(scale > 0))) throw new JsonException("every scale must be positive");
         if (calibration.Weight is not (> 0 and <= 1)) throw new JsonException("weight must be more than 0 and at most 1");
+        if (calibration.Tail is not null and not { Scale: > 0, Shape: > 0 })
+            throw new JsonException("the tail's scale and shape must be positive");
         if (calibration.Combines.Count == 0 || calibration.Combines.Except(calibration.Scores).Any())
             throw new JsonException("combines must name some of the scores");
         if (calibration.Frames < MinFrames)
@@ -319,10 +321,9 @@ public sealed record Calibration
     public (double Combined, double PValue, double? TailPValue) Judge(ReadOnlySpan<float> scores, SecondScores? second)
     {
         double combined = Combine(scores);
-        double? tail = TailPValue(combined);
-        if (second is not { } more || Second is null) return (combined, PValue(combined), tail);
+        if (second is not { } more || Second is null) return (combined, PValue(combined), TailPValue(combined));
         double both = Second.Combine(combined, more.Scores);
-        return (both, Second.PValue(this, both, more.Above), tail);
+        return (both, Second.PValue(this, both, more.Above), Second.TailPValue(this, both, more.Above));
     }
 
     /// <summary>The conformal p-value of a combined score: between <see cref="SmallestPValue"/> and 1.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 
 namespace OutlierPipeline.Models;
 
@@ -39,6 +40,10 @@ public sealed record SecondCalibration
     /// <summary>The same frames' by both.</summary>
     public required double[] Both { get; init; }
 
+    /// <summary>How normal scores by both go on beyond those that were seen; null where too few were, and in older packages.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Tail? Tail { get; init; }
+
     /// <summary>Builds it from normal frames that fitted nothing else: those of the first graph's calibration.</summary>
     /// <param name="first">What the first graph's scores are held against.</param>
     /// <param name="rows">n rows of the first graph's scores, drive by drive, in time order.</param>
@@ -66,7 +71,12 @@ public sealed record SecondCalibration
         };
         double[] both = [.. second.Select((row, i) => calibration.Combine(calibration.First[i], row))];
         double weight = EffectiveFrames.Count(both, drives, isNew) / both.Length;
-        return calibration with { Both = both, Weight = Math.Clamp(Math.Round(weight, 6), 1e-6, 1) };
+        return calibration with
+        {
+            Both = both,
+            Weight = Math.Clamp(Math.Round(weight, 6), 1e-6, 1),
+            Tail = Tail.Fit([.. both.Order()]),
+        };
     }
 
     /// <summary>The combined score of both graphs: the soft maximum goes on over the second's scores.</summary>
@@ -100,6 +110,14 @@ public sealed record SecondCalibration
         ? Calibration.RankPValue(_all ??= [.. Both.Order()], Weight, both)
         : above * Calibration.RankPValue(Chosen(first, above), Weight, both);
 
+    /// <summary>
+    /// The p-value by <see cref="Tail"/> where it is smaller than a frame of this sort can have by rank; else null. It is of all frames, so
+    /// frames that are chosen since they are strange have no smaller one more often than it says. An extrapolation.
+    /// </summary>
+    /// <inheritdoc cref="PValue"/>
+    public double? TailPValue(Calibration first, double both, double above) => Tail is not null && both > Tail.Threshold
+        && Tail.PValue(both) is var tail && tail < PValue(first, double.PositiveInfinity, above) ? tail : null;
+
     /// <exception cref="JsonException">Something does not fit.</exception>
     internal void Check()
     {
@@ -110,6 +128,8 @@ public sealed record SecondCalibration
             throw new JsonException("second.combines must name some of second.scores");
         if (Scale.Any(scale => !(scale > 0))) throw new JsonException("every second.scale must be positive");
         if (Weight is not (> 0 and <= 1)) throw new JsonException("second.weight must be more than 0 and at most 1");
+        if (Tail is not null and not { Scale: > 0, Shape: > 0 })
+            throw new JsonException("second: the tail's scale and shape must be positive");
         if (First.Length < Calibration.MinFrames || First.Length != Both.Length)
             throw new JsonException($"second.first and second.both must have the same {Calibration.MinFrames} numbers or more");
     }

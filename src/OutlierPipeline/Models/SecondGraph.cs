@@ -1,3 +1,5 @@
+using OutlierPipeline.Frames;
+
 namespace OutlierPipeline.Models;
 
 /// <summary>
@@ -26,3 +28,11 @@ public static class SecondGraph
 /// <param name="Scores">S scores, higher is stranger.</param>
 /// <param name="Above">The first p-value at which frames are chosen; 0 for a frame that was chosen by its place.</param>
 public readonly record struct SecondScores(float[] Scores, double Above);
+
+/// <summary>What the second graph makes of a frame, for people to look at. What it does not make is empty.</summary>
+/// <param name="Map"><c>[H', W']</c>, indices of classes.</param>
+/// <param name="Drawn">What was drawn again of the map, <c>[H'', W'', 3]</c> uint8, RGB.</param>
+/// <param name="Differences">How far the frame and what was drawn again are apart, <c>[h, w]</c>, in deviations of normal frames.</param>
+/// <param name="Unlike">How unlike others of its class each cell is, the same.</param>
+public sealed record SecondView(byte[] Map, FrameSize MapSize, byte[] Drawn, FrameSize DrawnSize, float[] Differences,
+    FrameSize DifferencesSize, float[] Unlike, FrameSize UnlikeSize);

@@ -27,10 +27,12 @@ public sealed class TwoGraphsTests : IDisposable
         var package = await CalibrateAsync(scale: 2);
         using var cluster = new TestCluster(2);
         Send(cluster);
+        using var metrics = new MetricRecorder();
         var first = await ReadAsync(cluster, package, new SecondOptions { Every = 3 }, "first");
         var again = await ReadAsync(cluster, package, new SecondOptions { Every = 3 }, "again");
         var chosen = first.Where(record => record.Value.TryGetProperty("second", out _)).ToList();
         Assert.InRange(chosen.Count, Sent / 6, Sent / 2);
+        Assert.Equal(2 * chosen.Count, metrics.Sum("outlier.frames.second every"));
         Assert.Equal(chosen.Select(record => record.Key).Order(),
             again.Where(record => record.Value.TryGetProperty("second", out _)).Select(record => record.Key).Order());
         // Each camera has some of each sort, though cameras take turns in the log.
@@ -89,7 +91,8 @@ public sealed class TwoGraphsTests : IDisposable
     [Fact]
     public async Task The_page_shows_map_and_resynthesis_and_a_package_of_one_graph_has_none()
     {
-        var package = await CalibrateAsync();
+        // The page's pictures are of the second graph's own size, not of the first one's.
+        var package = await CalibrateAsync(scale: 2);
         using var cluster = new TestCluster(1);
         byte[][] frames = SmallFrames.FullDrive(2, 10);
         foreach (var (path, expected) in new[] { (package.Path, HttpStatusCode.OK), (Repository.StreetDemo, HttpStatusCode.NotFound) })
@@ -106,7 +109,7 @@ public sealed class TwoGraphsTests : IDisposable
                 }
             }, Cancellation);
             await UntilSeenAsync(service.Http);
-            foreach (string picture in new[] { "map.jpg", "resynthesis.jpg" })
+            foreach (string picture in new[] { "map.jpg", "resynthesis.jpg", "differences.jpg", "unlike.jpg" })
             {
                 using var answer = await service.Http.GetAsync($"/api/cameras/car/front/{picture}", Cancellation);
                 Assert.Equal(expected, answer.StatusCode);
@@ -114,7 +117,8 @@ public sealed class TwoGraphsTests : IDisposable
                 else Assert.Contains("no second graph", await answer.Content.ReadAsStringAsync(Cancellation), StringComparison.Ordinal);
             }
             string page = await service.Http.GetStringAsync("/cameras/car/front", Cancellation);
-            Assert.Equal(expected == HttpStatusCode.OK, page.Contains("drawn again of the map", StringComparison.Ordinal));
+            foreach (string caption in new[] { "drawn again of the map", "where both differ", "unlike its class" })
+                Assert.Equal(expected == HttpStatusCode.OK, page.Contains(caption, StringComparison.Ordinal));
             await stop.CancelAsync();
             await sending;
         }
@@ -238,7 +242,7 @@ public sealed class TwoGraphsTests : IDisposable
     {
         string directory = _directory.File("pairs");
         byte[] graph = File.ReadAllBytes(Path.Combine(Repository.Root, "tests", "OutlierPipeline.IntegrationTests", "Fixtures",
-            "second.onnx"));
+            "second-maps.onnx"));
         var demo = ModelPackage.Load(Repository.StreetDemo).Card;
         var size = new FrameSize(scale * demo.Network.Height, scale * demo.Network.Width);
         if (scale != 1)

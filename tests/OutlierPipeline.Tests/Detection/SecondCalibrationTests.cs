@@ -63,6 +63,47 @@ public sealed class SecondCalibrationTests
         Assert.InRange((double)alarms / Judged, level - spread, level + spread);
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.1)]
+    public void Beyond_what_was_seen_the_tail_is_of_the_score_by_both(double above)
+    {
+        var (first, second) = Calibrate();
+        var whole = first with { Second = second };
+        double smallest = second.PValue(first, double.PositiveInfinity, above);
+        var (row, more) = Draw();
+        more[0] = 300;
+        // Only the second graph finds it strange: the first graph's own tail would say nothing.
+        Assert.Null(first.TailPValue(first.Combine(row)));
+        var (both, p, tail) = whole.Judge(row, new SecondScores(more, above));
+        Assert.Equal(smallest, p);
+        Assert.InRange(tail!.Value, 1e-12, smallest);
+        more[0] = 600;
+        Assert.InRange(whole.Judge(row, new SecondScores(more, above)).TailPValue!.Value, 1e-12, tail.Value * 0.9);
+        // A package from before it was kept extrapolates nothing: its first graph's tail is of another score.
+        var older = first with { Second = second with { Tail = null } };
+        row[0] = 60;
+        Assert.NotNull(older.Judge(row, null).TailPValue);
+        Assert.Null(older.Judge(row, new SecondScores(more, above)).TailPValue);
+        Assert.True(both > second.Tail!.Threshold);
+    }
+
+    [Fact]
+    public void Normal_frames_have_a_tails_p_value_of_a_level_no_more_often_than_about_that()
+    {
+        const double Level = 1e-3;
+        var (first, second) = Calibrate(count: 400);
+        int below = 0;
+        for (int i = 0; i < Judged; i++)
+        {
+            var (row, more) = Draw();
+            if (second.TailPValue(first, second.Combine(first.Combine(row), more), 0) <= Level) below++;
+        }
+        // 1 of 401 is the smallest rank: without a tail none is so small. An extrapolation of 400 frames may be wrong by some times.
+        Assert.InRange(below, 1, 5 * Level * Judged);
+        Assert.True(second.PValue(first, double.PositiveInfinity, 0) > Level);
+    }
+
     [Fact]
     public void What_the_second_graph_alone_finds_strange_is_strange_by_both()
     {
@@ -89,22 +130,26 @@ public sealed class SecondCalibrationTests
         var read = Calibration.Parse(whole.ToJson());
         Assert.Equal(second.PValue(first, 1.5, 0), read.Second!.PValue(read, 1.5, 0));
         Assert.Equal(second.PValue(first, 1.5, 0.1), read.Second.PValue(read, 1.5, 0.1));
+        Assert.Equal(second.Tail, read.Second.Tail);
         float[][] rows = [.. Enumerable.Range(0, 100).Select(_ => Draw().First)];
         Assert.Null(whole.Refit(rows, [100]).Second);
         Assert.Null(whole.WithLeftOut(rows, [100]).Second);
         var broken = whole with { Second = second with { Combines = ["nothing"] } };
         Assert.Contains("second.combines", Assert.Throws<System.Text.Json.JsonException>(() => Calibration.Parse(broken.ToJson())).Message,
             StringComparison.Ordinal);
+        broken = whole with { Second = second with { Tail = second.Tail! with { Scale = 0 } } };
+        Assert.Contains("the tail's scale", Assert.Throws<System.Text.Json.JsonException>(() => Calibration.Parse(broken.ToJson())).Message,
+            StringComparison.Ordinal);
     }
 
-    private (Calibration First, SecondCalibration Second) Calibrate()
+    private (Calibration First, SecondCalibration Second) Calibrate(int count = Calibrating)
     {
-        var rows = Enumerable.Range(0, Calibrating).Select(_ => Draw()).ToArray();
+        var rows = Enumerable.Range(0, count).Select(_ => Draw()).ToArray();
         float[][] first = [.. rows.Select(row => row.First)];
         bool[] isNew = [.. rows.Select(_ => true)];
         var calibration = Calibration.Fit(First, First, first, isNew: isNew);
         return (calibration, SecondCalibration.Fit(calibration, Names, Names[..2], first, [.. rows.Select(row => row.Second)],
-            [Calibrating], isNew));
+            [count], isNew));
     }
 
     /// <summary>A normal frame's scores: those of the second graph go with the first's in part.</summary>
