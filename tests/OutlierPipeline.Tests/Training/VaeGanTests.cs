@@ -20,12 +20,36 @@ public sealed class VaeGanTests : IDisposable
     /// <summary>At least so many times as sharp as the plain VAE's are its drawings.</summary>
     private const double Margin = 1.2;
 
+    private const int ShortEpochs = 8;
+
+    /// <summary>The error after so many epochs, of that before, at most.</summary>
+    private const double Nearer = 0.95;
+
     private static readonly FrameSize Size = new(32, 48);
     private readonly RenderedFootage _rendered = new();
 
     public void Dispose() => _rendered.Dispose();
 
     private string Checkpoint => Path.Combine(_rendered.Directory, "run", "checkpoint");
+
+    [Fact]
+    public void Training_brings_what_it_redraws_nearer_to_frames_and_the_graph_computes_what_TorchSharp_computes()
+    {
+        var footage = Drive(50);
+        using var trainer = Begin(footage, ShortEpochs);
+        double before = trainer.Judge().TrainingError;
+        Assert.True(trainer.Run(_ => { }, TestContext.Current.CancellationToken));
+        double after = trainer.Judge().TrainingError;
+        Assert.True(after < Nearer * before, $"error {after}, before any step {before}");
+
+        var exporter = Exporter(trainer, null);
+        exporter.FitScores(footage);
+        using var session = new InferenceSession(exporter.WriteModel("test", "1", "the renderer"));
+        var expected = exporter.Reference(footage, 5, 7);
+        var actual = Run(session, footage, 5, 7);
+        AssertClose(expected.Scores, actual.Scores);
+        AssertClose(expected.Latent, actual.Latent);
+    }
 
     [Fact]
     public void It_redraws_frames_more_sharply_than_the_plain_VAE_and_the_graph_computes_what_TorchSharp_computes()
