@@ -36,7 +36,7 @@ public sealed class PairedTests(TrainedPairs trained) : IClassFixture<TrainedPai
         var (map, probability) = translator.ToMap(footage[0]);
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var ops = new TorchOps(weights.ToDictionary(weight => weight.Key, weight => tensor(weight.Value.Values, weight.Value.Shape)), CPU);
+        var ops = Ops(weights);
         var odds = network.Classify(ops, MapNetwork.Standardise(ops, StagesOf(footage[0])));
         float[] expected = ops.Smooth(odds, MapNetwork.Side).softmax(1).amax([1L]).contiguous().data<float>().ToArray();
         Assert.All(expected.Zip(probability), pair => Assert.InRange(Math.Abs(pair.First - pair.Second), 0, 1e-3));
@@ -57,7 +57,7 @@ public sealed class PairedTests(TrainedPairs trained) : IClassFixture<TrainedPai
         byte[] drawn = translator.ToPicture(trained.Maps[0], noise);
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var ops = new TorchOps(weights.ToDictionary(weight => weight.Key, weight => tensor(weight.Value.Values, weight.Value.Shape)), CPU);
+        var ops = Ops(weights);
         var planes = nn.functional.one_hot(tensor(trained.Maps[0], [1, Size.Height, Size.Width]).to(int64), 4).permute(0, 3, 1, 2)
             .to(float32);
         float[] expected = MapPainter.Draw(ops, planes, tensor(noise, [1, MapPainter.Noise])).permute(0, 2, 3, 1).contiguous()
@@ -88,14 +88,35 @@ public sealed class PairedTests(TrainedPairs trained) : IClassFixture<TrainedPai
         Assert.InRange(at / (Size.Width / 8), 5, 7);
         Assert.InRange(at % (Size.Width / 8), 0, 3);
 
-        static (float[] Scores, float[] Map) Run(InferenceSession session, byte[] picture)
+        // Its map and what it draws again are those of TorchSharp, here from the networks themselves.
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var toMap = Ops(trained.ToMap.Weights);
+        var odds = trained.Network.Classify(toMap, MapNetwork.Standardise(toMap, StagesOf(trained.Footage[5])));
+        var best = toMap.Smooth(odds, MapNetwork.Side).softmax(1).topk(2, 1).values.contiguous().data<float>().ToArray();
+        byte[] classes = [.. toMap.Smooth(odds, MapNetwork.Side).argmax(1).contiguous().data<long>().ToArray().Select(k => (byte)k)];
+        int pixels = classes.Length;
+        Assert.All(Enumerable.Range(0, pixels).Where(i => best[i] - best[pixels + i] > 1e-3), i => Assert.Equal(classes[i], clean.Classes[i]));
+        var size = trained.Painter.Size;
+        var planes = nn.functional.one_hot(nn.functional.interpolate(odds, [size.Height, size.Width], mode: InterpolationMode.Bilinear,
+            align_corners: false).argmax(1), 4).permute(0, 3, 1, 2).to(float32);
+        float[] drawn = MapPainter.Draw(Ops(trained.ToPicture.Weights), planes, zeros(1, MapPainter.Noise)).permute(0, 2, 3, 1)
+            .contiguous().data<float>().ToArray();
+        Assert.Equal(drawn.Length, clean.Drawn.Length);
+        Assert.All(drawn.Zip(clean.Drawn), pair => Assert.InRange(Math.Abs(pair.First - pair.Second / 255.0), 0, 0.5 / 255 + 1e-3));
+
+        static (float[] Scores, float[] Map, byte[] Classes, byte[] Drawn) Run(InferenceSession session, byte[] picture)
         {
             using var options = new RunOptions();
             using var image = OrtValue.CreateTensorValueFromMemory(picture, [1, Size.Height, Size.Width, 3]);
-            using var found = session.Run(options, ["image"], [image], ["scores", "error_map"]);
-            return (found[0].GetTensorDataAsSpan<float>().ToArray(), found[1].GetTensorDataAsSpan<float>().ToArray());
+            using var found = session.Run(options, ["image"], [image], ["scores", "error_map", "map", "picture"]);
+            return (found[0].GetTensorDataAsSpan<float>().ToArray(), found[1].GetTensorDataAsSpan<float>().ToArray(),
+                found[2].GetTensorDataAsSpan<byte>().ToArray(), found[3].GetTensorDataAsSpan<byte>().ToArray());
         }
     }
+
+    private static TorchOps Ops(IReadOnlyDictionary<string, (float[] Values, long[] Shape)> weights) =>
+        new(weights.ToDictionary(weight => weight.Key, weight => tensor(weight.Value.Values, weight.Value.Shape)), CPU);
 
     [Theory]
     [InlineData(TranslationCard.ToMap)]
