@@ -14,7 +14,7 @@ public sealed class LatentHistogram
     /// <summary>α: added to the density of a bin, where a uniform one has 1 everywhere.</summary>
     public const double Smoothing = 0.05;
 
-    /// <summary>As how many of the frames, as a share, the weighted ones count.</summary>
+    /// <summary>As how many of the frames, as a share, the weighted ones count, unless another share is asked for.</summary>
     public const double EffectiveShare = 0.5;
 
     private readonly float[] _lowest;
@@ -49,20 +49,21 @@ public sealed class LatentHistogram
 
     /// <summary>
     /// With what weight each frame is drawn, with a mean of 1: inversely to its density, to the power at which the weighted frames count
-    /// as half of all (Kish: the squared sum of the weights over the sum of their squares).
+    /// as that share of all (Kish: the squared sum of the weights over the sum of their squares).
     /// </summary>
     /// <param name="rarities">See <see cref="Rarity"/>.</param>
-    public static double[] Weights(IReadOnlyList<double> rarities)
+    /// <param name="effectiveShare">More than 0, less than 1: the less, the more the rare ones count.</param>
+    public static double[] Weights(IReadOnlyList<double> rarities, double effectiveShare = EffectiveShare)
     {
         double highest = rarities.Max();
         double low = 0, high = 1;
-        while (Share(At(high)) > EffectiveShare && high < 1e6) high *= 2;
+        while (Share(At(high)) > effectiveShare && high < 1e6) high *= 2;
         // Frames that are all alike have no rare ones among them.
         if (high >= 1e6) return [.. rarities.Select(_ => 1.0)];
         for (int i = 0; i < 60; i++)
         {
             double middle = (low + high) / 2;
-            (low, high) = Share(At(middle)) > EffectiveShare ? (middle, high) : (low, middle);
+            (low, high) = Share(At(middle)) > effectiveShare ? (middle, high) : (low, middle);
         }
         double[] weights = At(low);
         double mean = weights.Average();

@@ -146,6 +146,11 @@ internal sealed class TrainCommand
         Description = "For the feature architectures: train a second time, on frames drawn inversely to the density of their codes, so " +
         "that what is rare in the footage (a tunnel, dusk) counts more; twice as long"
     };
+    private readonly Option<double?> _debiasShare = new("--debias-share")
+    {
+        Description = "With --debias: as how many of the frames, as a share, the drawn ones count; less draws what is rare more often. " +
+        "Default: 0.5"
+    };
     private readonly PairedOptions _pairs = new();
     private readonly Option<bool> _resume =
         new("--resume") { Description = "Go on from the checkpoint of an interrupted run with the same options" };
@@ -197,7 +202,7 @@ internal sealed class TrainCommand
             _frames, _calibration, _split, _framesPerSecond, _mask, _out, _architecture, _backbone, _outputs, _backboneLicence, _stages,
                 _height, _width,
                 _latent, _epochs, _patience, _batch, _rate, _beta, _capacity, _freeBits, _seed,
-            _device, _precision, _threads, _libtorch, _debias, _pairs.Labels, _pairs.Classes, _pairs.Direction,
+            _device, _precision, _threads, _libtorch, _debias, _debiasShare, _pairs.Labels, _pairs.Classes, _pairs.Direction,
                 _pairs.AdversarialWeight, _pairs.Probe, _pairs.PictureWidth, _resume, _finish,
                 _description, _source, _licence, _version, _prepare,
         };
@@ -233,6 +238,8 @@ internal sealed class TrainCommand
             if (Asked(result) is { IsAdversarial: true } && result.GetValue(_precision) == "bfloat16")
                 result.AddError("--precision bfloat16 does not go with gan, vae-gan and pix2pix");
             if (result.GetValue(_debias) && !isOfFeatures) result.AddError("--debias goes with the feature architectures");
+            if (result.GetValue(_debiasShare) is { } share && !(share is > 0 and < 1 && result.GetValue(_debias)))
+                result.AddError("--debias-share goes with --debias, and is more than 0 and less than 1");
             if (result.GetValue(_rate) is { } rate && !(rate > 0)) result.AddError("--learning-rate must be positive");
             if (result.GetValue(_framesPerSecond) <= 0) result.AddError("--fps must be positive");
             if (result.GetValue(_beta) < 0 || result.GetValue(_freeBits) < 0)
@@ -305,6 +312,7 @@ internal sealed class TrainCommand
         Threads = options.GetValue(_threads),
         LibTorch = options.GetValue(_libtorch)?.FullName ?? Environment.GetEnvironmentVariable("LIBTORCH_DIR"),
         Debias = options.GetValue(_debias),
+        DebiasShare = options.GetValue(_debiasShare),
         Pairs = Architecture.Named(options.GetRequiredValue(_architecture)).IsPaired
             ? _pairs.Request(options, options.GetValue(_width)) : null,
         Resume = options.GetValue(_resume),

@@ -76,6 +76,9 @@ internal sealed record TrainingRequest
     /// <summary>Whether to train a second time, on frames drawn inversely to the density of their codes.</summary>
     public required bool Debias { get; init; }
 
+    /// <summary>See <see cref="TrainingSettings.DebiasShare"/>; null for the default.</summary>
+    public double? DebiasShare { get; init; }
+
     /// <summary>What a training of pairs takes; null for another.</summary>
     public required PairedRequest? Pairs { get; init; }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using OutlierPipeline.Evaluation;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Training.Networks;
 
@@ -42,6 +43,9 @@ public sealed record TrainingSettings
 
     /// <summary>Whether the network is trained a second time, on frames drawn inversely to the density of their codes.</summary>
     public bool IsDebiased { get; init; }
+
+    /// <summary>As how many of the frames, as a share, the drawn ones of the second training count.</summary>
+    public double DebiasShare { get; init; } = LatentHistogram.EffectiveShare;
 
     /// <summary>Of pairs: weight of the discriminator's verdict beside the difference to the truth; 0 for the difference alone.</summary>
     public double AdversarialWeight { get; init; }

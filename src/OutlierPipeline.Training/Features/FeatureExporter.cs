@@ -289,7 +289,7 @@ public sealed class FeatureExporter : IModelExporter
         if (!settings.IsDebiased) return parameters;
         parameters["debiasBins"] = LatentHistogram.Bins;
         parameters["debiasSmoothing"] = LatentHistogram.Smoothing;
-        parameters["debiasEffectiveShare"] = LatentHistogram.EffectiveShare;
+        parameters["debiasEffectiveShare"] = settings.DebiasShare;
         return parameters;
     }
 

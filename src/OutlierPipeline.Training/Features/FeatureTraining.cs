@@ -1,3 +1,4 @@
+using System.Globalization;
 using OutlierPipeline.Evaluation;
 using OutlierPipeline.Footage;
 using OutlierPipeline.Models;
@@ -86,6 +87,7 @@ internal sealed class FeatureTraining : IDisposable
         {
             Epochs = epochs,
             IsDebiased = request.Debias,
+            DebiasShare = request.DebiasShare ?? settings.DebiasShare,
             Batch = request.Batch > 0 ? request.Batch : settings.Batch,
             Beta = request.Beta ?? settings.Beta,
             LearningRate = request.LearningRate ?? settings.LearningRate,
@@ -124,11 +126,11 @@ internal sealed class FeatureTraining : IDisposable
         var exporter = new FeatureExporter(_backbone, _network, Trainer.Weights, _fill, _mask);
         float[][] codes = exporter.Codes(_features, [.. Enumerable.Range(0, _footage.Count)]);
         var histogram = new LatentHistogram(codes);
-        _weights = LatentHistogram.Weights([.. codes.Select(code => histogram.Rarity(code))]);
+        _weights = LatentHistogram.Weights([.. codes.Select(code => histogram.Rarity(code))], _settings.DebiasShare);
         Trainer.Dispose();
         string checkpoint = _checkpoint + "-debiased";
         Trainer = new FeatureTrainer(_network, _features, Drawn(_trains), _heldBack, Counted(), _settings, checkpoint,
-            _origin + " debiased");
+            string.Create(CultureInfo.InvariantCulture, $"{_origin} debiased {_settings.DebiasShare}"));
         if (resume && File.Exists(checkpoint)) Trainer.Resume();
     }
 

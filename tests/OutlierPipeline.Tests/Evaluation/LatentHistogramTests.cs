@@ -22,15 +22,17 @@ public sealed class LatentHistogramTests
         Assert.All(codes.Skip(95), code => Assert.True(histogram.Rarity(code) > common + 1));
     }
 
-    [Fact]
-    public void Weights_have_a_mean_of_one_and_count_as_half_of_the_frames()
+    [Theory]
+    [InlineData(0.5)]
+    [InlineData(0.2)]
+    public void Weights_have_a_mean_of_one_and_count_as_a_share_of_the_frames(double share)
     {
         float[][] codes = Codes();
         var histogram = new LatentHistogram(codes);
-        double[] weights = LatentHistogram.Weights([.. codes.Select(code => histogram.Rarity(code))]);
+        double[] weights = LatentHistogram.Weights([.. codes.Select(code => histogram.Rarity(code))], share);
         Assert.Equal(1, weights.Average(), 1e-9);
         double effective = weights.Sum() * weights.Sum() / weights.Sum(weight => weight * weight);
-        Assert.InRange(effective, 50, 51);
+        Assert.InRange(effective, 100 * share, 100 * share + 1);
         Assert.True(weights.Skip(95).Average() > 2 * weights.Take(95).Average());
     }
 
