@@ -7,18 +7,21 @@
 set -uo pipefail
 cd "$(dirname "$0")"
 
-chaos=
+chaos= on_kafka=some
 case "${1:-}" in
   -h | --help)
     echo "usage: ./test.sh [FILTER]         runs all tests, or those whose name fits FILTER, such as '*Demo*'"
     echo "       ./test.sh --all [FILTER]   also the image under podman, and the longest tests and further cases on Apache Kafka"
+    echo "                                  then the integration tests again, on Apache Kafka instead of the broker in the process"
+    echo "       ./test.sh --kafka [FILTER] the integration tests on Apache Kafka alone"
     echo "       ./test.sh --chaos [SEED]   two replicas of the service and three nodes of Apache Kafka, with 100 kills of replicas and 20 of"
     echo "                                  nodes, for each delivery (about 40 minutes). Other numbers: OUTLIER_CHAOS_KILLS,"
     echo "                                  OUTLIER_CHAOS_NODE_KILLS, and at most OUTLIER_CHAOS_MINUTES for each delivery. The accounting"
     echo "                                  is kept in artifacts/chaos"
     exit 0
     ;;
-  --all) export OUTLIER_TESTS_ALL=1; shift ;;
+  --all) export OUTLIER_TESTS_ALL=1; on_kafka=yes; shift ;;
+  --kafka) export OUTLIER_TESTS_ALL=1; on_kafka=only; shift ;;
   --chaos) chaos=yes ;;
 esac
 
@@ -109,17 +112,32 @@ count() {
 
 # Publishing and the image wait for disks and compilers, and nothing in them is timed: they run beside the unit tests. Those are in the
 # background, where an interrupt is ignored, since no test of theirs sends one.
-dotnet exec tests/OutlierPipeline.Tests/bin/Release/net10.0/OutlierPipeline.Tests.dll -noColor "${filter[@]}" > "$logs/unit" 2>&1 &
-unit=$!
-trap 'kill $unit 2> /dev/null; rm -rf "$logs"' EXIT
-run OutlierPipeline.IntegrationTests -namespace "$deploy" "${filter[@]}" | tee "$logs/deploy"
-wait $unit
-trap 'rm -rf "$logs"' EXIT
-cat "$logs/unit"
-count OutlierPipeline.Tests "$logs/unit"
-count OutlierPipeline.IntegrationTests "$logs/deploy"
-run OutlierPipeline.IntegrationTests -namespace- "$deploy" "${filter[@]}" | tee "$logs/integration"
-count OutlierPipeline.IntegrationTests "$logs/integration"
+if [ "$on_kafka" != only ]; then
+  dotnet exec tests/OutlierPipeline.Tests/bin/Release/net10.0/OutlierPipeline.Tests.dll -noColor "${filter[@]}" > "$logs/unit" 2>&1 &
+  unit=$!
+  trap 'kill $unit 2> /dev/null; rm -rf "$logs"' EXIT
+  run OutlierPipeline.IntegrationTests -namespace "$deploy" "${filter[@]}" | tee "$logs/deploy"
+  wait $unit
+  trap 'rm -rf "$logs"' EXIT
+  cat "$logs/unit"
+  count OutlierPipeline.Tests "$logs/unit"
+  count OutlierPipeline.IntegrationTests "$logs/deploy"
+fi
+if [ "$on_kafka" != only ]; then
+  run OutlierPipeline.IntegrationTests -namespace- "$deploy" "${filter[@]}" | tee "$logs/integration"
+  count OutlierPipeline.IntegrationTests "$logs/integration"
+fi
+# The same tests on Apache Kafka: all that have a cluster where that is asked for, else those of a few classes.
+if [ -d "${KAFKA_HOME:-../shared/kafka}/libs" ] && { [ "$on_kafka" != some ] || [ ${#filter[@]} -eq 0 ]; }; then
+  export OUTLIER_TESTS_BROKER=kafka
+  tests=OutlierPipeline.IntegrationTests
+  both=(-class "$tests.Pipeline.BadInputTests" -class "$tests.Pipeline.FaultTests")
+  [ "$on_kafka" = some ] || both=(-namespace "$tests.Pipeline" -namespace "$tests.Service" -namespace "$tests.Cli")
+  [ ${#filter[@]} -eq 0 ] || both=("${filter[@]}" -namespace- "$deploy")
+  echo "on Apache Kafka instead of the broker in the process:"
+  run OutlierPipeline.IntegrationTests "${both[@]}" | tee "$logs/kafka"
+  count OutlierPipeline.IntegrationTests "$logs/kafka"
+fi
 [ ! -s "$logs/failed" ] || { echo "what failed:"; cat "$logs/failed"; }
 [ -z "$failed_once" ] || echo "failed at first, and passed by themselves:$failed_once"
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -43,7 +43,7 @@ public sealed class BenchmarkTests : IDisposable
         await pipeline.Until(() => pipeline.NotReady.Count == 0, "a pipeline that is ready");
         string file = Path.Combine(_directory, "load.json");
         string picture = Path.Combine(_directory, "load.png");
-        var load = await Tool.OutlierAsync("load", "--bootstrap", cluster.Broker.BootstrapServers, "--cameras", "1", "--up-to", "2",
+        var load = await Tool.OutlierAsync("load", "--bootstrap", cluster.BootstrapServers, "--cameras", "1", "--up-to", "2",
             "--fps", "5", "--seconds", "3", "--group", cluster.Options().Kafka.GroupId, "--out", file, "--plot", picture);
         Assert.True(load.Code == 0, load.Output + load.Error);
         using var json = JsonDocument.Parse(await File.ReadAllBytesAsync(file, TestContext.Current.CancellationToken));
@@ -60,7 +60,7 @@ public sealed class BenchmarkTests : IDisposable
     public async Task Load_without_a_service_says_that_nothing_came_back()
     {
         using var cluster = new TestCluster(1);
-        var load = await Tool.OutlierAsync("load", "--bootstrap", cluster.Broker.BootstrapServers, "--cameras", "1", "--up-to", "1",
+        var load = await Tool.OutlierAsync("load", "--bootstrap", cluster.BootstrapServers, "--cameras", "1", "--up-to", "1",
             "--fps", "5", "--seconds", "3");
         Assert.Equal(1, load.Code);
         Assert.Contains("the service does not keep up with 1 cameras: 0 of", load.Error, StringComparison.Ordinal);

@@ -40,7 +40,7 @@ public sealed class CommandLineTests : IDisposable
         Write("drive", frames);
         using var cluster = new TestCluster(1);
         var replayed = await Tool.OutlierAsync("replay", "--input", Path.Combine(_directory, "drive"), "--camera", "car-5/front",
-            "--bootstrap", cluster.Broker.BootstrapServers, "--fps", "100");
+            "--bootstrap", cluster.BootstrapServers, "--fps", "100");
         Assert.True(replayed.Code == 0, replayed.Error);
         var records = cluster.ReadAll(TestCluster.Frames);
         Assert.Equal(frames, records.Select(record => record.Message.Value));
@@ -54,13 +54,13 @@ public sealed class CommandLineTests : IDisposable
         using var cluster = new TestCluster(1);
         cluster.Produce("car-1/front", SmallFrames.Drive(1, 1)[0]);
         cluster.Flush();
-        var good = await Tool.OutlierAsync("check", "--bootstrap", cluster.Broker.BootstrapServers, "--model", Repository.StreetDemo);
+        var good = await Tool.OutlierAsync("check", "--bootstrap", cluster.BootstrapServers, "--model", Repository.StreetDemo);
         Assert.True(good.Code == 0, good.Output + good.Error);
         foreach (string text in new[] { "camera.frames.dlq: 1 partitions", "car-1/front", "80×48", "street-demo", "1 can be scored" })
             Assert.Contains(text, good.Output, StringComparison.Ordinal);
         cluster.Produce((string?)null, [1, 2, 3]);
         cluster.Flush();
-        var bad = await Tool.OutlierAsync("check", "--bootstrap", cluster.Broker.BootstrapServers);
+        var bad = await Tool.OutlierAsync("check", "--bootstrap", cluster.BootstrapServers);
         Assert.Equal(1, bad.Code);
         Assert.Contains("MissingCamera", bad.Output, StringComparison.Ordinal);
     }
@@ -138,7 +138,7 @@ public sealed class CommandLineTests : IDisposable
             (await File.ReadAllLinesAsync(Path.Combine(_directory, "scores.csv"), TestContext.Current.CancellationToken)).Length);
         using var cluster = new TestCluster(1);
         var replayed = await Tool.RunAsync("dotnet", ["exec", Tool.Outlier, "replay", "--input", Name, "--camera", "car-5/front",
-            "--bootstrap", cluster.Broker.BootstrapServers], directory: _directory);
+            "--bootstrap", cluster.BootstrapServers], directory: _directory);
         Assert.True(replayed.Code == 0, replayed.Error);
         long[] stamps = [.. cluster.ReadAll(TestCluster.Frames).Select(record =>
             long.Parse(record.Message.Headers.GetLastBytes("frame-timestamp"), CultureInfo.InvariantCulture))];
@@ -154,7 +154,7 @@ public sealed class CommandLineTests : IDisposable
         Write("drive", frames);
         using var cluster = new TestCluster(1);
         var replayed = await Tool.OutlierAsync("replay", "--input", Path.Combine(_directory, "drive"), "--camera", "c", "--fps", "0",
-            "--bootstrap", cluster.Broker.BootstrapServers, "--client", "message.max.bytes=10000");
+            "--bootstrap", cluster.BootstrapServers, "--client", "message.max.bytes=10000");
         Assert.Equal(1, replayed.Code);
         Assert.Contains("00001.jpg: its 20000 bytes are more than camera.frames takes: raise --client message.max.bytes", replayed.Error,
             StringComparison.Ordinal);

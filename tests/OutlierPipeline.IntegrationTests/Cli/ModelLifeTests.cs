@@ -228,7 +228,7 @@ public sealed class ModelLifeTests : IDisposable
             cluster.Produce("car-2/front", frame);
         }
         cluster.Flush();
-        string topic = $"kafka://{cluster.Broker.BootstrapServers}/{TestCluster.Frames}?seconds=600&fetch.wait.max.ms=5";
+        string topic = $"kafka://{cluster.BootstrapServers}/{TestCluster.Frames}?seconds=600&fetch.wait.max.ms=5";
         var camera = await Tool.OutlierAsync("calibrate", "--model", At("model"), "--camera", "car-2/front", "--frames", topic);
         Assert.True(camera.Code == 0, camera.Error);
         var package = ModelPackage.Load(At("model"));

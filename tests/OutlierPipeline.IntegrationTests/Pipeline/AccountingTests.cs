@@ -81,6 +81,37 @@ public sealed class AccountingTests
     }
 
     [Fact]
+    public async Task After_kills_under_load_nothing_is_lost_and_only_what_was_not_committed_is_repeated()
+    {
+        const int Kills = 3;
+        using var cluster = new TestCluster(Partitions);
+        byte[][] frames = SmallFrames.Drive(6, 50);
+        string[] settings = [.. cluster.Options().Kafka.Client.Select(property => $"Kafka:Client:{property.Key}={property.Value}")];
+        var mayRepeat = new HashSet<(int Partition, long Offset)>();
+        long sent = 0;
+        for (int kill = 0; kill <= Kills; kill++)
+        {
+            for (int i = 0; i < 800; i++) cluster.Produce($"car-{i % Partitions}", frames[i % frames.Length], i % Partitions);
+            cluster.Flush();
+            sent += 800;
+            long before = cluster.Committed().Values.Sum(offset => Math.Max(0, offset));
+            await using (var service = new ServiceProcess(cluster.BootstrapServers, settings))
+            {
+                // The last one is not killed before it has read everything.
+                long enough = kill == Kills ? sent : before + 50;
+                await service.Until(() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset)) >= enough, $"{enough} commits");
+            }
+            foreach (var (partition, committed) in cluster.Committed())
+            {
+                for (long offset = Math.Max(0, committed); offset < sent / Partitions; offset++) mayRepeat.Add((partition, offset));
+            }
+        }
+        var outcomes = Outcomes(cluster);
+        Assert.Equal(sent, outcomes.Count);
+        Assert.All(outcomes.Where(outcome => outcome.Value.Count > 1), outcome => Assert.Contains(outcome.Key, mayRepeat));
+    }
+
+    [Fact]
     public async Task Two_replicas_share_the_partitions_and_account_for_every_frame()
     {
         using var cluster = new TestCluster(Partitions);

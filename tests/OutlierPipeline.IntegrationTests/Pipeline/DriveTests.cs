@@ -81,7 +81,7 @@ public sealed class DriveTests
         await using (var pipeline = new RunningPipeline(cluster.Options())) await pipeline.Until(() =>
             cluster.Committed()[0] == 90, "everything being committed");
         string incident = Alerts(cluster)[0].GetProperty("subject").GetString()!;
-        string topic = $"kafka://{cluster.Broker.BootstrapServers}/{TestCluster.Scores}?fetch.wait.max.ms=5";
+        string topic = $"kafka://{cluster.BootstrapServers}/{TestCluster.Scores}?fetch.wait.max.ms=5";
         string directory = Directory.CreateTempSubdirectory().FullName;
         try
         {

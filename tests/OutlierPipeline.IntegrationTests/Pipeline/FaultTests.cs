@@ -33,7 +33,7 @@ public sealed class FaultTests
     public async Task Result_topics_with_too_few_partitions_are_refused_with_the_remedy()
     {
         using var cluster = new TestCluster(2);
-        cluster.Broker.CreateTopic("wide", 3);
+        cluster.CreateTopic("wide", 3);
         var options = cluster.Options();
         await using var pipeline = new FailingPipeline(options with { Kafka = options.Kafka with { FramesTopic = "wide" } });
         var refused = await Assert.ThrowsAsync<PipelineException>(() => pipeline.Completion);
@@ -114,10 +114,10 @@ public sealed class FaultTests
         cluster.Flush();
         await using var pipeline = new RunningPipeline(cluster.Options());
         await pipeline.Until(() => cluster.Committed().Values.Sum(offset => Math.Max(0, offset)) > 10, "the first commits");
-        cluster.Broker.SetReachable(1, false);
+        await cluster.SetReachableAsync(1, false);
         await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("cannot be reached", StringComparison.Ordinal)),
             "a log line that says so");
-        cluster.Broker.SetReachable(1, true);
+        await cluster.SetReachableAsync(1, true);
         for (int i = 0; i < 200; i++) cluster.Produce($"car-{i % 2}", Street[i % Street.Length], i % 2);
         cluster.Flush();
         await pipeline.Until(() => cluster.Committed().Values.Sum() == 400, "everything being committed");
@@ -128,11 +128,12 @@ public sealed class FaultTests
     {
         using var cluster = new TestCluster(1);
         cluster.Commit(0, 1);
-        // The broker in the process keeps 5 MB a partition, so most of these expire.
+        // The broker in the process keeps 5 MB a partition, so most of these expire; another is told to.
         byte[] filler = new byte[400_000];
         for (int i = 0; i < 30; i++) cluster.Produce("filler", filler);
         for (int i = 0; i < 10; i++) cluster.Produce("car-1", Street[i]);
         cluster.Flush();
+        await cluster.ExpireAsync(0, 27);
         using var metrics = new MetricRecorder();
         await using var pipeline = new RunningPipeline(cluster.Options());
         await pipeline.Until(() => cluster.Committed()[0] == 40, "everything being committed");

@@ -23,12 +23,12 @@ public sealed class ForeignClientTests
         long time = 1_700_000_000_000_000_000;
         for (int i = 0; i < frames.Length; i++)
         {
-            var sent = await Tool.RunAsync("kcat", ["-b", cluster.Broker.BootstrapServers, "-P", "-t", TestCluster.Frames, "-k",
+            var sent = await Tool.RunAsync("kcat", ["-b", cluster.BootstrapServers, "-P", "-t", TestCluster.Frames, "-k",
                 "my-car/front", "-p", "0", "-H", $"frame-timestamp={time += 100_000_000}", Path.Combine(directory, $"{i}.jpg")]);
             Assert.Equal(0, sent.Code);
         }
         await pipeline.Until(() => cluster.Committed()[0] == frames.Length, "everything being committed");
-        var scores = await Tool.RunAsync("kcat", ["-b", cluster.Broker.BootstrapServers, "-C", "-t", TestCluster.Scores, "-e", "-q", "-f",
+        var scores = await Tool.RunAsync("kcat", ["-b", cluster.BootstrapServers, "-C", "-t", TestCluster.Scores, "-e", "-q", "-f",
             "%k %s\\n"]);
         string[] lines = scores.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(frames.Length, lines.Length);
@@ -36,7 +36,7 @@ public sealed class ForeignClientTests
         Assert.All(lines, line =>
             Assert.Equal("scored", JsonDocument.Parse(line[line.IndexOf('{', StringComparison.Ordinal)..]).RootElement.GetProperty("status")
             .GetString()));
-        var alerts = await Tool.RunAsync("kcat", ["-b", cluster.Broker.BootstrapServers, "-C", "-t", TestCluster.Alerts, "-e", "-q", "-f",
+        var alerts = await Tool.RunAsync("kcat", ["-b", cluster.BootstrapServers, "-C", "-t", TestCluster.Alerts, "-e", "-q", "-f",
             "%h %s\\n"]);
         Assert.StartsWith("content-type=application/cloudevents+json {", alerts.Output, StringComparison.Ordinal);
         Assert.Contains("\"camera\":\"my-car/front\"", alerts.Output, StringComparison.Ordinal);

@@ -54,7 +54,7 @@ public sealed class OutageTests
         using var cluster = new TestCluster(6, brokers: 3);
         await using var pipeline = new RunningPipeline(cluster.Options());
         await pipeline.Until(() => pipeline.NotReady.Count == 0, "being ready");
-        cluster.Broker.SetReachable(3, false);
+        await cluster.SetReachableAsync(3, false);
         await pipeline.Until(() => pipeline.Log.Messages.Any(message => message.Contains("The broker", StringComparison.Ordinal)),
             "a warning");
         int sent = 0;
@@ -68,7 +68,7 @@ public sealed class OutageTests
         Assert.True(told.Length == 1, string.Join(Environment.NewLine, told));
         Assert.DoesNotContain(pipeline.Log.Messages, message => message.Contains("Kafka at", StringComparison.Ordinal)
             && message.Contains("cannot be reached", StringComparison.Ordinal));
-        cluster.Broker.SetReachable(3, true);
+        await cluster.SetReachableAsync(3, true);
     }
 
     [Theory]

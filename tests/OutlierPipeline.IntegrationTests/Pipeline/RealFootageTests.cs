@@ -59,7 +59,7 @@ public sealed class RealFootageTests
         Repository.Needs("ffmpeg");
         using var cluster = new TestCluster(1);
         var replayed = await Tool.OutlierAsync("replay", "--input", Path.Combine(highway, "solidWhiteRight.mp4"), "--camera", "dashcam",
-            "--bootstrap", cluster.Broker.BootstrapServers, "--fps", "0");
+            "--bootstrap", cluster.BootstrapServers, "--fps", "0");
         Assert.Equal("", replayed.Error);
         Assert.Equal(0, replayed.Code);
         Assert.Contains("221 frames sent as dashcam", replayed.Output, StringComparison.Ordinal);
@@ -138,7 +138,7 @@ public sealed class RealFootageTests
     private static async Task ReplayAsync(TestCluster cluster, string input, string camera)
     {
         var replayed = await Tool.OutlierAsync("replay", "--input", input, "--camera", camera, "--bootstrap",
-            cluster.Broker.BootstrapServers, "--fps", "10");
+            cluster.BootstrapServers, "--fps", "10");
         Assert.True(replayed.Code == 0, replayed.Error);
     }
 }

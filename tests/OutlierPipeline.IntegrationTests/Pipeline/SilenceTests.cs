@@ -46,9 +46,9 @@ public sealed class SilenceTests
         await pipeline.Until(() => pipeline.Alerts.Any(alert => alert.Type == AlertType.Opened), "the incident being opened");
         var opened = DateTimeOffset.UtcNow;
         // The brokers are away for longer than the gap: nobody's camera has fallen silent by that.
-        cluster.Broker.SetReachable(1, false);
+        await cluster.SetReachableAsync(1, false);
         await pipeline.Until(() => DateTimeOffset.UtcNow - opened > TimeSpan.FromSeconds(8), "the outage");
-        cluster.Broker.SetReachable(1, true);
+        await cluster.SetReachableAsync(1, true);
         Assert.DoesNotContain(pipeline.Alerts, alert => alert.Type == AlertType.Closed);
         byte[][] others = SmallFrames.FullDrive(2, 10);
         int sent = 0;

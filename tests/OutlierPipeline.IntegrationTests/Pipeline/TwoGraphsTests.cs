@@ -201,7 +201,7 @@ public sealed class TwoGraphsTests : IDisposable
             // Its state must not be another run's.
             Kafka = options.Kafka with { GroupId = group, StateTopic = group },
         };
-        cluster.Broker.CreateTopic(group, 2);
+        cluster.CreateTopic(group, 2);
         await using var pipeline = new RunningPipeline(options);
         await pipeline.Until(() => cluster.ReadAll(TestCluster.Scores).Count >= before + Sent, "all frames being scored");
         return cluster.ReadAll(TestCluster.Scores).GroupBy(record =>

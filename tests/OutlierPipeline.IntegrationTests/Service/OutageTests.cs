@@ -107,7 +107,7 @@ public sealed class OutageTests
     {
         using var directory = new TestDirectory();
         using var cluster = new TestCluster(1);
-        string[] arguments = [$"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", $"--Model:Path={Repository.StreetDemo}",
+        string[] arguments = [$"--Kafka:BootstrapServers={cluster.BootstrapServers}", $"--Model:Path={Repository.StreetDemo}",
             $"--Alerts:Database={directory.File("alerts.db")}", "--Alerts:Cluster=test", "--urls=http://127.0.0.1:0"];
         await using (var failing = await ServiceHost.BuildAsync(arguments, builder =>
         {

@@ -19,7 +19,7 @@ public sealed partial class ServiceTests
         string url = $"http://127.0.0.1:{Ports.Free()}";
         using var directory = new TestDirectory();
         using var service = Tool.Start("dotnet",
-            ["exec", Tool.Service, $"--Kafka:BootstrapServers={cluster.Broker.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5",
+            ["exec", Tool.Service, $"--Kafka:BootstrapServers={cluster.BootstrapServers}", "--Kafka:Client:fetch.wait.max.ms=5",
             $"--Model:Path={Repository.StreetDemo}", $"--urls={url}", $"--Alerts:Database={directory.File("alerts.db")}",
             "--Alerts:Cluster=test", $"--OTEL_EXPORTER_OTLP_ENDPOINT={collector.Url}", "--OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
             "--OTEL_METRIC_EXPORT_INTERVAL=500", "--OTEL_BSP_SCHEDULE_DELAY=200"]);

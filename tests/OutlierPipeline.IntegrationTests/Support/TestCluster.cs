@@ -8,7 +8,10 @@ using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.IntegrationTests.Support;
 
-/// <summary>A broker in the process with the pipeline's topics, and clients to look at them from outside.</summary>
+/// <summary>
+/// Brokers with the pipeline's topics, and clients to look at them from outside. They are in the process; or, where
+/// OUTLIER_TESTS_BROKER is <c>kafka</c>, an Apache Kafka that is started for the test and ends with it.
+/// </summary>
 internal sealed class TestCluster : IDisposable
 {
     public const string Frames = "camera.frames";
@@ -23,11 +26,12 @@ internal sealed class TestCluster : IDisposable
     private readonly MockBroker? _broker;
     private KafkaServer? _server;
 
-    /// <summary>A broker in the process.</summary>
+    /// <summary>The brokers that the run is on.</summary>
     public TestCluster(int partitions = 4, int brokers = 1)
-        : this(new MockBroker(brokers), partitions)
+        : this(IsOnKafka ? null : new MockBroker(brokers), IsOnKafka ? Launch(partitions, brokers) : null, partitions)
     {
-        foreach (string topic in new[] { Frames, Scores, Alerts, State, DeadLetters }) Broker.CreateTopic(topic, partitions);
+        if (_broker is null) return;
+        foreach (string topic in new[] { Frames, Scores, Alerts, State, DeadLetters }) CreateTopic(topic, partitions);
     }
 
     /// <summary>A broker that runs, with the pipeline's topics.</summary>
@@ -45,8 +49,19 @@ internal sealed class TestCluster : IDisposable
         return new TestCluster(server, partitions) { _server = server };
     }
 
-    private TestCluster(MockBroker broker, int partitions)
-        : this(broker.BootstrapServers, partitions) => _broker = broker;
+    private TestCluster(MockBroker? broker, KafkaServer? server, int partitions)
+        : this(broker?.BootstrapServers ?? server!.BootstrapServers, partitions) => (_broker, _server) = (broker, server);
+
+    /// <summary>Removes a partition's frames below an offset, as retention does; the broker in the process does so by itself.</summary>
+    public Task ExpireAsync(int partition, long below) => _server?.ExpireAsync(partition, below) ?? Task.CompletedTask;
+
+    private static KafkaServer Launch(int partitions, int nodes)
+    {
+        // Tests say so short sessions to the broker in the process.
+        var server = Task.Run(() => KafkaServer.StartAsync(nodes, "group.min.session.timeout.ms=1000")).GetAwaiter().GetResult();
+        Task.Run(() => server.CreateTopicsAsync(partitions)).GetAwaiter().GetResult();
+        return server;
+    }
 
     private TestCluster(string bootstrapServers, int partitions)
     {
@@ -68,7 +83,32 @@ internal sealed class TestCluster : IDisposable
     /// <summary>Who shares the partitions out: a member (<c>classic</c>) or the brokers (<c>consumer</c>).</summary>
     public string Protocol { get; init; } = "classic";
 
-    public MockBroker Broker => _broker ?? throw new InvalidOperationException("the broker is not in this process");
+    /// <summary>The brokers in the process, which can be told to fail; skips the test on others.</summary>
+    public MockBroker Broker
+    {
+        get
+        {
+            Assert.SkipWhen(_broker is null, "Apache Kafka cannot be told to fail so");
+            return _broker;
+        }
+    }
+
+    private static bool IsOnKafka => Environment.GetEnvironmentVariable("OUTLIER_TESTS_BROKER") == "kafka";
+
+    public void CreateTopic(string topic, int partitions)
+    {
+        if (_broker is null) _server!.CreateTopicAsync(topic, partitions).GetAwaiter().GetResult();
+        else _broker.CreateTopic(topic, partitions);
+    }
+
+    /// <summary>Takes a node away, or brings it back.</summary>
+    /// <param name="node">From 1.</param>
+    public async Task SetReachableAsync(int node, bool isReachable)
+    {
+        if (_broker is not null) _broker.SetReachable(node, isReachable);
+        else if (isReachable) await _server!.ReviveAsync(node);
+        else await _server!.KillAsync(node);
+    }
 
     public PipelineOptions Options() => new()
     {
