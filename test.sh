@@ -131,7 +131,7 @@ fi
 if [ -d "${KAFKA_HOME:-../shared/kafka}/libs" ] && { [ "$on_kafka" != some ] || [ ${#filter[@]} -eq 0 ]; }; then
   export OUTLIER_TESTS_BROKER=kafka
   tests=OutlierPipeline.IntegrationTests
-  both=(-class "$tests.Pipeline.BadInputTests" -class "$tests.Pipeline.FaultTests")
+  both=(-class "$tests.Pipeline.AccountingTests" -class "$tests.Pipeline.BadInputTests" -class "$tests.Pipeline.FaultTests")
   [ "$on_kafka" = some ] || both=(-namespace "$tests.Pipeline" -namespace "$tests.Service" -namespace "$tests.Cli")
   [ ${#filter[@]} -eq 0 ] || both=("${filter[@]}" -namespace- "$deploy")
   echo "on Apache Kafka instead of the broker in the process:"
