@@ -96,7 +96,8 @@ public sealed class PairedTests(TrainedPairs trained) : IClassFixture<TrainedPai
         var best = toMap.Smooth(odds, MapNetwork.Side).softmax(1).topk(2, 1).values.contiguous().data<float>().ToArray();
         byte[] classes = [.. toMap.Smooth(odds, MapNetwork.Side).argmax(1).contiguous().data<long>().ToArray().Select(k => (byte)k)];
         int pixels = classes.Length;
-        Assert.All(Enumerable.Range(0, pixels).Where(i => best[i] - best[pixels + i] > 1e-3), i => Assert.Equal(classes[i], clean.Classes[i]));
+        Assert.All(Enumerable.Range(0, pixels).Where(i => best[i] - best[pixels + i] > 1e-3), i =>
+            Assert.Equal(classes[i], clean.Classes[i]));
         var size = trained.Painter.Size;
         var planes = nn.functional.one_hot(nn.functional.interpolate(odds, [size.Height, size.Width], mode: InterpolationMode.Bilinear,
             align_corners: false).argmax(1), 4).permute(0, 3, 1, 2).to(float32);
