@@ -134,6 +134,8 @@ public sealed class ContractTests
             var message = document["components"]!["messages"]![channels[topic]["messages"]!.AsObject().Single().Key]!;
             foreach (var record in records)
             {
+                // Brokers that tell topics' ids get records of a partition as a whole, which the description of the key names.
+                if (topic == TestCluster.State && record.Message.Key.StartsWith('\0')) continue;
                 var headers = new JsonObject(record.Message.Headers.Select(header =>
                     KeyValuePair.Create(header.Key, (JsonNode?)System.Text.Encoding.UTF8.GetString(header.GetValueBytes()))));
                 if (message["headers"] is { } rule)

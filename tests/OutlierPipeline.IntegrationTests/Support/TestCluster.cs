@@ -59,8 +59,21 @@ internal sealed class TestCluster : IDisposable
     {
         // Tests say so short sessions to the broker in the process.
         var server = Task.Run(() => KafkaServer.StartAsync(nodes, "group.min.session.timeout.ms=1000")).GetAwaiter().GetResult();
-        Task.Run(() => server.CreateTopicsAsync(partitions)).GetAwaiter().GetResult();
+        Task.Run(CreateAsync).GetAwaiter().GetResult();
         return server;
+
+        async Task CreateAsync()
+        {
+            // As a deployment has them: frames may be large, and states are compacted soon.
+            var settings = new Dictionary<string, Dictionary<string, string>>
+            {
+                [Frames] = new() { ["max.message.bytes"] = "20000000" },
+                [State] = new() { ["cleanup.policy"] = "compact", ["segment.bytes"] = "33554432", ["segment.ms"] = "600000",
+                    ["min.cleanable.dirty.ratio"] = "0.1" },
+            };
+            foreach (string topic in new[] { Frames, Scores, Alerts, State, DeadLetters })
+                await server.CreateTopicAsync(topic, partitions, settings.GetValueOrDefault(topic));
+        }
     }
 
     private TestCluster(string bootstrapServers, int partitions)
