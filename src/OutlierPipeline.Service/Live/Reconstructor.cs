@@ -67,8 +67,9 @@ internal sealed class Reconstructor(ILogger<Reconstructor> log) : IDisposable
                 view.Drawn.Length == 0 ? null : AlertPicture.EncodeFrame(view.Drawn, view.DrawnSize, isBlurred),
                 Heat(view.Differences, view.DifferencesSize), Heat(view.Unlike, view.UnlikeSize));
 
-            byte[]? Heat(float[] map, FrameSize cells) => map.Length == 0 ? null
-                : AlertPicture.EncodeHeatMap(pixels, size, map, cells.Height, cells.Width, isBlurred);
+            // These are means over a cell and its neighbours, which go about half as far as cells do.
+            byte[]? Heat(float[] map, FrameSize cells) => map.Length == 0 ? null : AlertPicture.EncodeHeatMap(pixels, size,
+                [.. map.Select(value => 2 * value)], cells.Height, cells.Width, isBlurred);
         }
     }
 
