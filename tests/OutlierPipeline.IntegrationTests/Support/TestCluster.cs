@@ -68,8 +68,13 @@ internal sealed class TestCluster : IDisposable
             var settings = new Dictionary<string, Dictionary<string, string>>
             {
                 [Frames] = new() { ["max.message.bytes"] = "20000000" },
-                [State] = new() { ["cleanup.policy"] = "compact", ["segment.bytes"] = "33554432", ["segment.ms"] = "600000",
-                    ["min.cleanable.dirty.ratio"] = "0.1" },
+                [State] = new()
+                {
+                    ["cleanup.policy"] = "compact",
+                    ["segment.bytes"] = "33554432",
+                    ["segment.ms"] = "600000",
+                    ["min.cleanable.dirty.ratio"] = "0.1"
+                },
             };
             foreach (string topic in new[] { Frames, Scores, Alerts, State, DeadLetters })
                 await server.CreateTopicAsync(topic, partitions, settings.GetValueOrDefault(topic));
