@@ -122,8 +122,6 @@ if [ "$on_kafka" != only ]; then
   cat "$logs/unit"
   count OutlierPipeline.Tests "$logs/unit"
   count OutlierPipeline.IntegrationTests "$logs/deploy"
-fi
-if [ "$on_kafka" != only ]; then
   run OutlierPipeline.IntegrationTests -namespace- "$deploy" "${filter[@]}" | tee "$logs/integration"
   count OutlierPipeline.IntegrationTests "$logs/integration"
 fi
