@@ -50,9 +50,6 @@ public sealed partial class MockBroker : IDisposable
     /// <param name="errors">Kafka error codes.</param>
     public void FailNext(short apiKey, params int[] errors) => PushErrors(_cluster, apiKey, (nuint)errors.Length, errors);
 
-    /// <summary>Takes back the errors that <see cref="FailNext"/> has not yet used up.</summary>
-    public void StopFailing(short apiKey) => ClearErrors(_cluster, apiKey);
-
     /// <summary>Every request for the topic fails with this error until it is set to 0.</summary>
     public void SetTopicError(string topic, int error) => SetTopicError(_cluster, topic, error);
 
@@ -86,9 +83,6 @@ public sealed partial class MockBroker : IDisposable
 
     [LibraryImport(Library, EntryPoint = "rd_kafka_mock_push_request_errors_array")]
     private static partial void PushErrors(nint cluster, short apiKey, nuint count, int[] errors);
-
-    [LibraryImport(Library, EntryPoint = "rd_kafka_mock_clear_request_errors")]
-    private static partial void ClearErrors(nint cluster, short apiKey);
 
     [LibraryImport(Library, EntryPoint = "rd_kafka_mock_broker_set_down")]
     private static partial int SetDown(nint cluster, int broker);

@@ -40,6 +40,9 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
     /// <summary>The group has given this member its share, be it nothing.</summary>
     public bool HasJoined => _lifecycle?.HasJoined ?? false;
 
+    /// <summary>Partitions of that share whose positions are not known yet.</summary>
+    public int Awaited => _lifecycle?.Awaited ?? 0;
+
     /// <summary>What this user may not do, so that no frames are read; null while they are.</summary>
     public string? Fault => _fault;
 
@@ -119,6 +122,7 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
 
     private void Step(GroupMember member, PartitionLifecycle lifecycle)
     {
+        lifecycle.BeginFound();
         // What is asked for while these are done waits for the next step.
         foreach (var request in partitions.Take()) lifecycle.Do(request);
         DispatchHeld(member);
@@ -147,6 +151,8 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
         else
         {
             budget.Return(record.Message.Value);
+            // Assigned, and not to be read yet.
+            if (assignment is null) member.PauseNow(record.TopicPartition);
         }
     }
 

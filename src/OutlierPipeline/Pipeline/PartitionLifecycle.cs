@@ -24,6 +24,9 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     /// <summary>The group has given this member its share, be it nothing. For any thread.</summary>
     public bool HasJoined => _hasJoined;
 
+    /// <summary>Partitions of that share whose positions are not known yet. For any thread.</summary>
+    public int Awaited => member.Positions.Awaited;
+
     /// <summary>Does what another stage asked for.</summary>
     public void Do(PartitionRequest request)
     {
@@ -51,25 +54,26 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         }
     }
 
-    /// <summary>Begins what the group has assigned.</summary>
-    /// <returns>Where it is read from.</returns>
-    public List<TopicPartitionOffset> OnAssigned(List<TopicPartition> assigned)
+    /// <summary>Asks where what the group has assigned is to be read; <see cref="BeginFound"/> begins it.</summary>
+    /// <returns>Positions at which nothing of it is read yet.</returns>
+    public IEnumerable<TopicPartitionOffset> OnAssigned(List<TopicPartition> assigned)
     {
-        var starts = new List<TopicPartitionOffset>();
-        foreach (var start in member.Positions.Starts(assigned))
-        {
-            var partition = start.Partition;
-            Begin(partition, start.Start, start.End, start.LostFrom, isBeyondEnd: start.IsBeyondEnd);
-            starts.Add(new TopicPartitionOffset(partition, start.Start));
-        }
-        // Not before: where the brokers do not tell the positions, nothing is read yet.
+        member.Positions.Ask(assigned);
         _hasJoined = true;
-        return starts;
+        return assigned.Select(partition => new TopicPartitionOffset(partition, Offset.End));
+    }
+
+    /// <summary>Begins what was assigned and whose positions are known by now.</summary>
+    public void BeginFound()
+    {
+        foreach (var start in member.Positions.Found())
+            member.Fetch(Begin(start.Partition, start.Start, start.End, start.LostFrom, isBeyondEnd: start.IsBeyondEnd), start.Start);
     }
 
     /// <summary>Drains what the group takes back.</summary>
     public void OnRevoked(List<TopicPartitionOffset> revoked)
     {
+        foreach (var partition in revoked) member.Positions.Forget(partition.TopicPartition);
         var assignments = revoked.Select(partition => partitions.Of(partition.TopicPartition)).OfType<PartitionAssignment>().ToArray();
         Drain(assignments);
         foreach (var assignment in assignments)
@@ -84,6 +88,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     {
         foreach (var partition in lost)
         {
+            member.Positions.Forget(partition.TopicPartition);
             if (partitions.Of(partition.TopicPartition) is not { } assignment) continue;
             Log.Lost(log, partition.Topic, partition.Partition.Value);
             publisher.Faults.Forget(partition.TopicPartition);

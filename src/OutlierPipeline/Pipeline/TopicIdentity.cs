@@ -19,10 +19,9 @@ internal sealed class TopicIdentity(Func<TimeSpan, Task<string?>> ask)
 
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(5);
     private readonly Lock _gate = new();
-    private Task _asking = Task.CompletedTask;
-    private Task? _next;
+    private Task<bool> _asking = Task.FromResult(false);
+    private Task<bool>? _next;
     private volatile string? _id;
-    private volatile int _answers;
 
     public TopicIdentity(KafkaOptions options, BrokerHealth health)
         : this(timeout => AskBrokersAsync(options, health, timeout))
@@ -54,25 +53,25 @@ internal sealed class TopicIdentity(Func<TimeSpan, Task<string?>> ask)
     /// <param name="known">The id that the partition was read as; null if it was not known.</param>
     public async Task<bool?> IsAsync(string? known, CancellationToken cancellation)
     {
-        int before = _answers;
-        string? id = await AskNowAsync(insists: true, cancellation);
-        return _answers == before ? null : id is not null && id == known;
+        if (!await NextAsync().WaitAsync(cancellation)) return null;
+        return Id is { } id && id == known;
     }
 
     /// <summary>
     /// A question that begins after this call and after the one that is open, so that no late answer takes the place of a newer one; the
     /// same for all who ask until it begins.
     /// </summary>
-    private Task NextAsync()
+    /// <returns>Whether it was answered.</returns>
+    private Task<bool> NextAsync()
     {
         lock (_gate) return _next ??= AfterAsync(_asking);
 
-        async Task AfterAsync(Task before)
+        async Task<bool> AfterAsync(Task before)
         {
             await Task.Yield();
             await Task.WhenAny(before);
             lock (_gate) (_asking, _next) = (_next!, null);
-            await AskAsync(Timeout);
+            return await AskAsync(Timeout);
         }
     }
 
@@ -82,16 +81,17 @@ internal sealed class TopicIdentity(Func<TimeSpan, Task<string?>> ask)
         if (_asking.IsCompleted) _ = NextAsync();
     }
 
-    private async Task AskAsync(TimeSpan timeout)
+    private async Task<bool> AskAsync(TimeSpan timeout)
     {
         try
         {
             if (await ask(timeout) is { } id) _id = id;
-            Interlocked.Increment(ref _answers);
+            return true;
         }
         catch (KafkaException)
         {
             // Not now: whoever needs it asks again.
+            return false;
         }
     }
 

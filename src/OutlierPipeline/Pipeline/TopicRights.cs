@@ -20,7 +20,9 @@ internal static class TopicRights
             {
                 IncludeAuthorizedOperations = true,
                 RequestTimeout = Timeout
-            }).WaitAsync(cancellation).GetAwaiter().GetResult().TopicDescriptions;
+            }).GetAwaiter().GetResult().TopicDescriptions;
+            // Not sooner: the client may not go while it is asked.
+            cancellation.ThrowIfCancellationRequested();
         }
         catch (DescribeTopicsException e)
         {

@@ -171,6 +171,39 @@ public sealed class ExactlyOnceTests
         TestContext.Current.TestOutputHelper?.WriteLine($"the sleeper ended with {sleeper.ExitCode}: {sleeper.Output}");
     }
 
+    [Fact]
+    public async Task A_partition_whose_offsets_wait_for_a_dead_members_transaction_holds_up_no_other()
+    {
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(2);
+        using var cluster = new TestCluster(kafka, 2);
+        for (int i = 0; i < 20; i++) cluster.Produce($"car-{i % 2}", Street[i], i % 2);
+        cluster.Flush();
+        // It has sent its offsets, and says no more.
+        using var dead = new ProducerBuilder<byte[], byte[]>(new ProducerConfig
+        {
+            BootstrapServers = cluster.BootstrapServers,
+            TransactionalId = "dead",
+            TransactionTimeoutMs = 300_000
+        }).Build();
+        using var member = new ConsumerBuilder<byte[], byte[]>(new ConsumerConfig
+        {
+            BootstrapServers = cluster.BootstrapServers,
+            GroupId = cluster.Group
+        }).Build();
+        dead.InitTransactions(TimeSpan.FromSeconds(30));
+        dead.BeginTransaction();
+        dead.SendOffsetsToTransaction([new TopicPartitionOffset(TestCluster.Frames, 1, 3)], member.ConsumerGroupMetadata,
+            TimeSpan.FromSeconds(30));
+        await using var pipeline = new RunningPipeline(Exactly(cluster));
+        await pipeline.Until(() => Scored(cluster).Count == 10, "the other partition being scored");
+        Assert.Equal(["the brokers have not told yet where to read 1 partitions from"], pipeline.NotReady);
+        dead.CommitTransaction();
+        await pipeline.Until(() => pipeline.NotReady.Count == 0 && Scored(cluster).Count == 17, "the partition being read from there on");
+        Assert.Equal(Enumerable.Range(0, 10).Select(i => (0, (long)i)).Concat(Enumerable.Range(3, 7).Select(i => (1, (long)i))),
+            Scored(cluster).Order());
+    }
+
     /// <summary>One frame for each partition: normal; some cannot be decoded or name no camera; one camera drives into fog.</summary>
     private void Send(TestCluster cluster, int round)
     {

@@ -48,10 +48,12 @@ public sealed class OutageTests
         kafka.Signal(Signals.Continue);
     }
 
-    [Fact]
-    public async Task One_broker_of_three_that_is_away_is_a_warning_once_and_not_an_outage()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task One_broker_of_three_that_is_away_is_a_warning_once_and_not_an_outage(bool onKafka)
     {
-        using var cluster = new TestCluster(6, brokers: 3);
+        using var cluster = await TestCluster.StartAsync(onKafka, 6, brokers: 3);
         await using var pipeline = new RunningPipeline(cluster.Options());
         await pipeline.Until(() => pipeline.NotReady.Count == 0, "being ready");
         await cluster.SetReachableAsync(3, false);

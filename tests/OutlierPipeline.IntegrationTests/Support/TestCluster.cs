@@ -41,10 +41,10 @@ internal sealed class TestCluster : IDisposable
     }
 
     /// <summary>A cluster on the broker in the process, or on an Apache Kafka that is started for it and ends with it.</summary>
-    public static async Task<TestCluster> StartAsync(bool onKafka, int partitions)
+    public static async Task<TestCluster> StartAsync(bool onKafka, int partitions, int brokers = 1)
     {
-        if (!onKafka) return new TestCluster(partitions);
-        var server = await KafkaServer.StartAsync();
+        if (!onKafka) return new TestCluster(partitions, brokers);
+        var server = await KafkaServer.StartAsync(brokers);
         await server.CreateTopicsAsync(partitions);
         return new TestCluster(server, partitions) { _server = server };
     }
