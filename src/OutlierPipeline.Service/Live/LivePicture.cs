@@ -30,7 +30,8 @@ internal sealed class LivePicture
         }
         else
         {
-            ContentType = ImageHeader.Read(encoded, new FrameLimits(), out var header) != FrameError.None ? "application/octet-stream"
+            ContentType = ImageHeader.Read(encoded, reconstructor.Limits, out var header) != FrameError.None
+                ? "application/octet-stream"
                 : $"image/{header.Format.ToString().ToLowerInvariant()}";
             _frame = new Lazy<byte[]>(encoded);
         }

@@ -2,6 +2,7 @@ using OutlierPipeline.Alerts;
 using OutlierPipeline.Frames;
 using OutlierPipeline.Inference;
 using OutlierPipeline.Models;
+using OutlierPipeline.Pipeline;
 
 namespace OutlierPipeline.Service.Live;
 
@@ -16,11 +17,14 @@ internal readonly record struct SecondPictures(byte[]? Map, byte[]? Drawn, byte[
 /// Draws watched frames again for the dashboard, in a session of its own with one thread of the CPU: the frame path copies no
 /// reconstruction back, and does not wait for viewers. Thread-safe.
 /// </summary>
-internal sealed class Reconstructor(ILogger<Reconstructor> log) : IDisposable
+internal sealed class Reconstructor(PipelineOptions options, ILogger<Reconstructor> log) : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly Dictionary<string, InferenceEngine> _engines = [];
     private readonly Dictionary<string, SecondScorer> _second = [];
+
+    /// <summary>What frames may be: those of the pipeline that they come from.</summary>
+    public FrameLimits Limits => options.Frames.Limits;
 
     /// <param name="pixels"><c>[H, W, 3]</c> uint8, RGB.</param>
     /// <returns>The same of the reconstruction.</returns>
@@ -49,7 +53,7 @@ internal sealed class Reconstructor(ILogger<Reconstructor> log) : IDisposable
             if (size != package.Card.Network.Size)
             {
                 pixels = new byte[size.Bytes];
-                using var decoder = new FrameDecoder(size, new FrameLimits());
+                using var decoder = new FrameDecoder(size, Limits);
                 if (decoder.Decode(encoded, pixels) != FrameError.None) return default;
             }
             var view = scorer.Show(pixels, size);

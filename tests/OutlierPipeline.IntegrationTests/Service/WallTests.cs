@@ -60,7 +60,7 @@ public sealed partial class WallTests
     {
         const int Cameras = 20_000;
         var time = new FakeTimeProvider(DateTimeOffset.UtcNow);
-        using var reconstructor = new Reconstructor(NullLogger<Reconstructor>.Instance);
+        using var reconstructor = new Reconstructor(new PipelineOptions(), NullLogger<Reconstructor>.Instance);
         using var live = new LiveView(reconstructor, new PipelineOptions(), time);
         // Loaded now, and not in the middle of the measurement.
         Assert.NotEmpty(Package.Card.Scores);
