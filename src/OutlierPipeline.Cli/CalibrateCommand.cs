@@ -42,8 +42,7 @@ internal static class CalibrateCommand
         var model = new Option<string>("--model") { Required = true, Description = "Directory of a model package" };
         var incident = new Option<string?>("--add-normal")
         {
-            Description =
-            "An incident that turned out to be normal: its recorded scores join its camera's calibration"
+            Description = "An incident that turned out to be normal: its recorded scores join its camera's calibration"
         };
         var scores = new Option<string?>("--scores")
         {
@@ -69,20 +68,17 @@ internal static class CalibrateCommand
         };
         var report = new Option<DirectoryInfo?>("--report")
         {
-            Description =
-            "For --add-normal: the directory of the last evaluation, to show what happens to its detections"
+            Description = "For --add-normal: the directory of the last evaluation, to show what happens to its detections"
         };
         var frames = new Option<string[]>("--frames")
         {
             AllowMultipleArgumentsPerToken = true,
             Description = $"Normal footage that trained nothing: {FootageSource.Kinds}"
         };
-        var camera =
-            new Option<string?>("--camera")
-            {
-                Description =
-            "Give this camera a calibration of its own; every other camera's stays as it is"
-            };
+        var camera = new Option<string?>("--camera")
+        {
+            Description = "Give this camera a calibration of its own; every other camera's stays as it is"
+        };
         var slice = new Option<string?>("--slice")
         {
             Description = "Give cameras with this tag, such as time=night, a calibration of their own: p-values within the slice. " +
@@ -91,7 +87,7 @@ internal static class CalibrateCommand
         var mask = new Option<FileInfo?>("--mask")
         {
             Description = "Region of interest: a picture of the frames' shape, white where " +
-            "pixels count, black for the car's own bonnet or a burned-in clock"
+                "pixels count, black for the car's own bonnet or a burned-in clock"
         };
         var second = new Option<string?>("--second")
         {
@@ -111,8 +107,7 @@ internal static class CalibrateCommand
         var output = new Option<string?>("--out") { Description = "Write another package instead of changing this one" };
         var source = new Option<string>("--source")
         {
-            DefaultValueFactory = _ =>
-            "not stated",
+            DefaultValueFactory = _ => "not stated",
             Description = "For the model card: where the footage comes from"
         };
         var command = new Command("calibrate",

@@ -14,20 +14,17 @@ internal static class CheckCommand
         var create = new Option<bool>("--create") { Description = "Make the topics that are missing, and add the partitions that are" };
         var partitions = new Option<int>("--partitions")
         {
-            DefaultValueFactory = _ =>
-            8,
+            DefaultValueFactory = _ => 8,
             Description = "Partitions of a topic that --create makes"
         };
         var replication = new Option<short>("--replication")
         {
-            DefaultValueFactory = _ =>
-            -1,
+            DefaultValueFactory = _ => -1,
             Description = "Replicas of a topic that --create makes; -1 takes the broker's default"
         };
         var group = new Option<string>("--group")
         {
-            DefaultValueFactory = _ =>
-            new KafkaOptions().GroupId,
+            DefaultValueFactory = _ => new KafkaOptions().GroupId,
             Description = "The service's consumer group"
         };
         var exactly = new Option<bool>("--exactly-once") { Description = "Check what Kafka:Delivery=ExactlyOnce needs" };

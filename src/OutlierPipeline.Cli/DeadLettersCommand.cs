@@ -31,8 +31,7 @@ internal static class DeadLettersCommand
         var to = new Option<string>("--to") { DefaultValueFactory = _ => "camera.frames", Description = "The topic that they go back to" };
         var send = new Option<bool>("--send")
         {
-            Description =
-            "Send them. Without it nothing is sent: the command only says what it would do"
+            Description = "Send them. Without it nothing is sent: the command only says what it would do"
         };
         var command = new Command("replay", "Send dead letters back to the frames' topic, with their own keys, headers and timestamps. " +
             "Run it twice, and they are scored twice") { to, send };
@@ -159,8 +158,7 @@ internal static class DeadLettersCommand
 
         public Option<string> Topic { get; } = new("--topic")
         {
-            DefaultValueFactory = _ =>
-            "camera.frames.dlq",
+            DefaultValueFactory = _ => "camera.frames.dlq",
             Description = "The dead-letter topic"
         };
 

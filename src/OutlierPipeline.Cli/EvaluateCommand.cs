@@ -24,7 +24,7 @@ internal static class EvaluateCommand
         var whatIf = new Option<string?>("--what-if")
         {
             Description = "FalseAlarmProbability=1e-4,1e-6,…: run the detector with other " +
-            "settings over stored scores, without the network, and show incidents a day against delay"
+                "settings over stored scores, without the network, and show incidents a day against delay"
         };
         var normal = new Option<string[]>("--normal")
         {
@@ -38,26 +38,22 @@ internal static class EvaluateCommand
         };
         var corruptions = new Option<bool>("--corruptions")
         {
-            Description =
-            "Also corrupt normal frames: noise, blur, weather, digital, camera faults, obstacles, at severities 1 to 5"
+            Description = "Also corrupt normal frames: noise, blur, weather, digital, camera faults, obstacles, at severities 1 to 5"
         };
         var frames = new Option<int>("--corruption-frames")
         {
-            DefaultValueFactory = _ =>
-            200,
+            DefaultValueFactory = _ => 200,
             Description = "Normal frames that each corruption is shown on, evenly spread"
         };
         var output = new Option<DirectoryInfo>("--out") { Description = "Directory for report.html, report.json and scores.csv" };
         var camera = new Option<string>("--camera")
         {
-            DefaultValueFactory = _ =>
-            "",
+            DefaultValueFactory = _ => "",
             Description = "Score as this camera, with its own calibration and mask if the package has them"
         };
         var level = new Option<double>("--level")
         {
-            DefaultValueFactory = _ =>
-            0.05,
+            DefaultValueFactory = _ => 0.05,
             Description = "The level of the p-value at which false alarms are counted"
         };
         var rate = new Option<double?>("--fps") { Description = "Frames a second of the footage; by default a video's own times, else 10" };
@@ -70,13 +66,13 @@ internal static class EvaluateCommand
         var chose = new Option<string[]>("--chose")
         {
             AllowMultipleArgumentsPerToken = true,
-            Description =
-                "Footage that chose designs or settings, if any did: the report says so beside its drives, since their figures flatter"
+            Description = "Footage that chose designs or settings, if any did: the report says so beside its drives, since their figures " +
+                "flatter"
         };
         var before = new Option<string?>("--before")
         {
             Description = "For --slices: another package, such as the one without --debias, whose figures stand beside and which says " +
-            "what is rare"
+                "what is rare"
         };
         var labels = new Option<string[]>("--labels")
         {

@@ -12,8 +12,7 @@ internal static class ModelsCommand
     {
         var path = new Argument<string>("path")
         {
-            DefaultValueFactory = _ =>
-            "models",
+            DefaultValueFactory = _ => "models",
             Description = "A directory of packages, or one package"
         };
         var command = new Command("models", "List model packages with their cards") { path };

@@ -19,13 +19,11 @@ internal static class RenderCommand
         var trouble = new Option<Trouble>("--trouble") { Description = "Weather or fault in every frame" };
         var size = new Option<string?>("--size")
         {
-            Description =
-            "Pixels, such as 1280x720, for pictures as large as a real camera's; the simulated one has 320x192"
+            Description = "Pixels, such as 1280x720, for pictures as large as a real camera's; the simulated one has 320x192"
         };
         var sheet = new Option<bool>("--contact-sheet")
         {
-            Description =
-            "Write one picture, troubles.jpg, that shows every trouble instead"
+            Description = "Write one picture, troubles.jpg, that shows every trouble instead"
         };
         var factors = new Option<bool>("--factors")
         {

@@ -19,8 +19,7 @@ internal static class ReplayCommand
         var topic = new Option<string>("--topic") { DefaultValueFactory = _ => "camera.frames", Description = "Where the frames go" };
         var rate = new Option<double?>("--fps")
         {
-            Description =
-            "Frames a second, by default a video's own times, else 10; 0 as fast as the broker takes them"
+            Description = "Frames a second, by default a video's own times, else 10; 0 as fast as the broker takes them"
         };
         var loop = new Option<bool>("--loop") { Description = "Begin again at the end, until interrupted" };
         var command = new Command("replay", "Send a directory of pictures or a video to Kafka as one camera's frames") { input, camera,

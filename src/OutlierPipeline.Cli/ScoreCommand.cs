@@ -26,15 +26,12 @@ internal static class ScoreCommand
         };
         var rate = new Option<double?>("--fps")
         {
-            Description =
-            "Frames a second of the footage: neighbouring frames are weak evidence; by default a video's own times, else 10"
+            Description = "Frames a second of the footage: neighbouring frames are weak evidence; by default a video's own times, else 10"
         };
-        var camera =
-            new Option<string?>("--camera")
-            {
-                Description =
-            "Score as this camera, with its own calibration and mask if the package has them"
-            };
+        var camera = new Option<string?>("--camera")
+        {
+            Description = "Score as this camera, with its own calibration and mask if the package has them"
+        };
         var command = new Command("score", "Score footage to a CSV file") { model, input, output, rate, camera };
         command.SetAction((options, cancellation) => CommandRunner.RunAsync(() =>
             ScoreAsync(options.GetRequiredValue(model), options.GetRequiredValue(input), options.GetRequiredValue(output),

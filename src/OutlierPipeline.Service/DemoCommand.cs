@@ -34,17 +34,15 @@ internal static class DemoCommand
         };
         var urls = new Option<string>("--urls")
         {
-            DefaultValueFactory = _ =>
-            "http://127.0.0.1:8080",
+            DefaultValueFactory = _ => "http://127.0.0.1:8080",
             Description = "Where the web page is"
         };
         var model = new Option<string?>("--model") { Description = "Directory of the model package; models/street-demo by default" };
-        var frames =
-            new Option<string?>("--frames")
-            {
-                Description =
-            $"Cameras that play this footage, with troubles drawn over it, instead of a street that is drawn: {FootageSource.Kinds}"
-            };
+        var frames = new Option<string?>("--frames")
+        {
+            Description =
+                $"Cameras that play this footage, with troubles drawn over it, instead of a street that is drawn: {FootageSource.Kinds}"
+        };
         var command =
             new RootCommand(
             "Runs a Kafka broker, six simulated cameras and the service in one process: frames in, alerts out.") { duration, urls,

@@ -24,17 +24,15 @@ internal sealed class TrainCommand
         AllowMultipleArgumentsPerToken = true,
         Description = "Normal footage that calibrates; without it a block of --frames does"
     };
-    private readonly Option<string> _split =
-        new("--split")
-        {
-            Description =
-        "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, " +
+    private readonly Option<string> _split = new("--split")
+    {
+        Description = "Shares in percent of each drive that train, calibrate and test, in this order of time; 70,15,15, " +
             "or 100,0,0 with --calibration, for gan and for pix2pix"
-        };
+    };
     private readonly Option<FileInfo?> _mask = new("--mask")
     {
         Description = "Region of interest: a picture of the frames' shape, white " +
-        "where pixels count, black for the car's own bonnet or a burned-in clock"
+            "where pixels count, black for the car's own bonnet or a burned-in clock"
     };
     private readonly Option<DirectoryInfo> _out = new("--out")
     {
@@ -43,23 +41,20 @@ internal sealed class TrainCommand
     };
     private readonly Option<string> _architecture = new("--architecture")
     {
-        DefaultValueFactory = _ =>
-        Architecture.Default,
+        DefaultValueFactory = _ => Architecture.Default,
         Description = "What is trained"
     };
     private readonly Option<int> _height =
         new("--height") { Description = "Input height in pixels, a multiple of 16; chosen by the frames' shape by default" };
-    private readonly Option<int> _width =
-        new("--width")
-        {
-            Description =
-        "Input width in pixels, a multiple of 16; alone for the feature architectures, 80 to 320 (160), and for pix2pix, 64 to 1280 " +
-            "(480), a multiple of 8"
-        };
+    private readonly Option<int> _width = new("--width")
+    {
+        Description = "Input width in pixels, a multiple of 16; alone for the feature architectures, 80 to 320 (160), and for pix2pix, " +
+            "64 to 1280 (480), a multiple of 8"
+    };
     private readonly Option<FileInfo?> _backbone = new("--backbone")
     {
         Description = "For the feature architectures: an ONNX file of " +
-        "your own instead of ResNet18, with one input of RGB planes normalised as for ImageNet"
+            "your own instead of ResNet18, with one input of RGB planes normalised as for ImageNet"
     };
     private readonly Option<double?> _framesPerSecond = new("--fps")
     {
@@ -72,43 +67,35 @@ internal sealed class TrainCommand
     };
     private readonly Option<string> _backboneLicence = new("--backbone-licence")
     {
-        DefaultValueFactory = _ =>
-        "not stated",
+        DefaultValueFactory = _ => "not stated",
         Description = "For the model card: the licence of --backbone"
     };
     private readonly Option<int> _stages = new("--stages")
     {
-        DefaultValueFactory = _ =>
-        2,
+        DefaultValueFactory = _ => 2,
         Description = "For the feature architectures: how many of ResNet18's stages are read, 1 to 3"
     };
     private readonly Option<int> _latent = new("--latent") { DefaultValueFactory = _ => 32, Description = "Dimensions of the latent code" };
-    private readonly Option<int> _epochs =
-        new("--epochs")
-        {
-            Description =
-        "At most so many passes over the frames; by default as many as their number asks for, and for gan, vae-gan and pix2pix as many " +
-            "as take one core 25 minutes at the default size (ten times as many on a GPU)"
-        };
-    private readonly Option<int> _patience =
-        new("--patience")
-        {
-            Description =
-        "End after so many epochs without a better validation loss; a quarter of the epochs by default, at least 10"
-        };
+    private readonly Option<int> _epochs = new("--epochs")
+    {
+        Description = "At most so many passes over the frames; by default as many as their number asks for, and for gan, vae-gan and " +
+            "pix2pix as many as take one core 25 minutes at the default size (ten times as many on a GPU)"
+    };
+    private readonly Option<int> _patience = new("--patience")
+    {
+        Description = "End after so many epochs without a better validation loss; a quarter of the epochs by default, at least 10"
+    };
     private readonly Option<int> _batch =
         new("--batch") { Description = "Frames of a step; 16 or 32 by default, 256 on a GPU; cells for the feature architectures, 512" };
-    private readonly Option<double?> _rate =
-        new("--learning-rate")
-        {
-            Description =
-        "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, 0.002 for the feature architectures; " +
+    private readonly Option<double?> _rate = new("--learning-rate")
+    {
+        Description = "Of Adam, at the start; falls to a fiftieth along a cosine. 0.001, 0.002 for the feature architectures; " +
             "0.0005 for gan and vae-gan, where it stays"
-        };
+    };
     private readonly Option<double?> _beta = new("--beta")
     {
         Description = "Weight of the KL divergence; 1 for vae, 4 for " +
-        "beta-vae (1000 with --capacity); of the total correlation for beta-tcvae, 150"
+            "beta-vae (1000 with --capacity); of the total correlation for beta-tcvae, 150"
     };
     private readonly Option<double> _capacity = new("--capacity")
     {
@@ -116,40 +103,35 @@ internal sealed class TrainCommand
     };
     private readonly Option<double> _freeBits = new("--free-bits")
     {
-        DefaultValueFactory = _ =>
-        0.05,
+        DefaultValueFactory = _ => 0.05,
         Description = "Nats of each dimension of the code that cost nothing"
     };
     private readonly Option<int> _seed = new("--seed")
     {
-        DefaultValueFactory = _ =>
-        1,
+        DefaultValueFactory = _ => 1,
         Description = "Seed of weights, order, augmentation and codes"
     };
     private readonly Option<string> _device = new("--device") { DefaultValueFactory = _ => "auto", Description = "What computes" };
     private readonly Option<string> _precision = new("--precision")
     {
-        DefaultValueFactory = _ =>
-        "auto",
+        DefaultValueFactory = _ => "auto",
         Description = "Of the network's arithmetic; weights and losses are always float32. auto is bfloat16 on a GPU"
     };
     private readonly Option<int> _threads =
         new("--threads") { Description = "Threads on CPU, one a core by default; the last digits of a result depend on it" };
-    private readonly Option<DirectoryInfo?> _libtorch =
-        new("--libtorch")
-        {
-            Description =
-        "Load libtorch from this folder, such as torch/lib of a pip-installed PyTorch with CUDA (or LIBTORCH_DIR)"
-        };
+    private readonly Option<DirectoryInfo?> _libtorch = new("--libtorch")
+    {
+        Description = "Load libtorch from this folder, such as torch/lib of a pip-installed PyTorch with CUDA (or LIBTORCH_DIR)"
+    };
     private readonly Option<bool> _debias = new("--debias")
     {
         Description = "For the feature architectures: train a second time, on frames drawn inversely to the density of their codes, so " +
-        "that what is rare in the footage (a tunnel, dusk) counts more; twice as long"
+            "that what is rare in the footage (a tunnel, dusk) counts more; twice as long"
     };
     private readonly Option<double?> _debiasShare = new("--debias-share")
     {
         Description = "With --debias: as how many of the frames, as a share, the drawn ones count; less draws what is rare more often. " +
-        "Default: 0.5"
+            "Default: 0.5"
     };
     private readonly PairedOptions _pairs = new();
     private readonly Option<bool> _resume =
@@ -158,32 +140,27 @@ internal sealed class TrainCommand
         new("--finish") { Description = "With --resume: train no further, and write the package of the best epoch so far" };
     private readonly Option<string> _description = new("--description")
     {
-        DefaultValueFactory = _ =>
-        "A model of normal footage.",
+        DefaultValueFactory = _ => "A model of normal footage.",
         Description = "For the model card: what the model is for"
     };
     private readonly Option<string> _source = new("--source")
     {
-        DefaultValueFactory = _ =>
-        "not stated",
+        DefaultValueFactory = _ => "not stated",
         Description = "For the model card: where the footage comes from"
     };
     private readonly Option<string> _licence = new("--licence")
     {
-        DefaultValueFactory = _ =>
-        "not stated",
+        DefaultValueFactory = _ => "not stated",
         Description = "For the model card: the licence of weights and footage"
     };
     private readonly Option<string> _version = new("--model-version")
     {
-        DefaultValueFactory = _ =>
-        "1.0.0",
+        DefaultValueFactory = _ => "1.0.0",
         Description = "For the model card: the package's version"
     };
     private readonly Option<string> _prepare = new("--prepare")
     {
-        DefaultValueFactory = _ =>
-        "",
+        DefaultValueFactory = _ => "",
         Description = "For the model card: the command that made the footage, to be run before this one"
     };
 

@@ -17,10 +17,9 @@ internal static class BenchCommand
         var accelerators = new Option<Accelerator[]>("--accelerator")
         {
             AllowMultipleArgumentsPerToken = true,
-            DefaultValueFactory = _ =>
-            [Accelerator.Auto],
-            Description =
-            "What computes: auto, cpu, cuda (without and with CUDA graphs), tensorrt; several are measured one after the other"
+            DefaultValueFactory = _ => [Accelerator.Auto],
+            Description = "What computes: auto, cpu, cuda (without and with CUDA graphs), tensorrt; several are measured one after the " +
+                "other"
         };
         var precision = new Option<Precision>("--precision") { Description = "auto, fp32 or fp16" };
         var batches = new Option<string>("--batch") { DefaultValueFactory = _ => "1,8,32,128", Description = "Batch sizes, with commas" };
@@ -28,15 +27,13 @@ internal static class BenchCommand
         var threads = new Option<int>("--threads") { Description = "Threads of a CPU session; one a core by default" };
         var frames = new Option<DirectoryInfo?>("--end-to-end")
         {
-            Description =
-            "A directory of pictures: measure from their bytes in memory to scores too"
+            Description = "A directory of pictures: measure from their bytes in memory to scores too"
         };
         var file = new Option<FileInfo?>("--out") { Description = "Write the figures as JSON" };
         var compare = new Option<FileInfo?>("--compare") { Description = "JSON of another run: print ratios to it" };
         var graph = new Option<FileInfo?>("--graph")
         {
-            Description =
-            "Write the graph that is measured, in float32, as ONNX: for tests/pytorch-bench.py"
+            Description = "Write the graph that is measured, in float32, as ONNX: for tests/pytorch-bench.py"
         };
         var command = new Command("bench", "Measure how fast a model is on this machine") { model, accelerators, precision, batches,
             seconds, threads, frames, graph, file, compare };

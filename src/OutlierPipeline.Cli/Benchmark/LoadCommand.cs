@@ -18,51 +18,42 @@ internal static class LoadCommand
         var kafka = new KafkaArguments();
         var cameras = new Option<int>("--cameras")
         {
-            DefaultValueFactory = _ =>
-            1,
+            DefaultValueFactory = _ => 1,
             Description = "Cameras of the first step; each further step has twice as many"
         };
         var limit = new Option<int>("--up-to")
         {
-            DefaultValueFactory = _ =>
-            1024,
+            DefaultValueFactory = _ => 1024,
             Description = "Cameras of the last step at most; equal to --cameras for one step alone"
         };
         var rate = new Option<double>("--fps") { DefaultValueFactory = _ => 30, Description = "Frames a second of each camera" };
         var duration = new Option<double>("--seconds")
         {
-            DefaultValueFactory = _ =>
-            15,
+            DefaultValueFactory = _ => 15,
             Description = "How long each step takes; what comes before its last two thirds warms up"
         };
         var frames = new Option<DirectoryInfo?>("--frames")
         {
-            Description =
-            "Pictures that the cameras send in turns; simulated streets by default"
+            Description = "Pictures that the cameras send in turns; simulated streets by default"
         };
         var group = new Option<string>("--group")
         {
-            DefaultValueFactory = _ =>
-            "outlier-pipeline",
+            DefaultValueFactory = _ => "outlier-pipeline",
             Description = "The service's consumer group, whose lag is reported"
         };
         var topics = (Frames: new Option<string>("--topic")
         {
-            DefaultValueFactory = _ =>
-            "camera.frames",
+            DefaultValueFactory = _ => "camera.frames",
             Description = "Where the frames go"
         }, Scores: new Option<string>("--scores")
         {
-            DefaultValueFactory = _ =>
-            "ood.scores",
+            DefaultValueFactory = _ => "ood.scores",
             Description = "Where the scores come"
         });
-        var process =
-            new Option<int?>("--process")
-            {
-                Description =
-            "Process id of the service, if it runs on this machine: its processor time a frame is reported"
-            };
+        var process = new Option<int?>("--process")
+        {
+            Description = "Process id of the service, if it runs on this machine: its processor time a frame is reported"
+        };
         var file = new Option<FileInfo?>("--out") { Description = "Write the figures as JSON" };
         var plot = new Option<FileInfo?>("--plot") { Description = "Draw frames/s and delay against cameras (PNG)" };
         var command = new Command("load", "Load a running service with twice as many cameras each step until it no longer keeps up; the " +
