@@ -9,9 +9,6 @@ internal sealed class ClientUse
     private int _calls;
     private volatile bool _hasEnded;
 
-    /// <summary>No call is allowed any more.</summary>
-    public bool IsOver => _hasEnded;
-
     /// <summary>Begins a call, which must be followed by <see cref="Exit"/>; false once no more are allowed.</summary>
     public bool TryEnter()
     {

@@ -40,9 +40,6 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
     /// <summary>The group has given this member its share, be it nothing.</summary>
     public bool HasJoined => _lifecycle?.HasJoined ?? false;
 
-    /// <summary>Partitions of that share whose positions are not known yet.</summary>
-    public int Awaited => _lifecycle?.Awaited ?? 0;
-
     /// <summary>What this user may not do, so that no frames are read; null while they are.</summary>
     public string? Fault => _fault;
 

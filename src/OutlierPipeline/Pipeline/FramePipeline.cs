@@ -112,6 +112,9 @@ public sealed partial class FramePipeline : IDisposable
     /// <summary>How many partitions this process reads now.</summary>
     public int AssignedPartitions => _partitions.Current.Count;
 
+    /// <summary>Records not yet read, over all partitions.</summary>
+    internal long Lag => _partitions.Current.Sum(assignment => assignment.Lag);
+
     /// <summary>What computes, and in batches of how many frames at most, one entry a model package.</summary>
     public IEnumerable<(ModelPackage Package, Accelerator Accelerator, int MaxBatchSize)> Models =>
         _lanes.Values.Select(lane => (lane.Package, lane.Engine.Accelerator, lane.BatchCapacity));

@@ -9,7 +9,7 @@ namespace OutlierPipeline.Pipeline;
 /// </summary>
 internal sealed partial class GroupMember : IDisposable
 {
-    /// <summary>With calls that nobody waits for any more.</summary>
+    /// <summary>With commits that nobody waits for any more.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     private readonly IConsumer<CameraKey, RentedPayload> _consumer;
@@ -18,7 +18,7 @@ internal sealed partial class GroupMember : IDisposable
     private readonly KafkaOptions _options;
     private readonly BrokerHealth _health;
     private readonly Lock _leaving = new();
-    private readonly ClientUse _calls = new();
+    private readonly ClientUse _commits = new();
     private PartitionLifecycle? _lifecycle;
     private volatile Error? _failure;
     private bool _hasLeft;
@@ -32,7 +32,7 @@ internal sealed partial class GroupMember : IDisposable
             (_, revoked) => _lifecycle!.OnRevoked(revoked),
             (_, lost) => _lifecycle!.OnLost(lost),
             error => _failure = error);
-        Positions = new PartitionPositions(_consumer, _calls, options.StartFrom, health, log, stopping);
+        Positions = new PartitionPositions(options, _consumer, partitions, health, log, stopping);
     }
 
     /// <summary>Whether a commit was refused since the group went on without the member.</summary>
@@ -92,14 +92,30 @@ internal sealed partial class GroupMember : IDisposable
     /// <exception cref="KafkaException">It was refused, or the group is left.</exception>
     public void Commit(TopicPartitionOffset offset)
     {
-        if (!_calls.TryEnter()) throw new KafkaException(ErrorCode.Local_Destroy);
+        if (!_commits.TryEnter()) throw new KafkaException(ErrorCode.Local_Destroy);
         try
         {
             _consumer.Commit([offset]);
         }
         finally
         {
-            _calls.Exit();
+            _commits.Exit();
+        }
+    }
+
+    /// <summary>Has a partition that was assigned without a position fetched from its own; false if it cannot be yet.</summary>
+    /// <remarks>Assigned again, as in <see cref="Fetch"/>, it would answer a rebalance that has begun meanwhile.</remarks>
+    public bool TrySeek(TopicPartition partition, long offset)
+    {
+        try
+        {
+            _consumer.Seek(new TopicPartitionOffset(partition, offset));
+            return true;
+        }
+        catch (KafkaException e) when (!e.Error.IsFatal)
+        {
+            // The assignment has not reached the client's own thread, or is taken away.
+            return false;
         }
     }
 
@@ -157,7 +173,7 @@ internal sealed partial class GroupMember : IDisposable
     {
         lock (_leaving) _hasLeft = true;
         // A consumer that has left answers what still waits. One that does not is left to the process's end.
-        if (_calls.HasEnded(Patience)) _consumer.Dispose();
+        if (_commits.HasEnded(Patience)) _consumer.Dispose();
     }
 
     private static partial class Log

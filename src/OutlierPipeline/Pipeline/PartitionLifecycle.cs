@@ -24,9 +24,6 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     /// <summary>The group has given this member its share, be it nothing. For any thread.</summary>
     public bool HasJoined => _hasJoined;
 
-    /// <summary>Partitions of that share whose positions are not known yet. For any thread.</summary>
-    public int Awaited => member.Positions.Awaited;
-
     /// <summary>Does what another stage asked for.</summary>
     public void Do(PartitionRequest request)
     {
@@ -64,11 +61,12 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     }
 
     /// <summary>Begins what was assigned and whose positions are known by now.</summary>
-    public void BeginFound()
+    public void BeginFound() => member.Positions.Begin(start =>
     {
-        foreach (var start in member.Positions.Found())
-            member.Fetch(Begin(start.Partition, start.Start, start.End, start.LostFrom, isBeyondEnd: start.IsBeyondEnd), start.Start);
-    }
+        if (!member.TrySeek(start.Partition, start.Start)) return false;
+        Begin(start.Partition, start.Start, start.End, start.LostFrom, isBeyondEnd: start.IsBeyondEnd);
+        return true;
+    });
 
     /// <summary>Drains what the group takes back.</summary>
     public void OnRevoked(List<TopicPartitionOffset> revoked)

@@ -1,64 +1,57 @@
 using System.Collections.Concurrent;
 using Confluent.Kafka;
+using Confluent.Kafka.Admin;
 using Microsoft.Extensions.Logging;
 
 namespace OutlierPipeline.Pipeline;
 
 /// <summary>
-/// Where a partition's log begins and ends, and where this group reads it; asked of the brokers until they answer. For the consumer's thread,
-/// except <see cref="Awaited"/>.
+/// Where a partition's log begins and ends, and where this group reads it; asked of the brokers until they answer. For the consumer's
+/// thread.
 /// </summary>
-/// <param name="calls">The consumer's calls on other threads.</param>
-internal sealed partial class PartitionPositions(IConsumer<CameraKey, RentedPayload> consumer, ClientUse calls, StartFrom startFrom,
-    BrokerHealth health, ILogger log, CancellationToken stopping)
+internal sealed partial class PartitionPositions(KafkaOptions options, IConsumer<CameraKey, RentedPayload> consumer,
+    PartitionTable partitions, BrokerHealth health, ILogger log, CancellationToken stopping)
 {
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>For all partitions together, and for one; so short that a stop, and the partitions behind one, do not wait.</summary>
-    private static readonly TimeSpan Slice = TimeSpan.FromMilliseconds(500);
-    private static readonly TimeSpan ShortSlice = TimeSpan.FromMilliseconds(100);
+    /// <summary>For so long all partitions are asked for together: then one that is not told holds up no other.</summary>
+    private static readonly TimeSpan Together = TimeSpan.FromSeconds(1);
 
     /// <summary>Partitions whose positions are asked for, and in which question.</summary>
-    private readonly Dictionary<TopicPartition, object> _open = [];
+    private readonly ConcurrentDictionary<TopicPartition, object> _open = [];
     private readonly ConcurrentQueue<(object Question, PartitionStart Start)> _found = [];
-    private volatile int _awaited;
-
-    /// <summary>Partitions whose positions are not known yet. For any thread.</summary>
-    public int Awaited => _awaited;
 
     /// <summary>
-    /// Asks where partitions that are assigned now are to be read. It is done on a thread of its own: the offsets of a member that was killed
-    /// are not told before the brokers have ended its transaction, and nobody else's partitions wait for that.
+    /// Asks where partitions that are assigned now are to be read. Nothing waits for it: the offsets of a member that was killed are not
+    /// told before the brokers have ended its transaction, and those of a log not before it has a leader.
     /// </summary>
-    public void Ask(List<TopicPartition> partitions)
+    public void Ask(List<TopicPartition> assigned)
     {
-        if (partitions.Count == 0) return;
+        if (assigned.Count == 0) return;
         object question = new();
-        foreach (var partition in partitions) _open[partition] = question;
-        _awaited = _open.Count;
-        _ = Task.Factory.StartNew(() => Answer(question, partitions), CancellationToken.None, TaskCreationOptions.LongRunning,
-            TaskScheduler.Default);
+        foreach (var partition in assigned) _open[partition] = question;
+        partitions.Awaited = _open.Count;
+        _ = Task.Run(() => AnswerAsync(question, assigned), CancellationToken.None);
     }
 
-    /// <summary>What has been answered and is still awaited; each is no longer when the next is taken.</summary>
-    public IEnumerable<PartitionStart> Found()
+    /// <summary>What has been answered and is still awaited.</summary>
+    /// <param name="begin">Begins a partition; false if it must be tried again.</param>
+    public void Begin(Func<PartitionStart, bool> begin)
     {
-        while (_found.TryDequeue(out var found))
+        for (int left = _found.Count; left > 0 && _found.TryDequeue(out var found); left--)
         {
-            var partition = found.Start.Partition;
-            // Taken back, and perhaps assigned and asked for again.
-            if (_open.GetValueOrDefault(partition) != found.Question) continue;
-            yield return found.Start;
-            Forget(partition);
+            if (!IsOpen(found.Start.Partition, found.Question)) continue;
+            if (begin(found.Start)) Forget(found.Start.Partition);
+            else _found.Enqueue(found);
         }
     }
 
-    /// <summary>A partition was taken back before its position was known.</summary>
+    /// <summary>A partition is no longer awaited.</summary>
     public void Forget(TopicPartition partition)
     {
-        _open.Remove(partition);
-        _awaited = _open.Count;
+        _open.TryRemove(partition, out _);
+        partitions.Awaited = _open.Count;
     }
 
     /// <summary>The first offset of a partition's log, and the one that its next record will have.</summary>
@@ -68,7 +61,8 @@ internal sealed partial class PartitionPositions(IConsumer<CameraKey, RentedPayl
         {
             try
             {
-                return Range(partition, BrokerTimeout);
+                var watermarks = consumer.QueryWatermarkOffsets(partition, BrokerTimeout);
+                return (Math.Max(0, watermarks.Low.Value), watermarks.High.Value);
             }
             catch (KafkaException e) when (!e.Error.IsFatal && !stopping.IsCancellationRequested)
             {
@@ -78,61 +72,98 @@ internal sealed partial class PartitionPositions(IConsumer<CameraKey, RentedPayl
         }
     }
 
-    private void Answer(object question, List<TopicPartition> left)
-    {
-        while (true)
-        {
-            // As a rule all are told at once. Where they are not, one that is not told keeps no other waiting.
-            left = Without(left, Starts(left, Slice));
-            foreach (var partition in left.ToArray()) left = Without(left, Starts([partition], ShortSlice));
-            if (left.Count == 0 || stopping.IsCancellationRequested || calls.IsOver) return;
-            Thread.Sleep(RetryAfter);
-        }
+    /// <summary>Not taken back meanwhile, nor assigned and asked for again.</summary>
+    private bool IsOpen(TopicPartition partition, object question) => _open.GetValueOrDefault(partition) == question;
 
-        List<TopicPartition> Without(List<TopicPartition> asked, IReadOnlyList<PartitionStart> starts)
+    private async Task AnswerAsync(object question, List<TopicPartition> assigned)
+    {
+        // A client of its own: the consumer's may go while it is asked. Of this one each call has ended when it goes.
+        using var admin = KafkaClients.Admin(options, health);
+        var told = await StartsAsync(admin, assigned, Together);
+        foreach (var start in told) _found.Enqueue((question, start));
+        await Task.WhenAll(assigned.Except(told.Select(start => start.Partition)).Select(PersistAsync));
+
+        async Task PersistAsync(TopicPartition partition)
         {
-            foreach (var start in starts) _found.Enqueue((question, start));
-            return [.. asked.Except(starts.Select(start => start.Partition))];
+            while (IsOpen(partition, question) && !stopping.IsCancellationRequested)
+            {
+                if (await StartsAsync(admin, [partition], BrokerTimeout) is [var start])
+                {
+                    _found.Enqueue((question, start));
+                    return;
+                }
+                await Task.Delay(RetryAfter, CancellationToken.None);
+            }
         }
     }
 
     /// <summary>Where partitions are to be read; of those whose position is not told in time, nothing.</summary>
-    private List<PartitionStart> Starts(List<TopicPartition> partitions, TimeSpan timeout)
+    private async Task<List<PartitionStart>> StartsAsync(IAdminClient admin, List<TopicPartition> asked, TimeSpan timeout)
     {
-        var starts = new List<PartitionStart>();
-        if (partitions.Count == 0 || stopping.IsCancellationRequested || !calls.TryEnter()) return starts;
         try
         {
-            foreach (var position in consumer.Committed(partitions, timeout))
-            {
-                if (stopping.IsCancellationRequested) break;
-                var (low, high) = Range(position.TopicPartition, Slice);
-                high = Math.Max(low, high);
-                long stored = position.Offset.Value;
-                long start = stored switch
-                {
-                    < 0 => startFrom == StartFrom.Earliest ? low : high,
-                    _ => Math.Max(stored, low),
-                };
-                starts.Add(new PartitionStart(position.TopicPartition, stored, start, high));
-            }
+            var stored = await CommittedAsync(admin, asked, timeout);
+            if (stored.Count == 0) return [];
+            var ranges = await Task.WhenAll(OffsetsAsync(admin, stored.Keys, OffsetSpec.Earliest(), timeout),
+                OffsetsAsync(admin, stored.Keys, OffsetSpec.Latest(), timeout));
+            var (lows, highs) = (ranges[0], ranges[1]);
+            return [.. stored.Where(pair => lows.ContainsKey(pair.Key) && highs.ContainsKey(pair.Key))
+                .Select(pair => Start(pair.Key, pair.Value, lows[pair.Key], highs[pair.Key]))];
         }
         catch (KafkaException e)
         {
-            // What is fatal is told to the consumer's thread too.
             if (!stopping.IsCancellationRequested) Report(e);
+            return [];
         }
-        finally
-        {
-            calls.Exit();
-        }
-        return starts;
     }
 
-    private (long Low, long High) Range(TopicPartition partition, TimeSpan timeout)
+    private PartitionStart Start(TopicPartition partition, long stored, long low, long high)
     {
-        var watermarks = consumer.QueryWatermarkOffsets(partition, timeout);
-        return (Math.Max(0, watermarks.Low.Value), watermarks.High.Value);
+        high = Math.Max(low, high);
+        long start = stored switch
+        {
+            < 0 => options.StartFrom == StartFrom.Earliest ? low : high,
+            _ => Math.Max(stored, low),
+        };
+        return new PartitionStart(partition, stored, start, high);
+    }
+
+    /// <summary>What the group has committed, negative for nothing; without partitions of which it is not decided yet.</summary>
+    private async Task<Dictionary<TopicPartition, long>> CommittedAsync(IAdminClient admin, List<TopicPartition> asked, TimeSpan timeout)
+    {
+        List<TopicPartitionOffsetError> found;
+        try
+        {
+            var results = await admin.ListConsumerGroupOffsetsAsync([new ConsumerGroupTopicPartitions(options.GroupId, asked)],
+                new ListConsumerGroupOffsetsOptions { RequireStableOffsets = true, RequestTimeout = timeout });
+            return results.Single().Partitions.ToDictionary(one => one.TopicPartition, one => one.Offset.Value);
+        }
+        catch (ListConsumerGroupOffsetsException e)
+        {
+            var report = e.Results.Single();
+            if (report.Error.IsError) throw new KafkaException(report.Error);
+            found = report.Partitions;
+        }
+        return found.Where(one => !one.Error.IsError).ToDictionary(one => one.TopicPartition, one => one.Offset.Value);
+    }
+
+    /// <summary>Offsets of logs' beginnings or ends; without those that are not told.</summary>
+    private static async Task<Dictionary<TopicPartition, long>> OffsetsAsync(IAdminClient admin, IEnumerable<TopicPartition> asked,
+        OffsetSpec which, TimeSpan timeout)
+    {
+        List<ListOffsetsResultInfo> found;
+        try
+        {
+            found = (await admin.ListOffsetsAsync(asked.Select(partition =>
+                new TopicPartitionOffsetSpec { TopicPartition = partition, OffsetSpec = which }),
+                new ListOffsetsOptions { RequestTimeout = timeout, IsolationLevel = IsolationLevel.ReadCommitted })).ResultInfos;
+        }
+        catch (ListOffsetsException e)
+        {
+            found = e.Result.ResultInfos;
+        }
+        return found.Select(info => info.TopicPartitionOffsetError).Where(one => !one.Error.IsError)
+            .ToDictionary(one => one.TopicPartition, one => Math.Max(0, one.Offset.Value));
     }
 
     private void Report(KafkaException e)

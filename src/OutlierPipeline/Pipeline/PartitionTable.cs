@@ -31,7 +31,8 @@ internal readonly record struct PartitionRequest(PartitionAssignment Assignment,
 
 /// <summary>
 /// The partitions that this process reads: their assignments, epochs and reasons to pause, and the letter box of the consumer's thread.
-/// That thread alone changes the table; <see cref="Current"/>, <see cref="Paused"/> and <see cref="Post"/> are for any.
+/// That thread alone changes the table; <see cref="Current"/>, <see cref="Awaited"/>, <see cref="Paused"/> and <see cref="Post"/> are for
+/// any.
 /// </summary>
 internal sealed class PartitionTable
 {
@@ -40,9 +41,17 @@ internal sealed class PartitionTable
     private readonly PartitionPauses _pauses = new();
     private readonly ConcurrentQueue<PartitionRequest> _requests = new();
     private volatile PartitionAssignment[] _current = [];
+    private volatile int _awaited;
 
     /// <summary>The assignments of now; a list that does not change any more.</summary>
     public IReadOnlyList<PartitionAssignment> Current => _current;
+
+    /// <summary>Partitions that this process is to read, and does not yet: where from is not known.</summary>
+    public int Awaited
+    {
+        get => _awaited;
+        set => _awaited = value;
+    }
 
     /// <summary>Frames whose results are not acknowledged, over all partitions.</summary>
     public long InFlight

@@ -24,7 +24,7 @@ internal sealed class Readiness(KafkaOptions options, PartitionTable partitions,
             if (!IsRunning) reasons.Add(health.Refusal ?? $"not connected to Kafka at {options.BootstrapServers}"
                 + (health.Waiting is { } wait ? $" ({wait})" : ""));
             else if (!consumer.HasJoined) reasons.Add($"joining the consumer group {options.GroupId}");
-            if (IsRunning && consumer.Awaited is > 0 and int awaited)
+            if (IsRunning && partitions.Awaited is > 0 and int awaited)
                 reasons.Add($"the brokers have not told yet where to read {awaited} partitions from");
             if (IsRunning && health.Fault is { } fault) reasons.Add(fault);
             if (IsRunning && consumer.Fault is { } unread) reasons.Add(unread);

@@ -15,14 +15,7 @@ internal static class TopicRights
         List<TopicDescription> found;
         try
         {
-            using var admin = KafkaClients.Admin(options, health);
-            found = admin.DescribeTopicsAsync(TopicCollection.OfTopicNames(topics), new DescribeTopicsOptions
-            {
-                IncludeAuthorizedOperations = true,
-                RequestTimeout = Timeout
-            }).GetAwaiter().GetResult().TopicDescriptions;
-            // Not sooner: the client may not go while it is asked.
-            cancellation.ThrowIfCancellationRequested();
+            found = AskAsync(options, health, topics).WaitAsync(cancellation).GetAwaiter().GetResult();
         }
         catch (DescribeTopicsException e)
         {
@@ -35,5 +28,16 @@ internal static class TopicRights
         }
         return [.. found.Where(topic => topic.Error.Code == ErrorCode.TopicAuthorizationFailed
             || !topic.Error.IsError && topic.AuthorizedOperations?.Contains(AclOperation.Write) == false).Select(topic => topic.Name)];
+    }
+
+    /// <remarks>Whoever waits may cease to: the client does not go before it is answered.</remarks>
+    private static async Task<List<TopicDescription>> AskAsync(KafkaOptions options, BrokerHealth health, IReadOnlyList<string> topics)
+    {
+        using var admin = KafkaClients.Admin(options, health);
+        return (await admin.DescribeTopicsAsync(TopicCollection.OfTopicNames(topics), new DescribeTopicsOptions
+        {
+            IncludeAuthorizedOperations = true,
+            RequestTimeout = Timeout
+        })).TopicDescriptions;
     }
 }

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Text;
+using System.Text.Json.Nodes;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Pipeline;
 
@@ -83,9 +85,21 @@ public sealed class OutageTests
         cluster.Flush();
         await using (var first = new RunningPipeline(cluster.Options())) await first.Until(() =>
             cluster.Committed()[0] == 300, "everything being committed");
+        // As a log that is not compacted has them: states that are old enough to be forgotten, and then those of today.
+        var states = cluster.ReadAll(TestCluster.State);
+        long old = new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero).ToUnixTimeSeconds();
+        foreach (var record in states)
+        {
+            var state = JsonNode.Parse(record.Message.Value)!;
+            if (state["writtenSeconds"] is null) continue;
+            state["writtenSeconds"] = old;
+            cluster.Produce(TestCluster.State, record.Message.Key, Encoding.UTF8.GetBytes(state.ToJsonString()));
+        }
+        foreach (var record in states) cluster.Produce(TestCluster.State, record.Message.Key, record.Message.Value);
+        cluster.Flush();
         int before = cluster.ReadAll(TestCluster.State).Count;
-        // Stopped at once, again and again, while the state is being read; what is old counts as forgotten, so that a state half read would
-        // be deleted.
+        Assert.True(before >= 900, $"{before} states");
+        // Stopped at once, again and again, while they are read: what is old then is what was read last, and would be deleted.
         for (int i = 0; i < 6; i++)
         {
             var options = cluster.Options();

@@ -62,6 +62,7 @@ public sealed class RetentionTests(SharedKafka shared) : IClassFixture<SharedKaf
         service.Signal(Signals.Continue);
         await service.Until(() => cluster.Committed()[0] == 90, "the frames after the sleep");
         Assert.Contains("offsets 30 to 70 expired before they were read (lostBeforeRead)", service.Output, StringComparison.Ordinal);
+        Assert.Equal(Enumerable.Range(0, 30).Concat(Enumerable.Range(70, 20)).Select(i => (0, (long)i)), cluster.Scored().Distinct());
     }
 
     [Fact]

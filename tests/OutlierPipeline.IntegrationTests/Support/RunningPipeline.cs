@@ -25,6 +25,9 @@ internal sealed class RunningPipeline : IAsyncDisposable
     /// <summary>How many partitions it reads now.</summary>
     public int Partitions => _pipeline.AssignedPartitions;
 
+    /// <summary>What its metric says, over all partitions.</summary>
+    public long Lag => _pipeline.Lag;
+
     public IReadOnlyList<string> NotReady => _pipeline.NotReady;
 
     public IReadOnlyList<string> Warnings => _pipeline.Warnings;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Confluent.Kafka;
 using OutlierPipeline.Detection;
 using OutlierPipeline.Footage.Simulation;
@@ -276,6 +277,11 @@ internal sealed class TestCluster : IDisposable
     public Dictionary<int, long> Ends() => Asked("a reader outside", consumer =>
         Enumerable.Range(0, _partitions).ToDictionary(partition => partition, partition =>
             consumer.QueryWatermarkOffsets(new TopicPartition(Frames, partition), TimeSpan.FromSeconds(10)).High.Value));
+
+    /// <summary>Which frames have a score, as often as they have one, in order of partition and offset.</summary>
+    public List<(int Partition, long Offset)> Scored() =>
+        [.. ReadAll(Scores).Select(record => JsonDocument.Parse(record.Message.Value).RootElement)
+            .Select(score => (score.GetProperty("partition").GetInt32(), score.GetProperty("offset").GetInt64())).Order()];
 
     private T Asked<T>(string group, Func<IConsumer<string, byte[]>, T> question)
     {
