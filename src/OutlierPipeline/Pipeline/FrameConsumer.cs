@@ -96,7 +96,7 @@ internal sealed partial class FrameConsumer(KafkaOptions options, FramesOptions 
     /// <returns>False where the group did not let this member in, since it still has one of that name.</returns>
     private bool RunAsMember()
     {
-        using var member = new GroupMember(options, budget, partitions, health, log, _stopping.Token);
+        using var member = new GroupMember(options, budget, partitions, failure, health, log, _stopping.Token);
         var lifecycle = new PartitionLifecycle(member, partitions, _held, restorer, committer, publisher, failure, options.DrainTimeout,
             time, log, _stopping.Token, _abandoned.Token);
         (_member, _lifecycle) = (member, lifecycle);

@@ -23,8 +23,8 @@ internal sealed partial class GroupMember : IDisposable
     private volatile Error? _failure;
     private bool _hasLeft;
 
-    public GroupMember(KafkaOptions options, PayloadBudget budget, PartitionTable partitions, BrokerHealth health, ILogger log,
-        CancellationToken stopping)
+    public GroupMember(KafkaOptions options, PayloadBudget budget, PartitionTable partitions, PipelineFailure failure, BrokerHealth health,
+        ILogger log, CancellationToken stopping)
     {
         (_partitions, _log, _options, _health) = (partitions, log, options, health);
         _consumer = KafkaClients.FrameConsumer(options, new CameraKeys(), budget, health,
@@ -32,7 +32,7 @@ internal sealed partial class GroupMember : IDisposable
             (_, revoked) => _lifecycle!.OnRevoked(revoked),
             (_, lost) => _lifecycle!.OnLost(lost),
             error => _failure = error);
-        Positions = new PartitionPositions(options, _consumer, partitions, health, log, stopping);
+        Positions = new PartitionPositions(options, _consumer, partitions, failure, health, log, stopping);
     }
 
     /// <summary>Whether a commit was refused since the group went on without the member.</summary>

@@ -10,7 +10,7 @@ namespace OutlierPipeline.Pipeline;
 /// thread.
 /// </summary>
 internal sealed partial class PartitionPositions(KafkaOptions options, IConsumer<CameraKey, RentedPayload> consumer,
-    PartitionTable partitions, BrokerHealth health, ILogger log, CancellationToken stopping)
+    PartitionTable partitions, PipelineFailure failure, BrokerHealth health, ILogger log, CancellationToken stopping)
 {
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(200);
@@ -32,7 +32,17 @@ internal sealed partial class PartitionPositions(KafkaOptions options, IConsumer
         object question = new();
         foreach (var partition in assigned) _open[partition] = question;
         partitions.Awaited = _open.Count;
-        _ = Task.Run(() => AnswerAsync(question, assigned), CancellationToken.None);
+        _ = Task.Run(async () =>
+        {
+            try
+            {
+                await AnswerAsync(question, assigned);
+            }
+            catch (Exception e)
+            {
+                failure.Report(e);
+            }
+        }, CancellationToken.None);
     }
 
     /// <summary>What has been answered and is still awaited.</summary>
