@@ -13,7 +13,7 @@ case "${1:-}" in
     echo "usage: ./test.sh [FILTER]         runs all tests, or those whose name fits FILTER, such as '*Demo*'"
     echo "       ./test.sh --all [FILTER]   also the image under podman, and the longest tests and further cases on Apache Kafka"
     echo "                                  then the integration tests again, on Apache Kafka instead of the broker in the process"
-    echo "       ./test.sh --kafka [FILTER] the integration tests on Apache Kafka alone"
+    echo "       ./test.sh --kafka [FILTER] the integration tests on Apache Kafka alone: of KAFKA_HOME, else in containers"
     echo "       ./test.sh --chaos [SEED]   two replicas of the service and three nodes of Apache Kafka, with 100 kills of replicas and 20 of"
     echo "                                  nodes, for each delivery (about 40 minutes). Other numbers: OUTLIER_CHAOS_KILLS,"
     echo "                                  OUTLIER_CHAOS_NODE_KILLS, and at most OUTLIER_CHAOS_MINUTES for each delivery. The accounting"
@@ -44,12 +44,11 @@ install_missing() {
   # Ubuntu's package is a shell around a snap, which a container cannot install.
   [ -x /usr/bin/chromium ] || [ "${id%% *}" = ubuntu ] || missing+=(chromium fonts-dejavu-core)
   # Apache Kafka, where there is one to test against.
-  [ -d "${KAFKA_HOME:-../shared/kafka}" ] && { command -v java > /dev/null || missing+=(default-jre-headless); }
+  [ -d "${KAFKA_HOME:-../shared/kafka}/libs" ] && { command -v java > /dev/null || missing+=(default-jre-headless); }
   ldconfig -p | grep -q libturbojpeg.so.0 || missing+=("$turbo")
   # For the tests of what is published, of the image, and on Apache Kafka.
   command -v debootstrap > /dev/null || [ -x /usr/sbin/debootstrap ] || [ "${id%% *}" = ubuntu ] || missing+=(debootstrap)
   command -v podman > /dev/null || [ "${id%% *}" = ubuntu ] || missing+=(podman runc)
-  ! [ -d "${KAFKA_HOME:-../shared/kafka}/libs" ] || command -v java > /dev/null || missing+=(default-jre-headless)
   # libtorch's OpenMP runtime.
   ldconfig -p | grep -q libgomp.so.1 || missing+=(libgomp1)
   [ ${#missing[@]} -eq 0 ] && return 0
@@ -126,8 +125,10 @@ if [ "$on_kafka" != only ]; then
   count OutlierPipeline.IntegrationTests "$logs/integration"
 fi
 # The same tests on Apache Kafka: all that have a cluster where that is asked for, else those of a few classes.
-if [ -d "${KAFKA_HOME:-../shared/kafka}/libs" ] && { [ "$on_kafka" != some ] || [ ${#filter[@]} -eq 0 ]; }; then
-  export OUTLIER_TESTS_BROKER=kafka
+broker=kafka
+[ -d "${KAFKA_HOME:-../shared/kafka}/libs" ] || broker=container
+if [ "$on_kafka" = only ] || { [ $broker = kafka ] && { [ "$on_kafka" = yes ] || [ ${#filter[@]} -eq 0 ]; }; }; then
+  export OUTLIER_TESTS_BROKER=$broker
   tests=OutlierPipeline.IntegrationTests
   both=(-class "$tests.Pipeline.AccountingTests" -class "$tests.Pipeline.BadInputTests" -class "$tests.Pipeline.FaultTests")
   [ "$on_kafka" = some ] || both=(-namespace "$tests.Pipeline" -namespace "$tests.Service" -namespace "$tests.Cli")

@@ -1,8 +1,6 @@
-using DotNet.Testcontainers.Builders;
 using OutlierPipeline.IntegrationTests.Support;
 using OutlierPipeline.Models;
 using OutlierPipeline.Pipeline;
-using Testcontainers.Kafka;
 
 namespace OutlierPipeline.IntegrationTests.Pipeline;
 
@@ -12,8 +10,8 @@ public sealed class ContainerTests
     [Fact]
     public async Task On_Kafka_itself_topics_are_made_frames_are_scored_and_offsets_committed()
     {
-        await using var kafka = await StartAsync();
-        string servers = kafka.GetBootstrapAddress();
+        await using var kafka = await KafkaServer.InContainerAsync();
+        string servers = kafka.BootstrapServers;
         var created = await Tool.OutlierAsync("check", "--bootstrap", servers, "--create", "--partitions", "2");
         Assert.True(created.Code == 0, created.Output + created.Error);
         Assert.Contains("cleanup.policy: compact", created.Output, StringComparison.Ordinal);
@@ -29,21 +27,5 @@ public sealed class ContainerTests
         Assert.True(looked.Code == 0, looked.Output);
         await pipeline.StopAsync();
         Assert.DoesNotContain(pipeline.Log.Messages, message => message.StartsWith("Error", StringComparison.Ordinal));
-    }
-
-    /// <summary>Skips the test where no container engine answers.</summary>
-    private static async Task<KafkaContainer> StartAsync()
-    {
-        try
-        {
-            var kafka = new KafkaBuilder("apache/kafka:4.1.0").Build();
-            await kafka.StartAsync(TestContext.Current.CancellationToken);
-            return kafka;
-        }
-        catch (DockerUnavailableException)
-        {
-            Assert.Skip("no container engine answers on this machine");
-            throw;
-        }
     }
 }

@@ -1,12 +1,15 @@
 using System.Diagnostics;
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
+using DotNet.Testcontainers.Builders;
+using Testcontainers.Kafka;
 
 namespace OutlierPipeline.IntegrationTests.Support;
 
 /// <summary>
 /// Apache Kafka on this machine, where one is to be found: retention, compaction, transactions, rights and recreated topics are shown on
-/// it, since the broker in the process has none of these. One node or three; each is a broker and a controller.
+/// it, since the broker in the process has none of these. One node or three; each is a broker and a controller. Or one in a container,
+/// which tests cannot kill.
 /// </summary>
 internal sealed class KafkaServer : IAsyncDisposable
 {
@@ -16,27 +19,30 @@ internal sealed class KafkaServer : IAsyncDisposable
     private readonly TestDirectory _directory = new();
     private readonly Dictionary<string, string> _client;
     private readonly Node[] _nodes;
-
     private readonly string[] _java;
+    private readonly KafkaContainer? _container;
 
     private KafkaServer(int nodes, Dictionary<string, string> client, string[] java) =>
         (_client, _java, _nodes) = (client, java, [.. Enumerable.Range(1, nodes).Select(id => new Node(id, Ports.Free(), Ports.Free()))]);
+
+    private KafkaServer(KafkaContainer container)
+        : this(0, [], []) => _container = container;
 
     /// <summary>Why there is no Kafka here; null where there is one.</summary>
     public static string? Missing =>
         Home is null ? $"no Apache Kafka here (KAFKA_HOME, a folder with libs/, or {Path.Combine("..", "shared", "kafka")})"
         : Repository.Has("java") ? null : "java is not on this machine, which Apache Kafka needs";
 
-    public string BootstrapServers => string.Join(',', _nodes.Select(node => node.Address));
+    public string BootstrapServers => _container?.GetBootstrapAddress() ?? string.Join(',', _nodes.Select(node => node.Address));
 
-    public int Nodes => _nodes.Length;
+    public int Nodes => Math.Max(1, _nodes.Length);
 
     private static string? Home =>
         new[] { Environment.GetEnvironmentVariable("KAFKA_HOME"), Path.Combine(Repository.Root, "..", "shared", "kafka") }
         .FirstOrDefault(directory => directory is not null && Directory.Exists(Path.Combine(directory, "libs")));
 
     /// <summary>Sends a node a signal.</summary>
-    public void Signal(int signal, int node = 1) => Signals.Send(_nodes[node - 1].Process!.Id, signal);
+    public void Signal(int signal, int node = 1) => Signals.Send(Of(node).Process!.Id, signal);
 
     /// <summary>Starts one node, or several; the test is skipped where there is no Kafka or no Java.</summary>
     /// <param name="properties">Further server properties.</param>
@@ -44,6 +50,28 @@ internal sealed class KafkaServer : IAsyncDisposable
     {
         Assert.SkipWhen(Missing is not null, Missing ?? "");
         return LaunchAsync(properties, [], [], nodes);
+    }
+
+    /// <summary>Starts one in a container; the test is skipped where no container engine answers.</summary>
+    public static async Task<KafkaServer> InContainerAsync(params string[] properties)
+    {
+        string[] all =
+        [
+            "auto.create.topics.enable=false", "group.initial.rebalance.delay.ms=0", "offsets.topic.replication.factor=1",
+            "transaction.state.log.replication.factor=1", "transaction.state.log.min.isr=1", .. properties,
+        ];
+        try
+        {
+            var container = new KafkaBuilder("apache/kafka:4.1.0").WithEnvironment(all.Select(line => line.Split('=', 2)).ToDictionary(
+                pair => "KAFKA_" + pair[0].Replace('.', '_').ToUpperInvariant(), pair => pair[1])).Build();
+            await container.StartAsync(TestContext.Current.CancellationToken);
+            return new KafkaServer(container);
+        }
+        catch (DockerUnavailableException)
+        {
+            Assert.Skip("no container engine answers on this machine");
+            throw;
+        }
     }
 
     /// <summary>Starts a Kafka that must be there.</summary>
@@ -65,18 +93,18 @@ internal sealed class KafkaServer : IAsyncDisposable
     /// <summary>Ends a node at once, as a lost machine does.</summary>
     public async Task KillAsync(int node = 1)
     {
-        using var process = _nodes[node - 1].Process!;
+        using var process = Of(node).Process!;
         process.Kill();
         await process.WaitForExitAsync();
-        _nodes[node - 1].Process = null;
+        Of(node).Process = null;
     }
 
     /// <summary>Starts a node that was killed.</summary>
     /// <returns>When it answers; of several, a majority must run for that.</returns>
     public Task ReviveAsync(int node = 1)
     {
-        Run(_nodes[node - 1]);
-        return UntilAnsweredAsync(_nodes[node - 1]);
+        Run(Of(node));
+        return UntilAnsweredAsync(Of(node));
     }
 
     public IAdminClient Admin() => Admin(BootstrapServers);
@@ -198,7 +226,14 @@ internal sealed class KafkaServer : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var node in _nodes.Where(node => node.Process is { HasExited: false })) await KillAsync(node.Id);
+        if (_container is not null) await _container.DisposeAsync();
         _directory.Dispose();
+    }
+
+    private Node Of(int node)
+    {
+        Assert.SkipWhen(_container is not null, "a broker in a container is not killed or halted");
+        return _nodes[node - 1];
     }
 
     private IAdminClient Admin(string servers) => new AdminClientBuilder(new AdminClientConfig(_client)

@@ -11,7 +11,7 @@ namespace OutlierPipeline.IntegrationTests.Support;
 
 /// <summary>
 /// Brokers with the pipeline's topics, and clients to look at them from outside. They are in the process; or, where
-/// OUTLIER_TESTS_BROKER is <c>kafka</c>, an Apache Kafka that is started for the test and ends with it.
+/// OUTLIER_TESTS_BROKER is <c>kafka</c> or <c>container</c>, an Apache Kafka that is started for the test and ends with it.
 /// </summary>
 internal sealed class TestCluster : IDisposable
 {
@@ -58,8 +58,11 @@ internal sealed class TestCluster : IDisposable
 
     private static KafkaServer Launch(int partitions, int nodes)
     {
+        Assert.SkipWhen(IsInContainer && nodes > 1, "there is one broker in a container");
         // Tests say so short sessions to the broker in the process.
-        var server = Task.Run(() => KafkaServer.StartAsync(nodes, "group.min.session.timeout.ms=1000")).GetAwaiter().GetResult();
+        const string Sessions = "group.min.session.timeout.ms=1000";
+        var server = Task.Run(() => IsInContainer ? KafkaServer.InContainerAsync(Sessions) : KafkaServer.StartAsync(nodes, Sessions))
+            .GetAwaiter().GetResult();
         Task.Run(CreateAsync).GetAwaiter().GetResult();
         return server;
 
@@ -112,7 +115,9 @@ internal sealed class TestCluster : IDisposable
         }
     }
 
-    private static bool IsOnKafka => Environment.GetEnvironmentVariable("OUTLIER_TESTS_BROKER") == "kafka";
+    private static bool IsOnKafka => Environment.GetEnvironmentVariable("OUTLIER_TESTS_BROKER") is "kafka" or "container";
+
+    private static bool IsInContainer => Environment.GetEnvironmentVariable("OUTLIER_TESTS_BROKER") == "container";
 
     public void CreateTopic(string topic, int partitions)
     {
