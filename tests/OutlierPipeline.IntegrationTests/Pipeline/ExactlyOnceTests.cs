@@ -203,7 +203,7 @@ public sealed class ExactlyOnceTests
 
         await using (var stopped = new RunningPipeline(Exactly(cluster)))
         {
-            await stopped.Until(() => cluster.Committed()[0] == Frames, "the other partition being scored");
+            await stopped.Until(() => cluster.Scored().Count == Frames, "the other partition being committed");
             Assert.Equal([reason], stopped.NotReady);
             // It can be stopped meanwhile, and the partition is taken back unread.
         }
