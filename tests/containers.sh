@@ -63,10 +63,11 @@ java=($java/bin/java -Xmx400m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlog4j2.
 exec "\${java[@]}" kafka.Kafka /tmp/server.properties
 END
   chmod +x "$root/etc/kafka/docker/run"
-  { tar -C "$debian" --exclude=./var/cache/apt --exclude=./proc --exclude=./sys -cf "$work/image.tar" . && tar -C "$root" -rf "$work/image.tar" .; }
-  podman import -q "$work/image.tar" "$image" > /dev/null
-  made=$image
-  rm -rf "$root" "$work/image.tar"
+  tar -C "$debian" --exclude=./var/cache/apt --exclude=./proc --exclude=./sys -c . | podman import -q - outlier-tests-debian > /dev/null
+  printf 'FROM outlier-tests-debian\nCOPY . /\n' > "$work/Dockerfile"
+  podman build --isolation chroot --layers=false -q -f "$work/Dockerfile" -t "$image" "$root" > /dev/null
+  made="$image outlier-tests-debian"
+  rm -rf "$root"
 }
 
 podman image exists "$image" || podman pull -q "$image" > /dev/null 2>&1 || stand_in
