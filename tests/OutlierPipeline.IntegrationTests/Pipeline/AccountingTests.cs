@@ -25,7 +25,7 @@ public sealed class AccountingTests
             AssertCommittedIsAccountedFor(cluster);
             await first.StopAsync();
         }
-        long stopped = cluster.Committed().Values.Sum();
+        long stopped = cluster.Committed().Values.Sum(offset => Math.Max(0, offset));
         Assert.InRange(stopped, Messages / 4, Messages - 1);
         AssertCommittedIsAccountedFor(cluster);
         await using (var second = new RunningPipeline(cluster.Options()))
