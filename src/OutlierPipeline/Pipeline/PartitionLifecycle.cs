@@ -101,7 +101,7 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         long next = held.Next(assignment);
         if (next > high)
         {
-            OnBeyondEnd(assignment, next);
+            OnBeyondEnd(assignment, next, high);
             return;
         }
         if (next < low) ReportLost(assignment, next, low);
@@ -112,11 +112,13 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     /// The leader's log is shorter than what was read. Another leader may know better; if it does not come, the topic is another one, or an
     /// election that allowed it has cut the log back, and what is written from there on was never read. The topic's id tells.
     /// </summary>
-    private void OnBeyondEnd(PartitionAssignment assignment, long next)
+    private void OnBeyondEnd(PartitionAssignment assignment, long next, long end)
     {
         var now = time.GetUtcNow();
-        var since = assignment.BeyondEnd is { } earlier && now - earlier.Last < CutBackAfter ? earlier.Since : now;
-        assignment.BeyondEnd = (since, now);
+        var since = now;
+        if (assignment.BeyondEnd is { } earlier && now - earlier.Last < CutBackAfter)
+            (since, end) = (earlier.Since, Math.Min(earlier.End, end));
+        assignment.BeyondEnd = (since, now, end);
         if (now - since > CutBackAfter && assignment.IsRestored) _ = AskTopicAsync(assignment);
         member.Fetch(assignment, next);
         member.Pause(assignment.Partition, PauseReason.Retry);
@@ -185,15 +187,16 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         }
     }
 
-    /// <summary>What was read at the end of a log is no longer in it: what is written in its place is read.</summary>
+    /// <summary>What was read at the end of a log is no longer in it: what has been written in its place meanwhile is read.</summary>
     private void CutBack(PartitionAssignment assignment)
     {
-        var (_, high) = member.Positions.Range(assignment.Partition);
+        var (low, high) = member.Positions.Range(assignment.Partition);
         long next = held.Next(assignment);
         // Another leader knows better.
-        if (high >= next) return;
-        Log.LogWasCutBack(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, next, high);
-        Restart(assignment, high, isReset: true);
+        if (high >= next || assignment.BeyondEnd is not { } beyond) return;
+        long from = Math.Clamp(beyond.End, low, high);
+        Log.LogWasCutBack(log, assignment.Partition.Topic, assignment.Partition.Partition.Value, next, from);
+        Restart(assignment, from, isReset: true);
     }
 
     /// <summary>Ends an assignment and begins another of the same partition.</summary>
@@ -268,8 +271,8 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         public static partial void LogWasReset(ILogger log, string topic, int partition, long offset, long start);
 
         [LoggerMessage(252, LogLevel.Error, "{Topic}[{Partition}]: the brokers have lost what was read up to offset {Offset} " +
-            "(unclean.leader.election.enable). It is read from its end, offset {End}, on, and its cameras' evidence starts afresh.")]
-        public static partial void LogWasCutBack(ILogger log, string topic, int partition, long offset, long end);
+            "(unclean.leader.election.enable). It is read from offset {From} on, where it ended, and its cameras' evidence starts afresh.")]
+        public static partial void LogWasCutBack(ILogger log, string topic, int partition, long offset, long from);
 
         [LoggerMessage(EventId = 245, Message = "{Topic}[{Partition}] is read again from offset {Offset} in {Seconds:0.##} s.")]
         public static partial void Rewound(ILogger log, LogLevel level, string topic, int partition, long offset, double seconds);

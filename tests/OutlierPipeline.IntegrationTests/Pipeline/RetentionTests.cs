@@ -65,6 +65,34 @@ public sealed class RetentionTests(SharedKafka shared) : IClassFixture<SharedKaf
         Assert.Equal(Enumerable.Range(0, 30).Concat(Enumerable.Range(70, 20)).Select(i => (0, (long)i)), cluster.Scored().Distinct());
     }
 
+    /// <summary>For a minute a leader may be the wrong one.</summary>
+    [Fact]
+    public async Task A_log_that_was_cut_back_is_read_on_after_a_minute_and_what_took_the_place_of_lost_frames_is_read()
+    {
+        LongTests.Ask();
+        await using var kafka = await KafkaServer.StartAsync();
+        await kafka.CreateTopicsAsync(1);
+        using var cluster = new TestCluster(kafka, 1);
+        Send(cluster, 50);
+        long kept = kafka.BytesOf(TestCluster.Frames);
+        Send(cluster, 30);
+        await using var pipeline = new RunningPipeline(cluster.Options());
+        await pipeline.Until(() => cluster.Committed()[0] == 80, "the frames before");
+        await kafka.KillAsync();
+        kafka.CutBack(TestCluster.Frames, kept);
+        await kafka.ReviveAsync();
+        Assert.Equal(50, cluster.Ends()[0]);
+        await Task.Delay(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        Send(cluster, 10);
+        await Task.Delay(TimeSpan.FromSeconds(45), TestContext.Current.CancellationToken);
+        Assert.Equal(80, cluster.Scored().Count);
+        await pipeline.Until(() => pipeline.Log.Messages.Any(message =>
+            message.Contains("the brokers have lost what was read up to offset 80", StringComparison.Ordinal)), "the loss being told");
+        Send(cluster, 10);
+        await pipeline.Until(() => cluster.Committed()[0] == 70, "what was written in their place being read");
+        Assert.Equal(Enumerable.Range(0, 80).Concat(Enumerable.Range(50, 20)).Order().Select(i => (0, (long)i)), cluster.Scored());
+    }
+
     [Fact]
     public async Task A_topic_that_was_recreated_is_read_from_its_start_and_known_cameras_are_watched_again()
     {

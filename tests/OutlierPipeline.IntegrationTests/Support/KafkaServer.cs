@@ -176,6 +176,20 @@ internal sealed class KafkaServer : IAsyncDisposable
     public long BytesOf(string topic) => Directory.EnumerateDirectories(_directory.File("data-1"), $"{topic}-*")
         .SelectMany(partition => new DirectoryInfo(partition).EnumerateFiles("*.log")).Sum(file => file.Exists ? file.Length : 0);
 
+    /// <summary>
+    /// Cuts the first node's log of a topic's first partition back, as an unclean election does; the node must not run. It finds out by
+    /// itself what is left.
+    /// </summary>
+    public void CutBack(string topic, long bytes)
+    {
+        string log = Path.Combine(_directory.File("data-1"), $"{topic}-0");
+        foreach (string file in Directory.EnumerateFiles(log, "0*"))
+        {
+            if (!file.EndsWith(".log", StringComparison.Ordinal)) File.Delete(file);
+            else using (var segment = File.OpenWrite(file)) segment.SetLength(bytes);
+        }
+    }
+
     /// <summary>Waits until a group has no member: those it had were not heard of for their session.</summary>
     public async Task UntilGroupIsEmptyAsync(string group)
     {
