@@ -110,7 +110,7 @@ public sealed partial class FramePipeline : IDisposable
     }
 
     /// <summary>How many partitions this process reads now.</summary>
-    public int AssignedPartitions => _partitions.Current.Count;
+    public int AssignedPartitions => _partitions.Current.Count + _partitions.Awaited;
 
     /// <summary>Records not yet read, over all partitions.</summary>
     internal long Lag => _partitions.Current.Sum(assignment => assignment.Lag);

@@ -103,8 +103,11 @@ internal sealed partial class GroupMember : IDisposable
         }
     }
 
-    /// <summary>Has a partition that was assigned without a position fetched from its own; false if it cannot be yet.</summary>
-    /// <remarks>Assigned again, as in <see cref="Fetch"/>, it would answer a rebalance that has begun meanwhile.</remarks>
+    /// <summary>Has a partition that the client fetches from elsewhere fetched from an offset; false if it does not fetch it.</summary>
+    /// <remarks>
+    /// Assigned again, as in <see cref="Fetch"/>, it would answer a rebalance that has begun meanwhile. It must not have been assigned at an
+    /// end: the answer to the question where that is may come later, and would be followed.
+    /// </remarks>
     public bool TrySeek(TopicPartition partition, long offset)
     {
         try
@@ -114,7 +117,7 @@ internal sealed partial class GroupMember : IDisposable
         }
         catch (KafkaException e) when (!e.Error.IsFatal)
         {
-            // The assignment has not reached the client's own thread, or is taken away.
+            // It has not begun, was stopped, or is taken away.
             return false;
         }
     }

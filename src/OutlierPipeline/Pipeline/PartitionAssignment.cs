@@ -108,10 +108,10 @@ public sealed class PartitionAssignment
     private string? RecordedTopicId => Reserved.TryGetValue(TopicIdentity.Key, out var record) ? TopicIdentity.Read(record.Value) : null;
 
     /// <summary>
-    /// Since when, and when last, the brokers said that their log ends before the position, and the least end that they told; null if they
-    /// never did.
+    /// Since when, and when last, the brokers said that their log ends before the position, which one, and the least end that they told;
+    /// null if they never did.
     /// </summary>
-    internal (DateTimeOffset Since, DateTimeOffset Last, long End)? BeyondEnd { get; set; }
+    internal (DateTimeOffset Since, DateTimeOffset Last, long Next, long End)? BeyondEnd { get; set; }
 
     /// <summary>Records of the partition not yet read, as last measured.</summary>
     internal long Lag => Math.Max(0, Watch.End.Offset - Ledger.Next);

@@ -51,20 +51,29 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         }
     }
 
-    /// <summary>Asks where what the group has assigned is to be read; <see cref="BeginFound"/> begins it.</summary>
-    /// <returns>Positions at which nothing of it is read yet.</returns>
-    public IEnumerable<TopicPartitionOffset> OnAssigned(List<TopicPartition> assigned)
+    /// <summary>Begins what the group has assigned; <see cref="BeginFound"/> what is not known yet where to read.</summary>
+    /// <returns>Where it is read from.</returns>
+    public List<TopicPartitionOffset> OnAssigned(List<TopicPartition> assigned)
     {
-        member.Positions.Ask(assigned);
+        // What is not known yet is begun by the client itself, where the group has read to; what it reads before we know is dropped.
+        var from = assigned.ToDictionary(partition => partition, _ => Offset.Unset);
+        foreach (var start in member.Positions.Ask(assigned))
+        {
+            Begin(start);
+            from[start.Partition] = start.Start;
+        }
         _hasJoined = true;
-        return assigned.Select(partition => new TopicPartitionOffset(partition, Offset.End));
+        return [.. from.Select(pair => new TopicPartitionOffset(pair.Key, pair.Value))];
     }
 
-    /// <summary>Begins what was assigned and whose positions are known by now.</summary>
-    public void BeginFound() => member.Positions.Begin(start =>
+    /// <summary>Begins what was assigned before its position was known, and is known by now.</summary>
+    public void BeginFound() => member.Positions.Begin((start, isLast) =>
     {
-        if (!member.TrySeek(start.Partition, start.Start)) return false;
-        Begin(start.Partition, start.Start, start.End, start.LostFrom, isBeyondEnd: start.IsBeyondEnd);
+        bool isPlaced = member.TrySeek(start.Partition, start.Start);
+        if (!isPlaced && !isLast) return false;
+        var assignment = Begin(start);
+        // The client has stopped it: the group has no position, or one that the log does not hold.
+        if (!isPlaced) member.Fetch(assignment, start.Start);
         return true;
     });
 
@@ -116,9 +125,10 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
     {
         var now = time.GetUtcNow();
         var since = now;
-        if (assignment.BeyondEnd is { } earlier && now - earlier.Last < CutBackAfter)
+        // Not one that has been read on meanwhile.
+        if (assignment.BeyondEnd is { } earlier && earlier.Next == next && now - earlier.Last < CutBackAfter)
             (since, end) = (earlier.Since, Math.Min(earlier.End, end));
-        assignment.BeyondEnd = (since, now, end);
+        assignment.BeyondEnd = (since, now, next, end);
         if (now - since > CutBackAfter && assignment.IsRestored) _ = AskTopicAsync(assignment);
         member.Fetch(assignment, next);
         member.Pause(assignment.Partition, PauseReason.Retry);
@@ -207,6 +217,9 @@ internal sealed partial class PartitionLifecycle(GroupMember member, PartitionTa
         member.Fetch(next, offset);
         return next;
     }
+
+    private PartitionAssignment Begin(in PartitionStart start) =>
+        Begin(start.Partition, start.Start, start.End, start.LostFrom, isBeyondEnd: start.IsBeyondEnd);
 
     private PartitionAssignment Begin(TopicPartition partition, long start, long end, long? lostFrom, bool isReset = false,
         bool isBeyondEnd = false)

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using Confluent.Kafka;
 using Confluent.Kafka.Admin;
 using Microsoft.Extensions.Logging;
@@ -15,44 +16,43 @@ internal sealed partial class PartitionPositions(KafkaOptions options, IConsumer
     private static readonly TimeSpan BrokerTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan RetryAfter = TimeSpan.FromMilliseconds(200);
 
-    /// <summary>For so long all partitions are asked for together: then one that is not told holds up no other.</summary>
-    private static readonly TimeSpan Together = TimeSpan.FromSeconds(1);
+    /// <summary>For so long all partitions are waited for; then one that is not told holds up no other.</summary>
+    private static readonly TimeSpan Together = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>For so long the client may need to begin what was assigned.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
     /// <summary>Partitions whose positions are asked for, and in which question.</summary>
     private readonly ConcurrentDictionary<TopicPartition, object> _open = [];
-    private readonly ConcurrentQueue<(object Question, PartitionStart Start)> _found = [];
+    private readonly ConcurrentQueue<(object Question, PartitionStart Start, long At)> _found = [];
 
-    /// <summary>
-    /// Asks where partitions that are assigned now are to be read. Nothing waits for it: the offsets of a member that was killed are not
+    /// <summary>Asks where partitions that are assigned now are to be read.</summary>
+    /// <returns>
+    /// Those that are told at once. The others are asked for on, and nothing waits for it: the offsets of a member that was killed are not
     /// told before the brokers have ended its transaction, and those of a log not before it has a leader.
-    /// </summary>
-    public void Ask(List<TopicPartition> assigned)
+    /// </returns>
+    public List<PartitionStart> Ask(List<TopicPartition> assigned)
     {
-        if (assigned.Count == 0) return;
+        if (assigned.Count == 0) return [];
+        // A client of its own: the consumer's may go while it is asked. Of this one each call has ended when it goes.
+        var admin = KafkaClients.Admin(options, health);
+        var told = StartsAsync(admin, assigned, Together).GetAwaiter().GetResult();
         object question = new();
-        foreach (var partition in assigned) _open[partition] = question;
+        List<TopicPartition> left = [.. assigned.Except(told.Select(start => start.Partition))];
+        foreach (var partition in left) _open[partition] = question;
         partitions.Awaited = _open.Count;
-        _ = Task.Run(async () =>
-        {
-            try
-            {
-                await AnswerAsync(question, assigned);
-            }
-            catch (Exception e)
-            {
-                failure.Report(e);
-            }
-        }, CancellationToken.None);
+        _ = Task.Run(() => AnswerAsync(admin, question, left), CancellationToken.None);
+        return told;
     }
 
-    /// <summary>What has been answered and is still awaited.</summary>
-    /// <param name="begin">Begins a partition; false if it must be tried again.</param>
-    public void Begin(Func<PartitionStart, bool> begin)
+    /// <summary>What has been answered since and is still awaited.</summary>
+    /// <param name="begin">Begins a partition, at its last attempt in any case; false if there must be another.</param>
+    public void Begin(Func<PartitionStart, bool, bool> begin)
     {
         for (int left = _found.Count; left > 0 && _found.TryDequeue(out var found); left--)
         {
             if (!IsOpen(found.Start.Partition, found.Question)) continue;
-            if (begin(found.Start)) Forget(found.Start.Partition);
+            if (begin(found.Start, Stopwatch.GetElapsedTime(found.At) > Patience)) Forget(found.Start.Partition);
             else _found.Enqueue(found);
         }
     }
@@ -85,13 +85,17 @@ internal sealed partial class PartitionPositions(KafkaOptions options, IConsumer
     /// <summary>Not taken back meanwhile, nor assigned and asked for again.</summary>
     private bool IsOpen(TopicPartition partition, object question) => _open.GetValueOrDefault(partition) == question;
 
-    private async Task AnswerAsync(object question, List<TopicPartition> assigned)
+    private async Task AnswerAsync(IAdminClient client, object question, List<TopicPartition> left)
     {
-        // A client of its own: the consumer's may go while it is asked. Of this one each call has ended when it goes.
-        using var admin = KafkaClients.Admin(options, health);
-        var told = await StartsAsync(admin, assigned, Together);
-        foreach (var start in told) _found.Enqueue((question, start));
-        await Task.WhenAll(assigned.Except(told.Select(start => start.Partition)).Select(PersistAsync));
+        using var admin = client;
+        try
+        {
+            await Task.WhenAll(left.Select(PersistAsync));
+        }
+        catch (Exception e)
+        {
+            failure.Report(e);
+        }
 
         async Task PersistAsync(TopicPartition partition)
         {
@@ -99,7 +103,7 @@ internal sealed partial class PartitionPositions(KafkaOptions options, IConsumer
             {
                 if (await StartsAsync(admin, [partition], BrokerTimeout) is [var start])
                 {
-                    _found.Enqueue((question, start));
+                    _found.Enqueue((question, start, Stopwatch.GetTimestamp()));
                     return;
                 }
                 await Task.Delay(RetryAfter, CancellationToken.None);

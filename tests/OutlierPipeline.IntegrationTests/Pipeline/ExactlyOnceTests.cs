@@ -177,7 +177,7 @@ public sealed class ExactlyOnceTests
     [InlineData("state", "1 partitions are being restored")]
     public async Task A_partition_that_waits_for_a_dead_members_transaction_holds_up_no_other(string open, string reason)
     {
-        const int Frames = 10, Read = 3;
+        const int Frames = 10, More = 5, Read = 3;
         await using var kafka = await KafkaServer.StartAsync();
         await kafka.CreateTopicsAsync(2);
         using var cluster = new TestCluster(kafka, 2);
@@ -204,16 +204,19 @@ public sealed class ExactlyOnceTests
         await using (var stopped = new RunningPipeline(Exactly(cluster)))
         {
             await stopped.Until(() => cluster.Scored().Count == Frames, "the other partition being committed");
-            Assert.Equal([reason], stopped.NotReady);
+            await stopped.Until(() => stopped.NotReady.SequenceEqual([reason]), "the reason being told");
+            for (int i = 0; i < 2 * More; i++) cluster.Produce($"car-{i % 2}", Street[2 * Frames + i], i % 2);
+            cluster.Flush();
+            await stopped.Until(() => cluster.Scored().Count == Frames + More, "the other partition being read on");
             // It can be stopped meanwhile, and the partition is taken back unread.
         }
         await using var pipeline = new RunningPipeline(Exactly(cluster));
         await pipeline.Until(() => pipeline.NotReady.SequenceEqual([reason]), "all but the partition being ready");
         dead.CommitTransaction();
-        await pipeline.Until(() => pipeline.NotReady.Count == 0 && cluster.Committed()[1] == Frames, "the partition being read");
+        await pipeline.Until(() => pipeline.NotReady.Count == 0 && cluster.Committed()[1] == Frames + More, "the partition being read");
         int from = open == "offsets" ? Read : 0;
-        Assert.Equal(Enumerable.Range(0, Frames).Select(i => (0, (long)i))
-            .Concat(Enumerable.Range(from, Frames - from).Select(i => (1, (long)i))), cluster.Scored());
+        Assert.Equal(Enumerable.Range(0, Frames + More).Select(i => (0, (long)i))
+            .Concat(Enumerable.Range(from, Frames + More - from).Select(i => (1, (long)i))), cluster.Scored());
     }
 
     /// <summary>One frame for each partition: normal; some cannot be decoded or name no camera; one camera drives into fog.</summary>

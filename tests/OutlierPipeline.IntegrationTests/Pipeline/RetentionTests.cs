@@ -84,7 +84,7 @@ public sealed class RetentionTests(SharedKafka shared) : IClassFixture<SharedKaf
         Assert.Equal(50, cluster.Ends()[0]);
         await Task.Delay(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
         Send(cluster, 10);
-        await Task.Delay(TimeSpan.FromSeconds(45), TestContext.Current.CancellationToken);
+        await Task.Delay(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.Equal(80, cluster.Scored().Count);
         await pipeline.Until(() => pipeline.Log.Messages.Any(message =>
             message.Contains("the brokers have lost what was read up to offset 80", StringComparison.Ordinal)), "the loss being told");
