@@ -134,7 +134,8 @@ if [ "$on_kafka" = only ] || { [ $broker = kafka ] && { [ "$on_kafka" = yes ] ||
   [ "$on_kafka" = some ] || both=(-namespace "$tests.Pipeline" -namespace "$tests.Service" -namespace "$tests.Cli")
   [ ${#filter[@]} -eq 0 ] || both=("${filter[@]}" -namespace- "$deploy")
   echo "on Apache Kafka instead of the broker in the process:"
-  run OutlierPipeline.IntegrationTests "${both[@]}" | tee "$logs/kafka"
+  if [ $broker = container ] && command -v podman > /dev/null; then tests/containers.sh "${both[@]}" 2>&1
+  else run OutlierPipeline.IntegrationTests "${both[@]}"; fi | tee "$logs/kafka"
   count OutlierPipeline.IntegrationTests "$logs/kafka"
 fi
 [ ! -s "$logs/failed" ] || { echo "what failed:"; cat "$logs/failed"; }

@@ -6,6 +6,7 @@
 #
 # The projects must be built (dotnet build -c Release OutlierPipeline.sln).
 set -euo pipefail
+[ "${1:-}" != --debian ] || set -- --debian "$(cd "$2" && pwd)" "${@:3}"
 cd "$(dirname "$0")/.."
 command -v podman > /dev/null || { echo "podman is not on this machine" >&2; exit 1; }
 image=docker.io/apache/kafka:4.1.0
@@ -14,7 +15,7 @@ made=
 cleanup() {
   [ -z "${service:-}" ] || kill "$service" 2> /dev/null || true
   [ -z "$made" ] || podman rmi -f $made > /dev/null 2>&1 || true
-  rm -rf "$work"
+  rm -rf --one-file-system "$work"
 }
 trap cleanup EXIT
 
@@ -22,7 +23,7 @@ debian=
 if [ "${1:-}" = --debian ]; then debian=$2; shift 2; fi
 [ $# -gt 0 ] || set -- -class '*.AccountingTests' -class '*.BadInputTests' -class '*.FaultTests' -class '*.ContainerTests'
 
-# Inside a container, what podman asks for by default is more than is allowed.
+# As root, perhaps in a container, where what podman asks for by default is more than is allowed.
 if [ ! -e /etc/containers/containers.conf ] && [ "$(id -u)" -eq 0 ]; then
   printf '[containers]\ndefault_ulimits=["nofile=16000:16000","nproc=4096:4096"]\n' > "$work/containers.conf"
   ! command -v runc > /dev/null || printf '[engine]\nruntime="runc"\n' >> "$work/containers.conf"
@@ -32,11 +33,13 @@ fi
 stand_in() {
   local kafka=${KAFKA_HOME:-../shared/kafka} java root=$work/root
   [ -d "$kafka/libs" ] || { echo "neither the image apache/kafka:4.1.0 nor an Apache Kafka (KAFKA_HOME, a folder with libs/) is here" >&2; exit 1; }
+  command -v java > /dev/null || { echo "java is not on this machine, which the stand-in of apache/kafka:4.1.0 needs" >&2; exit 1; }
   java=$(dirname "$(dirname "$(readlink -f "$(command -v java)")")")
   if [ -z "$debian" ]; then
     debian=$work/debian
     debootstrap --variant=minbase bookworm "$debian" > "$work/debootstrap.log" 2>&1 || { tail -5 "$work/debootstrap.log" >&2; exit 1; }
   fi
+  made="$image outlier-tests-debian"
   mkdir -p "$root/opt/kafka" "$root/etc/kafka/docker" "$root$java"
   cp -a "$java/." "$root$java/"
   # Debian's Java has its settings there.
@@ -66,7 +69,6 @@ END
   tar -C "$debian" --exclude=./var/cache/apt --exclude=./proc --exclude=./sys -c . | podman import -q - outlier-tests-debian > /dev/null
   printf 'FROM outlier-tests-debian\nCOPY . /\n' > "$work/Dockerfile"
   podman build --isolation chroot --layers=false -q -f "$work/Dockerfile" -t "$image" "$root" > /dev/null
-  made="$image outlier-tests-debian"
   rm -rf "$root"
 }
 
@@ -74,6 +76,7 @@ podman image exists "$image" || podman pull -q "$image" > /dev/null 2>&1 || stan
 podman system service --time=0 "unix://$work/podman.sock" > "$work/service.log" 2>&1 &
 service=$!
 for _ in $(seq 100); do [ -S "$work/podman.sock" ] && break; sleep 0.1; done
+[ -S "$work/podman.sock" ] || { echo "podman does not answer:" >&2; cat "$work/service.log" >&2; exit 1; }
 export DOCKER_HOST=unix://$work/podman.sock OUTLIER_TESTS_BROKER=container
 # It removes what a run leaves behind, is a container of another image, and not needed where every test disposes of its own.
 export TESTCONTAINERS_RYUK_DISABLED=true

@@ -105,8 +105,8 @@ internal sealed partial class GroupMember : IDisposable
 
     /// <summary>Has a partition that the client fetches from elsewhere fetched from an offset; false if it does not fetch it.</summary>
     /// <remarks>
-    /// Assigned again, as in <see cref="Fetch"/>, it would answer a rebalance that has begun meanwhile. It must not have been assigned at an
-    /// end: the answer to the question where that is may come later, and would be followed.
+    /// Assigned again, as in <see cref="Fetch"/>, it would answer a rebalance that has begun meanwhile. It must not have been assigned at
+    /// an end: the answer to the question where that is may come later, and would be followed.
     /// </remarks>
     public bool TrySeek(TopicPartition partition, long offset)
     {

@@ -11,10 +11,12 @@ public sealed class ContainerBrokerTests(DebianRoot debian)
     {
         LongTests.Ask();
         Repository.Needs("podman");
+        Assert.SkipWhen(KafkaServer.Missing is not null, KafkaServer.Missing ?? "");
         var run = await Tool.RunAsync(Path.Combine(Repository.Root, "tests", "containers.sh"),
             ["--debian", debian.Directory, "-class", "*.ContainerTests", "-class", "*.FaultTests"], limit: TimeSpan.FromMinutes(10));
         Assert.True(run.Code == 0, run.Output + run.Error);
         Assert.DoesNotContain("no container engine answers", run.Output, StringComparison.Ordinal);
-        Assert.Matches(@"Total: \d+, Errors: 0, Failed: 0", run.Output);
+        // Two of them tell a broker to fail, or take it away.
+        Assert.Matches(@"Total: \d+, Errors: 0, Failed: 0, Skipped: [012],", run.Output);
     }
 }
