@@ -135,7 +135,8 @@ public sealed class TranslateTests : IDisposable
     private string Draw(string name, int count, string? labels = "labels", int scale = 1, byte index = 1)
     {
         string directory = Directory.CreateDirectory(_directory.File(name)).FullName;
-        var random = new Random(name.Length);
+        // Other pictures under another name.
+        var random = new Random(name.Sum(letter => letter));
         for (int i = 0; i < count; i++)
         {
             int horizon = random.Next(24, 40);
